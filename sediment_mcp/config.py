@@ -1,0 +1,85 @@
+"""What the user decides: one frozen value, built once at the edge and passed on as an argument.
+
+This is the only module that names an environment variable. A flag of the same name wins over it.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from .errors import BadArgument
+
+LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
+LOG_LEVELS: tuple[LogLevel, ...] = ("DEBUG", "INFO", "WARNING", "ERROR")
+
+DATA_DIR = "SEDIMENT_DATA_DIR"
+PROJECT = "SEDIMENT_PROJECT"
+MODEL = "SEDIMENT_MODEL"
+LOG_LEVEL = "SEDIMENT_LOG_LEVEL"
+VARIABLES = (DATA_DIR, PROJECT, MODEL, LOG_LEVEL)
+
+DEFAULT_MODEL = "all-MiniLM-L6-v2"
+NO_MODEL = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """``project`` None means "find out"; the empty string means "none, and do not look for one".
+
+    ``model`` is `DEFAULT_MODEL`, `NO_MODEL`, or a folder or hub name for sentence-transformers.
+    """
+
+    data_dir: Path
+    project: str | None = None
+    model: str = DEFAULT_MODEL
+    log_level: LogLevel = "WARNING"
+
+
+def load_config(environment: Mapping[str, str], flags: Mapping[str, str | None] | None = None) -> Config:
+    """Build the configuration; ``flags`` has the variables' names as keys and wins over ``environment``.
+
+    Raises:
+        BadArgument: a value is not one of those allowed.
+    """
+    given = {name: value for name, value in environment.items() if name in VARIABLES}
+    given.update({name: value for name, value in (flags or {}).items() if value is not None})
+    level = given.get(LOG_LEVEL, "").upper() or "WARNING"
+    if level not in LOG_LEVELS:
+        raise BadArgument(f"{LOG_LEVEL} is {level!r}: set it to one of {', '.join(LOG_LEVELS)}.")
+    directory = given.get(DATA_DIR, "").strip()
+    return Config(
+        data_dir=Path(directory).expanduser().absolute() if directory else default_data_dir(),
+        project=given.get(PROJECT),
+        model=given.get(MODEL, "").strip() or DEFAULT_MODEL,
+        log_level=level,
+    )
+
+
+def default_data_dir() -> Path:
+    """The user's data directory.
+
+    On Windows it lies outside AppData: Claude Desktop is a packaged app there, and Windows gives its
+    children a private copy of AppData that no other host would see.
+    """
+    if sys.platform == "win32":
+        return Path.home() / ".sediment-mcp"
+    import platformdirs
+
+    return Path(platformdirs.user_data_dir("sediment-mcp", appauthor=False))
+
+
+def unknown_variables(environment: Mapping[str, str] = os.environ) -> list[str]:
+    """A warning for each ``SEDIMENT_…`` variable that means nothing, so that a typing error is noticed."""
+    warnings: list[str] = []
+    for name in sorted(environment):
+        if name.startswith("SEDIMENT_") and name not in VARIABLES:
+            close = difflib.get_close_matches(name, VARIABLES, n=1)
+            hint = f"did you mean {close[0]}?" if close else f"known are {', '.join(VARIABLES)}."
+            warnings.append(f"{name} is set but means nothing here: {hint}")
+    return warnings

@@ -1,0 +1,192 @@
+"""One connection to the SQLite file: opening, transactions, checkpoints, the sequence, clear errors.
+
+Together with `migrations` the only place that imports sqlite3. Who may write, and when, is decided above
+(`library`). ``synchronous=FULL`` makes COMMIT the one point of durability.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, Self
+
+from . import migrations
+from .errors import DamagedDatabase, DiskFull, StorageError
+from .files import touch_private
+
+MAX_WAL_BYTES = 4 * 1024 * 1024
+BUSY_TIMEOUT = 30_000  # milliseconds; only recovery after a crash ever makes SQLite itself wait
+SQL_VARIABLES = 500  # bound parameters in one statement, well below SQLite's limit of 32,766
+
+
+@contextlib.contextmanager
+def clear_errors() -> Generator[None]:
+    """Translate SQLite's errors into sentences that say what to do."""
+    try:
+        yield
+    except sqlite3.DatabaseError as error:
+        code = getattr(error, "sqlite_errorname", "") or ""
+        if code.startswith("SQLITE_FULL"):
+            raise DiskFull("The disk is full, nothing was changed: free some space and try again.") from error
+        if code.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
+            raise DamagedDatabase(
+                "The database is damaged: run `sediment-mcp doctor` to see how, before anything else."
+            ) from error
+        if code.startswith(("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM", "SQLITE_IOERR")):
+            raise StorageError(
+                "The data directory cannot be read or written: check its permissions and the disk, "
+                "`sediment-mcp doctor` shows where it is."
+            ) from error
+        raise
+
+
+class Database:
+    """One connection to the database. Not to be used by two threads at once."""
+
+    def __init__(self, path: Path) -> None:
+        """Open the database, which must have been prepared (see `prepare`) before.
+
+        Raises:
+            StorageError: the file cannot be opened, is damaged, or is newer than this package.
+        """
+        self.path = path
+        with clear_errors():
+            self._sql = sqlite3.connect(
+                path, isolation_level=None, check_same_thread=False, timeout=BUSY_TIMEOUT / 1000
+            )
+            # The last connection's close would checkpoint at a moment of its own choosing; `close` decides.
+            self._sql.execute("PRAGMA wal_autocheckpoint = 0")
+            self._sql.execute("PRAGMA synchronous = FULL")
+            self._sql.execute("PRAGMA foreign_keys = ON")
+            self._sql.execute("PRAGMA secure_delete = ON")
+
+    @classmethod
+    def prepare(cls, path: Path) -> Self:
+        """Open the database and bring its schema up to date; the caller holds the write lock."""
+        touch_private(path)
+        database = cls(path)
+        with clear_errors():
+            database._sql.execute("PRAGMA journal_mode = WAL")
+            migrations.migrate(database._sql)
+        return database
+
+    @staticmethod
+    def is_prepared(path: Path) -> bool:
+        """Whether the schema is up to date, so that opening it needs no lock.
+
+        Raises:
+            NewerDatabase: it was written by a newer version of this package.
+        """
+        if not path.exists() or path.stat().st_size == 0:
+            return False
+        database = Database(path)
+        try:
+            with clear_errors():
+                return migrations.version(database._sql) == len(migrations.MIGRATIONS)
+        finally:
+            database.close()
+
+    def close(self) -> None:
+        self._sql.close()
+
+    # --- transactions -------------------------------------------------------------------------
+
+    @contextlib.contextmanager
+    def transaction(self) -> Generator[None]:
+        """Everything inside is written together or not at all; the caller holds the write lock."""
+        with clear_errors():
+            self._sql.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+                self._sql.execute("COMMIT")
+            except BaseException:
+                if self._sql.in_transaction:
+                    self._sql.execute("ROLLBACK")
+                raise
+
+    @contextlib.contextmanager
+    def snapshot(self) -> Generator[None]:
+        """All reads inside see the database at one moment."""
+        with clear_errors():
+            self._sql.execute("BEGIN")
+            try:
+                yield
+            finally:
+                if self._sql.in_transaction:
+                    self._sql.execute("COMMIT")
+
+    def checkpoint(self) -> None:
+        """Move a large write-ahead log into the database; the caller holds the write lock. A reader in its
+        way only postpones it."""
+        log = self.path.with_name(self.path.name + "-wal")
+        if log.exists() and log.stat().st_size > MAX_WAL_BYTES:
+            self.empty_log(patience=0)
+
+    def empty_log(self, patience: int = 2000) -> bool:
+        """Move the write-ahead log into the database and truncate it, waiting for readers for at most
+        ``patience`` milliseconds; false if one stayed in the way. The caller holds the write lock."""
+        with clear_errors():
+            self._sql.execute(f"PRAGMA busy_timeout = {int(patience)}")
+            try:
+                return self._sql.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0] == 0
+            except sqlite3.OperationalError:
+                return False
+            finally:
+                self._sql.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT}")
+
+    # --- the sequence -------------------------------------------------------------------------
+
+    def seq(self) -> int:
+        """The number of the newest change; eight microseconds, asked before each query."""
+        with clear_errors():
+            return int(self._sql.execute("SELECT value FROM counters WHERE name = 'seq'").fetchone()[0])
+
+    def next_seq(self) -> int:
+        row = self._sql.execute("UPDATE counters SET value = value + 1 WHERE name = 'seq' RETURNING value")
+        return int(row.fetchone()[0])
+
+    # --- statements ---------------------------------------------------------------------------------
+
+    def rows(self, sql: str, values: Sequence[object]) -> list[tuple[Any, ...]]:
+        with clear_errors():
+            return self._sql.execute(sql, values).fetchall()  # pyright: ignore[reportArgumentType]
+
+    def column(self, sql: str, values: Sequence[object]) -> list[int]:
+        return [row[0] for row in self.rows(sql, values)]
+
+    def scalar(self, sql: str, values: Sequence[object]) -> int:
+        return int(self.rows(sql, values)[0][0])
+
+    def iterate(self, sql: str, values: Sequence[object]) -> Iterator[tuple[Any, ...]]:
+        """Rows one by one, where all of them at once would be too many for memory."""
+        with clear_errors():
+            yield from self._sql.execute(sql, values)  # pyright: ignore[reportArgumentType]
+
+    def execute(self, sql: str, values: Sequence[object]) -> None:
+        with clear_errors():
+            self._sql.execute(sql, values)  # pyright: ignore[reportArgumentType]
+
+    def execute_many(self, sql: str, values: Iterable[Sequence[object]]) -> None:
+        with clear_errors():
+            self._sql.executemany(sql, values)  # pyright: ignore[reportArgumentType]
+
+    # --- health -------------------------------------------------------------------------------
+
+    def integrity(self) -> list[str]:
+        """What SQLite's own check finds wrong; empty when all is well. Half a second at 100,000 memories."""
+        try:
+            rows = [str(row[0]) for row in self._sql.execute("PRAGMA quick_check")]
+        except sqlite3.DatabaseError as error:
+            return [str(error)]
+        return [] if rows == ["ok"] else rows
+
+
+def marks(values: Sequence[object]) -> str:
+    return ",".join("?" * len(values))
+
+
+def parts(values: Sequence[int]) -> Iterator[Sequence[int]]:
+    for start in range(0, len(values), SQL_VARIABLES):
+        yield values[start : start + SQL_VARIABLES]

@@ -1,0 +1,132 @@
+"""The data directory: private to the user, replaced atomically, written under cross-process locks."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from collections.abc import Generator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .errors import Busy, StorageError
+
+if TYPE_CHECKING:
+    from filelock import BaseFileLock
+
+PRIVATE_DIRECTORY = 0o700
+PRIVATE_FILE = 0o600
+LOCK_PATIENCE = 30.0  # seconds; a writer holds the lock for milliseconds, so half a minute means trouble
+LOCK_POLL = 0.002  # seconds; about the time one write takes
+
+
+def prepare_directory(directory: Path) -> None:
+    """Create the data directory, private to the user.
+
+    Raises:
+        StorageError: it cannot be created, or it is not a directory.
+    """
+    try:
+        directory.mkdir(mode=PRIVATE_DIRECTORY, parents=True, exist_ok=True)
+        if directory.stat().st_mode & 0o077 and sys.platform != "win32":
+            directory.chmod(PRIVATE_DIRECTORY)
+    except OSError as error:
+        raise StorageError(
+            f"The data directory {directory} cannot be used ({error.strerror}): "
+            "make it writable or set SEDIMENT_DATA_DIR to a directory that is."
+        ) from error
+
+
+def make_private(path: Path) -> None:
+    """Give a file, or a folder with its files, to the user alone; libraries follow the umask."""
+    if sys.platform == "win32":
+        return
+    path.chmod(PRIVATE_DIRECTORY if path.is_dir() else PRIVATE_FILE)
+    if path.is_dir():
+        for file in path.iterdir():
+            with contextlib.suppress(FileNotFoundError):  # merges remove files at any moment
+                file.chmod(PRIVATE_FILE)
+
+
+def touch_private(path: Path) -> None:
+    """Create an empty private file if there is none; what SQLite puts beside it inherits its mode."""
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT, PRIVATE_FILE))
+
+
+def stamp(path: Path) -> tuple[int, int, int]:
+    """What tells one version of a file from the next: time of change (ns), size (bytes), inode."""
+    status = path.stat()
+    return status.st_mtime_ns, status.st_size, status.st_ino
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Replace a file's content in one step that survives a crash and a power cut."""
+    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, PRIVATE_FILE)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(data)
+    publish(temporary, path)
+
+
+def publish(temporary: Path, path: Path) -> None:
+    """Sync a finished file, move it over ``path``, and sync the directory that names it."""
+    descriptor = os.open(temporary, os.O_RDWR)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    os.replace(temporary, path)
+    sync_directory(path.parent)
+
+
+def sync_directory(directory: Path) -> None:
+    if sys.platform == "win32":  # directories cannot be opened there; NTFS journals the rename
+        return
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextlib.contextmanager
+def locked(path: Path, patience: float = LOCK_PATIENCE) -> Generator[None]:
+    """Hold a lock between processes; the system releases it when its holder dies.
+
+    Raises:
+        Busy: somebody else held it for ``patience`` seconds.
+    """
+    from filelock import Timeout
+
+    lock = _lock(path)
+    try:
+        lock.acquire(timeout=patience, poll_interval=LOCK_POLL)
+    except Timeout:
+        raise Busy(
+            "Another sediment-mcp process has been writing for too long: try again, "
+            "and end a process that hangs if it happens twice."
+        ) from None
+    except OSError as error:
+        raise StorageError(
+            f"The lock file {path} cannot be opened ({error.strerror}): check the directory's permissions."
+        ) from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+@contextlib.contextmanager
+def locked_if_free(path: Path) -> Generator[bool]:
+    """Hold the lock if nobody else does; the value says whether it is held."""
+    try:
+        with locked(path, patience=0):
+            yield True
+    except Busy:
+        yield False
+
+
+def _lock(path: Path) -> BaseFileLock:
+    from filelock import FileLock
+
+    return FileLock(path, mode=PRIVATE_FILE, thread_local=False)

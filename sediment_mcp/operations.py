@@ -1,0 +1,340 @@
+"""The four operations, named like the tools: check, do, describe. Server and command line share them."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import json
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Literal
+
+from .chunking import split
+from .contract import (
+    PREVIEW,
+    DeleteMemory,
+    DeleteResult,
+    ListMemories,
+    ListResult,
+    MemoryResult,
+    QueryMemory,
+    QueryResult,
+    RankedResult,
+    StoreMemory,
+    StoreResult,
+)
+from .duplicates import is_duplicate, merged, text_key
+from .errors import BadArgument, NoProject, UnknownMemory
+from .excerpts import excerpts
+from .memory import Filters, Memory, ScoredMemory
+from .ranking import rank
+from .selection import micros
+from .store import Draft
+
+if TYPE_CHECKING:
+    from .library import Library
+    from .store import Store
+
+WORKING_LIFE = timedelta(hours=24)
+TRASH_LIFE = timedelta(days=30)
+EMBEDDED_AT_ONCE = 8  # passages; what is longer is embedded in the background, so that a store stays quick
+
+
+# --- store_memory -------------------------------------------------------------------------------
+
+
+def store_memory(library: Library, arguments: StoreMemory, project: str | None) -> StoreResult:
+    """Store a memory, or find that it is there already; durable when this returns.
+
+    Raises:
+        NoProject, UnknownMemory, BadArgument: nothing was stored.
+        StorageError: the disk is full or the directory cannot be written; nothing was stored.
+    """
+    now = library.now()
+    draft = _draft(arguments, _owner(arguments.scope, project), now)
+    at_once = len(draft.spans) <= EMBEDDED_AT_ONCE
+    embedded = library.embed([draft.content[start:end] for start, end in draft.spans]) if at_once else None
+    with library.write() as store:
+        replaced = _replaced(store, arguments.replaces)
+        existing = _duplicate(store, draft, arguments, now)
+        if existing is not None:
+            memory = _merge(store, existing, arguments, draft)
+        else:
+            memory, chunks = store.add(draft)
+            if embedded is not None:
+                identity, vectors = embedded
+                model = store.embeddings.register(identity)
+                store.embeddings.add(model, zip(chunks, vectors, strict=True))
+        superseded, warnings = _supersede(store, replaced, memory)
+    if existing is None and embedded is None:
+        library.embed_later()
+    return StoreResult(
+        id=memory.id,
+        status="stored" if existing is None else "duplicate",
+        superseded=superseded,
+        similar=[],
+        expires_at=_iso(memory.expires_at),
+        warnings=warnings,
+    )
+
+
+def _owner(scope: Literal["project", "global"] | None, project: str | None) -> str | None:
+    if scope == "project" and project is None:
+        raise _no_project("store the memory with scope global")
+    return None if scope == "global" else project
+
+
+def _no_project(instead: str) -> NoProject:
+    return NoProject(f"No project is known here: {instead}, or name the project with SEDIMENT_PROJECT.")
+
+
+def _draft(arguments: StoreMemory, owner: str | None, now: datetime) -> Draft:
+    expires_at = arguments.expires_at
+    if expires_at is not None and expires_at <= now:
+        raise BadArgument("expires_at lies in the past: give a later time, or none to keep the memory.")
+    if expires_at is None and arguments.kind == "working":
+        expires_at = now + WORKING_LIFE
+    return Draft(
+        content=arguments.content,
+        text_key=text_key(arguments.content),
+        spans=tuple(split(arguments.content)),
+        kind=arguments.kind,
+        tags=tuple(dict.fromkeys(arguments.tags)),
+        project=owner,
+        session=arguments.session,
+        importance=arguments.importance,
+        metadata=arguments.metadata,
+        occurred_at=arguments.occurred_at or now,
+        created_at=now,
+        expires_at=expires_at,
+    )
+
+
+def _replaced(store: Store, ids: list[str]) -> list[Memory]:
+    """The memories to supersede; each id must name one that is not deleted."""
+    found = store.by_ids(ids)
+    unknown = [identity for identity in ids if identity not in found or found[identity].deleted_at]
+    if unknown:
+        raise UnknownMemory(
+            f"replaces names no memory: {', '.join(unknown)}. Nothing was stored; "
+            "look the ids up with query_memory or list_memories."
+        )
+    return list(found.values())
+
+
+def _duplicate(store: Store, draft: Draft, arguments: StoreMemory, now: datetime) -> Memory | None:
+    for existing in store.with_text(draft.text_key, draft.kind, draft.project, now):
+        if is_duplicate(existing, session=draft.session, occurred_at=arguments.occurred_at, now=now):
+            return existing
+    return None
+
+
+def _merge(store: Store, existing: Memory, arguments: StoreMemory, draft: Draft) -> Memory:
+    """What the repetition adds to the memory: its tags, its metadata, a later end."""
+    memory = merged(
+        existing,
+        tags=draft.tags,
+        metadata=draft.metadata,
+        importance=draft.importance,
+        occurred_at=arguments.occurred_at,
+        expires_at=draft.expires_at,
+    )
+    if memory != existing:
+        store.update(memory)
+    return memory
+
+
+def _supersede(store: Store, replaced: list[Memory], memory: Memory) -> tuple[list[str], list[str]]:
+    """Make the replaced memories history; one that is history already keeps its place in its own chain."""
+    superseded: list[str] = []
+    warnings: list[str] = []
+    for old in replaced:
+        if old.id == memory.id:
+            warnings.append(f"{old.id} has this very text: it stays as it is.")
+        elif old.superseded_by is not None:
+            warnings.append(
+                f"{old.id} was superseded by {old.superseded_by} before: "
+                "if that one is wrong now too, store again with its id in replaces."
+            )
+        else:
+            store.update(replace(old, superseded_by=memory.id))
+            superseded.append(old.id)
+    return superseded, warnings
+
+
+# --- query_memory -------------------------------------------------------------------------------
+
+
+def query_memory(library: Library, arguments: QueryMemory, project: str | None) -> QueryResult:
+    """Find memories by meaning and by words, best first.
+
+    Raises:
+        NoProject: only the project's memories are asked for, and no project is known.
+    """
+    found = library.find(arguments.query, _filters(arguments, project), arguments.limit)
+    ranked = rank(found.candidates, project=project, now=library.now())[: arguments.limit]
+    shown = excerpts([(r.candidate.memory.content, r.candidate.passage) for r in ranked], arguments.max_chars)
+    notes = list(found.notes)
+    if len(shown) < len(ranked):
+        notes.append(
+            f"{len(ranked) - len(shown)} more did not fit: raise max_chars (now {arguments.max_chars})."
+        )
+    return QueryResult(
+        results=[_ranked(scored, *text) for scored, text in zip(ranked, shown, strict=False)],
+        mode="hybrid" if found.by_meaning else "lexical",
+        notes=notes,
+    )
+
+
+def _filters(arguments: QueryMemory | ListMemories, project: str | None) -> Filters:
+    if arguments.scope == "project" and project is None:
+        raise _no_project("use scope all or global")
+    return Filters(
+        scope=arguments.scope,
+        project=project,
+        kind=arguments.kind,
+        session=arguments.session,
+        tags=tuple(arguments.tags),
+        since=arguments.since,
+        until=arguments.until,
+        include_superseded=arguments.include_superseded,
+    )
+
+
+def _ranked(scored: ScoredMemory, content: str, truncated: bool) -> RankedResult:
+    return RankedResult(
+        **_result(scored.candidate.memory, content, truncated),
+        score=scored.score,
+        signals=dict(scored.signals),
+        match=scored.match,
+    )
+
+
+# --- list_memories ------------------------------------------------------------------------------
+
+
+def list_memories(library: Library, arguments: ListMemories, project: str | None) -> ListResult:
+    """Page through memories by date, or read some by id; needs no model.
+
+    Raises:
+        NoProject: only the project's memories are asked for, and no project is known.
+        BadArgument: the cursor is not one that this list gave.
+    """
+    now = library.now()
+    if arguments.ids:
+        with library.read() as store:
+            found = store.by_ids(arguments.ids)
+        memories = [
+            memory
+            for identity in dict.fromkeys(arguments.ids)
+            if (memory := found.get(identity)) and _is_live(memory, now)
+        ]
+        return ListResult(
+            memories=[_result(m, m.content, truncated=False) for m in memories], total=len(memories)
+        )
+    filters = _filters(arguments, project)
+    after = _position(arguments.cursor, filters, arguments.order)
+    with library.read() as store:
+        page = store.page(filters, now, arguments.order, arguments.limit + 1, after)
+        total = store.count(filters, now)
+    shown = page[: arguments.limit]
+    result = ListResult(memories=[_preview(memory) for memory in shown], total=total)
+    if len(page) > len(shown):
+        result["next_cursor"] = _cursor(shown[-1], filters, arguments.order)
+    return result
+
+
+def _is_live(memory: Memory, now: datetime) -> bool:
+    return memory.deleted_at is None and (memory.expires_at is None or memory.expires_at > now)
+
+
+def _cursor(last: Memory, filters: Filters, order: str) -> str:
+    """Where a page ends, with a fingerprint of the question it belongs to."""
+    position = [micros(last.occurred_at), last.number, _fingerprint(filters, order)]
+    return base64.urlsafe_b64encode(json.dumps(position).encode()).decode().rstrip("=")
+
+
+def _position(cursor: str | None, filters: Filters, order: str) -> tuple[int, int] | None:
+    if cursor is None:
+        return None
+    try:
+        text = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
+        time, number, fingerprint = json.loads(text)
+        position = int(time), int(number)
+    except (binascii.Error, ValueError, TypeError):
+        raise BadArgument("cursor is not one that list_memories gave: leave it out to start anew.") from None
+    if fingerprint != _fingerprint(filters, order):
+        raise BadArgument("cursor belongs to other filters: repeat those, or leave it out to start anew.")
+    return position
+
+
+def _fingerprint(filters: Filters, order: str) -> str:
+    return hashlib.sha256(repr((filters, order)).encode()).hexdigest()[:8]
+
+
+# --- delete_memory ------------------------------------------------------------------------------
+
+
+def delete_memory(library: Library, arguments: DeleteMemory, project: str | None) -> DeleteResult:
+    """Delete memories: from now on no query and no list of any process finds them.
+
+    Without ``permanent`` they can be restored for `TRASH_LIFE`; with it their text is gone from the
+    database, its log and the text index when this returns, those in the trash included.
+    """
+    now = library.now()
+    ids = list(dict.fromkeys(arguments.ids))
+    with library.write(erase=arguments.permanent) as store:
+        found = {i: m for i, m in store.by_ids(ids).items() if arguments.permanent or m.deleted_at is None}
+        for memory in found.values():
+            if arguments.permanent:
+                store.erase(memory)
+            else:
+                store.update(replace(memory, deleted_at=now))
+    if arguments.permanent and found:
+        library.erase_words()
+    return DeleteResult(
+        deleted=[identity for identity in ids if identity in found],
+        not_found=[identity for identity in ids if identity not in found],
+        recoverable_until=_iso(now + TRASH_LIFE) if found and not arguments.permanent else None,
+    )
+
+
+def restore_memories(library: Library, ids: list[str]) -> tuple[list[str], list[str]]:
+    """Bring deleted memories back; returns the ids (restored, not found in the trash)."""
+    with library.write() as store:
+        found = {i: m for i, m in store.by_ids(ids).items() if m.deleted_at is not None}
+        for memory in found.values():
+            store.update(replace(memory, deleted_at=None))
+    return [i for i in ids if i in found], [i for i in ids if i not in found]
+
+
+# --- descriptions -------------------------------------------------------------------------------
+
+
+def _preview(memory: Memory) -> MemoryResult:
+    return _result(memory, memory.content[:PREVIEW], truncated=len(memory.content) > PREVIEW)
+
+
+def _result(memory: Memory, content: str, truncated: bool) -> MemoryResult:
+    return MemoryResult(
+        id=memory.id,
+        content=content,
+        truncated=truncated,
+        kind=memory.kind,
+        tags=list(memory.tags),
+        scope="global" if memory.project is None else "project",
+        project=memory.project,
+        session=memory.session,
+        importance=memory.importance,
+        metadata=dict(memory.metadata),
+        occurred_at=_iso(memory.occurred_at) or "",
+        created_at=_iso(memory.created_at) or "",
+        expires_at=_iso(memory.expires_at),
+        superseded_by=memory.superseded_by,
+    )
+
+
+def _iso(time: datetime | None) -> str | None:
+    """ISO 8601 in UTC, with Z."""
+    return time.isoformat().replace("+00:00", "Z") if time is not None else None

@@ -1,0 +1,168 @@
+"""From a question to candidates: both legs are asked, the system of record decides, nothing is ranked yet."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .embedder import ModelIdentity
+from .memory import Candidate, Chunk, Filters, Memory
+from .selection import is_narrow
+from .store import Store
+from .text_search import Terms, TextSearch
+from .vector_search import VectorSearch
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+FETCHED = 64  # passages asked of each leg at first; the union of 50 holds the answer 99.5 % of the time
+WANTED = 32  # different memories from each leg, so that one long memory cannot crowd out the others
+GROWTH = 4  # how much more is asked when a filter or a long memory has left too few
+CONTEXT = 2  # neighbours in the session, on each side
+FAR_BEHIND = 2000  # passages; the tail takes 0.1 ms for each, so from here on an index is written first
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is asked: the text, and its embedding of shape (dimension,) if there is a model."""
+
+    text: str
+    vector: NDArray[np.float32] | None
+    filters: Filters
+    now: datetime
+    limit: int
+
+
+@dataclass(slots=True)
+class _Found:
+    """What is known of one memory while both legs' answers come together."""
+
+    memory: Memory
+    chunks: dict[int, Chunk] = field(default_factory=dict[int, Chunk])
+
+
+class Search:
+    """One process's view of both indexes. Not to be used by two threads at once."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self.text = TextSearch(directory)
+        self.vectors: VectorSearch | None = None
+
+    def reload(self, store: Store, identity: ModelIdentity | None) -> None:
+        """Take up the newest snapshots, those of the model in use; comes before `find`."""
+        if identity is not None and (self.vectors is None or self.vectors.identity != identity):
+            self.vectors = VectorSearch(self._directory, identity)
+        self.text.reload(store)
+        if self.vectors is not None:
+            self.vectors.reload(store)
+
+    def is_far_behind(self, store: Store) -> bool:
+        """Whether so much is missing from the text index that it had better be written first."""
+        return store.changed_chunks(self.text.seen, FAR_BEHIND) == FAR_BEHIND
+
+    def read(self, store: Store) -> None:
+        """Take up the newest changes; inside the same read transaction as `find`."""
+        self.text.read(store)
+        if self.vectors is not None:
+            self.vectors.read(store)
+
+    def find(self, store: Store, question: Question) -> list[Candidate]:
+        """All that may answer; inside one read transaction, after `read`."""
+        terms = self.text.terms(question.text)
+        found: dict[int, _Found] = {}
+        lexical = self._by_words(store, question, terms, found)
+        self._by_meaning(store, question, found)
+        neighbours = _with_neighbours(store, question, found)
+        chunks = [chunk for entry in found.values() for chunk in entry.chunks]
+        cosines: dict[int, float] = {}
+        if self.vectors is not None and question.vector is not None:
+            cosines = self.vectors.cosines(question.vector, chunks, store)
+        return [
+            _candidate(entry, lexical, cosines, terms, neighbours.get(number, ()))
+            for number, entry in found.items()
+        ]
+
+    def _by_words(
+        self, store: Store, question: Question, terms: Terms, found: dict[int, _Found]
+    ) -> dict[int, float]:
+        """Add the memories that share words with the question; returns BM25 by chunk."""
+        fetched = max(FETCHED, 2 * question.limit)
+        while True:
+            hits = self.text.search(terms, question.filters, question.now, fetched)
+            enough = len({hit.memory for hit in hits}) >= max(WANTED, question.limit)
+            if enough or len(hits) < fetched:
+                break
+            fetched *= GROWTH
+        _add(found, store.with_chunks([hit.chunk for hit in hits], question.filters, question.now))
+        return {hit.chunk: hit.score for hit in hits}
+
+    def _by_meaning(self, store: Store, question: Question, found: dict[int, _Found]) -> None:
+        """Add the memories that lie nearest to the question."""
+        if self.vectors is None or question.vector is None:
+            return
+        filters, now = question.filters, question.now
+        fetched, admitted = max(FETCHED, 2 * question.limit), None
+        if is_narrow(filters):
+            admitted = _array(store.chunks_admitted(filters, now))
+        while True:
+            hits = self.vectors.search(question.vector, fetched, admitted)
+            pairs = store.with_chunks([hit.chunk for hit in hits], filters, now)
+            enough = len({memory.number for memory, _ in pairs}) >= max(WANTED, question.limit)
+            if enough or len(hits) < fetched:
+                break
+            if admitted is None:  # most of what lies near is history or expired: ask for the rest alone
+                admitted = _array(store.chunks_admitted(filters, now))
+            else:
+                fetched *= GROWTH
+        _add(found, pairs)
+
+
+def _array(chunks: list[int]) -> NDArray[np.int64]:
+    import numpy as np
+
+    return np.array(chunks, np.int64)
+
+
+def _add(found: dict[int, _Found], pairs: Iterable[tuple[Memory, Chunk]]) -> None:
+    for memory, chunk in pairs:
+        found.setdefault(memory.number, _Found(memory)).chunks[chunk.number] = chunk
+
+
+def _with_neighbours(
+    store: Store, question: Question, found: dict[int, _Found]
+) -> dict[int, tuple[tuple[int, ...], ...]]:
+    """Add what stands beside the candidates in their sessions; returns the neighbours of each by distance."""
+    beside = store.session_neighbours([entry.memory for entry in found.values()], CONTEXT)
+    new = {number for sides in beside.values() for side in sides for number in side} - found.keys()
+    memories = {
+        memory.number: memory for memory in store.numbered(sorted(new), question.filters, question.now)
+    }
+    _add(found, ((memories[chunk.memory], chunk) for chunk in store.chunks_of(sorted(memories))))
+    return beside
+
+
+def _candidate(
+    entry: _Found,
+    lexical: dict[int, float],
+    cosines: dict[int, float],
+    terms: Terms,
+    neighbours: tuple[tuple[int, ...], ...],
+) -> Candidate:
+    def coverage(chunk: int) -> float:
+        return min(1.0, lexical.get(chunk, 0.0) / terms.total_idf) if terms.total_idf else 0.0
+
+    best = max(entry.chunks, key=lambda chunk: (cosines.get(chunk, 0.0) + coverage(chunk), -chunk))
+    known = [cosines[chunk] for chunk in entry.chunks if chunk in cosines]
+    return Candidate(
+        memory=entry.memory,
+        cosine=max(known, default=None),
+        bm25=max(lexical.get(chunk, 0.0) for chunk in entry.chunks),
+        coverage=max(coverage(chunk) for chunk in entry.chunks),
+        passage=(entry.chunks[best].start, entry.chunks[best].end),
+        neighbours=neighbours,
+    )

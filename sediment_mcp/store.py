@@ -1,0 +1,264 @@
+"""The system of record: what is remembered, and what has changed, in SQL."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from .database import Database, marks, parts
+from .embeddings import Embeddings
+from .memory import Chunk, Filters, Kind, Memory
+from .selection import condition, micros, time_of
+
+KEPT_TOKENS = 8  # snapshots of one index whose tokens are still known
+ID_ALPHABET = "23456789abcdefghjkmnpqrstuvwxyz"  # nothing that looks like something else, no leading dash
+ID_LENGTH = 12  # 31^12, 59 bits: a clash needs hundreds of millions of memories
+
+MEMORY = (
+    "memories.number, memories.id, memories.seq, memories.content, memories.kind, memories.tags, "
+    "memories.project, memories.session, memories.importance, memories.metadata, memories.occurred_at, "
+    "memories.created_at, memories.expires_at, memories.superseded_by, memories.deleted_at"
+)
+CHUNK = 'chunks.number, chunks.memory, chunks.start, chunks."end"'
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A memory before it has a number, an id and a place in the sequence."""
+
+    content: str
+    text_key: bytes
+    spans: tuple[tuple[int, int], ...]
+    kind: Kind
+    tags: tuple[str, ...]
+    project: str | None
+    session: str | None
+    importance: float
+    metadata: Mapping[str, Any]
+    occurred_at: datetime
+    created_at: datetime
+    expires_at: datetime | None
+
+
+class Store(Database):
+    """The memories, their chunks and their embeddings through one connection."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self.embeddings = Embeddings(self)
+
+    # --- writing (inside a transaction) -------------------------------------------------------
+
+    def add(self, draft: Draft) -> tuple[Memory, list[int]]:
+        """Insert a memory with its chunks; returns it with the numbers of the chunks."""
+        identity = "".join(secrets.choice(ID_ALPHABET) for _ in range(ID_LENGTH))
+        seq = self.next_seq()
+        number = self.scalar(
+            "INSERT INTO memories (id, seq, content, text_key, kind, tags, project, session, importance, "
+            "metadata, occurred_at, created_at, expires_at) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?) "
+            "RETURNING number",
+            (identity, seq, draft.content, draft.text_key, draft.kind, _dump(draft.tags), draft.project,
+             draft.session, draft.importance, _dump(draft.metadata), micros(draft.occurred_at),
+             micros(draft.created_at), draft.expires_at and micros(draft.expires_at)),
+        )  # fmt: skip
+        self._write_tags(number, draft.tags)
+        chunks = [
+            self.scalar(
+                'INSERT INTO chunks (memory, start, "end") VALUES (?,?,?) RETURNING number', (number, *span)
+            )
+            for span in draft.spans
+        ]
+        return self._one("memories.number = ?", number), chunks
+
+    def update(self, memory: Memory) -> None:
+        """Write a memory's changed attributes (its text never changes) as a change of its own."""
+        self.execute(
+            "UPDATE memories SET seq = ?, tags = ?, importance = ?, metadata = ?, occurred_at = ?, "
+            "expires_at = ?, superseded_by = ?, deleted_at = ? WHERE number = ?",
+            (self.next_seq(), _dump(memory.tags), memory.importance, _dump(memory.metadata),
+             micros(memory.occurred_at), memory.expires_at and micros(memory.expires_at),
+             memory.superseded_by, memory.deleted_at and micros(memory.deleted_at), memory.number),
+        )  # fmt: skip
+        self._write_tags(memory.number, memory.tags)
+
+    def erase(self, memory: Memory) -> None:
+        """Remove a memory for good, leaving only the numbers of its chunks for the indexes to forget."""
+        seq = self.next_seq()
+        self.execute(
+            "INSERT INTO tombstones SELECT number, memory, ? FROM chunks WHERE memory = ?",
+            (seq, memory.number),
+        )
+        self.execute("DELETE FROM memories WHERE number = ?", (memory.number,))
+
+    def _write_tags(self, number: int, tags: Iterable[str]) -> None:
+        self.execute("DELETE FROM tags WHERE memory = ?", (number,))
+        self.execute_many("INSERT OR IGNORE INTO tags VALUES (?,?)", [(tag, number) for tag in tags])
+
+    # --- reading memories ---------------------------------------------------------------------
+
+    def by_ids(self, ids: Sequence[str]) -> dict[str, Memory]:
+        """The memories with these ids, deleted and expired ones included."""
+        found = self._memories(f"memories.id IN ({marks(ids)})", ids) if ids else []
+        return {memory.id: memory for memory in found}
+
+    def with_text(self, text_key: bytes, kind: Kind, project: str | None, now: datetime) -> list[Memory]:
+        """Live and current memories with this text in the same kind and project, oldest first."""
+        rule, values = condition(Filters(kind=kind), now)
+        return self._memories(
+            f"text_key = ? AND project IS ? AND {rule} ORDER BY memories.number", (text_key, project, *values)
+        )
+
+    def page(
+        self,
+        filters: Filters,
+        now: datetime,
+        order: Literal["newest", "oldest"],
+        limit: int,
+        after: tuple[int, int] | None = None,
+    ) -> list[Memory]:
+        """Memories by ``occurred_at``; ``after`` is the (microseconds, number) of the page before's last."""
+        rule, values = condition(filters, now)
+        sign, direction = ("<", "DESC") if order == "newest" else (">", "ASC")
+        if after is not None:
+            rule, values = f"{rule} AND (occurred_at, memories.number) {sign} (?, ?)", [*values, *after]
+        return self._memories(
+            f"{rule} ORDER BY occurred_at {direction}, memories.number {direction} LIMIT ?", (*values, limit)
+        )
+
+    def count(self, filters: Filters, now: datetime) -> int:
+        rule, values = condition(filters, now)
+        return self.scalar(f"SELECT COUNT(*) FROM memories WHERE {rule}", values)
+
+    def trash(self, limit: int) -> list[Memory]:
+        """Deleted memories that can still be restored, the last deleted first."""
+        return self._memories("deleted_at IS NOT NULL ORDER BY deleted_at DESC LIMIT ?", (limit,))
+
+    def with_chunks(
+        self, chunks: Sequence[int], filters: Filters, now: datetime
+    ) -> list[tuple[Memory, Chunk]]:
+        """The memories of these chunks that the filter lets through, each with the chunk that led to it."""
+        rule, values = condition(filters, now)
+        return [
+            (_memory(row), Chunk(*row[15:]))
+            for part in parts(chunks)
+            for row in self.rows(
+                f"SELECT {MEMORY}, {CHUNK} FROM chunks JOIN memories ON memories.number = chunks.memory "
+                f"WHERE chunks.number IN ({marks(part)}) AND {rule}",
+                (*part, *values),
+            )
+        ]
+
+    def numbered(self, numbers: Sequence[int], filters: Filters, now: datetime) -> list[Memory]:
+        """The memories with these numbers that the filter lets through."""
+        rule, values = condition(filters, now)
+        return [
+            memory
+            for part in parts(numbers)
+            for memory in self._memories(f"memories.number IN ({marks(part)}) AND {rule}", (*part, *values))
+        ]
+
+    def chunks_admitted(self, filters: Filters, now: datetime) -> list[int]:
+        """The numbers of all chunks of memories that the filter lets through."""
+        rule, values = condition(filters, now)
+        return self.column(
+            "SELECT chunks.number FROM memories JOIN chunks ON chunks.memory = memories.number "
+            f"WHERE {rule}", values
+        )  # fmt: skip
+
+    def session_neighbours(
+        self, memories: Sequence[Memory], distance: int
+    ) -> dict[int, tuple[tuple[int, ...], ...]]:
+        """For each memory with a session, the numbers of those beside it there, by distance from 1 up."""
+        numbers = [memory.number for memory in memories if memory.session is not None]
+        sides = ", ".join(
+            f"(SELECT number FROM memories AS other WHERE other.session = own.session "
+            f"AND other.deleted_at IS NULL AND other.project IS own.project "
+            f"AND (other.occurred_at, other.number) {sign} (own.occurred_at, own.number) "
+            f"ORDER BY other.occurred_at {direction}, other.number {direction} LIMIT 1 OFFSET {step})"
+            for step in range(distance)
+            for sign, direction in (("<", "DESC"), (">", "ASC"))
+        )
+        found: dict[int, tuple[tuple[int, ...], ...]] = {}
+        for part in parts(numbers):
+            sql = f"SELECT own.number, {sides} FROM memories AS own WHERE own.number IN ({marks(part)})"
+            for number, *beside in self.rows(sql, part):
+                pairs = zip(beside[::2], beside[1::2], strict=True)
+                found[number] = tuple(tuple(side for side in pair if side is not None) for pair in pairs)
+        return found
+
+    def chunks_of(self, memories: Sequence[int]) -> list[Chunk]:
+        """All chunks of these memories."""
+        return [
+            Chunk(*row)
+            for part in parts(memories)
+            for row in self.rows(f"SELECT {CHUNK} FROM chunks WHERE memory IN ({marks(part)})", part)
+        ]
+
+    # --- what has changed, for the indexes ----------------------------------------------------
+
+    def memory_count(self) -> int:
+        """All memories, deleted ones included."""
+        return self.scalar("SELECT COUNT(*) FROM memories", ())
+
+    def changed_memories(self, after: int) -> Iterator[Memory]:
+        """Memories changed since ``after``, deleted ones included, in the order of their last change."""
+        return (
+            _memory(row)
+            for row in self.iterate(f"SELECT {MEMORY} FROM memories WHERE seq > ? ORDER BY seq", (after,))
+        )
+
+    def changed_chunks(self, after: int, most: int) -> int:
+        """How many chunks belong to memories changed since ``after``, counted up to ``most``."""
+        return self.scalar(
+            "SELECT COUNT(*) FROM (SELECT 1 FROM memories JOIN chunks ON memory = memories.number "
+            "WHERE memories.seq > ? LIMIT ?)", (after, most),
+        )  # fmt: skip
+
+    def erased_since(self, after: int) -> list[tuple[int, int]]:
+        """(chunk, memory) of everything erased since ``after``."""
+        return [
+            (row[0], row[1])
+            for row in self.rows("SELECT chunk, memory FROM tombstones WHERE seq > ?", (after,))
+        ]
+
+    # --- snapshots ----------------------------------------------------------------------------
+
+    def announce_snapshot(self, index_name: str) -> tuple[int, int]:
+        """(token, seq) for a snapshot about to be written; inside a transaction."""
+        token, seq = secrets.randbits(62), self.seq()
+        self.execute("INSERT INTO snapshots VALUES (?,?,?)", (token, index_name, seq))
+        self.execute(
+            "DELETE FROM snapshots WHERE index_name = ? AND rowid NOT IN (SELECT rowid FROM snapshots "
+            "WHERE index_name = ? ORDER BY seq DESC LIMIT ?)", (index_name, index_name, KEPT_TOKENS),
+        )  # fmt: skip
+        return token, seq
+
+    def knows_snapshot(self, index_name: str, token: int, seq: int) -> bool:
+        """Whether a snapshot comes from this database's own history."""
+        sql = "SELECT COUNT(*) FROM snapshots WHERE token = ? AND index_name = ? AND seq = ?"
+        return self.scalar(sql, (token, index_name, seq)) == 1
+
+    def _memories(self, rule: str, values: Sequence[object]) -> list[Memory]:
+        return [_memory(row) for row in self.rows(f"SELECT {MEMORY} FROM memories WHERE {rule}", values)]
+
+    def _one(self, rule: str, value: object) -> Memory:
+        return self._memories(rule, (value,))[0]
+
+
+def _dump(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def _memory(row: tuple[Any, ...]) -> Memory:
+    return Memory(
+        number=row[0], id=row[1], seq=row[2], content=row[3], kind=row[4], tags=tuple(json.loads(row[5])),
+        project=row[6], session=row[7], importance=row[8], metadata=json.loads(row[9]),
+        occurred_at=time_of(row[10]), created_at=time_of(row[11]),
+        expires_at=None if row[12] is None else time_of(row[12]), superseded_by=row[13],
+        deleted_at=None if row[14] is None else time_of(row[14]),
+    )  # fmt: skip

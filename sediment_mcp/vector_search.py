@@ -1,0 +1,98 @@
+"""Search by meaning: the snapshot and its tail as one, as of the newest change, for one model."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Hashable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from . import vector_index
+from .embedder import ModelIdentity
+from .leg import Leg
+from .store import Store
+from .tail import VectorTail
+from .vector_index import VectorHit, VectorIndex
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+class VectorSearch(Leg[VectorIndex]):
+    """One process's view of all embeddings of one model."""
+
+    def __init__(self, directory: Path, identity: ModelIdentity) -> None:
+        self.identity = identity
+        super().__init__(directory, index_name(identity.fingerprint))
+
+    def _stamp(self) -> Hashable:
+        return vector_index.stamp_of(self.directory, self.identity.fingerprint)
+
+    def _open_snapshot(self) -> VectorIndex:
+        return VectorIndex(self.directory, self.identity.fingerprint, self.identity.dimension)
+
+    def _empty_tail(self) -> None:
+        self._tail = VectorTail(self.identity.dimension)
+        self._outdated = 0  # embeddings of the snapshot for which the tail speaks
+        self._needs_unreachable = self._snapshot is not None
+
+    def read(self, store: Store) -> None:
+        """Take up all changes since the snapshot, or since the last call."""
+        newest = store.seq()
+        model = store.embeddings.number_of(self.identity.fingerprint)
+        if model is None or (newest == self.seen and not self._needs_unreachable):
+            return
+        if self._snapshot is not None and self._needs_unreachable:
+            self._put(store.embeddings.of(model, self._snapshot.unreachable))
+            self._needs_unreachable = False
+        self._put(store.embeddings.since(model, self.seen))
+        self._tail.forget(store.embeddings.deleted(self.seen))
+        self._outdated = self._snapshot.held(self._tail.dirty) if self._snapshot is not None else 0
+        self.seen = newest
+
+    def _put(self, vectors: dict[int, bytes]) -> None:
+        if vectors:
+            self._tail.put(list(vectors), unpack(list(vectors.values())))
+
+    def search(
+        self, vector: NDArray[np.float32], limit: int, admitted: NDArray[np.int64] | None = None
+    ) -> list[VectorHit]:
+        """The nearest chunks by cosine, best first; exact as of the last `read` where there is no snapshot,
+        and for whatever ``admitted`` leaves of it."""
+        hits = self._tail.search(vector, limit, admitted)
+        if self._snapshot is not None:
+            dirty = self._tail.dirty
+            found = self._snapshot.search(vector, limit + self._outdated, admitted)
+            hits = [*hits, *(hit for hit in found if hit.chunk not in dirty)]
+        return heapq.nlargest(limit, hits, key=lambda hit: (hit.cosine, hit.chunk))
+
+    def cosines(self, vector: NDArray[np.float32], chunks: Sequence[int], store: Store) -> dict[int, float]:
+        """The cosine of each of these chunks that has an embedding."""
+        held = {chunk: row for chunk in chunks if (row := self._tail.vector(chunk)) is not None}
+        found = {chunk: float(row @ vector) for chunk, row in held.items()}
+        model = store.embeddings.number_of(self.identity.fingerprint)
+        others = [chunk for chunk in chunks if chunk not in held] if self._snapshot is not None else []
+        if others and model is not None:
+            rows = store.embeddings.of(model, others)
+            if rows:
+                cosines = unpack(list(rows.values())) @ vector
+                found |= {chunk: float(cosine) for chunk, cosine in zip(rows, cosines, strict=True)}
+        return found
+
+
+def index_name(fingerprint: str) -> str:
+    """How the system of record calls the snapshots of this model."""
+    return f"vectors {fingerprint}"
+
+
+def pack(vectors: NDArray[np.float32]) -> list[bytes]:
+    """Rows of shape (n, dimension) as little-endian float16, the form in which they are kept."""
+    return [row.tobytes() for row in vectors.astype("<f2")]
+
+
+def unpack(vectors: Sequence[bytes]) -> NDArray[np.float32]:
+    """The inverse of `pack`, of shape (n, dimension)."""
+    import numpy as np
+
+    return np.frombuffer(b"".join(vectors), "<f2").reshape(len(vectors), -1).astype(np.float32)
