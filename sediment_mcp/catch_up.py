@@ -1,19 +1,22 @@
-"""Bringing snapshots up to date: the only writers of the derived indexes.
+"""Bringing snapshots up to date: the only writer of the derived indexes.
 
-Each function is called by the holder of the index lock, reads the system of record through a connection of
-its own, and first announces its snapshot there (``announce``), so that an index of another history, such as
-a restored backup, is recognised by its unknown token. A crash at any moment leaves the older snapshot.
+A snapshot is written by whoever holds its index's lock, reads the system of record through a connection of
+its own, and is first announced there, so that an index of another history, such as a restored backup, is
+recognised by its unknown token. A crash at any moment leaves the older snapshot.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import contextlib
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from . import text_index, vector_index
 from .embedder import ModelIdentity
 from .errors import DamagedSnapshot
+from .files import locked, locked_if_free
 from .leg import SnapshotT
 from .memory import Memory
 from .progress import Progress, unwatched
@@ -27,54 +30,109 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+TEXT_LOCK, VECTOR_LOCK = "text.lock", "vectors.lock"
 BATCH = 500  # memories read at a time
 
-Announce = Callable[[str], tuple[int, int]]
-"""Record in the system of record that a snapshot of this index follows; gives its (token, seq)."""
 
+class CatchUp:
+    """Writes the indexes of one data directory. May be used from any thread and any number of processes."""
 
-def write_text(
-    directory: Path, store: Store, announce: Announce, *, anew: bool = False, progress: Progress = unwatched
-) -> None:
-    """Write what has changed into the text index, or all of it ``anew`` or where there is no sound base."""
-    base = None if anew else _own(store, INDEX_NAME, lambda: TextIndex(directory))
-    token, seq = announce(INDEX_NAME)
-    if base is None:
-        memories = _counted(store.changed_memories(0), store.memory_count(), progress)
-        passages = _passages(store, memories)
-        text_index.write_snapshot(directory, None, passages, (), seq=seq, token=token)
-        return
-    memories = list(store.changed_memories(base.seq))
-    gone = [number for _, number in store.erased_since(base.seq)]
-    changed = [*(memory.number for memory in memories), *gone]
-    text_index.write_snapshot(
-        directory, base, _passages(store, iter(memories)), changed, seq=seq, token=token
-    )
+    def __init__(
+        self,
+        directory: Path,
+        open_store: Callable[[], Store],
+        write: Callable[[], AbstractContextManager[Store]],
+    ) -> None:
+        """``open_store`` gives a connection for reading, ``write`` a transaction."""
+        self._directory = directory
+        self._open_store = open_store
+        self._write = write
 
+    def write_text(
+        self,
+        *,
+        anew: bool = False,
+        wait: bool = True,
+        unless: Callable[[], bool] = lambda: False,
+        progress: Progress = unwatched,
+    ) -> None:
+        """Write what has changed into the text index, or all of it ``anew`` or where there is no sound base.
 
-def write_vectors(
-    directory: Path,
-    store: Store,
-    announce: Announce,
-    identity: ModelIdentity,
-    *,
-    anew: bool = False,
-    progress: Progress = unwatched,
-) -> None:
-    """Write the embeddings that are new into a model's vector index, or all of them ``anew`` or where there
-    is no sound base."""
-    name, model = index_name(identity.fingerprint), store.embeddings.number_of(identity.fingerprint)
-    if model is None:
-        return
-    base = None if anew else _own(store, name, lambda: _open_vectors(directory, identity))
-    token, seq = announce(name)
-    after = base.seq if base else 0
-    vectors = store.embeddings.since(model, after)
-    removed = store.embeddings.deleted(after) if base else ()
-    vector_index.write_snapshot(
-        directory, base, _arrays(vectors, identity.dimension), removed,
-        fingerprint=identity.fingerprint, seq=seq, token=token, progress=progress,
-    )  # fmt: skip
+        Without ``wait`` nothing happens while another process is at it. ``unless`` is asked once the lock
+        is held: somebody else may have done the work.
+
+        Raises:
+            Busy: another process is writing the index, and goes on for too long.
+            Stopped: ``progress`` asked for it.
+        """
+        with self._turn(TEXT_LOCK, wait) as store:
+            if store is not None and not unless():
+                self._write_text(store, anew, progress)
+
+    def write_vectors(
+        self,
+        identity: ModelIdentity,
+        *,
+        anew: bool = False,
+        wait: bool = True,
+        progress: Progress = unwatched,
+    ) -> None:
+        """Write what has changed into the model's vector index, or all of it; see `write_text`."""
+        with self._turn(VECTOR_LOCK, wait) as store:
+            if store is not None:
+                self._write_vectors(store, identity, anew, progress)
+
+    def remove_vectors(self, identity: ModelIdentity) -> None:
+        """Take the model's vector index away; until there is a new one, search is exact."""
+        with self._turn(VECTOR_LOCK, wait=True):
+            vector_index.remove(self._directory, identity.fingerprint)
+
+    @contextlib.contextmanager
+    def _turn(self, lock: str, wait: bool) -> Generator[Store | None]:
+        with contextlib.ExitStack() as stack:
+            path = self._directory / lock
+            if wait:
+                stack.enter_context(locked(path))
+            elif not stack.enter_context(locked_if_free(path)):
+                yield None
+                return
+            yield stack.enter_context(contextlib.closing(self._open_store()))
+
+    def _write_text(self, store: Store, anew: bool, progress: Progress) -> None:
+        base = None if anew else _own(store, INDEX_NAME, lambda: TextIndex(self._directory))
+        token, seq = self._announce(INDEX_NAME)
+        changed: list[int] = []
+        if base is None:
+            memories = _counted(store.changed_memories(0), store.memory_count(), progress)
+        else:
+            new = list(store.changed_memories(base.seq))
+            gone = [number for _, number in store.erased_since(base.seq)]
+            changed, memories = [*(memory.number for memory in new), *gone], iter(new)
+        text_index.write_snapshot(
+            self._directory, base, _passages(store, memories), changed, seq=seq, token=token
+        )
+
+    def _write_vectors(self, store: Store, identity: ModelIdentity, anew: bool, progress: Progress) -> None:
+        name, model = index_name(identity.fingerprint), store.embeddings.number_of(identity.fingerprint)
+        if model is None:
+            return
+        base = None if anew else _own(store, name, lambda: _open_vectors(self._directory, identity))
+        token, seq = self._announce(name)
+        after = base.seq if base else 0
+        vector_index.write_snapshot(
+            self._directory,
+            base,
+            _arrays(store.embeddings.since(model, after), identity.dimension),
+            store.embeddings.deleted(after) if base else (),
+            fingerprint=identity.fingerprint,
+            seq=seq,
+            token=token,
+            progress=progress,
+        )
+
+    def _announce(self, name: str) -> tuple[int, int]:
+        with self._write() as store:
+            return store.announce_snapshot(name)
 
 
 def _counted(memories: Iterator[Memory], total: int, progress: Progress) -> Iterator[Memory]:

@@ -1,7 +1,7 @@
 """The composition root: opens everything, closes everything, and says who may write and when.
 
 Two connections serve the calls, one that writes and one that reads, so that a query never waits for
-another process's write; a third belongs to the background. A write holds the cross-process lock from BEGIN
+another process's write; the background opens its own. A write holds the cross-process lock from BEGIN
 to COMMIT, checkpoints included: SQLite up to 3.51.2 can corrupt a database whose checkpoint runs beside
 another connection's commit, and the lock is also fairer than SQLite's own waiting.
 """
@@ -17,11 +17,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from . import catch_up, text_index, vector_index
+from . import text_index
+from .backlog import Backlog
+from .catch_up import CatchUp
 from .config import Config
 from .embedder import Embedder, ModelIdentity, load_embedder
 from .errors import Busy, StorageError
-from .files import locked, locked_if_free, prepare_directory
+from .files import locked, prepare_directory
 from .memory import Candidate, Filters
 from .progress import Progress, unwatched
 from .search import Question, Search
@@ -38,15 +40,12 @@ logger = logging.getLogger(__name__)
 
 DATABASE = "memories.db"
 WRITE_LOCK = "write.lock"
-INDEX_LOCK = "index.lock"
-EMBED_LOCK = "embed.lock"
 
 MODEL_PATIENCE = 3.0  # seconds that a call waits for the model; the default one takes a third of one
 CLOSE_PATIENCE = 0.5  # seconds that the end of the process waits for what is under way
 TEXT_TAIL = 256  # passages; an index commit costs the same for one and for hundreds
 EXACT_UP_TO = 10_000  # embeddings; exact search takes 2 ms for so many and misses nothing
 VECTOR_TAIL = 5_000  # embeddings beyond a snapshot; 0.9 ms more for a query
-EMBED_BATCH = 32  # passages embedded between two commits
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +61,8 @@ class Found:
 class _Open:
     writer: Store
     reader: Store
-    background: Store
     search: Search
-    upkeep: Upkeep
+    upkeep: Upkeep | None
 
 
 class Library:
@@ -78,18 +76,19 @@ class Library:
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         load: Callable[[Config], Embedder] = load_embedder,
         patience: float = MODEL_PATIENCE,
+        tends: bool = True,
     ) -> None:
-        """``patience`` is how long, in seconds, a call waits for the model to load."""
+        """``patience`` is how long, in seconds, a call waits for the model to load; ``tends`` whether there
+        is a background thread, which a process that lives for one call does without."""
         self.config = config
         self.now = clock
-        self.missing_embeddings = 0  # passages, as far as the background knows
         self._patience = patience
+        self._tends = tends
+        self.backlog = Backlog(config.data_dir, self._connect, self.write)
+        self.catch_up = CatchUp(config.data_dir, self._connect, self.write)
         self._warm_up = WarmUp(lambda: load(config))
         self._opening, self._writing, self._reading = threading.Lock(), threading.Lock(), threading.Lock()
-        self._background = threading.Lock()
         self._opened: _Open | None = None
-        self._embedding_due = threading.Event()
-        self._embedding_due.set()  # another process may have ended before it embedded everything
         self._closed = False
 
     @property
@@ -110,12 +109,14 @@ class Library:
                 self._opened = _Open(
                     writer=Store(self.database),
                     reader=Store(self.database),
-                    background=Store(self.database),
                     search=Search(self.config.data_dir),
-                    upkeep=Upkeep(self._tend),
+                    upkeep=Upkeep(self.tend) if self._tends else None,
                 )
-                self._opened.upkeep.wake()
+                self._wake(self._opened)
             return self._opened
+
+    def _connect(self) -> Store:
+        return Store(self.database)
 
     def close(self) -> None:
         """Let a write that is under way finish, stop the background thread; at most about a second."""
@@ -123,15 +124,12 @@ class Library:
             opened, self._opened, self._closed = self._opened, None, True
         if opened is None:
             return
-        opened.upkeep.close(CLOSE_PATIENCE)
+        if opened.upkeep is not None:
+            opened.upkeep.close(CLOSE_PATIENCE)
         # SQLite checkpoints when the last connection closes, which must not run beside another process's
         # commit. Where the lock is not to be had, the connections are left to the end of the process.
         with contextlib.suppress(Busy), locked(self.config.data_dir / WRITE_LOCK, CLOSE_PATIENCE):
-            for gate, store in (
-                (self._writing, opened.writer),
-                (self._reading, opened.reader),
-                (self._background, opened.background),
-            ):
+            for gate, store in ((self._writing, opened.writer), (self._reading, opened.reader)):
                 if gate.acquire(timeout=CLOSE_PATIENCE):
                     store.close()
                     gate.release()
@@ -154,7 +152,12 @@ class Library:
                 opened.writer.empty_log()
             else:
                 opened.writer.checkpoint()
-        opened.upkeep.wake()
+        self._wake(opened)
+
+    @staticmethod
+    def _wake(opened: _Open) -> None:
+        if opened.upkeep is not None:
+            opened.upkeep.wake()
 
     @contextlib.contextmanager
     def read(self) -> Generator[Store]:
@@ -188,7 +191,7 @@ class Library:
         vector = embedder.embed_query(text) if embedder else None
         identity = embedder.identity if embedder else None
         if self._is_text_far_behind(opened, identity):
-            self._write_text_now(opened, identity)
+            self.catch_up.write_text(unless=lambda: not self._is_text_far_behind(opened, identity))
         with self._reading:
             opened.search.reload(opened.reader, identity)
             with opened.reader.snapshot():
@@ -202,115 +205,55 @@ class Library:
             opened.search.reload(opened.reader, identity)
             return opened.search.is_far_behind(opened.reader)
 
-    def _write_text_now(self, opened: _Open, identity: ModelIdentity | None) -> None:
-        with self._background, locked(self.config.data_dir / INDEX_LOCK):
-            if self._is_text_far_behind(opened, identity):  # or another process has done it meanwhile
-                catch_up.write_text(self.config.data_dir, opened.background, self._announce)
-
     def _notes(self, vector: NDArray[np.float32] | None) -> list[str]:
         if vector is None:
             return [self.model_problem]
-        if self.missing_embeddings:
-            return [f"{self.missing_embeddings} passages are still being embedded and found by words only."]
+        if self.backlog.size:
+            return [f"{self.backlog.size} passages are still being embedded and found by words only."]
         return []
 
     # --- upkeep -------------------------------------------------------------------------------
 
-    def embed_later(self) -> None:
-        """Say that there are passages without an embedding."""
-        self._embedding_due.set()
+    def tend(self, progress: Progress) -> None:
+        """What the background does when it is woken: embed what is missing, write snapshots that lag.
 
-    def _tend(self, stop: threading.Event) -> None:
-        """What the background thread does when it is woken."""
-        opened, embedder = self._opened, self._warm_up.ready
-        if opened is None:
-            return
-        if embedder is not None and self._embedding_due.is_set():
-            with locked_if_free(self.config.data_dir / EMBED_LOCK) as held:
-                if held:
-                    self._embedding_due.clear()
-                    self.embed_missing(embedder, stop)
-        if not stop.is_set():
-            with self._background, locked_if_free(self.config.data_dir / INDEX_LOCK) as held:
-                if held:
-                    self._write_due_snapshots(opened, embedder.identity if embedder else None)
+        Raises:
+            Stopped: ``progress`` asked for it.
+        """
+        embedder = self._warm_up.ready
+        if embedder is not None:
+            self.backlog.work(embedder, progress)
+        progress(0, 0)
+        self._write_due_snapshots(embedder.identity if embedder else None, progress)
 
-    def embed_missing(
-        self,
-        embedder: Embedder,
-        stop: threading.Event | None = None,
-        progress: Progress = unwatched,
-    ) -> None:
-        """Embed every passage that has no embedding of this model yet, a batch a commit."""
-        opened, identity = self._open(), embedder.identity
-        with self._background:
-            model = opened.background.embeddings.number_of(identity.fingerprint) or 0
-            have, total = opened.background.embeddings.counts(model)
-        self.missing_embeddings = total - have
-        if total - have > EMBED_BATCH:
-            logger.info("Embedding %d of %d passages with %s", total - have, total, identity.name)
-        while self.missing_embeddings > 0 and not (stop and stop.is_set()):
-            with self._background:
-                batch = opened.background.embeddings.missing(model, EMBED_BATCH)
-            if not batch:
-                break
-            vectors = pack(embedder.embed_documents([text for _, text in batch]))
-            with self.write() as store:
-                model = store.embeddings.register(identity)
-                store.embeddings.add(model, zip((chunk for chunk, _ in batch), vectors, strict=True))
-            self.missing_embeddings = max(0, self.missing_embeddings - len(batch))
-            progress(total - self.missing_embeddings, total)
-
-    def _write_due_snapshots(self, opened: _Open, identity: ModelIdentity | None) -> None:
+    def _write_due_snapshots(self, identity: ModelIdentity | None, progress: Progress) -> None:
+        opened = self._open()
         with self._reading:
             opened.search.reload(opened.reader, identity)
-            text, vectors = opened.search.text, opened.search.vectors
-            text_seq, text_due = text.snapshot_seq, text.is_rejected
-            vector_seq, vectors_due = (vectors.snapshot_seq, vectors.is_rejected) if vectors else (0, False)
-        store, directory = opened.background, self.config.data_dir
-        if text_due or store.changed_chunks(text_seq, TEXT_TAIL) == TEXT_TAIL:
-            catch_up.write_text(directory, store, self._announce)
-        if identity is not None:
-            model, most = (
-                store.embeddings.number_of(identity.fingerprint),
-                VECTOR_TAIL if vector_seq else EXACT_UP_TO,
-            )
-            if vectors_due or (
-                model is not None and store.embeddings.count_since(model, vector_seq, most) == most
-            ):
-                catch_up.write_vectors(directory, store, self._announce, identity)
+            text_due = opened.search.is_text_due(opened.reader, TEXT_TAIL)
+            vectors_due = opened.search.are_vectors_due(opened.reader, EXACT_UP_TO, VECTOR_TAIL)
+        if text_due:
+            self.catch_up.write_text(wait=False, progress=progress)
+        if vectors_due and identity is not None:
+            self.catch_up.write_vectors(identity, wait=False, progress=progress)
 
     def erase_words(self) -> None:
         """Write the text index anew, because an index commit leaves deleted words in its files."""
-        opened, directory = self._open(), self.config.data_dir
-        with self._background, locked(directory / INDEX_LOCK):
-            if (directory / text_index.POINTER).exists():
-                catch_up.write_text(directory, opened.background, self._announce, anew=True)
+        if (self.config.data_dir / text_index.POINTER).exists():
+            self.catch_up.write_text(anew=True)
 
-    def rebuild_text(self, progress: Progress = unwatched) -> None:
-        """Write the text index anew from the system of record.
-
-        Raises:
-            Busy: another process is writing an index, and goes on for too long.
-        """
-        opened, directory = self._open(), self.config.data_dir
-        with self._background, locked(directory / INDEX_LOCK):
-            catch_up.write_text(directory, opened.background, self._announce, anew=True, progress=progress)
-
-    def rebuild_vectors(self, embedder: Embedder, progress: Progress = unwatched) -> None:
-        """Write the model's vector index anew from the system of record, where there is, or should be, one.
+    def rebuild(self, progress: Callable[[str], Progress] = lambda _: unwatched) -> None:
+        """Embed what is missing and write every index anew from the system of record; ``progress`` gives a
+        watcher for each part of the work by its name.
 
         Raises:
             Busy: another process is writing an index, and goes on for too long.
         """
-        opened, directory, identity = self._open(), self.config.data_dir, embedder.identity
-        with self._background, locked(directory / INDEX_LOCK):
-            vector_index.remove(directory, identity.fingerprint)
-            store = opened.background
-            model = store.embeddings.number_of(identity.fingerprint)
-            if model is not None and store.embeddings.count_since(model, 0, EXACT_UP_TO) == EXACT_UP_TO:
-                catch_up.write_vectors(directory, store, self._announce, identity, progress=progress)
-
-    def _announce(self, index_name: str) -> tuple[int, int]:
-        with self.write() as store:
-            return store.announce_snapshot(index_name)
+        self._open()
+        embedder = self.embedder()
+        if embedder is not None:
+            self.backlog.work_all(embedder, progress("embeddings"))
+        self.catch_up.write_text(anew=True, progress=progress("text index"))
+        if embedder is not None:
+            self.catch_up.remove_vectors(embedder.identity)
+            self._write_due_snapshots(embedder.identity, progress("vector index"))

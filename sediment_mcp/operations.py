@@ -68,7 +68,7 @@ def store_memory(library: Library, arguments: StoreMemory, project: str | None) 
                 store.embeddings.add(model, zip(chunks, vectors, strict=True))
         superseded, warnings = _supersede(store, replaced, memory)
     if existing is None and embedded is None:
-        library.embed_later()
+        library.backlog.grow()
     return StoreResult(
         id=memory.id,
         status="stored" if existing is None else "duplicate",

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 FETCHED = 64  # passages asked of each leg at first; the union of 50 holds the answer 99.5 % of the time
 WANTED = 32  # different memories from each leg, so that one long memory cannot crowd out the others
 GROWTH = 4  # how much more is asked when a filter or a long memory has left too few
+SIFTED = 1000  # passages among which a filter is tried before what it admits is searched alone
 CONTEXT = 2  # neighbours in the session, on each side
 FAR_BEHIND = 2000  # passages; the tail takes 0.1 ms for each, so from here on an index is written first
 
@@ -64,6 +65,21 @@ class Search:
     def is_far_behind(self, store: Store) -> bool:
         """Whether so much is missing from the text index that it had better be written first."""
         return store.changed_chunks(self.text.seen, FAR_BEHIND) == FAR_BEHIND
+
+    def is_text_due(self, store: Store, tail: int) -> bool:
+        """Whether the text index should be written: it cannot be used, or lacks ``tail`` passages."""
+        return self.text.is_rejected or store.changed_chunks(self.text.snapshot_seq, tail) >= tail
+
+    def are_vectors_due(self, store: Store, exact: int, tail: int) -> bool:
+        """Whether the vector index should be written: it cannot be used, lacks ``tail`` embeddings, or is not
+        there although there are ``exact`` of them."""
+        if self.vectors is None:
+            return False
+        model = store.embeddings.number_of(self.vectors.identity.fingerprint)
+        if model is None or self.vectors.is_rejected:
+            return model is not None
+        most = tail if self.vectors.snapshot_seq else exact
+        return store.embeddings.count_since(model, self.vectors.snapshot_seq, most) >= most
 
     def read(self, store: Store) -> None:
         """Take up the newest changes; inside the same read transaction as `find`."""
@@ -108,14 +124,14 @@ class Search:
         filters, now = question.filters, question.now
         fetched, admitted = max(FETCHED, 2 * question.limit), None
         if is_narrow(filters):
-            admitted = _array(store.chunks_admitted(filters, now))
+            fetched *= GROWTH
         while True:
             hits = self.vectors.search(question.vector, fetched, admitted)
             pairs = store.with_chunks([hit.chunk for hit in hits], filters, now)
             enough = len({memory.number for memory, _ in pairs}) >= max(WANTED, question.limit)
             if enough or len(hits) < fetched:
                 break
-            if admitted is None:  # most of what lies near is history or expired: ask for the rest alone
+            if admitted is None and fetched >= SIFTED:
                 admitted = _array(store.chunks_admitted(filters, now))
             else:
                 fetched *= GROWTH

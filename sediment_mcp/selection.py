@@ -11,6 +11,8 @@ from datetime import UTC, datetime, timedelta
 from .memory import Filters, Memory
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+TAGGED = "memories.number IN (SELECT memory FROM tags WHERE tag = ?)"
+HAS_TAG = "EXISTS (SELECT 1 FROM tags WHERE tag = ? AND tags.memory = memories.number)"
 MICROSECOND = timedelta(microseconds=1)
 
 
@@ -28,8 +30,9 @@ def is_narrow(filters: Filters) -> bool:
     return filters != Filters(project=filters.project, include_superseded=filters.include_superseded)
 
 
-def condition(filters: Filters, now: datetime) -> tuple[str, list[object]]:
-    """An SQL condition over ``memories`` with its parameters."""
+def condition(filters: Filters, now: datetime, *, few: bool = False) -> tuple[str, list[object]]:
+    """An SQL condition over ``memories`` with its parameters; ``few`` says that it only has to sift rows
+    already chosen by number, which SQLite would otherwise rather look for among all with the tag."""
     clauses = ["deleted_at IS NULL", "(expires_at IS NULL OR expires_at > ?)"]
     values: list[object] = [micros(now)]
 
@@ -52,7 +55,7 @@ def condition(filters: Filters, now: datetime) -> tuple[str, list[object]]:
     if filters.until is not None:
         add("occurred_at <= ?", micros(filters.until))
     for tag in filters.tags:
-        add("memories.number IN (SELECT memory FROM tags WHERE tag = ?)", tag)
+        add(HAS_TAG if few else TAGGED, tag)
     return " AND ".join(clauses), values
 
 

@@ -142,7 +142,7 @@ class Store(Database):
         self, chunks: Sequence[int], filters: Filters, now: datetime
     ) -> list[tuple[Memory, Chunk]]:
         """The memories of these chunks that the filter lets through, each with the chunk that led to it."""
-        rule, values = condition(filters, now)
+        rule, values = condition(filters, now, few=True)
         return [
             (_memory(row), Chunk(*row[15:]))
             for part in parts(chunks)
@@ -155,7 +155,7 @@ class Store(Database):
 
     def numbered(self, numbers: Sequence[int], filters: Filters, now: datetime) -> list[Memory]:
         """The memories with these numbers that the filter lets through."""
-        rule, values = condition(filters, now)
+        rule, values = condition(filters, now, few=True)
         return [
             memory
             for part in parts(numbers)
@@ -254,10 +254,18 @@ def _dump(value: object) -> str:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
+def _tags(text: str) -> tuple[str, ...]:
+    return tuple(json.loads(text)) if text != "[]" else ()
+
+
+def _metadata(text: str) -> dict[str, Any]:
+    return json.loads(text) if text != "{}" else {}
+
+
 def _memory(row: tuple[Any, ...]) -> Memory:
     return Memory(
-        number=row[0], id=row[1], seq=row[2], content=row[3], kind=row[4], tags=tuple(json.loads(row[5])),
-        project=row[6], session=row[7], importance=row[8], metadata=json.loads(row[9]),
+        number=row[0], id=row[1], seq=row[2], content=row[3], kind=row[4], tags=_tags(row[5]),
+        project=row[6], session=row[7], importance=row[8], metadata=_metadata(row[9]),
         occurred_at=time_of(row[10]), created_at=time_of(row[11]),
         expires_at=None if row[12] is None else time_of(row[12]), superseded_by=row[13],
         deleted_at=None if row[14] is None else time_of(row[14]),

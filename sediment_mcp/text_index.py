@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any
 from .errors import DamagedSnapshot
 from .files import make_private, stamp, write_atomically
 from .memory import Filters, Memory
+from .progress import Stopped
 from .selection import micros
 from .words import ANALYZER, analyzer
 
@@ -304,7 +305,7 @@ def _damage_noticed() -> Generator[None]:
     """Anything at all that goes wrong with a snapshot means: rebuild it."""
     try:
         yield
-    except (DamagedSnapshot, KeyboardInterrupt, SystemExit, GeneratorExit):
+    except (DamagedSnapshot, Stopped, KeyboardInterrupt, SystemExit, GeneratorExit):
         raise
     except BaseException as error:
         raise DamagedSnapshot(f"The text index cannot be used ({error}): it is rebuilt.") from error

@@ -10,6 +10,8 @@ import logging
 import threading
 from collections.abc import Callable
 
+from .progress import Progress, Stopped, until
+
 logger = logging.getLogger(__name__)
 
 REST = 60.0  # seconds between looks at what other processes may have left undone
@@ -19,8 +21,8 @@ SETTLE = 0.2  # seconds that a burst of writes gets before work begins beside it
 class Upkeep:
     """Runs ``work`` in a thread: after each `wake`, and once in a while."""
 
-    def __init__(self, work: Callable[[threading.Event], None]) -> None:
-        """``work`` gets an event that is set when it should stop as soon as it can."""
+    def __init__(self, work: Callable[[Progress], None]) -> None:
+        """``work`` gets a watcher that tells it to stop when the process ends."""
         self._work = work
         self._stop = threading.Event()
         self._woken = threading.Event()
@@ -44,6 +46,8 @@ class Upkeep:
             if self._stop.is_set():
                 return
             try:
-                self._work(self._stop)
+                self._work(until(self._stop.is_set))
+            except Stopped:
+                return
             except Exception:
                 logger.exception("Work in the background failed and is tried again later")

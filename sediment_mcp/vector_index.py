@@ -32,7 +32,7 @@ SETTINGS = "usearch-2 cos f16 connectivity-16 expansion-64"
 CONNECTIVITY, EXPANSION_ADD, EXPANSION_SEARCH = 16, 64, 256
 REACH = 50  # a vector that its own embedding does not find among so many is unreachable
 READ_BYTES = 1 << 20
-BATCH = 1000  # vectors added between two reports of progress
+BATCH = 200  # vectors between two reports of progress, a tenth of a second
 OVERFETCH = 4  # a filtered search first asks for so many times what it needs
 
 
@@ -148,11 +148,15 @@ def write_snapshot(
     for chunk in (*removed, *chunks.tolist()):
         if chunk in index:
             index.remove(chunk)
+    unreachable = base.unreachable if base else []
     for start in range(0, len(chunks), BATCH):
         part = slice(start, start + BATCH)
         index.add(chunks[part].astype("uint64"), matrix[part], threads=1)
-        progress(min(start + BATCH, len(chunks)), len(chunks))
-    unreachable = [*(base.unreachable if base else []), *_unreachable(index, chunks, matrix)]
+        progress(min(start + BATCH, len(chunks)) // 2, len(chunks))
+    for start in range(0, len(chunks), BATCH):
+        part = slice(start, start + BATCH)
+        unreachable = [*unreachable, *_unreachable(index, chunks[part], matrix[part])]
+        progress((len(chunks) + min(start + BATCH, len(chunks))) // 2, len(chunks))
     file = directory / f"{_stem(fingerprint)}-{token:016x}.usearch"
     temporary = file.with_suffix(".tmp")
     index.save(str(temporary))
