@@ -7,7 +7,6 @@ it was, in this process or in another.
 from __future__ import annotations
 
 import contextlib
-import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -35,13 +34,8 @@ class Backlog:
         self._directory = directory
         self._open_store = open_store
         self._write = write
-        self._due = threading.Event()
-        self._due.set()  # another process may have ended before it embedded everything
+        self._complete_to = 0  # nothing up to this change lacks an embedding
         self.size = 0
-
-    def grow(self) -> None:
-        """Say that a memory was stored without an embedding."""
-        self._due.set()
 
     def work(self, embedder: Embedder, progress: Progress) -> None:
         """Embed what is missing, if anything is and no other process is at it; ``size`` says what is left.
@@ -49,12 +43,15 @@ class Backlog:
         Raises:
             Stopped: ``progress`` asked for it.
         """
-        if not self._due.is_set():
-            return
-        with locked_if_free(self._directory / LOCK) as held:
-            if held:
-                self._due.clear()
+        with contextlib.closing(self._open_store()) as store:
+            newest, model = store.seq(), store.embeddings.number_of(embedder.identity.fingerprint) or 0
+            is_due = store.embeddings.lacks(model, self._complete_to)
+        if is_due:
+            with locked_if_free(self._directory / LOCK) as held:
+                if not held:
+                    return
                 self.work_all(embedder, progress)
+        self._complete_to = newest
 
     def work_all(self, embedder: Embedder, progress: Progress) -> None:
         """Embed what is missing, whoever else is at it: a passage embedded twice is kept once."""
@@ -64,11 +61,7 @@ class Backlog:
             have, total = store.embeddings.counts(model)
             self.size = total - have
             while batch := store.embeddings.missing(model, BATCH) if self.size > 0 else []:
-                try:
-                    progress(total - self.size, total)
-                except BaseException:
-                    self._due.set()
-                    raise
+                progress(total - self.size, total)
                 vectors = pack(embedder.embed_documents([text for _, text in batch]))
                 with self._write() as writer:
                     model = writer.embeddings.register(identity)

@@ -38,7 +38,7 @@ class Config:
     data_dir: Path
     project: str | None = None
     model: str = DEFAULT_MODEL
-    log_level: LogLevel = "WARNING"
+    log_level: LogLevel = "INFO"
 
 
 def load_config(environment: Mapping[str, str], flags: Mapping[str, str | None] | None = None) -> Config:
@@ -49,7 +49,7 @@ def load_config(environment: Mapping[str, str], flags: Mapping[str, str | None] 
     """
     given = {name: value for name, value in environment.items() if name in VARIABLES}
     given.update({name: value for name, value in (flags or {}).items() if value is not None})
-    level = given.get(LOG_LEVEL, "").upper() or "WARNING"
+    level = given.get(LOG_LEVEL, "").upper() or "INFO"
     if level not in LOG_LEVELS:
         raise BadArgument(f"{LOG_LEVEL} is {level!r}: set it to one of {', '.join(LOG_LEVELS)}.")
     directory = given.get(DATA_DIR, "").strip()

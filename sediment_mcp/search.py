@@ -125,6 +125,8 @@ class Search:
         fetched, admitted = max(FETCHED, 2 * question.limit), None
         if is_narrow(filters):
             fetched *= GROWTH
+            if store.is_few(filters, now, SIFTED):
+                admitted = _array(store.chunks_admitted(filters, now))
         while True:
             hits = self.vectors.search(question.vector, fetched, admitted)
             pairs = store.with_chunks([hit.chunk for hit in hits], filters, now)

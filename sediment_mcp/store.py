@@ -130,6 +130,12 @@ class Store(Database):
             f"{rule} ORDER BY occurred_at {direction}, memories.number {direction} LIMIT ?", (*values, limit)
         )
 
+    def is_few(self, filters: Filters, now: datetime, most: int) -> bool:
+        """Whether the filter lets through fewer than ``most`` memories; counts no further than that."""
+        rule, values = condition(filters, now)
+        sql = f"SELECT COUNT(*) FROM (SELECT 1 FROM memories WHERE {rule} LIMIT ?)"
+        return self.scalar(sql, (*values, most)) < most
+
     def count(self, filters: Filters, now: datetime) -> int:
         rule, values = condition(filters, now)
         return self.scalar(f"SELECT COUNT(*) FROM memories WHERE {rule}", values)
@@ -233,8 +239,9 @@ class Store(Database):
         token, seq = secrets.randbits(62), self.seq()
         self.execute("INSERT INTO snapshots VALUES (?,?,?)", (token, index_name, seq))
         self.execute(
-            "DELETE FROM snapshots WHERE index_name = ? AND rowid NOT IN (SELECT rowid FROM snapshots "
-            "WHERE index_name = ? ORDER BY seq DESC LIMIT ?)", (index_name, index_name, KEPT_TOKENS),
+            "DELETE FROM snapshots WHERE index_name = ? AND token NOT IN (SELECT token FROM snapshots "
+            "WHERE index_name = ? ORDER BY seq DESC, token = ? DESC LIMIT ?)",
+            (index_name, index_name, token, KEPT_TOKENS),
         )  # fmt: skip
         return token, seq
 
