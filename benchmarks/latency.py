@@ -228,8 +228,9 @@ def measure_busy_stores(directory: Path, calls: int, processes: int = 4) -> None
 def note(writer: int, step: int) -> str:
     """A memory of about 40 tokens, each one new."""
     return (
-        f"In review {step} of team {writer} we decided that the import job number {step * 7 + writer} writes to "
-        f"the staging bucket first, because retries after a time-out had produced {step + 3} duplicates there."
+        f"In review {step} of team {writer} we decided that the import job number {step * 7 + writer} "
+        f"writes to the staging bucket first, because retries after a time-out had produced {step + 3} "
+        "duplicates there."
     )
 
 
@@ -257,9 +258,8 @@ def measure_tools_list(directory: Path) -> None:
     _, result = server.request("tools/list", {})
     tools = result["tools"]
     read = sum(len(t["name"]) + len(t["description"]) + len(json.dumps(t["inputSchema"])) for t in tools)
-    print(
-        f"{'tools/list, what a model reads / the whole answer':<66}{read:>9} / {len(json.dumps(result))} characters"
-    )
+    whole = len(json.dumps(result))
+    print(f"{'tools/list, what a model reads / the whole answer':<66}{read:>9} / {whole} characters")
     server.end(close_input)
 
 

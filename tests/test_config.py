@@ -27,7 +27,7 @@ from sediment_mcp.errors import BadArgument
 def test_without_any_setting_everything_has_a_default():
     config = load_config({})
     assert config.data_dir == default_data_dir()
-    assert (config.project, config.model, config.log_level) == (None, DEFAULT_MODEL, "WARNING")
+    assert (config.project, config.model, config.log_level) == (None, DEFAULT_MODEL, "INFO")
 
 
 def test_the_environment_is_read(tmp_path):
