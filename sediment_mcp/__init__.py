@@ -1,3 +1,36 @@
-"""sediment-mcp: a memory for desktop agents, local, shared by all hosts, found by meaning and by words."""
+"""sediment-mcp: a memory for desktop agents, local, shared by all hosts, found by meaning and by words.
+
+The idea
+    SQLite is the system of record, and COMMIT the only point of durability. The text index (tantivy) and the
+    vector index (usearch) are derived snapshots that may be stale, damaged or missing at any time. What a
+    snapshot lacks is its *tail*: rows with a higher sequence, searched directly in memory. So a store costs
+    one commit, is found at once by every process, and recovery from a crash is the ordinary path started
+    from an older snapshot. Indexes propose, SQLite decides, ranking is pure, the model is optional.
+
+The rooms; a module imports only from its own floor and from those below
+    7  cli  terminal  server            the edges: translate, nothing else
+    6  operations  checkup              the four tools; the doctor
+    5  library                          opens everything, closes everything, says who may write and when
+    4  search  catch_up  backlog        find candidates; write snapshots; embed what is missing
+       upkeep  warm_up                  the background thread; the model when it is needed
+    3  text_search  vector_search       a snapshot and its tail as one
+       leg  tail                        what both share; the rows that no snapshot has yet
+    2  store  embeddings                all SQL
+       database  migrations             SQLite itself: transactions, checkpoints, schema
+       text_index  vector_index  words  tantivy and usearch, one file each; text to terms
+       embedder                         text to vectors, by one of two runtimes:
+       minilm  sentence_transformer     onnxruntime for the default model, any other model
+       weights  files                   model files by their content; the data directory and its locks
+       stdio                            the transport
+    1  chunking  ranking  duplicates    pure
+       excerpts  selection  project  jsonrpc  config  contract
+    0  errors  memory  progress         values
+
+Ways through the house
+    store   check, chunk, embed without any lock, then one transaction under the write lock
+    query   reload snapshots, read the delta from SQLite, search both legs, join, filter exactly, rank, fit
+    list    SQLite alone
+    delete  one transaction; invisible everywhere at once
+"""
 
 __version__ = "0.1.0"
