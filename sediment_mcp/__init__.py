@@ -8,8 +8,9 @@ The idea
     from an older snapshot. Indexes propose, SQLite decides, ranking is pure, the model is optional.
 
 The rooms; a module imports only from its own floor and from those below
-    7  cli  terminal  server            the edges: translate, nothing else
-    6  operations  checkup              the four tools; the doctor
+    7  cli  options  terminal  server   the edges: translate, nothing else
+    6  operations                       the four tools
+       checkup  surroundings            what the doctor finds: in the data, around them
     5  library                          opens everything, closes everything, says who may write and when
     4  search  catch_up  backlog        find candidates; write snapshots; embed what is missing
        upkeep  warm_up                  the background thread; the model when it is needed

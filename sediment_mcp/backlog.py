@@ -7,18 +7,22 @@ it was, in this process or in another.
 from __future__ import annotations
 
 import contextlib
+import logging
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
 
 from .embedder import Embedder
 from .files import locked_if_free
-from .progress import Progress
+from .progress import Progress, logged
 from .store import Store
 from .vector_search import pack
 
+logger = logging.getLogger(__name__)
+
 LOCK = "embed.lock"
 BATCH = 32  # passages embedded between two commits
+NOTEWORTHY = 100  # passages, some seconds of work, from which on progress is logged
 
 
 class Backlog:
@@ -60,6 +64,8 @@ class Backlog:
             model = store.embeddings.number_of(identity.fingerprint) or 0
             have, total = store.embeddings.counts(model)
             self.size = total - have
+            if self.size > NOTEWORTHY:
+                progress = logged(f"Passages embedded with {identity.name}", logger, progress)
             while batch := store.embeddings.missing(model, BATCH) if self.size > 0 else []:
                 progress(total - self.size, total)
                 vectors = pack(embedder.embed_documents([text for _, text in batch]))

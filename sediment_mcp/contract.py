@@ -234,6 +234,16 @@ class ListResult(TypedDict):
     next_cursor: NotRequired[str]
 
 
+class DeletedMemory(MemoryResult):
+    deleted_at: str
+    recoverable_until: str
+
+
+class TrashResult(TypedDict):
+    memories: list[DeletedMemory]
+    total: int
+
+
 class DeleteResult(TypedDict):
     deleted: list[str]
     not_found: list[str]

@@ -45,8 +45,9 @@ def clear_errors() -> Generator[None]:
 class Database:
     """One connection to the database. Not to be used by two threads at once."""
 
-    def __init__(self, path: Path) -> None:
-        """Open the database, which must have been prepared (see `prepare`) before.
+    def __init__(self, path: Path, *, read_only: bool = False) -> None:
+        """Open the database, which must have been prepared (see `prepare`) before. ``read_only`` changes
+        nothing at all, not even by creating a log.
 
         Raises:
             StorageError: the file cannot be opened, is damaged, or is newer than this package.
@@ -54,7 +55,11 @@ class Database:
         self.path = path
         with clear_errors():
             self._sql = sqlite3.connect(
-                path, isolation_level=None, check_same_thread=False, timeout=BUSY_TIMEOUT / 1000
+                _untouched(path) if read_only else path,
+                isolation_level=None,
+                check_same_thread=False,
+                timeout=BUSY_TIMEOUT / 1000,
+                uri=read_only,
             )
             # The last connection's close would checkpoint at a moment of its own choosing; `close` decides.
             self._sql.execute("PRAGMA wal_autocheckpoint = 0")
@@ -174,6 +179,15 @@ class Database:
 
     # --- health -------------------------------------------------------------------------------
 
+    def schema(self) -> tuple[int, int]:
+        """(migrations that this database has seen, migrations that this package knows).
+
+        Raises:
+            NewerDatabase: it was written by a newer version of this package.
+        """
+        with clear_errors():
+            return migrations.version(self._sql), len(migrations.MIGRATIONS)
+
     def integrity(self) -> list[str]:
         """What SQLite's own check finds wrong; empty when all is well. Half a second at 100,000 memories."""
         try:
@@ -181,6 +195,17 @@ class Database:
         except sqlite3.DatabaseError as error:
             return [str(error)]
         return [] if rows == ["ok"] else rows
+
+
+def _untouched(path: Path) -> str:
+    """How SQLite opens a file without creating one: beside others it shares their log, and where there is
+    no log nobody has it open, so it may be read as it is."""
+    shared = path.with_name(path.name + "-wal").exists()
+    return f"{path.absolute().as_uri()}?{'mode=ro' if shared else 'immutable=1'}"
+
+
+def sqlite_version() -> str:
+    return sqlite3.sqlite_version
 
 
 def marks(values: Sequence[object]) -> str:

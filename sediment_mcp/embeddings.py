@@ -54,6 +54,15 @@ class Embeddings:
             )
         ]
 
+    def lacks(self, model: int, after: int) -> bool:
+        """Whether a passage of any memory changed since ``after`` lacks an embedding of this model."""
+        sql = (
+            "SELECT COUNT(*) FROM (SELECT 1 FROM memories JOIN chunks ON memory = memories.number "
+            "WHERE memories.seq > ? AND deleted_at IS NULL AND NOT EXISTS "
+            "(SELECT 1 FROM embeddings WHERE model = ? AND chunk = chunks.number) LIMIT 1)"
+        )
+        return self._database.scalar(sql, (after, model)) == 1
+
     def counts(self, model: int) -> tuple[int, int]:
         """(chunks of live memories that have an embedding of this model, all such chunks)."""
         live = "FROM chunks JOIN memories ON memories.number = memory WHERE deleted_at IS NULL"
@@ -81,6 +90,15 @@ class Embeddings:
             "SELECT COUNT(*) FROM (SELECT 1 FROM embeddings WHERE model = ? AND seq > ? LIMIT ?)",
             (model, after, most),
         )
+
+    def settled(self, model: int, until: int) -> int:
+        """How many embeddings of live memories are no newer than ``until``: a vector index that has reached
+        it holds them all."""
+        return self._database.scalar(
+            "SELECT COUNT(*) FROM embeddings JOIN chunks ON chunks.number = chunk "
+            "JOIN memories ON memories.number = memory "
+            "WHERE model = ? AND embeddings.seq <= ? AND deleted_at IS NULL", (model, until),
+        )  # fmt: skip
 
     def of(self, model: int, chunks: Sequence[int]) -> dict[int, bytes]:
         return {

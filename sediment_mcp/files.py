@@ -108,7 +108,7 @@ def locked(path: Path, patience: float = LOCK_PATIENCE) -> Generator[None]:
         ) from None
     except OSError as error:
         raise StorageError(
-            f"The lock file {path} cannot be opened ({error.strerror}): check the directory's permissions."
+            f"The data directory cannot be written ({error.strerror}): check its permissions and the disk."
         ) from error
     try:
         yield

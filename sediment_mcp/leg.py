@@ -75,7 +75,7 @@ class Leg(ABC, Generic[SnapshotT]):
     def _stamp_or_none(self) -> Hashable:
         try:
             return self._stamp()
-        except (OSError, ValueError, KeyError, TypeError):
+        except (DamagedSnapshot, OSError, ValueError, KeyError, TypeError):
             return None
 
     def _trusted(self, store: Store) -> SnapshotT | None:

@@ -22,7 +22,7 @@ from .backlog import Backlog
 from .catch_up import CatchUp
 from .config import Config
 from .embedder import Embedder, ModelIdentity, load_embedder
-from .errors import Busy, StorageError
+from .errors import Busy, DamagedSnapshot, StorageError
 from .files import locked, prepare_directory
 from .memory import Candidate, Filters
 from .progress import Progress, unwatched
@@ -42,6 +42,7 @@ DATABASE = "memories.db"
 WRITE_LOCK = "write.lock"
 
 MODEL_PATIENCE = 3.0  # seconds that a call waits for the model; the default one takes a third of one
+ERASE_PATIENCE = 2000  # milliseconds that emptying the log waits for readers
 CLOSE_PATIENCE = 0.5  # seconds that the end of the process waits for what is under way
 TEXT_TAIL = 256  # passages; an index commit costs the same for one and for hundreds
 EXACT_UP_TO = 10_000  # embeddings; exact search takes 2 ms for so many and misses nothing
@@ -89,6 +90,7 @@ class Library:
         self._warm_up = WarmUp(lambda: load(config))
         self._opening, self._writing, self._reading = threading.Lock(), threading.Lock(), threading.Lock()
         self._opened: _Open | None = None
+        self._erased_in_log = False
         self._closed = False
 
     @property
@@ -139,7 +141,7 @@ class Library:
     @contextlib.contextmanager
     def write(self, *, erase: bool = False) -> Generator[Store]:
         """One transaction, durable when the block ends. With ``erase`` the log is emptied too, so that no
-        deleted text stays in it.
+        deleted text stays in it; where a slow reader is in the way, the next write tries again.
 
         Raises:
             StorageError: the directory cannot be written, the disk is full, or somebody blocks the lock.
@@ -148,8 +150,8 @@ class Library:
         with self._writing, locked(self.config.data_dir / WRITE_LOCK):
             with opened.writer.transaction():
                 yield opened.writer
-            if erase:
-                opened.writer.empty_log()
+            if erase or self._erased_in_log:
+                self._erased_in_log = not opened.writer.empty_log(ERASE_PATIENCE if erase else 0)
             else:
                 opened.writer.checkpoint()
         self._wake(opened)
@@ -191,7 +193,8 @@ class Library:
         vector = embedder.embed_query(text) if embedder else None
         identity = embedder.identity if embedder else None
         if self._is_text_far_behind(opened, identity):
-            self.catch_up.write_text(unless=lambda: not self._is_text_far_behind(opened, identity))
+            with contextlib.suppress(StorageError, DamagedSnapshot):  # the tail answers too, only slower
+                self.catch_up.write_text(unless=lambda: not self._is_text_far_behind(opened, identity))
         with self._reading:
             opened.search.reload(opened.reader, identity)
             with opened.reader.snapshot():
@@ -239,7 +242,7 @@ class Library:
 
     def erase_words(self) -> None:
         """Write the text index anew, because an index commit leaves deleted words in its files."""
-        if (self.config.data_dir / text_index.POINTER).exists():
+        if text_index.is_anything_there(self.config.data_dir):
             self.catch_up.write_text(anew=True)
 
     def rebuild(self, progress: Callable[[str], Progress] = lambda _: unwatched) -> None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Literal
 from .chunking import split
 from .contract import (
     PREVIEW,
+    DeletedMemory,
     DeleteMemory,
     DeleteResult,
     ListMemories,
@@ -23,6 +24,7 @@ from .contract import (
     RankedResult,
     StoreMemory,
     StoreResult,
+    TrashResult,
 )
 from .duplicates import is_duplicate, merged, text_key
 from .errors import BadArgument, NoProject, UnknownMemory
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
 
 WORKING_LIFE = timedelta(hours=24)
 TRASH_LIFE = timedelta(days=30)
+MAX_INTEGER = 2**63 - 1  # SQLite's
 EMBEDDED_AT_ONCE = 8  # passages; what is longer is embedded in the background, so that a store stays quick
 
 
@@ -67,8 +70,6 @@ def store_memory(library: Library, arguments: StoreMemory, project: str | None) 
                 model = store.embeddings.register(identity)
                 store.embeddings.add(model, zip(chunks, vectors, strict=True))
         superseded, warnings = _supersede(store, replaced, memory)
-    if existing is None and embedded is None:
-        library.backlog.grow()
     return StoreResult(
         id=memory.id,
         status="stored" if existing is None else "duplicate",
@@ -262,7 +263,9 @@ def _position(cursor: str | None, filters: Filters, order: str) -> tuple[int, in
         text = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
         time, number, fingerprint = json.loads(text)
         position = int(time), int(number)
-    except (binascii.Error, ValueError, TypeError):
+        if any(abs(value) > MAX_INTEGER for value in position):
+            raise OverflowError
+    except (binascii.Error, ValueError, TypeError, OverflowError):
         raise BadArgument("cursor is not one that list_memories gave: leave it out to start anew.") from None
     if fingerprint != _fingerprint(filters, order):
         raise BadArgument("cursor belongs to other filters: repeat those, or leave it out to start anew.")
@@ -307,6 +310,22 @@ def restore_memories(library: Library, ids: list[str]) -> tuple[list[str], list[
         for memory in found.values():
             store.update(replace(memory, deleted_at=None))
     return [i for i in ids if i in found], [i for i in ids if i not in found]
+
+
+def list_deleted(library: Library, limit: int) -> TrashResult:
+    """What `restore_memories` could bring back, the last deleted first."""
+    with library.read() as store:
+        memories, total = store.trash(limit), store.tally(library.now())["deleted"]
+    return TrashResult(memories=[_deleted(memory) for memory in memories], total=total)
+
+
+def _deleted(memory: Memory) -> DeletedMemory:
+    deleted_at = memory.deleted_at or memory.created_at
+    return DeletedMemory(
+        **_preview(memory),
+        deleted_at=_iso(deleted_at) or "",
+        recoverable_until=_iso(deleted_at + TRASH_LIFE) or "",
+    )
 
 
 # --- descriptions -------------------------------------------------------------------------------

@@ -48,8 +48,8 @@ class Draft:
 class Store(Database):
     """The memories, their chunks and their embeddings through one connection."""
 
-    def __init__(self, path: Path) -> None:
-        super().__init__(path)
+    def __init__(self, path: Path, *, read_only: bool = False) -> None:
+        super().__init__(path, read_only=read_only)
         self.embeddings = Embeddings(self)
 
     # --- writing (inside a transaction) -------------------------------------------------------
@@ -140,6 +140,16 @@ class Store(Database):
         rule, values = condition(filters, now)
         return self.scalar(f"SELECT COUNT(*) FROM memories WHERE {rule}", values)
 
+    def tally(self, now: datetime) -> dict[str, int]:
+        """How many memories are "live", "superseded", "expired" and "deleted"; each counts once, by the last
+        of these words that is true of it."""
+        words = "CASE WHEN deleted_at IS NOT NULL THEN 'deleted' WHEN expires_at <= ? THEN 'expired' "
+        words += "WHEN superseded_by IS NOT NULL THEN 'superseded' ELSE 'live' END"
+        counted = dict(
+            self.rows(f"SELECT {words} AS word, COUNT(*) FROM memories GROUP BY word", (micros(now),))
+        )
+        return {word: counted.get(word, 0) for word in ("live", "superseded", "expired", "deleted")}
+
     def trash(self, limit: int) -> list[Memory]:
         """Deleted memories that can still be restored, the last deleted first."""
         return self._memories("deleted_at IS NOT NULL ORDER BY deleted_at DESC LIMIT ?", (limit,))
@@ -223,6 +233,14 @@ class Store(Database):
         return self.scalar(
             "SELECT COUNT(*) FROM (SELECT 1 FROM memories JOIN chunks ON memory = memories.number "
             "WHERE memories.seq > ? LIMIT ?)", (after, most),
+        )  # fmt: skip
+
+    def settled_chunks(self, until: int) -> int:
+        """How many chunks belong to live memories that have not changed after ``until``: a text index that
+        has reached it holds them all."""
+        return self.scalar(
+            "SELECT COUNT(*) FROM memories JOIN chunks ON memory = memories.number "
+            "WHERE memories.seq <= ? AND deleted_at IS NULL", (until,),
         )  # fmt: skip
 
     def erased_since(self, after: int) -> list[tuple[int, int]]:

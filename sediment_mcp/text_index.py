@@ -35,9 +35,10 @@ if TYPE_CHECKING:
     from tantivy import Index, Query, Schema, Searcher
 
 POINTER = "text.json"
-SETTINGS = f"tantivy-7 {ANALYZER} schema-1"
+SETTINGS = f"tantivy-7 {ANALYZER} schema-2"
 STATE = -1  # the number of the document that says what the index has reached
 FOOTER_MAGIC = 1337
+PARTS = 1000  # the mean length is kept in thousandths: an integer would never grow by small writes
 NEVER = 2**62  # the expiry of what does not expire
 SMALL_HEAP, LARGE_HEAP = 15_000_000, 50_000_000  # bytes; tantivy's minimum, and enough for a rebuild
 
@@ -65,7 +66,7 @@ class TextIndex:
     seq: int
     token: int
     count: int
-    mean_length: int
+    mean_length: float
 
     def __init__(self, directory: Path) -> None:
         """Open the snapshot that the pointer in the data directory names.
@@ -87,10 +88,11 @@ class TextIndex:
         if not hits:
             raise DamagedSnapshot("The text index does not say what it has reached: it is rebuilt.")
         address = [hits[0][1]]
-        self.seq, self.token, self.mean_length = (
+        self.seq, self.token, mean = (
             int(self._searcher.fast_field_values(name, address)[0])  # pyright: ignore[reportArgumentType]
             for name in ("seq", "token", "mean_length")
         )
+        self.mean_length = mean / PARTS
         self.count = self._searcher.num_docs - 1
 
     def frequency(self, term: str) -> int:
@@ -189,7 +191,7 @@ def write_snapshot(
     if base is None:
         pointer = {"folder": folder.name, "settings": SETTINGS}
         write_atomically(directory / POINTER, json.dumps(pointer).encode())
-        remove_old(directory)
+    remove_old(directory)
     written = TextIndex(directory)
     if (written.seq, written.token) != (seq, token):
         raise DamagedSnapshot(
@@ -223,7 +225,7 @@ def _commit(
         "memory": STATE,
         "seq": seq,
         "token": token,
-        "mean_length": (before * mean + words) // max(1, before + added),
+        "mean_length": round(PARTS * (before * mean + words) / max(1, before + added)),
     }
     writer.delete_documents_by_term("chunk", STATE)
     writer.add_document(tantivy.Document.from_dict(state, schema))
@@ -309,6 +311,11 @@ def _damage_noticed() -> Generator[None]:
         raise
     except BaseException as error:
         raise DamagedSnapshot(f"The text index cannot be used ({error}): it is rebuilt.") from error
+
+
+def is_anything_there(directory: Path) -> bool:
+    """Whether there is any text index, be it the leavings of a crash."""
+    return any(directory.glob("text-*"))
 
 
 def remove_old(directory: Path) -> None:

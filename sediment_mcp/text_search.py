@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import math
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,7 @@ COMMON = 0.2  # a term in a larger share of the passages says little beside a ra
 COMMON_FROM = 1000  # … once there are this many passages
 MOST_TERMS = 64  # the rarest of a long query; more cost time and change nothing
 BATCH = 500  # memories read at a time
+GROWTH = 4  # how much more is asked of the snapshot when what has changed since takes the best places
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +86,7 @@ class TextSearch(Leg[TextIndex]):
         distinct = dict.fromkeys(terms_of(text))
         frequencies = {term: corpus.frequency(term) for term in distinct}
         rarest = sorted(distinct, key=lambda term: frequencies[term])[:MOST_TERMS]
-        most = COMMON * corpus.count if corpus.count >= COMMON_FROM else corpus.count
+        most = COMMON * corpus.count if corpus.count >= COMMON_FROM else math.inf
         kept = [term for term in rarest if frequencies[term] <= most] or rarest
         return Terms(dict.fromkeys(kept, 1.0), sum(idf(corpus.count, frequencies[term]) for term in kept))
 
@@ -92,10 +94,21 @@ class TextSearch(Leg[TextIndex]):
         """The passages that hold any of the terms, best first; exact as of the last `read`."""
         hits = self._tail.search(terms.weights, filters, now, limit, self._corpus())
         if self._snapshot is not None:
-            dirty = self._tail.dirty
-            found = self._snapshot.search(terms.weights, filters, now, limit + len(dirty))
-            hits = [*hits, *(hit for hit in found if hit.memory not in dirty)]
+            hits = [*hits, *self._in_snapshot(self._snapshot, terms, filters, now, limit)]
         return heapq.nlargest(limit, hits, key=lambda hit: (hit.score, hit.chunk))
+
+    def _in_snapshot(
+        self, snapshot: TextIndex, terms: Terms, filters: Filters, now: datetime, limit: int
+    ) -> list[TextHit]:
+        """The snapshot's hits without those for which it no longer speaks: a long memory that has changed
+        may fill all the best places, so more is asked until enough are left."""
+        dirty, fetched = self._tail.dirty, limit + len(self._tail.dirty)
+        while True:
+            found = snapshot.search(terms.weights, filters, now, fetched)
+            kept = [hit for hit in found if hit.memory not in dirty]
+            if len(kept) >= limit or len(found) < fetched:
+                return kept
+            fetched *= GROWTH
 
     def _corpus(self) -> Statistics:
         snapshot, tail = self._snapshot, self._tail

@@ -51,3 +51,4 @@ class Upkeep:
                 return
             except Exception:
                 logger.exception("Work in the background failed and is tried again later")
+                self._stop.wait(REST)  # what failed may have woken the thread by its own writes

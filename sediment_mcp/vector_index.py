@@ -127,6 +127,11 @@ def stamp_of(directory: Path, fingerprint: str) -> object:
     return stamp(_pointer(directory, fingerprint))
 
 
+def is_there(directory: Path, fingerprint: str) -> bool:
+    """Whether the model has a snapshot, sound or not."""
+    return _pointer(directory, fingerprint).exists()
+
+
 def write_snapshot(
     directory: Path,
     base: VectorIndex | None,
@@ -202,9 +207,10 @@ def remove(directory: Path, fingerprint: str) -> None:
 
 
 def remove_old(directory: Path, fingerprint: str) -> None:
-    """Delete the model's snapshots that the pointer does not name; readers keep what they have mapped."""
+    """Delete the model's snapshots that the pointer does not name, half-written ones too; readers keep what
+    they have mapped."""
     current = _read_pointer(directory, fingerprint)["file"]
-    for file in directory.glob(f"{_stem(fingerprint)}-*.usearch"):
+    for file in directory.glob(f"{_stem(fingerprint)}-*"):
         if file.name != current:
             try:
                 file.unlink()

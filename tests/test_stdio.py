@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,9 +16,7 @@ import pytest
 from stdio_peer import PATIENCE, REPOSITORY, SERVER, StdioPeer, initialize_request, odd_peer
 
 from sediment_mcp.jsonrpc import MAX_DEPTH, MAX_LINE
-
-DEADLINE = 2.0
-"""Seconds after which hosts kill a server that has not left: the one time that is a promise."""
+from sediment_mcp.stdio import CLOSING_TIME, GRACE_AT_EOF, GRACE_AT_SIGNAL
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="signals and process groups are POSIX")
 linux = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
@@ -320,12 +317,16 @@ def environment(folder: Path) -> dict[str, str]:
     return {**os.environ, "SEDIMENT_DATA_DIR": str(folder / "data"), "PYTHONPATH": str(REPOSITORY)}
 
 
-def test_a_call_that_hangs_is_given_up_in_time_and_said_so(odd: StdioPeer) -> None:
+def test_the_time_that_the_end_may_take_is_below_what_hosts_allow() -> None:
+    """Hosts kill a server two seconds after they have closed its input. That the bounds hold is for the
+    tests below, how quick the end really is for the benchmark."""
+    assert max(GRACE_AT_EOF, GRACE_AT_SIGNAL) + CLOSING_TIME < 2.0
+
+
+def test_a_call_that_hangs_is_given_up_and_said_so(odd: StdioPeer) -> None:
     call = odd.start_call("query_memory", query="hang")
     odd.wait_for_error("working on hang")
-    begin = time.monotonic()
     assert odd.end() == 0
-    assert time.monotonic() - begin < DEADLINE
     (answer,) = odd.everything()
     assert answer["id"] == call
     assert "may still take effect" in answer["error"]["message"]
@@ -359,10 +360,8 @@ def test_a_signal_lets_the_call_in_flight_finish(
 def test_a_signal_ends_a_server_whose_call_hangs(odd: StdioPeer) -> None:
     odd.start_call("query_memory", query="hang")
     odd.wait_for_error("working on hang")
-    begin = time.monotonic()
     odd.process.send_signal(signal.SIGTERM)
     assert odd.wait() == 0
-    assert time.monotonic() - begin < DEADLINE
 
 
 @posix
@@ -397,9 +396,7 @@ def test_the_death_of_the_parent_ends_the_server_though_the_pipe_stays_open(tmp_
 
 def test_a_library_that_does_not_close_cannot_keep_the_server_alive(odd: StdioPeer) -> None:
     odd.call("query_memory", query="never close")
-    begin = time.monotonic()
     assert odd.end() == 0
-    assert time.monotonic() - begin < DEADLINE
 
 
 @contextmanager
@@ -435,10 +432,8 @@ def test_an_output_that_is_closed_ends_the_server_quietly(tmp_path: Path) -> Non
 def test_a_client_that_does_not_read_cannot_keep_the_server_alive(tmp_path: Path) -> None:
     with unread_server(tmp_path) as (feed, _, process):
         send_lines(feed, *({"jsonrpc": "2.0", "id": id, "method": "tools/list"} for id in range(2, 102)))
-        begin = time.monotonic()
         feed.close()
         assert process.wait(PATIENCE) == 0
-        assert time.monotonic() - begin < DEADLINE
 
 
 def test_starting_and_listing_touch_no_data(tmp_path: Path) -> None:

@@ -1,0 +1,274 @@
+"""What `doctor` finds: everything that can be known about an installation and its data, as plain findings.
+
+Looking changes nothing and disturbs nobody: the database is opened read-only, beside running servers too,
+and the model is loaded with its files verified anew. Only `mend` writes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TypedDict
+
+from . import surroundings, text_index, vector_index
+from .config import NO_MODEL, Config
+from .embedder import Embedder, ModelIdentity, load_embedder
+from .errors import DamagedSnapshot, ModelUnavailable, NewerDatabase, StorageError
+from .library import DATABASE, EXACT_UP_TO, TEXT_TAIL, VECTOR_TAIL, WRITE_LOCK, Library
+from .progress import Progress, unwatched
+from .store import Store
+from .surroundings import Finding, State, size
+from .text_index import TextIndex
+from .text_search import INDEX_NAME
+from .vector_index import VectorIndex
+from .vector_search import index_name
+
+__all__ = ["Finding", "State", "examine", "mend", "worst"]
+
+COUNTED = 10_000_000  # changes; more are not told apart
+LAG = 4  # times the usual tail, from which an index should have been written long ago
+REBUILD = "sediment-mcp doctor --fix writes it anew."
+RECOVER = (
+    "End all sediment-mcp processes, copy the data directory away, then put a backup of "
+    f"{DATABASE} back or save what can be read with SQLite's own shell: sqlite3 {DATABASE} .recover."
+)
+Load = Callable[[Config], Embedder]
+
+
+def examine(config: Config, load: Load = load_embedder) -> Iterator[Finding]:
+    """All findings, one after the other as they are made. Nothing is created or changed."""
+    yield surroundings.package()
+    yield surroundings.libraries()
+    yield surroundings.directory(config.data_dir)
+    for finding in (
+        surroundings.permissions(config.data_dir),
+        surroundings.disk(config.data_dir),
+        surroundings.locks(config.data_dir, WRITE_LOCK),
+    ):
+        if finding is not None:
+            yield finding
+    identity, finding = _model(config, load)
+    yield finding
+    yield from _data(config.data_dir, identity)
+
+
+def worst(findings: list[Finding]) -> State:
+    """The state of the whole: that of its worst finding."""
+    states = {finding.state for finding in findings}
+    return "problem" if "problem" in states else "warning" if "warning" in states else "ok"
+
+
+def mend(library: Library, progress: Callable[[str], Progress] = lambda _: unwatched) -> None:
+    """Make the data private, embed what is missing and write every index anew. A database that is missing,
+    damaged or newer is left as it is.
+
+    Raises:
+        StorageError: the directory cannot be written, or another process is in the way for too long.
+    """
+    if library.config.data_dir.is_dir():
+        with contextlib.suppress(PermissionError):  # of another user's files `examine` tells
+            surroundings.make_all_private(library.config.data_dir)
+    if worst(list(_database(library.database))) == "ok":
+        reindex(library, progress)
+
+
+class Reindexed(TypedDict):
+    """``embedded`` of the ``passages`` have an embedding of the ``model``; null without a model."""
+
+    model: str | None
+    passages: int
+    embedded: int
+
+
+def reindex(library: Library, progress: Callable[[str], Progress] = lambda _: unwatched) -> Reindexed:
+    """Embed what is missing and write every index anew; where nothing is stored, nothing is made.
+
+    Raises:
+        StorageError: the data cannot be used, or another process is in the way for too long.
+    """
+    embedder = library.embedder()
+    identity = embedder.identity if embedder else None
+    done = total = 0
+    if _is_anything_stored(library.database):
+        library.rebuild(progress)
+        with library.read() as store:
+            model = store.embeddings.number_of(identity.fingerprint) if identity else None
+            done, total = store.embeddings.counts(model or 0)
+    return Reindexed(model=identity.name if identity else None, passages=total, embedded=done)
+
+
+def _is_anything_stored(database: Path) -> bool:
+    return database.is_file() and database.stat().st_size > 0
+
+
+# --- the model ----------------------------------------------------------------------------------
+
+
+def _model(config: Config, load: Load) -> tuple[ModelIdentity | None, Finding]:
+    """Load the model as at the first day: in a directory of its own, so that no earlier verification of its
+    files is believed and none is written down."""
+    with tempfile.TemporaryDirectory() as empty:
+        try:
+            identity = load(replace(config, data_dir=Path(empty))).identity
+        except ModelUnavailable as error:
+            return None, Finding("model", "ok" if config.model == NO_MODEL else "problem", str(error))
+        except Exception as error:  # noqa: BLE001  whatever a model's own code raises is what was asked for
+            return None, Finding(
+                "model", "problem", f"{config.model} fails to load ({type(error).__name__}: {error}).",
+                "Install sediment-mcp anew, or set SEDIMENT_MODEL to another model.",
+            )  # fmt: skip
+    return identity, Finding(
+        "model", "ok", f"{identity.name} loads, {identity.dimension} dimensions, its files are sound."
+    )
+
+
+# --- the database -------------------------------------------------------------------------------
+
+
+def _data(data_dir: Path, identity: ModelIdentity | None) -> Iterator[Finding]:
+    path = data_dir / DATABASE
+    about_it = list(_database(path))
+    yield from about_it
+    if len(about_it) == 1 or worst(about_it) != "ok":  # nothing is stored, or not to be trusted
+        return
+    with contextlib.closing(Store(path, read_only=True)) as store, store.snapshot():
+        yield _memories(store)
+        yield from _embeddings(store, identity)
+        yield _text(store, data_dir)
+        yield from _vectors(store, data_dir, identity)
+
+
+def _database(path: Path) -> Iterator[Finding]:
+    """One finding if there is nothing to be read, otherwise two: the file, and what SQLite says of it."""
+    if not _is_anything_stored(path):
+        yield Finding("database", "ok", "Nothing is stored yet.")
+        return
+    try:
+        with contextlib.closing(Store(path, read_only=True)) as store:
+            (schema, known), faults = store.schema(), store.integrity()
+    except NewerDatabase as error:
+        yield Finding("database", "problem", str(error))
+    except StorageError as error:
+        yield Finding("database", "problem", f"It cannot be read ({_cause(error)}).", RECOVER)
+    else:
+        if schema < known:
+            yield Finding("database", "ok", f"Schema {schema}: the next use brings it to {known}.")
+            return
+        yield Finding("database", "ok", f"{size(path.stat().st_size)}, log {_log(path)}, schema {schema}.")
+        if faults:
+            yield Finding("integrity", "problem", f"Damaged: {'; '.join(faults[:3])}.", RECOVER)
+        else:
+            yield Finding("integrity", "ok", "SQLite finds nothing wrong.")
+
+
+def _cause(error: StorageError) -> str:
+    return str(error.__cause__ or error).rstrip(".")
+
+
+def _log(path: Path) -> str:
+    log = path.with_name(path.name + "-wal")
+    return size(log.stat().st_size if log.exists() else 0)
+
+
+def _memories(store: Store) -> Finding:
+    tally = store.tally(datetime.now(UTC))
+    counts = [f"{count:,} {word}" for word, count in tally.items() if word == "live" or count]
+    return Finding("memories", "ok", f"{', '.join(counts)}.")
+
+
+def _embeddings(store: Store, identity: ModelIdentity | None) -> Iterator[Finding]:
+    """How far the model in use has come, and what others have left; without a model, the latter alone."""
+    used = identity.fingerprint if identity else ""
+    if identity is not None:
+        done, total = store.embeddings.counts(store.embeddings.number_of(used) or 0)
+        yield Finding(
+            "embeddings", "ok" if done == total else "warning", f"{done:,} of {total:,} passages.",
+            "" if done == total else "A running server goes on with it; sediment-mcp reindex does it now.",
+        )  # fmt: skip
+    others = [
+        f"{name} ({count:,} passages)"
+        for name, fingerprint, _, count in store.embeddings.models()
+        if fingerprint != used and count
+    ]
+    if others:
+        yield Finding("other models", "ok", f"Kept for a way back: {', '.join(others)}.")
+
+
+# --- the indexes --------------------------------------------------------------------------------
+
+
+def _text(store: Store, data_dir: Path) -> Finding:
+    name = "text index"
+    if not (data_dir / text_index.POINTER).exists():
+        return _without(
+            name, store.settled_chunks(store.seq()), TEXT_TAIL, "searched directly, no index is needed yet"
+        )
+    try:
+        index = TextIndex(data_dir)
+    except DamagedSnapshot as error:
+        return _damaged(name, error)
+    if not store.knows_snapshot(INDEX_NAME, index.token, index.seq):
+        return _foreign(name)
+    expected, tail = store.settled_chunks(index.seq), store.changed_chunks(index.seq, COUNTED)
+    return _compared(name, (index.seq, store.seq()), (index.count, expected), tail, TEXT_TAIL)
+
+
+def _vectors(store: Store, data_dir: Path, identity: ModelIdentity | None) -> Iterator[Finding]:
+    for name, fingerprint, dimension, count in store.embeddings.models():
+        if identity is None or fingerprint == identity.fingerprint:
+            yield _vector(store, data_dir, ModelIdentity(name, fingerprint, dimension), count)
+
+
+def _vector(store: Store, data_dir: Path, identity: ModelIdentity, count: int) -> Finding:
+    name = "vector index"
+    model = store.embeddings.number_of(identity.fingerprint) or 0
+    if not vector_index.is_there(data_dir, identity.fingerprint):
+        return _without(name, count, EXACT_UP_TO, "compared one by one, which is exact and quick for so few")
+    try:
+        index = VectorIndex(data_dir, identity.fingerprint, identity.dimension)
+    except DamagedSnapshot as error:
+        return _damaged(name, error)
+    if not store.knows_snapshot(index_name(identity.fingerprint), index.token, index.seq):
+        return _foreign(name)
+    expected = store.embeddings.settled(model, index.seq)
+    tail = store.embeddings.count_since(model, index.seq, COUNTED)
+    return _compared(name, (index.seq, store.seq()), (index.count, expected), tail, VECTOR_TAIL)
+
+
+def _without(name: str, passages: int, usual: int, how: str) -> Finding:
+    if passages >= LAG * usual:
+        return Finding(
+            name, "warning", f"There is none, and {passages:,} passages are searched without.",
+            f"A running server writes it; {REBUILD}",
+        )  # fmt: skip
+    return Finding(name, "ok", f"{passages:,} passages are {how}.")
+
+
+def _damaged(name: str, error: DamagedSnapshot) -> Finding:
+    sentence = str(error).removesuffix(": it is rebuilt.")
+    return Finding(name, "problem", f"{sentence}.", REBUILD)
+
+
+def _foreign(name: str) -> Finding:
+    return Finding(name, "problem", "It belongs to another database, such as one before a backup.", REBUILD)
+
+
+def _compared(
+    name: str, reached: tuple[int, int], passages: tuple[int, int], tail: int, usual: int
+) -> Finding:
+    """What an index has reached, as (change of the index, newest change) and (passages, passages that the
+    index must at least hold), with ``tail`` passages changed since."""
+    behind = f"change {reached[0]:,} of {reached[1]:,}, {passages[0]:,} passages, {tail:,} in the tail"
+    if passages[0] < passages[1]:
+        return Finding(
+            name, "problem", f"{passages[1] - passages[0]:,} passages are missing ({behind}).", REBUILD
+        )
+    if tail >= LAG * usual:
+        return Finding(
+            name, "warning", f"It lags far behind ({behind}).", f"A running server catches up; {REBUILD}"
+        )
+    return Finding(name, "ok", f"Sound: {behind}.")

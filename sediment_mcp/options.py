@@ -1,0 +1,164 @@
+"""The command line's grammar: every tool parameter is an option of its command, and none is checked here.
+
+Values stay text; the contract checks them, so that a wrong one is answered with the tools' own sentences.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+from .config import DATA_DIR, LOG_LEVEL, MODEL, PROJECT
+from .errors import BadArgument
+
+FLAGS = {
+    DATA_DIR: ("--data-dir", "DIR", "where the memories are"),
+    PROJECT: ("--project", "DIR", 'the project memories belong to; "" for none'),
+    MODEL: ("--model", "NAME", "an embedding model: a folder, a hub name, or none"),
+    LOG_LEVEL: ("--log-level", "LEVEL", "DEBUG, INFO, WARNING or ERROR"),
+}
+"""Variable → its flag, which wins over it."""
+
+EPILOG = """\
+Each command explains its options: sediment-mcp query --help.
+Without a command MCP is served over stdin and stdout, which is what hosts start."""
+
+Chosen = argparse.Namespace
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong as an error of the package, for `cli` to show like all others."""
+
+    def error(self, message: str) -> NoReturn:
+        raise BadArgument(f"{message[:1].upper()}{message[1:]}: see {self.prog} --help.")
+
+
+def read(arguments: Sequence[str]) -> Chosen:
+    """What the command line says; ``command`` is `serve` if it names none.
+
+    Raises:
+        BadArgument: an unknown command or option, or one that lacks its value.
+    """
+    return _grammar().parse_args(arguments)
+
+
+def flags(chosen: Chosen) -> dict[str, str | None]:
+    """The global flags by the variables they win over."""
+    return {variable: getattr(chosen, variable, None) for variable in FLAGS}
+
+
+def parameters(chosen: Chosen, names: Sequence[str]) -> dict[str, Any]:
+    """Those of the tool parameters ``names`` that were given."""
+    return {name: value for name in names if (value := getattr(chosen, name, None)) not in (None, [])}
+
+
+def _grammar() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="sediment-mcp",
+        description="A memory for desktop agents: local, shared by all hosts, found by meaning and by words.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.set_defaults(command="serve")
+    parser.add_argument("--version", action="store_true", help="version, Python and data directory, then end")
+    _add_flags(parser)
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", parser_class=_Parser)
+    _add_store(_command(commands, "store", "store a memory"))
+    _add_query(_command(commands, "query", "find memories by meaning and by words"))
+    _add_list(_command(commands, "list", "browse memories by date, or read some whole by id"))
+    _add_delete(_command(commands, "delete", "forget memories; restore brings them back for 30 days"))
+    _add_restore(_command(commands, "restore", "bring deleted memories back"))
+    _add_doctor(_command(commands, "doctor", "look at everything: data, model, indexes, permissions"))
+    _command(commands, "reindex", "embed what is missing and write both indexes anew")
+    _command(commands, "serve", "serve MCP over stdin and stdout (the default)", machines=False)
+    return parser
+
+
+def _command(commands: Any, name: str, summary: str, *, machines: bool = True) -> argparse.ArgumentParser:
+    command = commands.add_parser(
+        name, help=summary, description=f"{summary[:1].upper()}{summary[1:]}.", allow_abbrev=False
+    )
+    command.set_defaults(command=name)
+    if machines:
+        command.add_argument("--json", action="store_true", help="print the result as JSON")
+    _add_flags(command.add_argument_group("global options"))
+    return command
+
+
+def _add_flags(parser: Any) -> None:
+    """The same before and after the command; `SUPPRESS` keeps the latter from undoing the former."""
+    for variable, (flag, value, summary) in FLAGS.items():
+        parser.add_argument(
+            flag, dest=variable, metavar=value, default=argparse.SUPPRESS, help=f"{summary} ({variable})"
+        )
+
+
+def _add_store(command: argparse.ArgumentParser) -> None:
+    command.add_argument("content", metavar="TEXT", help="what to remember; - reads it from standard input")
+    _add_kind(command)
+    _add_tags(command)
+    command.add_argument("--scope", help="project or global")
+    _add_session(command)
+    command.add_argument("--importance", metavar="0…1", help="a gentle nudge in ranking, 0.5 by default")
+    command.add_argument("--occurred-at", metavar="TIME", help="when it happened, ISO 8601; now by default")
+    command.add_argument("--expires-at", metavar="TIME", help="forgotten after this")
+    command.add_argument("--replaces", metavar="ID", action="append", help="a memory it corrects; repeatable")
+    command.add_argument("--metadata", metavar="JSON", help="a JSON object of your own")
+
+
+def _add_query(command: argparse.ArgumentParser) -> None:
+    command.add_argument("query", metavar="TEXT", help="a question or key words")
+    command.add_argument("--limit", metavar="N", help="at most so many, 5 by default")
+    command.add_argument("--max-chars", metavar="N", help="budget for all content, 8000 by default")
+    _add_filters(command)
+
+
+def _add_list(command: argparse.ArgumentParser) -> None:
+    command.add_argument("ids", metavar="ID", nargs="*", help="read these whole")
+    command.add_argument("--limit", metavar="N", help="so many a page, 20 by default")
+    command.add_argument("--order", help="newest (default) or oldest")
+    command.add_argument("--cursor", help="where the page before ended")
+    command.add_argument("--deleted", action="store_true", help="what restore can bring back")
+    _add_filters(command)
+
+
+def _add_delete(command: argparse.ArgumentParser) -> None:
+    command.add_argument("ids", metavar="ID", nargs="+")
+    command.add_argument(
+        "--permanent", action="store_const", const=True, help="erase for good, without a way back"
+    )
+    command.add_argument("--yes", action="store_true", help="do not ask before erasing")
+
+
+def _add_restore(command: argparse.ArgumentParser) -> None:
+    command.add_argument("ids", metavar="ID", nargs="+")
+
+
+def _add_doctor(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--fix", action="store_true", help="make everything private, write the indexes anew")
+
+
+def _add_filters(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--scope", help="all (default), project or global")
+    _add_kind(command)
+    _add_tags(command)
+    _add_session(command)
+    command.add_argument("--since", metavar="TIME", help="earliest occurred_at, ISO 8601")
+    command.add_argument("--until", metavar="TIME", help="latest occurred_at")
+    command.add_argument(
+        "--include-superseded", action="store_const", const=True, help="history too, what was replaced"
+    )
+
+
+def _add_kind(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--kind", help="semantic (fact), episodic (event), procedural (how-to) or working")
+
+
+def _add_tags(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--tag", dest="tags", metavar="TAG", action="append", help="repeatable")
+
+
+def _add_session(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--session", metavar="NAME", help="the conversation it belongs to")
