@@ -82,6 +82,11 @@ class CatchUp:
             if store is not None:
                 self._write_vectors(store, identity, anew, progress)
 
+    def remove_text(self) -> None:
+        """Take the text index away, all its files; the tail answers until there is a new one."""
+        with self._turn(TEXT_LOCK, wait=True):
+            text_index.remove(self._directory)
+
     def remove_vectors(self, identity: ModelIdentity) -> None:
         """Take the model's vector index away; until there is a new one, search is exact."""
         with self._turn(VECTOR_LOCK, wait=True):

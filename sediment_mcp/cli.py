@@ -234,8 +234,7 @@ def _project(config: Config) -> str | None:
     from .jsonrpc import valid_text
     from .project import project_of_folder
 
-    project = project_of_folder(Path()) if config.project is None else config.project
-    return valid_text(project) if project else None
+    return project_of_folder(Path()) if config.project is None else valid_text(config.project) or None
 
 
 def _standard_input() -> str:

@@ -72,6 +72,11 @@ class Leg(ABC, Generic[SnapshotT]):
             if snapshot is not None:
                 return
 
+    def reject(self) -> None:
+        """Do without a snapshot that has failed in use, until there is another one."""
+        self.is_rejected = True
+        self._start_from(None)
+
     def _stamp_or_none(self) -> Hashable:
         try:
             return self._stamp()

@@ -41,6 +41,9 @@ logger = logging.getLogger(__name__)
 DATABASE = "memories.db"
 WRITE_LOCK = "write.lock"
 
+EMBEDDING_FAILED = (
+    "The embedding model failed on this text: it was searched by its words; see the server's log."
+)
 MODEL_PATIENCE = 3.0  # seconds that a call waits for the model; the default one takes a third of one
 ERASE_PATIENCE = 2000  # milliseconds that emptying the log waits for readers
 CLOSE_PATIENCE = 0.5  # seconds that the end of the process waits for what is under way
@@ -64,6 +67,16 @@ class _Open:
     reader: Store
     search: Search
     upkeep: Upkeep | None
+
+
+def _unless_it_fails(embed: Callable[[], NDArray[np.float32]]) -> NDArray[np.float32] | None:
+    """What ``embed`` gives, or None: a model's trouble with a text must not keep the text from being stored
+    or found by its words."""
+    try:
+        return embed()
+    except Exception:
+        logger.exception("The embedding model failed on a text")
+        return None
 
 
 class Library:
@@ -180,9 +193,12 @@ class Library:
         return self._warm_up.problem
 
     def embed(self, texts: Sequence[str]) -> tuple[ModelIdentity, list[bytes]] | None:
-        """The texts' embeddings as they are kept, or None while there is no model."""
+        """The texts' embeddings as they are kept, or None while there is no model, or it fails."""
         embedder = self.embedder()
-        return (embedder.identity, pack(embedder.embed_documents(texts))) if embedder and texts else None
+        if embedder is None:
+            return None
+        vectors = _unless_it_fails(lambda: embedder.embed_documents(texts))
+        return None if vectors is None else (embedder.identity, pack(vectors))
 
     # --- finding ------------------------------------------------------------------------------
 
@@ -190,18 +206,29 @@ class Library:
         """Candidates for a question, as of the newest change of any process."""
         opened = self._open()
         embedder = self.embedder()
-        vector = embedder.embed_query(text) if embedder else None
+        vector = _unless_it_fails(lambda: embedder.embed_query(text)) if embedder else None
         identity = embedder.identity if embedder else None
         if self._is_text_far_behind(opened, identity):
             with contextlib.suppress(StorageError, DamagedSnapshot):  # the tail answers too, only slower
                 self.catch_up.write_text(unless=lambda: not self._is_text_far_behind(opened, identity))
+        question = Question(text, vector, filters, self.now(), limit)
+        try:
+            candidates = self._candidates(opened, identity, question)
+        except DamagedSnapshot as error:  # noticed only in use: the background writes it anew
+            logger.warning("%s", error)
+            with self._reading:
+                opened.search.text.reject()
+            candidates = self._candidates(opened, identity, question)
+        return Found(candidates, vector is not None, self._notes(vector))
+
+    def _candidates(
+        self, opened: _Open, identity: ModelIdentity | None, question: Question
+    ) -> list[Candidate]:
         with self._reading:
             opened.search.reload(opened.reader, identity)
             with opened.reader.snapshot():
                 opened.search.read(opened.reader)
-                question = Question(text, vector, filters, self.now(), limit)
-                candidates = opened.search.find(opened.reader, question)
-        return Found(candidates, vector is not None, self._notes(vector))
+                return opened.search.find(opened.reader, question)
 
     def _is_text_far_behind(self, opened: _Open, identity: ModelIdentity | None) -> bool:
         with self._reading:
@@ -210,7 +237,7 @@ class Library:
 
     def _notes(self, vector: NDArray[np.float32] | None) -> list[str]:
         if vector is None:
-            return [self.model_problem]
+            return [self.model_problem or EMBEDDING_FAILED]
         if self.backlog.size:
             return [f"{self.backlog.size} passages are still being embedded and found by words only."]
         return []
@@ -241,9 +268,14 @@ class Library:
             self.catch_up.write_vectors(identity, wait=False, progress=progress)
 
     def erase_words(self) -> None:
-        """Write the text index anew, because an index commit leaves deleted words in its files."""
+        """Write the text index anew, because an index commit leaves deleted words in its files; where that
+        fails, as on a full disk, do without an index for the time being."""
         if text_index.is_anything_there(self.config.data_dir):
-            self.catch_up.write_text(anew=True)
+            try:
+                self.catch_up.write_text(anew=True)
+            except DamagedSnapshot as error:
+                logger.warning("%s", error)
+                self.catch_up.remove_text()
 
     def rebuild(self, progress: Callable[[str], Progress] = lambda _: unwatched) -> None:
         """Embed what is missing and write every index anew from the system of record; ``progress`` gives a

@@ -1,7 +1,8 @@
 """Which project a process works for: the git work tree around a folder, or the folder a host names.
 
-A project is its absolute real path. The home directory and the root of a file system are never one: a
-home directory under version control (dotfiles) would make everything the same project.
+A project is its absolute real path, with U+FFFD for what is no Unicode in it. The home directory and the
+root of a file system are never one: a home directory under version control (dotfiles) would make everything
+the same project.
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
+
+from .jsonrpc import valid_text
 
 _DRIVE = re.compile(r"/[A-Za-z][:|](?=/|$)")
 
@@ -20,7 +23,7 @@ def project_of_folder(folder: Path) -> str | None:
         place = folder.resolve(strict=True)
         for candidate in (place, *place.parents):
             if (candidate / ".git").exists():
-                return str(candidate) if _may_be_project(candidate) else None
+                return valid_text(str(candidate)) if _may_be_project(candidate) else None
     except (OSError, RuntimeError, ValueError):  # missing, forbidden, a loop of links, a null character
         return None
     return None
@@ -41,7 +44,7 @@ def project_of_roots(uris: Sequence[str]) -> str | None:
 def _as_project(folder: Path) -> str | None:
     try:
         place = folder.resolve(strict=True)
-        return str(place) if place.is_dir() and _may_be_project(place) else None
+        return valid_text(str(place)) if place.is_dir() and _may_be_project(place) else None
     except (OSError, RuntimeError, ValueError):
         return None
 

@@ -172,7 +172,7 @@ class _Project:
         from .project import project_of_folder
 
         if self._given is not None:
-            return self._given or None
+            return valid_text(self._given) or None
         async with self._lock:
             if not self._roots_asked:
                 self._roots_asked = True

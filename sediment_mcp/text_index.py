@@ -318,6 +318,13 @@ def is_anything_there(directory: Path) -> bool:
     return any(directory.glob("text-*"))
 
 
+def remove(directory: Path) -> None:
+    """Delete every text index, whatever its state."""
+    (directory / POINTER).unlink(missing_ok=True)
+    for folder in directory.glob("text-*"):
+        shutil.rmtree(folder, ignore_errors=True)
+
+
 def remove_old(directory: Path) -> None:
     """Delete folders that the pointer does not name; readers keep what they have open."""
     current = _current_folder(directory)

@@ -7,7 +7,9 @@ and expansion 64 are the knee of build time against recall, and expansion 256 is
 usearch's edges, all met in practice: ``save`` truncates in place without a sync, and whoever has the file
 mapped dies, so a snapshot is written beside and renamed; one flipped bit can crash a reader, so its
 checksum is verified first; the search expansion is not stored; and HNSW can fail to reach a stored vector
-at all, so those are listed in the pointer and searched exactly by the tail.
+at all, so those are listed in the pointer and searched exactly by the tail. Its Linux wheel brings a C++
+library of its own, and onnxruntime crashes when it is imported after that: so this module imports usearch
+on first use, which is when there is a model, never before.
 """
 
 from __future__ import annotations

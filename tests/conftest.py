@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import onnxruntime  # noqa: F401 - before any test can import usearch, see vector_index
 import pytest
 from embedding_double import EmbeddingDouble
 
