@@ -68,18 +68,21 @@ class Filters:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """What the indexes know of one memory for one query, before it is ranked.
+    """What is known of one memory for one query, before it is ranked.
 
-    ``cosine`` is that of the best passage (None: no embedding yet), ``bm25`` the best passage's raw
-    score (0: no term in common), ``coverage`` the share (0 to 1) of the query's term weight (idf) that
-    the passage holds. ``neighbours`` are the numbers of the memories beside this one in its session, by
-    distance: ``neighbours[0]`` those at distance one, ``neighbours[1]`` at distance two.
+    Of its best passage: ``cosine`` (None: no embedding yet), ``bm25`` (0: no term in common), ``coverage``,
+    the share (0 to 1) of the query's term weight (idf) that the passage holds. ``context_cosine`` and
+    ``context_bm25`` are those of the passage together with its neighbours in the session; None
+    says that they are the same. ``neighbours`` are the numbers of the memories beside this one in its
+    session, by distance: ``neighbours[0]`` those at distance one, ``neighbours[1]`` at distance two.
     """
 
     memory: Memory
     cosine: float | None = None
     bm25: float = 0.0
     coverage: float = 0.0
+    context_cosine: float | None = None
+    context_bm25: float | None = None
     passage: tuple[int, int] | None = None
     neighbours: tuple[tuple[int, ...], ...] = ()
 

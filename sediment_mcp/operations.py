@@ -174,7 +174,13 @@ def query_memory(library: Library, arguments: QueryMemory, project: str | None) 
         NoProject: only the project's memories are asked for, and no project is known.
     """
     found = library.find(arguments.query, _filters(arguments, project), arguments.limit)
-    ranked = rank(found.candidates, project=project, now=library.now())[: arguments.limit]
+    ranked = rank(
+        found.candidates,
+        project=project,
+        now=library.now(),
+        question=arguments.query,
+        limit=arguments.limit,
+    )
     shown = excerpts([(r.candidate.memory.content, r.candidate.passage) for r in ranked], arguments.max_chars)
     notes = list(found.notes)
     if len(shown) < len(ranked):

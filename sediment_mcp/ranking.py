@@ -1,98 +1,149 @@
-"""Candidates and the time of day in, the order and its reasons out. Pure: nothing is read or kept.
+"""Candidates, the question and the time of day in, the order and its reasons out. Pure.
 
-Two questions are answered apart. *In what order?* Cosine and BM25 are each normalised over the query's
-candidates and added; neighbours in a session lend some of their relevance; age, importance and project
-nudge. *How well does it fit?* The score is absolute, so that it means the same for every query: it is
-made of the cosine and of the share of the query's words, and is then made to fall along the order.
+Two questions are answered apart. *In what order?* Cosine and BM25, each of the passage and of the passage
+in its context, are brought to the same spread over the query's candidates and added; days that the
+question names count extra; neighbours in a session lend some of their relevance; age, importance and
+project nudge. Where the question asks for the present, the newest of the most relevant comes first. *How
+well does it fit?* The score is absolute, so that it means the same for every query: it is made of the
+cosine and of the share of the query's words, and is then made to fall along the order.
 
-    relevance = fuse(min-max cosine, BM25 / best BM25)       see `min_max`, `over_maximum`, `fuse`
-    order by    (relevance + lent) * nudges                  see `lent`, `nudges`
-    score     = non_increasing(evidence * nudges)            see `evidence`, `non_increasing`
+    relevance = fuse(spread of cosines, spread of BM25) + named day     see `relevances`
+    order by    (relevance + lent) / best * nudges                      see `lent`, `nudges`, `newest_first`
+    score     = non_increasing(evidence * nudges)                       see `evidence`, `non_increasing`
+
+The constants serve all data alike. They were chosen by cross-validation over conversations and notes of
+developers (benchmarks/README.md), where their neighbourhood is a plateau.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
+from math import prod, sqrt
 from typing import Literal
 
+from .dates import Period, asks_for_the_present, periods
 from .memory import Candidate, Memory, ScoredMemory
 
-LEXICAL_WEIGHT = 0.4  # conversations like 0.5, notes of developers 0.3; this serves both
-LENT_BY_DISTANCE = (0.2, 0.1)  # the share of its relevance that a neighbour in the session lends
+LEXICAL_WEIGHT = 0.4
+NAMED_DAY = 1.5  # standard deviations of relevance that a memory of a day named in the question gains
+LENT_BY_DISTANCE = (0.3, 0.2)  # the share of its relevance that a neighbour in the session lends
 HALF_LIFE = timedelta(days=90)
-NUDGE = 0.05  # age and importance each move a score by at most this share: old facts still hold
+AGE_NUDGE = 0.02  # age moves a memory by at most this share: old facts still hold
+NUDGE = 0.05  # importance by at most this
 OTHER_PROJECT = 0.8
-STRONG_COSINE = 0.40  # provisional, until measured: MiniLM's unrelated texts rarely reach it
-STRONG_COVERAGE = 0.6  # provisional, until measured: most of what is rare in the question is there
+CONTENDERS = 10  # so many of the most relevant are put in the order of time by a question for the present …
+SUCCESSION = timedelta(days=20)  # … where so much age outweighs twice the relevance
+STRONG = 0.33  # evidence; of MiniLM's best results for 996 questions that the memories could not answer, 88 %
+# lie below it, and 4 % of those that were right (conversations; of developers' notes 3 %)
+STRONG_COVERAGE = 0.6  # where there is no embedding: most of what is rare in the question is there
 
 
-def rank(candidates: Sequence[Candidate], *, project: str | None, now: datetime) -> list[ScoredMemory]:
-    """Order ``candidates``, best first; ties go to the newer ``occurred_at``, then the higher number.
+def rank(
+    candidates: Sequence[Candidate],
+    *,
+    project: str | None,
+    now: datetime,
+    question: str = "",
+    limit: int | None = None,
+) -> list[ScoredMemory]:
+    """The ``limit`` best of the ``candidates`` (None: all), best first; ties go to the newer ``occurred_at``,
+    then the higher number.
 
-    ``project`` is the one that the question comes from (None: none), ``now`` is timezone-aware.
+    ``project`` is the one that the question comes from (None: none), ``now`` is timezone-aware, ``question``
+    is read for what it says about time.
     """
-    relevance = relevances(candidates)
-    context = lent(candidates, relevance)
-    ordered: list[tuple[float, ScoredMemory]] = []
-    for candidate, own, extra, lexical in zip(
-        candidates, relevance, context, over_maximum([c.bm25 for c in candidates]), strict=True
-    ):
-        factors = nudges(candidate.memory, project, now)
-        factor = factors["recency"] * factors["importance"] * factors["project"]
-        signals = {"lexical": lexical, "context": extra, **factors}
-        if candidate.cosine is not None:
-            signals["semantic"] = candidate.cosine
-        scored = ScoredMemory(candidate, evidence(candidate) * factor, match(candidate), _rounded(signals))
-        ordered.append(((own + extra) * factor, scored))
-    ordered.sort(key=_best_first, reverse=True)
-    return _with_falling_scores([scored for _, scored in ordered])
-
-
-def _best_first(item: tuple[float, ScoredMemory]) -> tuple[float, datetime, int]:
-    memory = item[1].candidate.memory
-    return item[0], memory.occurred_at, memory.number
-
-
-def _rounded(signals: Mapping[str, float]) -> dict[str, float]:
-    return {name: round(value, 4) for name, value in signals.items()}
-
-
-def _with_falling_scores(ordered: Sequence[ScoredMemory]) -> list[ScoredMemory]:
-    scores = non_increasing([scored.score for scored in ordered])
+    named = periods(question, now.date())
+    own = relevances(candidates, named)
+    context = lent(candidates, own)
+    total = [one + extra for one, extra in zip(own, context, strict=True)]
+    relevance = over_maximum(total) if any(total) else [1.0] * len(total)
+    factors = [nudges(candidate.memory, project, now) for candidate in candidates]
+    values = [share * prod(factor.values()) for share, factor in zip(relevance, factors, strict=True)]
+    order = best_first(candidates, values, range(len(candidates)))
+    if asks_for_the_present(question):
+        order[:CONTENDERS] = newest_first(candidates, values, order[:CONTENDERS])
+    scores = non_increasing([evidence(candidates[i]) * prod(factors[i].values()) for i in order])
+    words = over_maximum([candidate.bm25 for candidate in candidates])
     return [
-        ScoredMemory(scored.candidate, round(score, 4), scored.match, scored.signals)
-        for scored, score in zip(ordered, scores, strict=True)
+        _scored(
+            candidates[i],
+            score,
+            {
+                "relevance": relevance[i],
+                "lexical": words[i],
+                "context": context[i] / (own[i] + context[i] or 1.0),
+            }
+            | factors[i],
+            named,
+        )
+        for i, score in zip(order[:limit], scores, strict=False)
     ]
+
+
+def _scored(
+    candidate: Candidate, score: float, signals: dict[str, float], named: Sequence[Period]
+) -> ScoredMemory:
+    if candidate.cosine is not None:
+        signals["semantic"] = candidate.cosine
+    if named:
+        signals["date"] = float(is_named(candidate.memory, named))
+    rounded = {name: round(value, 4) for name, value in signals.items()}
+    return ScoredMemory(candidate, round(score, 4), match(candidate), rounded)
 
 
 # --- in what order? -----------------------------------------------------------------------------
 
 
-def relevances(candidates: Sequence[Candidate]) -> list[float]:
-    """The fused relevance (0 to 1) of each candidate; without any embedding, words alone decide."""
-    words = over_maximum([candidate.bm25 for candidate in candidates])
-    known = [candidate.cosine for candidate in candidates if candidate.cosine is not None]
+def relevances(candidates: Sequence[Candidate], named: Sequence[Period] = ()) -> list[float]:
+    """The fused relevance of each candidate, 0 or more, in standard deviations; without any embedding,
+    words alone decide."""
+    around = [c.bm25 if c.context_bm25 is None else c.context_bm25 for c in candidates]
+    words = _mean(spread([c.bm25 for c in candidates]), spread(around))
+    known = [_nearness(candidate) for candidate in candidates if candidate.cosine is not None]
     if not known:
-        return words
-    meaning = iter(min_max(known))
+        fused = words
+    else:
+        meaning = iter(spread(known))
+        fused = [
+            fuse(stand_in(candidate, lexical) if candidate.cosine is None else next(meaning), lexical)
+            for candidate, lexical in zip(candidates, words, strict=True)
+        ]
+    if not named:
+        return fused
     return [
-        fuse(stand_in(candidate, lexical) if candidate.cosine is None else next(meaning), lexical)
-        for candidate, lexical in zip(candidates, words, strict=True)
+        relevance + (NAMED_DAY if is_named(candidate.memory, named) else 0.0)
+        for candidate, relevance in zip(candidates, fused, strict=True)
     ]
 
 
-def min_max(values: Sequence[float]) -> list[float]:
-    """(x - min) / (max - min); 1 for each where all are equal.
+def _mean(one: Sequence[float], other: Sequence[float]) -> list[float]:
+    return [(a + b) / 2 for a, b in zip(one, other, strict=True)]
 
-    J. H. Lee, "Analyses of multiple evidence combination", SIGIR 1997.
+
+def _nearness(candidate: Candidate) -> float:
+    """The cosine of the passage and that of the passage in its context, half and half."""
+    own = candidate.cosine or 0.0
+    return own if candidate.context_cosine is None else (own + candidate.context_cosine) / 2
+
+
+def spread(values: Sequence[float]) -> list[float]:
+    """(x - min) / standard deviation; 0 for each where all are equal.
+
+    The z-score, shifted so that the least is 0: a leg that tells its candidates apart clearly counts
+    more than one that finds them all alike. M. Montague and J. A. Aslam, "Relevance score normalization
+    for metasearch", CIKM 2001 ("zero-mean, unit-variance").
     """
-    low, high = min(values, default=0.0), max(values, default=0.0)
-    return [(value - low) / (high - low) if high > low else 1.0 for value in values]
+    if not values:
+        return []
+    mean = sum(values) / len(values)
+    deviation = sqrt(sum((value - mean) ** 2 for value in values) / len(values))
+    low = min(values)
+    return [(value - low) / deviation if deviation > 1e-9 else 0.0 for value in values]
 
 
 def over_maximum(values: Sequence[float]) -> list[float]:
-    """x / max, for scores whose zero means "nothing in common", as BM25's does; 0 where all are."""
+    """x / max, for values whose zero means "nothing"; 0 where all are."""
     high = max(values, default=0.0)
     return [value / high if high > 0 else 0.0 for value in values]
 
@@ -114,6 +165,11 @@ def stand_in(candidate: Candidate, lexical: float) -> float:
     return lexical * candidate.coverage
 
 
+def is_named(memory: Memory, named: Sequence[Period]) -> bool:
+    """Whether the memory is of a day that the question names (in UTC)."""
+    return any(period.holds(memory.occurred_at.date()) for period in named)
+
+
 def lent(candidates: Sequence[Candidate], relevance: Sequence[float]) -> list[float]:
     """What each candidate gets from its neighbours in the session, as far as they are candidates too: at
     each distance the better of the two lends (as good as both in conversations, and bounded by
@@ -128,6 +184,33 @@ def lent(candidates: Sequence[Candidate], relevance: Sequence[float]) -> list[fl
     ]
 
 
+def best_first(candidates: Sequence[Candidate], values: Sequence[float], among: Iterable[int]) -> list[int]:
+    """The positions ``among`` by falling value, then newest ``occurred_at``, then highest number."""
+
+    def key(position: int) -> tuple[float, datetime, int]:
+        memory = candidates[position].memory
+        return values[position], memory.occurred_at, memory.number
+
+    return sorted(among, key=key, reverse=True)
+
+
+def newest_first(
+    candidates: Sequence[Candidate], values: Sequence[float], contenders: Sequence[int]
+) -> list[int]:
+    """The contenders' positions in the order for a question that asks for the present.
+
+    Newer versions of a fact are often worded quite differently, so values from 0 to 1 count half to one,
+    and halve with every `SUCCESSION` by which a memory is older than the newest of them.
+    """
+    newest = max((candidates[i].memory.occurred_at for i in contenders), default=None)
+    if newest is None:
+        return []
+    rated = list(values)
+    for i in contenders:
+        rated[i] = (1 + values[i]) / 2 * 0.5 ** ((newest - candidates[i].memory.occurred_at) / SUCCESSION)
+    return best_first(candidates, rated, contenders)
+
+
 def nudges(memory: Memory, project: str | None, now: datetime) -> dict[str, float]:
     """The factors that say something of the memory and nothing of the question."""
     return {
@@ -138,8 +221,8 @@ def nudges(memory: Memory, project: str | None, now: datetime) -> dict[str, floa
 
 
 def recency(age: timedelta) -> float:
-    """1 now, 1 - `NUDGE` at the end of time, halfway between after one `HALF_LIFE`; the future is now."""
-    return 1 - NUDGE + NUDGE * 0.5 ** (max(age, timedelta(0)) / HALF_LIFE)
+    """1 now, 1 - `AGE_NUDGE` at the end of time, halfway after one `HALF_LIFE`; the future is now."""
+    return 1 - AGE_NUDGE + AGE_NUDGE * 0.5 ** (max(age, timedelta(0)) / HALF_LIFE)
 
 
 def importance(value: float) -> float:
@@ -165,8 +248,8 @@ def evidence(candidate: Candidate) -> float:
 
 def match(candidate: Candidate) -> Literal["strong", "weak"]:
     """Whether the memory really fits, or is only the nearest there is."""
-    near = candidate.cosine is not None and candidate.cosine >= STRONG_COSINE
-    return "strong" if near or candidate.coverage >= STRONG_COVERAGE else "weak"
+    least = STRONG_COVERAGE if candidate.cosine is None else STRONG
+    return "strong" if evidence(candidate) >= least else "weak"
 
 
 def non_increasing(values: Sequence[float]) -> list[float]:

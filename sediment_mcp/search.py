@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .embedder import ModelIdentity
+from .gathering import Found, candidates
 from .memory import Candidate, Chunk, Filters, Memory
 from .selection import is_narrow
 from .store import Store
@@ -36,14 +37,6 @@ class Question:
     filters: Filters
     now: datetime
     limit: int
-
-
-@dataclass(slots=True)
-class _Found:
-    """What is known of one memory while both legs' answers come together."""
-
-    memory: Memory
-    chunks: dict[int, Chunk] = field(default_factory=dict[int, Chunk])
 
 
 class Search:
@@ -90,21 +83,20 @@ class Search:
     def find(self, store: Store, question: Question) -> list[Candidate]:
         """All that may answer; inside one read transaction, after `read`."""
         terms = self.text.terms(question.text)
-        found: dict[int, _Found] = {}
+        found: dict[int, Found] = {}
         lexical = self._by_words(store, question, terms, found)
         self._by_meaning(store, question, found)
         neighbours = _with_neighbours(store, question, found)
         chunks = [chunk for entry in found.values() for chunk in entry.chunks]
-        cosines: dict[int, float] = {}
+        rows: dict[int, NDArray[np.float32]] = {}
         if self.vectors is not None and question.vector is not None:
-            cosines = self.vectors.cosines(question.vector, chunks, store)
-        return [
-            _candidate(entry, lexical, cosines, terms, neighbours.get(number, ()))
-            for number, entry in found.items()
-        ]
+            rows = self.vectors.rows(chunks, store)
+        return candidates(
+            found, vector=question.vector, terms=terms, lexical=lexical, rows=rows, neighbours=neighbours
+        )
 
     def _by_words(
-        self, store: Store, question: Question, terms: Terms, found: dict[int, _Found]
+        self, store: Store, question: Question, terms: Terms, found: dict[int, Found]
     ) -> dict[int, float]:
         """Add the memories that share words with the question; returns BM25 by chunk."""
         fetched = max(FETCHED, 2 * question.limit)
@@ -117,7 +109,7 @@ class Search:
         _add(found, store.with_chunks([hit.chunk for hit in hits], question.filters, question.now))
         return {hit.chunk: hit.score for hit in hits}
 
-    def _by_meaning(self, store: Store, question: Question, found: dict[int, _Found]) -> None:
+    def _by_meaning(self, store: Store, question: Question, found: dict[int, Found]) -> None:
         """Add the memories that lie nearest to the question."""
         if self.vectors is None or question.vector is None:
             return
@@ -146,13 +138,13 @@ def _array(chunks: list[int]) -> NDArray[np.int64]:
     return np.array(chunks, np.int64)
 
 
-def _add(found: dict[int, _Found], pairs: Iterable[tuple[Memory, Chunk]]) -> None:
+def _add(found: dict[int, Found], pairs: Iterable[tuple[Memory, Chunk]]) -> None:
     for memory, chunk in pairs:
-        found.setdefault(memory.number, _Found(memory)).chunks[chunk.number] = chunk
+        found.setdefault(memory.number, Found(memory)).chunks[chunk.number] = chunk
 
 
 def _with_neighbours(
-    store: Store, question: Question, found: dict[int, _Found]
+    store: Store, question: Question, found: dict[int, Found]
 ) -> dict[int, tuple[tuple[int, ...], ...]]:
     """Add what stands beside the candidates in their sessions; returns the neighbours of each by distance."""
     beside = store.session_neighbours([entry.memory for entry in found.values()], CONTEXT)
@@ -161,26 +153,4 @@ def _with_neighbours(
         memory.number: memory for memory in store.numbered(sorted(new), question.filters, question.now)
     }
     _add(found, ((memories[chunk.memory], chunk) for chunk in store.chunks_of(sorted(memories))))
-    return beside
-
-
-def _candidate(
-    entry: _Found,
-    lexical: dict[int, float],
-    cosines: dict[int, float],
-    terms: Terms,
-    neighbours: tuple[tuple[int, ...], ...],
-) -> Candidate:
-    def coverage(chunk: int) -> float:
-        return min(1.0, lexical.get(chunk, 0.0) / terms.total_idf) if terms.total_idf else 0.0
-
-    best = max(entry.chunks, key=lambda chunk: (cosines.get(chunk, 0.0) + coverage(chunk), -chunk))
-    known = [cosines[chunk] for chunk in entry.chunks if chunk in cosines]
-    return Candidate(
-        memory=entry.memory,
-        cosine=max(known, default=None),
-        bm25=max(lexical.get(chunk, 0.0) for chunk in entry.chunks),
-        coverage=max(coverage(chunk) for chunk in entry.chunks),
-        passage=(entry.chunks[best].start, entry.chunks[best].end),
-        neighbours=neighbours,
-    )
+    return beside | store.session_neighbours(list(memories.values()), CONTEXT)

@@ -15,6 +15,7 @@ from .memory import Filters, Memory
 from .store import Store
 from .tail import Statistics, TextTail, idf
 from .text_index import TextHit, TextIndex
+from .words import query_terms
 from .words import terms as terms_of
 
 if TYPE_CHECKING:
@@ -30,11 +31,21 @@ GROWTH = 4  # how much more is asked of the snapshot when what has changed since
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """A query's terms with their weights, and the sum of their idf: what a passage that holds each of them
-    once, at mean length, scores."""
+    """A query's terms that are worth looking for, with their inverse document frequencies, and the mean
+    length of a passage in terms."""
 
-    weights: dict[str, float]
-    total_idf: float
+    idf: dict[str, float]
+    mean_length: float
+
+    @property
+    def weights(self) -> dict[str, float]:
+        """All alike: the index knows the frequencies itself."""
+        return dict.fromkeys(self.idf, 1.0)
+
+    @property
+    def total_idf(self) -> float:
+        """What a passage that holds each term once, at mean length, scores."""
+        return sum(self.idf.values())
 
 
 class TextSearch(Leg[TextIndex]):
@@ -83,12 +94,12 @@ class TextSearch(Leg[TextIndex]):
     def terms(self, text: str) -> Terms:
         """The terms of a query that are worth looking for: the rarest, and no common ones beside them."""
         corpus = self._corpus()
-        distinct = dict.fromkeys(terms_of(text))
+        distinct = query_terms(text)
         frequencies = {term: corpus.frequency(term) for term in distinct}
         rarest = sorted(distinct, key=lambda term: frequencies[term])[:MOST_TERMS]
         most = COMMON * corpus.count if corpus.count >= COMMON_FROM else math.inf
         kept = [term for term in rarest if frequencies[term] <= most] or rarest
-        return Terms(dict.fromkeys(kept, 1.0), sum(idf(corpus.count, frequencies[term]) for term in kept))
+        return Terms({term: idf(corpus.count, frequencies[term]) for term in kept}, corpus.mean_length)
 
     def search(self, terms: Terms, filters: Filters, now: datetime, limit: int) -> list[TextHit]:
         """The passages that hold any of the terms, best first; exact as of the last `read`."""

@@ -67,17 +67,15 @@ class VectorSearch(Leg[VectorIndex]):
             hits = [*hits, *(hit for hit in found if hit.chunk not in dirty)]
         return heapq.nlargest(limit, hits, key=lambda hit: (hit.cosine, hit.chunk))
 
-    def cosines(self, vector: NDArray[np.float32], chunks: Sequence[int], store: Store) -> dict[int, float]:
-        """The cosine of each of these chunks that has an embedding."""
-        held = {chunk: row for chunk in chunks if (row := self._tail.vector(chunk)) is not None}
-        found = {chunk: float(row @ vector) for chunk, row in held.items()}
+    def rows(self, chunks: Sequence[int], store: Store) -> dict[int, NDArray[np.float32]]:
+        """The embedding, of shape (dimension,), of each of these chunks that has one."""
+        found = {chunk: row for chunk in chunks if (row := self._tail.vector(chunk)) is not None}
         model = store.embeddings.number_of(self.identity.fingerprint)
-        others = [chunk for chunk in chunks if chunk not in held] if self._snapshot is not None else []
+        others = [chunk for chunk in chunks if chunk not in found] if self._snapshot is not None else []
         if others and model is not None:
-            rows = store.embeddings.of(model, others)
-            if rows:
-                cosines = unpack(list(rows.values())) @ vector
-                found |= {chunk: float(cosine) for chunk, cosine in zip(rows, cosines, strict=True)}
+            kept = store.embeddings.of(model, others)
+            if kept:
+                found |= zip(kept, unpack(list(kept.values())), strict=True)
         return found
 
 

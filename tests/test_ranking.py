@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sediment_mcp import ranking
+from sediment_mcp.dates import periods
 from sediment_mcp.memory import Candidate, Memory
 from sediment_mcp.ranking import rank
 
@@ -34,22 +35,37 @@ def memory(number: int, *, days: float = 0, importance: float = 1.0, project: st
     )
 
 
-def numbers(*candidates: Candidate, project: str | None = None) -> list[int]:
-    return [scored.candidate.memory.number for scored in rank(candidates, project=project, now=NOW)]
+def numbers(*candidates: Candidate, project: str | None = None, question: str = "") -> list[int]:
+    ranked = rank(candidates, project=project, now=NOW, question=question)
+    return [scored.candidate.memory.number for scored in ranked]
 
 
 # --- each formula by hand -----------------------------------------------------------------------
 
 
-def test_min_max_by_hand():
-    assert ranking.min_max([0.2, 0.6, 0.3]) == pytest.approx([0.0, 1.0, 0.25])
+def test_spread_by_hand():
+    assert ranking.spread([1.0, 3.0, 5.0]) == pytest.approx([0.0, 2 / (8 / 3) ** 0.5, 4 / (8 / 3) ** 0.5])
 
 
-def test_equal_cosines_are_all_as_good_as_the_best():
-    assert ranking.min_max([0.3, 0.3]) == [1.0, 1.0]
+def test_what_is_all_alike_tells_nothing_apart():
+    assert ranking.spread([0.3, 0.3]) == [0.0, 0.0]
+    assert ranking.spread([]) == []
 
 
-def test_bm25_over_the_best_by_hand():
+def test_relevance_by_hand():
+    near = Candidate(memory(1), cosine=0.5, context_cosine=0.7, bm25=2, context_bm25=4)
+    far = Candidate(memory(2), cosine=0.1, context_cosine=0.3)
+    # two values lie two standard deviations apart, whatever they are
+    assert ranking.relevances([near, far]) == pytest.approx([0.6 * 2 + 0.4 * 2, 0.0])
+
+
+def test_a_named_day_adds_to_relevance():
+    named = periods("what happened on 6 May 2026?", NOW.date())
+    found = [Candidate(memory(1, days=2), cosine=0.5), Candidate(memory(2, days=3), cosine=0.5)]
+    assert ranking.relevances(found, named) == pytest.approx([1.5, 0.0])
+
+
+def test_the_part_of_the_best_by_hand():
     assert ranking.over_maximum([8.0, 2.0, 0.0]) == [1.0, 0.25, 0.0]
 
 
@@ -63,9 +79,9 @@ def test_fusion_by_hand():
 
 def test_recency_by_hand():
     assert ranking.recency(timedelta(0)) == pytest.approx(1.0)
-    assert ranking.recency(timedelta(days=90)) == pytest.approx(0.975)
-    assert ranking.recency(timedelta(days=180)) == pytest.approx(0.9625)
-    assert ranking.recency(timedelta(days=400_000)) == pytest.approx(0.95)
+    assert ranking.recency(timedelta(days=90)) == pytest.approx(0.99)
+    assert ranking.recency(timedelta(days=180)) == pytest.approx(0.985)
+    assert ranking.recency(timedelta(days=400_000)) == pytest.approx(0.98)
 
 
 def test_the_future_counts_as_now():
@@ -91,7 +107,7 @@ def test_the_better_neighbour_at_each_distance_lends():
         Candidate(memory(3)),
         Candidate(memory(4)),
     ]
-    assert ranking.lent(candidates, [0.1, 0.5, 0.9, 0.4])[0] == pytest.approx(0.2 * 0.9 + 0.1 * 0.4)
+    assert ranking.lent(candidates, [0.1, 0.5, 0.9, 0.4])[0] == pytest.approx(0.3 * 0.9 + 0.2 * 0.4)
 
 
 def test_neighbours_that_are_no_candidates_lend_nothing():
@@ -119,11 +135,13 @@ def test_a_smoothed_sequence_falls_and_keeps_its_sum(values):
 @pytest.mark.parametrize(
     ("cosine", "coverage", "match"),
     [
-        (0.40, 0, "strong"),
-        (0.39, 0.59, "weak"),
+        (0.56, 0, "strong"),  # 0.6 * 0.56 = 0.336
+        (0.54, 0, "weak"),
+        (0.3, 0.38, "strong"),  # 0.18 + 0.152 = 0.332
+        (0.3, 0.36, "weak"),
+        (0.0, 0.83, "strong"),
         (None, 0.6, "strong"),
         (None, 0.59, "weak"),
-        (0.0, 0.6, "strong"),
     ],
 )
 def test_a_strong_match_has_meaning_or_words_in_common(cosine, coverage, match):
@@ -189,6 +207,45 @@ def test_of_two_alike_the_newer_wins_and_of_two_that_fit_the_age_is_nothing():
     assert numbers(old_and_right, Candidate(memory(2), cosine=0.5), Candidate(memory(3), cosine=0.0))[0] == 1
 
 
+VERSIONS = (
+    Candidate(memory(1, days=60), cosine=0.9, bm25=9),
+    Candidate(memory(2, days=30), cosine=0.5, bm25=4),
+    Candidate(memory(3, days=0), cosine=0.1, bm25=0),
+)
+
+
+def test_a_question_for_the_present_finds_the_newest_version_first():
+    assert numbers(*VERSIONS, question="what is the current limit?") == [3, 2, 1]
+
+
+def test_any_other_question_finds_what_fits_best_however_old():
+    assert numbers(*VERSIONS, question="what was the limit at first?") == [1, 2, 3]
+
+
+def test_the_present_is_looked_for_among_the_most_relevant_only():
+    fitting = [Candidate(memory(n, days=50), cosine=0.9 - n / 100, bm25=9) for n in range(1, 11)]
+    assert numbers(Candidate(memory(99), cosine=0.1), *fitting, question="what is it now?")[-1] == 99
+
+
+def test_the_order_of_contenders_by_hand():
+    found = [Candidate(memory(1, days=20)), Candidate(memory(2)), Candidate(memory(3, days=10))]
+    # (1 + 1) / 2 * 1/2 = 0.5 < (1 + 0.1) / 2 = 0.55 < (1 + 0.8) / 2 * 2 ** -0.5 = 0.636
+    assert ranking.newest_first(found, [1.0, 0.1, 0.8], [0, 1, 2]) == [2, 1, 0]
+
+
+def test_a_memory_of_the_day_that_is_named_comes_first():
+    then, before = Candidate(memory(1, days=1), cosine=0.5), Candidate(memory(2, days=9), cosine=0.52)
+    other = [Candidate(memory(n, days=99), cosine=0.0) for n in range(3, 9)]
+    assert numbers(then, before, *other, question="what was said yesterday?")[0] == 1
+    assert numbers(then, before, *other, question="what was said?")[0] == 2
+
+
+def test_only_so_many_are_returned_as_are_wanted():
+    found = [Candidate(memory(n), cosine=n / 10) for n in range(1, 6)]
+    whole = rank(found, project=None, now=NOW)
+    assert rank(found, project=None, now=NOW, limit=2) == whole[:2]
+
+
 def test_ties_go_to_the_newer_then_to_the_higher_number():
     tomorrow = Candidate(memory(1, days=-2), cosine=0.5)
     today = Candidate(memory(2, days=-1), cosine=0.5)
@@ -212,11 +269,13 @@ def test_signals_say_why():
         now=NOW,
     )
     by_number = {s.candidate.memory.number: s.signals for s in scored}
+    # the other one's words are two deviations better, and it lends 0.3 of that
     assert by_number[1] == {
+        "relevance": pytest.approx(0.3, abs=1e-4),
         "semantic": 0.1235,
         "lexical": 0.5,
-        "context": 0.2,
-        "recency": 0.975,
+        "context": 1.0,
+        "recency": 0.99,
         "importance": 0.95,
         "project": 0.8,
     }
@@ -237,6 +296,8 @@ candidates = st.lists(
             cosine=cosine,
             bm25=bm25,
             coverage=coverage,
+            context_cosine=cosine,
+            context_bm25=bm25 / 2,
             neighbours=((beside,), (beside + 1,)),
         ),
         st.integers(1, 40),
