@@ -1,0 +1,94 @@
+"""The two ways to ask: the real server over stdio, and the same operations in this process for ablations."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from stdio_client import Server, close_input
+
+from sediment_mcp.config import MODEL, NO_MODEL, Config
+from sediment_mcp.contract import QueryMemory, StoreMemory, parse
+from sediment_mcp.embedder import Embedder, load_embedder
+from sediment_mcp.library import Library
+from sediment_mcp.operations import query_memory, store_memory
+
+SCRIPT = Path(sys.executable).with_name("sediment-mcp")
+
+
+class Host(Protocol):
+    def store(self, arguments: dict[str, Any]) -> str: ...
+    def query(self, arguments: dict[str, Any]) -> dict[str, Any]: ...
+    def close(self) -> None: ...
+
+
+class OverStdio:
+    """A server process on a data directory of its own."""
+
+    def __init__(self, command: Sequence[str], model: bool = True) -> None:
+        self._directory = tempfile.mkdtemp(prefix="sediment-retrieval-")
+        variables = {} if model else {MODEL: NO_MODEL}
+        self._server = Server(command, Path(self._directory), **variables)
+        self._server.initialize()
+
+    def store(self, arguments: dict[str, Any]) -> str:
+        return str(self._server.call("store_memory", arguments)[1]["id"])
+
+    def query(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        return dict(self._server.call("query_memory", arguments)[1])
+
+    def close(self) -> None:
+        self._server.end(close_input)
+        shutil.rmtree(self._directory)
+
+
+class InProcess:
+    """The operations called directly, with embeddings that are remembered from run to run."""
+
+    def __init__(self, remembered: Remembered | None) -> None:
+        self._directory = tempfile.mkdtemp(prefix="sediment-retrieval-")
+        config = Config(Path(self._directory), project="", model=Config.model if remembered else NO_MODEL)
+        self._library = Library(config, tends=False, load=lambda c: remembered or load_embedder(c))
+
+    def store(self, arguments: dict[str, Any]) -> str:
+        return store_memory(self._library, parse(StoreMemory, arguments), None)["id"]
+
+    def query(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        return dict(query_memory(self._library, parse(QueryMemory, arguments), None))
+
+    def close(self) -> None:
+        self._library.close()
+        shutil.rmtree(self._directory)
+
+
+class Remembered:
+    """The default model, asked once a text; `save` keeps the answers in a file."""
+
+    def __init__(self, file: Path | None) -> None:
+        self._file = file
+        self._vectors: dict[str, np.ndarray] = {}
+        if file is not None and file.exists():
+            with np.load(file) as kept:
+                self._vectors = dict(zip(kept["keys"].tolist(), kept["vectors"], strict=True))
+        self._embedder: Embedder = load_embedder(Config(Path(tempfile.gettempdir())))
+        self.identity = self._embedder.identity
+
+    def embed_documents(self, texts: Sequence[str]) -> np.ndarray:
+        return np.stack([self.embed_query(text) for text in texts])
+
+    def embed_query(self, text: str) -> np.ndarray:
+        key = hashlib.sha256(text.encode()).hexdigest()
+        if key not in self._vectors:
+            self._vectors[key] = self._embedder.embed_query(text)
+        return self._vectors[key]
+
+    def save(self) -> None:
+        if self._file is not None:
+            keys = list(self._vectors)
+            np.savez(self._file, keys=np.array(keys), vectors=np.stack([self._vectors[key] for key in keys]))

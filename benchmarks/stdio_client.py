@@ -1,0 +1,80 @@
+"""A small client for the benchmarks: a real server process over stdio, one request at a time."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+
+class Server:
+    """A server process and one request at a time."""
+
+    def __init__(self, command: Sequence[str], directory: Path, **variables: str) -> None:
+        """``variables`` are added to the environment."""
+        environment = os.environ | {"SEDIMENT_DATA_DIR": str(directory), "SEDIMENT_PROJECT": ""} | variables
+        self.started = time.perf_counter()
+        self.process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment
+        )
+        self._id = 0
+
+    def request(self, method: str, params: dict[str, Any]) -> tuple[float, Any]:
+        """(milliseconds, result)."""
+        self._id += 1
+        started = time.perf_counter()
+        self._send({"jsonrpc": "2.0", "id": self._id, "method": method, "params": params})
+        assert self.process.stdout is not None
+        answer = json.loads(self.process.stdout.readline())
+        assert answer["id"] == self._id, answer
+        return (time.perf_counter() - started) * 1000, answer["result"]
+
+    def initialize(self) -> float:
+        """Milliseconds from the start of the process to the answer."""
+        client = {"name": "benchmark", "version": "1"}
+        self.request(
+            "initialize", {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": client}
+        )
+        took = (time.perf_counter() - self.started) * 1000
+        self._send({"jsonrpc": "2.0", "method": "notifications/initialized"})
+        return took
+
+    def call(self, tool: str, arguments: dict[str, Any]) -> tuple[float, Any]:
+        took, result = self.request("tools/call", {"name": tool, "arguments": arguments})
+        assert not result.get("isError"), result
+        return took, result["structuredContent"]
+
+    def resident(self) -> tuple[float, float]:
+        """(private, all) resident memory in MB."""
+        pages: dict[str, int] = {}
+        for line in Path(f"/proc/{self.process.pid}/smaps_rollup").read_text().splitlines()[1:]:
+            name, value, *_ = line.split()
+            pages[name] = int(value)
+        return (pages["Private_Clean:"] + pages["Private_Dirty:"]) / 1024, pages["Rss:"] / 1024
+
+    def has_loaded(self, library: str) -> bool:
+        return library in Path(f"/proc/{self.process.pid}/maps").read_text()
+
+    def end(self, how: Callable[[subprocess.Popen[bytes]], None]) -> tuple[float, int]:
+        """(seconds, exit status)."""
+        started = time.perf_counter()
+        how(self.process)
+        status = self.process.wait(10)
+        for pipe in (self.process.stdin, self.process.stdout):
+            assert pipe is not None
+            pipe.close()
+        return time.perf_counter() - started, status
+
+    def _send(self, message: dict[str, Any]) -> None:
+        assert self.process.stdin is not None
+        self.process.stdin.write(json.dumps(message).encode() + b"\n")
+        self.process.stdin.flush()
+
+
+def close_input(process: subprocess.Popen[bytes]) -> None:
+    assert process.stdin is not None
+    process.stdin.close()
