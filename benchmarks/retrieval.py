@@ -143,7 +143,7 @@ def _constants(settings: list[str]) -> Iterator[tuple[Any, str, Any]]:
 def show(figures: list[dict[str, Any]]) -> None:
     table = Table("setting", "measure", "value", "95 % interval", "n")
     for figure in figures:
-        span = f"{figure['low']:.3f} – {figure['high']:.3f}"
+        span = f"{figure['low']:.3f} to {figure['high']:.3f}"
         table.add_row(
             figure["setting"], figure["measure"], f"{figure['value']:.3f}", span, str(figure["questions"])
         )

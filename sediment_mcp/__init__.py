@@ -12,7 +12,8 @@ The rooms; a module imports only from its own floor and from those below
     6  operations                       the four tools
        checkup  surroundings            what the doctor finds: in the data, around them
     5  library                          opens everything, closes everything, says who may write and when
-    4  search  catch_up  backlog        find candidates; write snapshots; embed what is missing
+    4  search  gathering                find candidates, with the best passage of each and its context
+       catch_up  backlog                write snapshots; embed what is missing
        upkeep  warm_up                  the background thread; the model when it is needed
     3  text_search  vector_search       a snapshot and its tail as one
        leg  tail                        what both share; the rows that no snapshot has yet
@@ -24,6 +25,7 @@ The rooms; a module imports only from its own floor and from those below
        weights  files                   model files by their content; the data directory and its locks
        stdio                            the transport
     1  chunking  ranking  duplicates    pure
+       context  dates
        excerpts  selection  project  jsonrpc  config  contract
     0  errors  memory  progress         values
 
