@@ -120,7 +120,7 @@ def _query(chosen: Chosen, library: Library) -> int:
     arguments = _parsed(QueryMemory, chosen)
     with terminal.waiting("Looking"):  # the model may have to be loaded
         result = operations.query_memory(library, arguments, _project(library.config))
-    return _answer(chosen, result, lambda: terminal.show_found(result))
+    return _answer(chosen, result, lambda: terminal.show_found(result, explain=chosen.explain))
 
 
 def _list(chosen: Chosen, library: Library) -> int:

@@ -112,6 +112,7 @@ def _add_query(command: argparse.ArgumentParser) -> None:
     command.add_argument("query", metavar="TEXT", help="a question or key words")
     command.add_argument("--limit", metavar="N", help="at most so many, 5 by default")
     command.add_argument("--max-chars", metavar="N", help="budget for all content, 8000 by default")
+    command.add_argument("--explain", action="store_true", help="say of each result why it stands there")
     _add_filters(command)
 
 

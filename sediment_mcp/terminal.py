@@ -29,7 +29,17 @@ WIDEST = 100  # columns; longer lines of prose are hard to read
 INDENT = 3
 PLAIN_EVERY = 5.0  # seconds between two lines of progress where there is no terminal
 STYLES = {"ok": "green", "warning": "yellow", "problem": "bold red"}
-SIGNALS = {"semantic": "meaning", "lexical": "words", "context": "session"}
+SIGNALS = {
+    "semantic": ("meaning", "cosine of the question and the best passage"),
+    "lexical": ("words", "BM25 of that passage, as a share of the highest"),
+    "date": ("date", "1: of a day that the question names"),
+    "context": ("session", "share of the relevance that its neighbours in the session lend"),
+    "relevance": ("relevance", "all of these together, as a share of the most relevant"),
+    "recency": ("recency", "factor: the newer, the nearer to 1"),
+    "importance": ("importance", "factor: the more important, the nearer to 1"),
+    "project": ("project", "factor: below 1 for another project's"),
+}
+IN_BRIEF = ("semantic", "lexical", "date", "context")
 
 _PICTURES = {code: 0x2400 + code for code in range(32) if chr(code) not in "\n\t"} | {0x7F: 0x2421}
 _REPLACED = (*range(0x80, 0xA0), *range(0x202A, 0x202F), *range(0x2066, 0x206A))
@@ -62,7 +72,8 @@ def show_stored(result: contract.StoreResult) -> None:
     _notes(out, result["warnings"])
 
 
-def show_found(result: contract.QueryResult) -> None:
+def show_found(result: contract.QueryResult, *, explain: bool = False) -> None:
+    """What was found; ``explain`` says of each result why it stands where it does."""
     out = _console()
     results = result["results"]
     if not results:
@@ -71,23 +82,32 @@ def show_found(result: contract.QueryResult) -> None:
         _print(out, _line(("Nothing really fits. The nearest:", "yellow")))
         _print(out, "")
     for rank, found in enumerate(results, start=1):
-        _show_ranked(out, rank, found)
+        _show_ranked(out, rank, found, explain)
     _notes(out, result["notes"])
 
 
-def _show_ranked(out: Console, rank: int, found: contract.RankedResult) -> None:
+def _show_ranked(out: Console, rank: int, found: contract.RankedResult, explain: bool) -> None:
     weak = [("weak", "yellow")] if found["match"] == "weak" else []
     score = (f"{found['score']:.2f}", "bold")
     facts = _line(score, *weak, *_facts(found), gap="  ")
     _print(out, _hanging(out, [(f"{rank}.".ljust(INDENT - 1), "dim"), (found["id"], "cyan")], facts))
     _body(out, found["content"], cut=found["truncated"])
-    _body(out, _line((_reasons(found["signals"]), "dim")))
+    for line in _explanations(found["signals"]) if explain else [_reasons(found["signals"])]:
+        _body(out, _line((line, "dim")))
     _print(out, "")
 
 
 def _reasons(signals: dict[str, float]) -> str:
-    told = [(word, signals.get(name, 0.0)) for name, word in SIGNALS.items()]
+    told = [(SIGNALS[name][0], signals.get(name, 0.0)) for name in IN_BRIEF]
     return " · ".join(f"{word} {value:.2f}" for word, value in told if value >= 0.005)
+
+
+def _explanations(signals: dict[str, float]) -> list[str]:
+    return [
+        f"{word:<11}{signals[name]:5.2f}   {meaning}"
+        for name, (word, meaning) in SIGNALS.items()
+        if name in signals
+    ]
 
 
 def show_listed(result: contract.ListResult, *, whole: bool) -> None:

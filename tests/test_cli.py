@@ -18,6 +18,7 @@ import pytest
 from sediment_mcp import __version__, cli, config, contract, library, options
 from sediment_mcp.config import VARIABLES
 from sediment_mcp.store import Store
+from sediment_mcp.terminal import SIGNALS
 
 PROGRAM = (sys.executable, "-m", "sediment_mcp")
 RELEASES = "Releases go out on Tuesdays, after the stand-up."
@@ -85,6 +86,16 @@ def process(*arguments: str, environment: dict[str, str] | None = None, **option
 
 
 # --- the tools ----------------------------------------------------------------------------------
+
+
+def test_a_result_explains_each_of_its_signals(run: Run) -> None:
+    store(run, RELEASES)
+    signals = json.loads(run("query", "When do we ship a new version?", "--json").out)["results"][0][
+        "signals"
+    ]
+    explained = run("query", "When do we ship a new version?", "--explain").out
+    for name, value in signals.items():
+        assert f"{SIGNALS[name][0]:<11}{value:5.2f}   {SIGNALS[name][1]}" in explained
 
 
 def test_what_is_stored_is_found_in_other_words(run: Run) -> None:
