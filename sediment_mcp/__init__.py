@@ -8,32 +8,41 @@ The idea
     from an older snapshot. Indexes propose, SQLite decides, ranking is pure, the model is optional.
 
 The rooms; a module imports only from its own floor and from those below
-    7  cli  options  terminal  server   the edges: translate, nothing else
-    6  operations                       the four tools
+    7  cli  lifetime  options  server   the edges: translate, nothing else
+       console  terminal                questions to a person, and answers
+    6  operations  answers              the four tools
+       forgetting  history              what goes and comes back; what replaced what
+       likeness                         what a new memory repeats or may contradict
        checkup  surroundings            what the doctor finds: in the data, around them
     5  library                          opens everything, closes everything, says who may write and when
     4  search  gathering                find candidates, with the best passage of each and its context
        catch_up  backlog                write snapshots; embed what is missing
+       retention                        remove what has ended, as policy decides
        upkeep  warm_up                  the background thread; the model when it is needed
     3  text_search  vector_search       a snapshot and its tail as one
        leg  tail                        what both share; the rows that no snapshot has yet
-    2  store  embeddings                all SQL
+    2  store  embeddings  ages          all SQL
        database  migrations             SQLite itself: transactions, checkpoints, schema
        text_index  vector_index  words  tantivy and usearch, one file each; text to terms
        embedder                         text to vectors, by one of two runtimes:
        minilm  sentence_transformer     onnxruntime for the default model, any other model
        weights  files                   model files by their content; the data directory and its locks
+       secrets_check                    does a text hold a secret?
        stdio                            the transport
     1  chunking  ranking  duplicates    pure
-       context  dates
+       context  dates  visible
+       near_duplicates  addressed       the same in other words? words that command a model?
+       policy                           what may go, and why
        excerpts  selection  project  jsonrpc  config  contract
     0  errors  memory  progress         values
 
 Ways through the house
-    store   check, chunk, embed without any lock, then one transaction under the write lock
+    store   check, chunk, embed without any lock, look for what is alike, then one transaction under the
+            write lock
     query   reload snapshots, read the delta from SQLite, search both legs, join, filter exactly, rank, fit
     list    SQLite alone
-    delete  one transaction; invisible everywhere at once
+    delete  one transaction; invisible everywhere at once, and in the trash for 30 days
+    end     what has expired, or lain in the trash, is erased: rows, log, and the indexes written anew
 """
 
 __version__ = "0.1.0"

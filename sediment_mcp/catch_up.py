@@ -92,6 +92,48 @@ class CatchUp:
         with self._turn(VECTOR_LOCK, wait=True):
             vector_index.remove(self._directory, identity.fingerprint)
 
+    def forget_erased(
+        self, identity: ModelIdentity | None, *, wait: bool = True, progress: Progress = unwatched
+    ) -> None:
+        """Write every index anew that still holds something of an erased memory in its files; costs a look at
+        each pointer where none does. Vector indexes of other models than ``identity`` are taken away instead;
+        without a model they are left alone, because usearch must not be imported before there is one. Without
+        ``wait`` an index that another process is writing is left out.
+
+        Raises:
+            Busy: another process is writing an index, and goes on for too long.
+            Stopped: ``progress`` asked for it.
+        """
+        with contextlib.closing(self._open_store()) as store:
+            has_words = self._holds_erased_words(store)
+            outdated = [model for model in _identities(store) if self._may_hold_erased_vectors(store, model)]
+            own = [
+                model for model in outdated if model == identity and self._holds_erased_vectors(store, model)
+            ]
+        if has_words:
+            self.write_text(anew=True, wait=wait, progress=progress)
+        for model in own:
+            self.write_vectors(model, anew=True, wait=wait, progress=progress)
+        for model in outdated if identity is not None else ():
+            if model != identity:
+                self.remove_vectors(model)
+
+    def _holds_erased_words(self, store: Store) -> bool:
+        is_there = text_index.is_anything_there(self._directory)
+        return is_there and store.has_erased(text_index.built_at(self._directory))
+
+    def _may_hold_erased_vectors(self, store: Store, identity: ModelIdentity) -> bool:
+        is_there = vector_index.is_there(self._directory, identity.fingerprint)
+        return is_there and store.has_erased(vector_index.built_at(self._directory, identity.fingerprint))
+
+    def _holds_erased_vectors(self, store: Store, identity: ModelIdentity) -> bool:
+        try:
+            index = _open_vectors(self._directory, identity)
+        except DamagedSnapshot:
+            return True
+        chunks = [chunk for chunk, _ in store.erased_since(index.built)]
+        return not index.removed.isdisjoint(chunks) or index.held(chunks) > 0
+
     @contextlib.contextmanager
     def _turn(self, lock: str, wait: bool) -> Generator[Store | None]:
         with contextlib.ExitStack() as stack:
@@ -154,6 +196,11 @@ def _own(store: Store, name: str, open_it: Callable[[], SnapshotT]) -> SnapshotT
     except DamagedSnapshot:
         return None
     return snapshot if store.knows_snapshot(name, snapshot.token, snapshot.seq) else None
+
+
+def _identities(store: Store) -> list[ModelIdentity]:
+    """Every model whose embeddings are kept."""
+    return [ModelIdentity(name, print_, size) for name, print_, size, _ in store.embeddings.models()]
 
 
 def _open_vectors(directory: Path, identity: ModelIdentity) -> VectorIndex:

@@ -22,7 +22,11 @@ DATA_DIR = "SEDIMENT_DATA_DIR"
 PROJECT = "SEDIMENT_PROJECT"
 MODEL = "SEDIMENT_MODEL"
 LOG_LEVEL = "SEDIMENT_LOG_LEVEL"
-VARIABLES = (DATA_DIR, PROJECT, MODEL, LOG_LEVEL)
+SECRETS = "SEDIMENT_SECRETS"
+VARIABLES = (DATA_DIR, PROJECT, MODEL, LOG_LEVEL, SECRETS)
+
+Secrets = Literal["warn", "refuse"]
+SECRETS_CHOICES: tuple[Secrets, ...] = ("warn", "refuse")
 
 DEFAULT_MODEL = "all-MiniLM-L6-v2"
 NO_MODEL = "none"
@@ -33,12 +37,14 @@ class Config:
     """``project`` None means "find out"; the empty string means "none, and do not look for one".
 
     ``model`` is `DEFAULT_MODEL`, `NO_MODEL`, or a folder or hub name for sentence-transformers.
+    ``secrets`` says what becomes of a text that seems to hold one: stored with a warning, or refused.
     """
 
     data_dir: Path
     project: str | None = None
     model: str = DEFAULT_MODEL
     log_level: LogLevel = "INFO"
+    secrets: Secrets = "warn"
 
 
 def load_config(environment: Mapping[str, str], flags: Mapping[str, str | None] | None = None) -> Config:
@@ -52,12 +58,16 @@ def load_config(environment: Mapping[str, str], flags: Mapping[str, str | None] 
     level = given.get(LOG_LEVEL, "").upper() or "INFO"
     if level not in LOG_LEVELS:
         raise BadArgument(f"{LOG_LEVEL} is {level!r}: set it to one of {', '.join(LOG_LEVELS)}.")
+    secrets = given.get(SECRETS, "").strip().lower() or "warn"
+    if secrets not in SECRETS_CHOICES:
+        raise BadArgument(f"{SECRETS} is {secrets!r}: set it to one of {', '.join(SECRETS_CHOICES)}.")
     directory = given.get(DATA_DIR, "").strip()
     return Config(
         data_dir=Path(directory).expanduser().absolute() if directory else default_data_dir(),
         project=given.get(PROJECT),
         model=given.get(MODEL, "").strip() or DEFAULT_MODEL,
         log_level=level,
+        secrets=secrets,
     )
 
 

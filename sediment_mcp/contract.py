@@ -273,7 +273,8 @@ TOOLS = (
         "Store a memory",
         "Remember something beyond this conversation. Use it as soon as the user states a preference, "
         "decides something, corrects you, or you learn a fact that is not plain from the files. One fact a "
-        "call. To correct an older memory, give its id in replaces.",
+        "call. To correct an older memory, give its id in replaces. similar lists what may repeat or "
+        "contradict the new one: if one is wrong now, store again with its id in replaces.",
         StoreMemory,
         StoreResult,
         idempotent=True,

@@ -67,23 +67,26 @@ def merged(
     nothing. ``expires_at`` None means "never" on either side, and that outlasts any time."""
     return replace(
         existing,
-        tags=_union(existing.tags, tags),
-        metadata=_updated(existing.metadata, metadata),
+        tags=both_tags(existing.tags, tags),
+        metadata=both_metadata(existing.metadata, metadata) or existing.metadata,
         importance=max(existing.importance, importance),
         occurred_at=max(existing.occurred_at, occurred_at or existing.occurred_at),
-        expires_at=_later(existing.expires_at, expires_at),
+        expires_at=later_end(existing.expires_at, expires_at),
     )
 
 
-def _union(old: Sequence[str], new: Sequence[str]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys((*old, *new)))[: max(MAX_TAGS, len(old))]
+def both_tags(first: Sequence[str], more: Sequence[str]) -> tuple[str, ...]:
+    """All of ``first``, and of ``more`` what the limit leaves room for."""
+    return tuple(dict.fromkeys((*first, *more)))[: max(MAX_TAGS, len(first))]
 
 
-def _updated(old: Mapping[str, Any], new: Mapping[str, Any]) -> Mapping[str, Any]:
+def both_metadata(old: Mapping[str, Any], new: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """Both together, the new value first; None if that is too large."""
     both = {**old, **new}
     size = len(json.dumps(both, ensure_ascii=False).encode("utf-8", "surrogatepass"))
-    return both if size <= MAX_METADATA_BYTES else old
+    return both if size <= MAX_METADATA_BYTES else None
 
 
-def _later(one: datetime | None, other: datetime | None) -> datetime | None:
+def later_end(one: datetime | None, other: datetime | None) -> datetime | None:
+    """The later of two expiry times; None, "never", is later than any."""
     return None if one is None or other is None else max(one, other)

@@ -40,6 +40,15 @@ class Embeddings:
             [(model, seq, vector, chunk) for chunk, vector in vectors],
         )
 
+    def copy(self, chunks: Iterable[tuple[int, int]]) -> None:
+        """Give each second chunk the embeddings of the first, of every model, as one change."""
+        seq = self._database.next_seq()
+        self._database.execute_many(
+            "INSERT OR IGNORE INTO embeddings (model, chunk, seq, vector) "
+            "SELECT model, ?, ?, vector FROM embeddings WHERE chunk = ?",
+            [(new, seq, old) for old, new in chunks],
+        )
+
     def missing(self, model: int, limit: int) -> list[tuple[int, str]]:
         """(chunk, text) of passages that still lack an embedding of this model, newest first, because the
         newest are the ones that a running conversation asks for."""
@@ -76,10 +85,10 @@ class Embeddings:
             "JOIN memories ON memories.number = memory WHERE model = ? AND embeddings.seq > ? "
             "AND deleted_at IS NULL", (model, after),
         )  # fmt: skip
-        if after:
+        if after:  # CROSS fixes the order of the joins: SQLite would rather go through all embeddings
             rows += self._database.rows(
-                "SELECT chunk, vector FROM memories JOIN chunks ON chunks.memory = memories.number "
-                "JOIN embeddings ON chunk = chunks.number AND model = ? WHERE memories.seq > ? "
+                "SELECT chunk, vector FROM memories CROSS JOIN chunks ON chunks.memory = memories.number "
+                "CROSS JOIN embeddings ON chunk = chunks.number AND model = ? WHERE memories.seq > ? "
                 "AND deleted_at IS NULL", (model, after),
             )  # fmt: skip
         return dict(rows)

@@ -3,7 +3,8 @@
     SedimentError
     ├── BadArgument            a parameter is missing, of the wrong type, or out of range
     │   ├── UnknownMemory      an id that names no memory
-    │   └── NoProject          a project is asked for and none is known
+    │   ├── NoProject          a project is asked for and none is known
+    │   └── HoldsSecret        a text with a secret in it, where those are refused
     ├── StorageError           the data directory or the database cannot be used
     │   ├── NewerDatabase      written by a newer version of sediment-mcp
     │   ├── DamagedDatabase    SQLite says that the file is malformed
@@ -33,6 +34,10 @@ class UnknownMemory(BadArgument):
 
 class NoProject(BadArgument):
     """A project is asked for, but this process knows none."""
+
+
+class HoldsSecret(BadArgument):
+    """A text seems to hold a secret, and the configuration refuses such texts."""
 
 
 class StorageError(SedimentError):

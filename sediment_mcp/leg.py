@@ -54,6 +54,15 @@ class Leg(ABC, Generic[SnapshotT]):
         self.seen = snapshot.seq if snapshot else 0
         self._empty_tail()
 
+    @abstractmethod
+    def read(self, store: Store) -> None:
+        """Take up all changes since the snapshot, or since the last call."""
+
+    @property
+    @abstractmethod
+    def is_holding(self) -> bool:
+        """Whether anything is in the tail."""
+
     @property
     def snapshot_seq(self) -> int:
         """What the snapshot has reached; 0 without one."""

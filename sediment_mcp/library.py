@@ -24,12 +24,14 @@ from .config import Config
 from .embedder import Embedder, ModelIdentity, load_embedder
 from .errors import Busy, DamagedSnapshot, StorageError
 from .files import locked, prepare_directory
-from .memory import Candidate, Filters
+from .memory import Candidate, Chunk, Filters, Memory
+from .policy import Due
 from .progress import Progress, unwatched
+from .retention import Retention
 from .search import Question, Search
 from .store import Store
 from .upkeep import Upkeep
-from .vector_search import pack
+from .vector_search import pack, unpack
 from .warm_up import WarmUp
 
 if TYPE_CHECKING:
@@ -100,6 +102,7 @@ class Library:
         self._tends = tends
         self.backlog = Backlog(config.data_dir, self._connect, self.write)
         self.catch_up = CatchUp(config.data_dir, self._connect, self.write)
+        self._retention = Retention(config.data_dir, self._connect, self.write, self.catch_up, clock)
         self._warm_up = WarmUp(lambda: load(config))
         self._opening, self._writing, self._reading = threading.Lock(), threading.Lock(), threading.Lock()
         self._opened: _Open | None = None
@@ -187,6 +190,10 @@ class Library:
         """The model, or None if it is not there in time; memories are then found by words."""
         return self._warm_up.embedder(self._patience)
 
+    def start_model(self) -> None:
+        """Let the model begin to load, and wait for nothing."""
+        self._warm_up.embedder(0)
+
     @property
     def model_problem(self) -> str:
         """Why there is no model; empty once there is one."""
@@ -230,6 +237,17 @@ class Library:
                 opened.search.read(opened.reader)
                 return opened.search.find(opened.reader, question)
 
+    def nearest(
+        self, identity: ModelIdentity, vector: bytes, filters: Filters, least: float
+    ) -> list[tuple[Memory, Chunk, float]]:
+        """The memories nearest to a vector, as it is kept, from the cosine ``least`` on, each with its best
+        passage; nearest first, as of the newest change of any process."""
+        opened = self._open()
+        with self._reading:
+            opened.search.reload_vectors(opened.reader, identity)
+            with opened.reader.snapshot():
+                return opened.search.nearest(opened.reader, unpack([vector])[0], filters, self.now(), least)
+
     def _is_text_far_behind(self, opened: _Open, identity: ModelIdentity | None) -> bool:
         with self._reading:
             opened.search.reload(opened.reader, identity)
@@ -245,7 +263,8 @@ class Library:
     # --- upkeep -------------------------------------------------------------------------------
 
     def tend(self, progress: Progress) -> None:
-        """What the background does when it is woken: embed what is missing, write snapshots that lag.
+        """What the background does when it is woken: embed what is missing, write snapshots that lag and,
+        in a process that stays, remove what has ended.
 
         Raises:
             Stopped: ``progress`` asked for it.
@@ -254,18 +273,32 @@ class Library:
         if embedder is not None:
             self.backlog.work(embedder, progress)
         progress(0, 0)
+        if self._tends:
+            self._retention.tend(embedder.identity if embedder else None, progress)
         self._write_due_snapshots(embedder.identity if embedder else None, progress)
 
     def _write_due_snapshots(self, identity: ModelIdentity | None, progress: Progress) -> None:
         opened = self._open()
         with self._reading:
             opened.search.reload(opened.reader, identity)
+            with opened.reader.snapshot():
+                opened.search.forget_erased(opened.reader)
             text_due = opened.search.is_text_due(opened.reader, TEXT_TAIL)
             vectors_due = opened.search.are_vectors_due(opened.reader, EXACT_UP_TO, VECTOR_TAIL)
         if text_due:
             self.catch_up.write_text(wait=False, progress=progress)
         if vectors_due and identity is not None:
             self.catch_up.write_vectors(identity, wait=False, progress=progress)
+
+    def retain(self, progress: Progress = unwatched) -> list[Due]:
+        """Remove what has ended, now; returns what that was.
+
+        Raises:
+            Busy: another process is at it, and goes on for too long.
+        """
+        self._open()
+        embedder = self.embedder()
+        return self._retention.run(embedder.identity if embedder else None, progress)
 
     def erase_words(self) -> None:
         """Write the text index anew, because an index commit leaves deleted words in its files; where that

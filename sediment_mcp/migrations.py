@@ -83,6 +83,20 @@ MIGRATIONS: tuple[str, ...] = (
     -- One row for each snapshot written: one whose token is unknown here belongs to another history.
     CREATE TABLE snapshots (token INTEGER PRIMARY KEY, index_name TEXT NOT NULL, seq INTEGER NOT NULL) STRICT;
     """,
+    """
+    -- What the user says of a kind or of a tag: at most so many days old, at most so many.
+    CREATE TABLE retention (
+        subject TEXT NOT NULL,
+        name TEXT NOT NULL,
+        max_age INTEGER,
+        max_count INTEGER,
+        PRIMARY KEY (subject, name)
+    ) STRICT, WITHOUT ROWID;
+    ALTER TABLE memories ADD COLUMN restored_at INTEGER;
+    CREATE INDEX memories_by_end ON memories (expires_at) WHERE expires_at IS NOT NULL;
+    CREATE INDEX memories_by_deletion ON memories (deleted_at) WHERE deleted_at IS NOT NULL;
+    CREATE INDEX memories_by_successor ON memories (superseded_by) WHERE superseded_by IS NOT NULL;
+    """,
 )
 
 

@@ -9,7 +9,7 @@ import argparse
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
-from .config import DATA_DIR, LOG_LEVEL, MODEL, PROJECT
+from .config import DATA_DIR, LOG_LEVEL, MODEL, PROJECT, SECRETS
 from .errors import BadArgument
 
 FLAGS = {
@@ -17,6 +17,7 @@ FLAGS = {
     PROJECT: ("--project", "DIR", 'the project memories belong to; "" for none'),
     MODEL: ("--model", "NAME", "an embedding model: a folder, a hub name, or none"),
     LOG_LEVEL: ("--log-level", "LEVEL", "DEBUG, INFO, WARNING or ERROR"),
+    SECRETS: ("--secrets", "CHOICE", "warn of a secret in what is stored, or refuse it"),
 }
 """Variable → its flag, which wins over it."""
 
@@ -70,6 +71,11 @@ def _grammar() -> argparse.ArgumentParser:
     _add_list(_command(commands, "list", "browse memories by date, or read some whole by id"))
     _add_delete(_command(commands, "delete", "forget memories; restore brings them back for 30 days"))
     _add_restore(_command(commands, "restore", "bring deleted memories back"))
+    _add_version(
+        _command(commands, "history", "all versions of a memory, oldest first; any version's id will do")
+    )
+    _add_version(_command(commands, "revert", "make the text of an old version the current one again"))
+    _add_retention(_command(commands, "retention", "what ends by itself: rules, a preview, a run"))
     _add_doctor(_command(commands, "doctor", "look at everything: data, model, indexes, permissions"))
     _command(commands, "reindex", "embed what is missing and write both indexes anew")
     _command(commands, "serve", "serve MCP over stdin and stdout (the default)", machines=False)
@@ -126,15 +132,35 @@ def _add_list(command: argparse.ArgumentParser) -> None:
 
 
 def _add_delete(command: argparse.ArgumentParser) -> None:
-    command.add_argument("ids", metavar="ID", nargs="+")
+    command.add_argument("ids", metavar="ID", nargs="*", help="these; or all that a filter finds")
+    command.add_argument("--scope", help="all that belong to: project or global")
+    _add_kind(command)
+    _add_tags(command)
+    _add_session(command)
+    command.add_argument("--before", metavar="TIME", help="all with an occurred_at earlier than this")
+    _add_history(command)
     command.add_argument(
         "--permanent", action="store_const", const=True, help="erase for good, without a way back"
     )
-    command.add_argument("--yes", action="store_true", help="do not ask before erasing")
+    command.add_argument("--yes", action="store_true", help="do not ask, neither how many nor whether")
 
 
 def _add_restore(command: argparse.ArgumentParser) -> None:
     command.add_argument("ids", metavar="ID", nargs="+")
+
+
+def _add_version(command: argparse.ArgumentParser) -> None:
+    command.add_argument("ids", metavar="ID", nargs=1)
+
+
+def _add_retention(command: argparse.ArgumentParser) -> None:
+    actions = ("preview", "run", "show", "set", "clear")
+    command.add_argument("action", metavar="ACTION", choices=actions, help=", ".join(actions))
+    _add_kind(command)
+    command.add_argument("--tag", help="the tag that a rule is for")
+    command.add_argument("--max-age", metavar="DAYS", help="older ones go to the trash")
+    command.add_argument("--max-count", metavar="N", help="the oldest beyond so many go to the trash")
+    command.add_argument("--limit", metavar="N", help="how many a preview shows, 20 by default")
 
 
 def _add_doctor(command: argparse.ArgumentParser) -> None:
@@ -148,6 +174,10 @@ def _add_filters(command: argparse.ArgumentParser) -> None:
     _add_session(command)
     command.add_argument("--since", metavar="TIME", help="earliest occurred_at, ISO 8601")
     command.add_argument("--until", metavar="TIME", help="latest occurred_at")
+    _add_history(command)
+
+
+def _add_history(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--include-superseded", action="store_const", const=True, help="history too, what was replaced"
     )

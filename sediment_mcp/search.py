@@ -49,11 +49,17 @@ class Search:
 
     def reload(self, store: Store, identity: ModelIdentity | None) -> None:
         """Take up the newest snapshots, those of the model in use; comes before `find`."""
-        if identity is not None and (self.vectors is None or self.vectors.identity != identity):
-            self.vectors = VectorSearch(self._directory, identity)
-        self.text.reload(store)
-        if self.vectors is not None:
+        if identity is not None:
+            self.reload_vectors(store, identity)
+        elif self.vectors is not None:
             self.vectors.reload(store)
+        self.text.reload(store)
+
+    def reload_vectors(self, store: Store, identity: ModelIdentity) -> None:
+        """Take up the model's newest snapshot alone; comes before `nearest`."""
+        if self.vectors is None or self.vectors.identity != identity:
+            self.vectors = VectorSearch(self._directory, identity)
+        self.vectors.reload(store)
 
     def is_far_behind(self, store: Store) -> bool:
         """Whether so much is missing from the text index that it had better be written first."""
@@ -80,6 +86,13 @@ class Search:
         if self.vectors is not None:
             self.vectors.read(store)
 
+    def forget_erased(self, store: Store) -> None:
+        """Take up the newest changes if something has been erased that may be held here; inside a read
+        transaction. A process that nobody asks anything would otherwise hold it for ever."""
+        for leg in (self.text, self.vectors):
+            if leg is not None and leg.is_holding and store.has_erased(leg.seen):
+                leg.read(store)
+
     def find(self, store: Store, question: Question) -> list[Candidate]:
         """All that may answer; inside one read transaction, after `read`."""
         terms = self.text.terms(question.text)
@@ -94,6 +107,23 @@ class Search:
         return candidates(
             found, vector=question.vector, terms=terms, lexical=lexical, rows=rows, neighbours=neighbours
         )
+
+    def nearest(
+        self, store: Store, vector: NDArray[np.float32], filters: Filters, now: datetime, least: float
+    ) -> list[tuple[Memory, Chunk, float]]:
+        """The memories nearest to a vector, from the cosine ``least`` on, each with its best passage; inside
+        one read transaction. One search and no more: others' memories may crowd some out."""
+        if self.vectors is None:
+            return []
+        self.vectors.read(store)
+        hits = self.vectors.search(vector, FETCHED)
+        cosines = {hit.chunk: hit.cosine for hit in hits if hit.cosine >= least}
+        pairs = store.with_chunks(list(cosines), filters, now) if cosines else []
+        pairs.sort(key=lambda pair: (-cosines[pair[1].number], pair[1].number))
+        best: dict[int, tuple[Memory, Chunk, float]] = {}
+        for memory, chunk in pairs:
+            best.setdefault(memory.number, (memory, chunk, cosines[chunk.number]))
+        return list(best.values())
 
     def _by_words(
         self, store: Store, question: Question, terms: Terms, found: dict[int, Found]

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import secrets
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
+from .ages import Ages
 from .database import Database, marks, parts
 from .embeddings import Embeddings
 from .memory import Chunk, Filters, Kind, Memory
@@ -51,6 +52,7 @@ class Store(Database):
     def __init__(self, path: Path, *, read_only: bool = False) -> None:
         super().__init__(path, read_only=read_only)
         self.embeddings = Embeddings(self)
+        self.ages = Ages(self)
 
     # --- writing (inside a transaction) -------------------------------------------------------
 
@@ -86,14 +88,26 @@ class Store(Database):
         )  # fmt: skip
         self._write_tags(memory.number, memory.tags)
 
+    def restore(self, memory: Memory, now: datetime) -> None:
+        """Take a memory out of the trash; its age counts anew, or a rule would put it back at once."""
+        self.update(replace(memory, deleted_at=None))
+        self.execute("UPDATE memories SET restored_at = ? WHERE number = ?", (micros(now), memory.number))
+
     def erase(self, memory: Memory) -> None:
-        """Remove a memory for good, leaving only the numbers of its chunks for the indexes to forget."""
+        """Remove a memory for good, leaving only the numbers of its chunks for the indexes to forget. What it
+        had replaced stays history: of its own successor, or of the id that is no more."""
         seq = self.next_seq()
+        if memory.superseded_by is not None:
+            self.pass_on(memory.id, memory.superseded_by)
         self.execute(
             "INSERT INTO tombstones SELECT number, memory, ? FROM chunks WHERE memory = ?",
             (seq, memory.number),
         )
         self.execute("DELETE FROM memories WHERE number = ?", (memory.number,))
+
+    def pass_on(self, old: str, new: str) -> None:
+        """Let the history of one memory be that of another."""
+        self.execute("UPDATE memories SET superseded_by = ? WHERE superseded_by = ?", (new, old))
 
     def _write_tags(self, number: int, tags: Iterable[str]) -> None:
         self.execute("DELETE FROM tags WHERE memory = ?", (number,))
@@ -105,6 +119,17 @@ class Store(Database):
         """The memories with these ids, deleted and expired ones included."""
         found = self._memories(f"memories.id IN ({marks(ids)})", ids) if ids else []
         return {memory.id: memory for memory in found}
+
+    def versions(self, identity: str) -> list[Memory]:
+        """All that is kept of the chain that this id belongs to, deleted and expired memories included."""
+        return self._memories(
+            "memories.id IN (WITH RECURSIVE "
+            "forward (id) AS (SELECT ? UNION SELECT superseded_by FROM memories JOIN forward USING (id) "
+            "WHERE superseded_by IS NOT NULL), "
+            "chain (id) AS (SELECT id FROM forward UNION SELECT memories.id FROM memories "
+            "JOIN chain ON memories.superseded_by = chain.id) SELECT id FROM chain) ORDER BY memories.number",
+            (identity,),
+        )
 
     def with_text(self, text_key: bytes, kind: Kind, project: str | None, now: datetime) -> list[Memory]:
         """Live and current memories with this text in the same kind and project, oldest first."""
@@ -249,6 +274,10 @@ class Store(Database):
             (row[0], row[1])
             for row in self.rows("SELECT chunk, memory FROM tombstones WHERE seq > ?", (after,))
         ]
+
+    def has_erased(self, after: int) -> bool:
+        """Whether anything was erased since ``after``."""
+        return bool(self.rows("SELECT 1 FROM tombstones WHERE seq > ? LIMIT 1", (after,)))
 
     # --- snapshots ----------------------------------------------------------------------------
 

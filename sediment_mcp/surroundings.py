@@ -31,6 +31,7 @@ LOW_DISK, NO_DISK = 500 * 1024**2, 20 * 1024**2  # bytes
 LOCK_PATIENCE = 0.5  # seconds; a writer holds its lock for milliseconds
 WORKS = {
     "embed.lock": "embedding",
+    "retention.lock": "removing what has ended",
     "text.lock": "writing the text index",
     "vectors.lock": "writing the vector index",
 }

@@ -84,6 +84,8 @@ class TextTail:
             self._lengths -= counts.total()
             for term in counts:
                 self._postings[term].discard(chunk)
+                if not self._postings[term]:
+                    del self._postings[term]  # the word itself may have been erased
 
     def frequency(self, term: str) -> int:
         return len(self._postings.get(term, ()))

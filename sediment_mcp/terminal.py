@@ -10,11 +10,12 @@ import contextlib
 import re
 import sys
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from .progress import Progress
+from .visible import visible
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -23,10 +24,14 @@ if TYPE_CHECKING:
 
     from . import contract
     from .checkup import Reindexed
+    from .forgetting import Removed, RuleResult, Upcoming
+    from .history import HistoryResult, RevertResult
     from .surroundings import Finding
 
 WIDEST = 100  # columns; longer lines of prose are hard to read
 INDENT = 3
+NAMED = 3  # memories whose history is told after a delete
+MOST_IDS = 100  # in one command that is shown
 PLAIN_EVERY = 5.0  # seconds between two lines of progress where there is no terminal
 STYLES = {"ok": "green", "warning": "yellow", "problem": "bold red"}
 SIGNALS = {
@@ -40,16 +45,6 @@ SIGNALS = {
     "project": ("project", "factor: below 1 for another project's"),
 }
 IN_BRIEF = ("semantic", "lexical", "date", "context")
-
-_PICTURES = {code: 0x2400 + code for code in range(32) if chr(code) not in "\n\t"} | {0x7F: 0x2421}
-_REPLACED = (*range(0x80, 0xA0), *range(0x202A, 0x202F), *range(0x2066, 0x206A))
-_SHOWN_AS = _PICTURES | dict.fromkeys(_REPLACED, 0xFFFD)
-
-
-def visible(text: str) -> str:
-    """The text with control characters made visible: an escape sequence in a memory must not reach the
-    terminal, and what turns the direction of writing must not disguise what stands there."""
-    return text.replace("\r\n", "\n").translate(_SHOWN_AS)
 
 
 # --- results ------------------------------------------------------------------------------------
@@ -146,15 +141,35 @@ def _show_deleted(out: Console, memory: contract.DeletedMemory) -> None:
     _print(out, "")
 
 
-def show_deleted(result: contract.DeleteResult, *, permanent: bool) -> None:
+def show_doomed(shown: Sequence[contract.MemoryResult], total: int) -> None:
+    """What a filter has found, before it is deleted: its newest, and how many there are."""
+    out = _console(stderr=True)
+    for memory in shown:
+        _show_memory(out, memory)
+    if total > len(shown):
+        _print(out, _line((f"… and {total - len(shown):,} more", "dim")))
+
+
+def show_deleted(result: contract.DeleteResult, before: Mapping[str, str], *, permanent: bool) -> None:
+    """``before`` names, for each deleted memory that had replaced others, the version before it."""
     out = _console()
     if result["deleted"]:
         word = "Erased for good:" if permanent else "Deleted:"
         _print(out, _line((word, "bold"), (", ".join(result["deleted"]), "cyan")))
+    elif not result["not_found"]:
+        _print(out, "Nothing matches.")
     if result["recoverable_until"]:
         until = f"Until {_moment(result['recoverable_until'])} they come back with:"
-        _print(out, _line((until, "dim"), (f"sediment-mcp restore {' '.join(result['deleted'])}", "")))
+        _print(out, _line((until, "dim"), (_restoring(result["deleted"]), "")))
+    for identity, older in list(before.items())[:NAMED]:
+        _print(out, f"What {identity} had replaced stays history. To revive it: sediment-mcp revert {older}")
+    if len(before) > NAMED:
+        _print(out, f"So does what {len(before) - NAMED} more of them had replaced.")
     _show_missing(out, result["not_found"], "No such memory:")
+
+
+def _restoring(ids: Sequence[str]) -> str:
+    return f"sediment-mcp restore {' '.join(ids[:MOST_IDS])}{' …' if len(ids) > MOST_IDS else ''}"
 
 
 def show_restored(restored: Sequence[str], not_found: Sequence[str]) -> None:
@@ -167,6 +182,58 @@ def show_restored(restored: Sequence[str], not_found: Sequence[str]) -> None:
 def _show_missing(out: Console, ids: Sequence[str], words: str) -> None:
     if ids:
         _print(out, _line((words, "yellow"), (", ".join(ids), "")))
+
+
+def show_history(result: HistoryResult) -> None:
+    out = _console()
+    for version in result["versions"]:
+        state = (version["state"], "bold green" if version["id"] == result["current"] else "yellow")
+        facts = _line((f"stored {_moment(version['created_at'])}", ""), state, *_facts(version), gap="  ")
+        _print(out, _hanging(out, [(version["id"], "cyan")], facts))
+        if version["deleted_at"]:
+            _body(out, _line((f"deleted {_moment(version['deleted_at'])}", "dim")))
+        _body(out, version["content"])
+        _print(out, "")
+    if len(result["versions"]) > 1:
+        _print(out, _line(("sediment-mcp revert ID makes an old text the current one again", "dim")))
+
+
+def show_reverted(result: RevertResult) -> None:
+    text = f"is current, with the text of {result['reverted_to']}"
+    _print(_console(), _line((result["id"], "cyan"), (text, "")))
+
+
+def show_upcoming(result: Upcoming) -> None:
+    out = _console()
+    words = {"erase": "will be erased for good", "trash": "will go to the trash for 30 days"}
+    for memory in result["memories"]:
+        _show_memory(out, memory)
+        _body(out, _line((f"{words[memory['action']]} ({memory['reason']})", "yellow")))
+        _print(out, "")
+    if result["total"]:
+        _print(out, _line((f"{len(result['memories'])} of {result['total']:,} that would go now", "dim")))
+    else:
+        _print(out, "Nothing has ended.")
+
+
+def show_removed(result: Removed) -> None:
+    erased, trashed = len(result["erased"]), len(result["trashed"])
+    _print(_console(), f"{erased:,} erased for good, {trashed:,} put into the trash.")
+
+
+def show_rules(rules: Sequence[RuleResult]) -> None:
+    out = _console()
+    for rule in rules:
+        whose = f"kind {rule['kind']}" if rule["kind"] else f"tag {rule['tag']}"
+        age = f"at most {rule['max_age']} days old" if rule["max_age"] else ""
+        count = f"at most {rule['max_count']:,} of them" if rule["max_count"] else ""
+        _print(out, _line((f"{whose}:", "bold"), (", ".join(filter(None, (age, count))), "")))
+    _print(out, "Besides: what says when it expires, 7 days after; what was deleted, 30 days after.")
+    _print(out, "What has importance 1 stays. See what would go: sediment-mcp retention preview")
+
+
+def show_cleared(count: int) -> None:
+    _print(_console(), f"{count} {'rule' if count == 1 else 'rules'} cleared; what is deleted stays so.")
 
 
 def show_findings(findings: Sequence[Finding]) -> None:

@@ -189,7 +189,7 @@ def write_snapshot(
         added = _commit(schema, index, passages, changed, seq=seq, token=token, base=base)
     make_private(folder)
     if base is None:
-        pointer = {"folder": folder.name, "settings": SETTINGS}
+        pointer = {"folder": folder.name, "settings": SETTINGS, "built": seq}
         write_atomically(directory / POINTER, json.dumps(pointer).encode())
     remove_old(directory)
     written = TextIndex(directory)
@@ -323,6 +323,15 @@ def remove(directory: Path) -> None:
     (directory / POINTER).unlink(missing_ok=True)
     for folder in directory.glob("text-*"):
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def built_at(directory: Path) -> int:
+    """The change from which the folder was written anew: what was erased before it has left no word in it;
+    0 if nobody knows."""
+    try:
+        return int(json.loads((directory / POINTER).read_bytes()).get("built", 0))
+    except (OSError, ValueError, TypeError, AttributeError):
+        return 0
 
 
 def remove_old(directory: Path) -> None:

@@ -63,8 +63,11 @@ class TextSearch(Leg[TextIndex]):
     def _empty_tail(self) -> None:
         self._tail = TextTail()
 
+    @property
+    def is_holding(self) -> bool:
+        return len(self._tail) > 0
+
     def read(self, store: Store) -> None:
-        """Take up all changes since the snapshot, or since the last call."""
         newest = store.seq()
         if newest == self.seen:
             return

@@ -4,12 +4,12 @@ A pointer file ``vectors-<model>.json`` names the snapshot and carries its seque
 The settings are those that measurements chose: float16 loses nothing on real embeddings, connectivity 16
 and expansion 64 are the knee of build time against recall, and expansion 256 is spent on search.
 
-usearch's edges, all met in practice: ``save`` truncates in place without a sync, and whoever has the file
-mapped dies, so a snapshot is written beside and renamed; one flipped bit can crash a reader, so its
-checksum is verified first; the search expansion is not stored; and HNSW can fail to reach a stored vector
-at all, so those are listed in the pointer and searched exactly by the tail. Its Linux wheel brings a C++
-library of its own, and onnxruntime crashes when it is imported after that: so this module imports usearch
-on first use, which is when there is a model, never before.
+usearch's edges, all met in practice: what is removed may leave its vector in the file; ``save`` truncates
+in place without a sync, and whoever has the file mapped dies, so a snapshot is written beside and renamed;
+one flipped bit can crash a reader, so its checksum is verified first; the search expansion is not stored;
+and HNSW can fail to reach a stored vector at all, so those are listed in the pointer and searched exactly
+by the tail. Its Linux wheel brings a C++ library of its own, and onnxruntime crashes when it is imported
+after that: so this module imports usearch on first use, which is when there is a model, never before.
 """
 
 from __future__ import annotations
@@ -45,7 +45,9 @@ class VectorHit:
 
 
 class VectorIndex:
-    """An open snapshot of one model's embeddings. ``unreachable`` lists the chunks that HNSW cannot find."""
+    """An open snapshot of one model's embeddings. ``unreachable`` lists the chunks that HNSW cannot find,
+    ``removed`` those that were taken out but whose vectors may still be in the file, and ``built`` is the
+    change from which it was written anew."""
 
     def __init__(self, directory: Path, fingerprint: str, dimension: int) -> None:
         """Open the snapshot that the model's pointer names.
@@ -65,6 +67,8 @@ class VectorIndex:
             self._index.view(str(file))
             self.seq, self.token = int(pointer["seq"]), int(pointer["token"])
             self.unreachable: list[int] = [int(chunk) for chunk in pointer["unreachable"]]
+            self.removed = {int(chunk) for chunk in pointer.get("removed", ())}
+            self.built = int(pointer.get("built", 0))
         except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
             raise DamagedSnapshot(f"The vector index cannot be used ({error}): it is rebuilt.") from error
 
@@ -129,6 +133,14 @@ def stamp_of(directory: Path, fingerprint: str) -> object:
     return stamp(_pointer(directory, fingerprint))
 
 
+def built_at(directory: Path, fingerprint: str) -> int:
+    """The change from which the snapshot was written anew, without opening it; 0 if nobody knows."""
+    try:
+        return int(_read_pointer(directory, fingerprint).get("built", 0))
+    except (OSError, ValueError, TypeError, AttributeError):
+        return 0
+
+
 def is_there(directory: Path, fingerprint: str) -> bool:
     """Whether the model has a snapshot, sound or not."""
     return _pointer(directory, fingerprint).exists()
@@ -152,7 +164,12 @@ def write_snapshot(
     index = _new_index(matrix.shape[1])
     if base is not None:
         index.load(str(directory / _read_pointer(directory, fingerprint)["file"]))
-    for chunk in (*removed, *chunks.tolist()):
+    taken_out = set(base.removed) if base else set[int]()
+    for chunk in removed:
+        if chunk in index:
+            index.remove(chunk)
+            taken_out.add(chunk)
+    for chunk in chunks.tolist():
         if chunk in index:
             index.remove(chunk)
     unreachable = base.unreachable if base else []
@@ -177,6 +194,8 @@ def write_snapshot(
         "token": token,
         "crc32": _checksum(file),
         "unreachable": sorted({chunk for chunk in unreachable if chunk in index}),
+        "removed": sorted(taken_out),
+        "built": base.built if base else seq,
     }
     write_atomically(_pointer(directory, fingerprint), json.dumps(pointer).encode())
     remove_old(directory, fingerprint)
@@ -206,14 +225,18 @@ def _new_index(dimension: int) -> Index:
 def remove(directory: Path, fingerprint: str) -> None:
     """Delete the model's snapshot, so that its embeddings are searched exactly until there is a new one."""
     _pointer(directory, fingerprint).unlink(missing_ok=True)
+    _remove_files(directory, fingerprint, but=None)
 
 
 def remove_old(directory: Path, fingerprint: str) -> None:
     """Delete the model's snapshots that the pointer does not name, half-written ones too; readers keep what
     they have mapped."""
-    current = _read_pointer(directory, fingerprint)["file"]
+    _remove_files(directory, fingerprint, but=_read_pointer(directory, fingerprint)["file"])
+
+
+def _remove_files(directory: Path, fingerprint: str, but: str | None) -> None:
     for file in directory.glob(f"{_stem(fingerprint)}-*"):
-        if file.name != current:
+        if file.name != but:
             try:
                 file.unlink()
             except OSError:

@@ -37,8 +37,11 @@ class VectorSearch(Leg[VectorIndex]):
         self._outdated = 0  # embeddings of the snapshot for which the tail speaks
         self._needs_unreachable = self._snapshot is not None
 
+    @property
+    def is_holding(self) -> bool:
+        return len(self._tail) > 0
+
     def read(self, store: Store) -> None:
-        """Take up all changes since the snapshot, or since the last call."""
         newest = store.seq()
         model = store.embeddings.number_of(self.identity.fingerprint)
         if model is None or (newest == self.seen and not self._needs_unreachable):

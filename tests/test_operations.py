@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from sediment_mcp import backlog, files, search, text_index
 from sediment_mcp.contract import MemoryResult, RankedResult
 from sediment_mcp.errors import BadArgument, NoProject, UnknownMemory
-from sediment_mcp.operations import restore_memories
+from sediment_mcp.forgetting import restore_memories
 from sediment_mcp.words import terms
 
 OpenHost = Callable[..., Host]
@@ -370,6 +370,19 @@ def test_a_query_is_answered_from_the_tail_while_another_process_holds_the_index
     host.crash()
     assert host.found_by_words("kiwi") == ids
     assert (host.directory / text_index.POINTER).exists(), "the index would be written if it could"
+
+
+def test_reading_a_memory_never_changes_its_rank(host: Host) -> None:
+    ids = [host.store(f"kiwi {n} " + "and others " * n)["id"] for n in range(6)]
+    before = host.query("kiwi", limit=100)
+    with host.library.read() as store:
+        seq = store.seq()
+    for _ in range(5):
+        host.found("kiwi 5")
+        host.list(ids=[ids[5]])
+    assert host.query("kiwi", limit=100) == before
+    with host.library.read() as store:
+        assert store.seq() == seq, "reading writes nothing"
 
 
 # --- list_memories ------------------------------------------------------------------------------

@@ -327,3 +327,20 @@ def test_the_order_does_not_depend_on_the_order_of_the_candidates(found, dice):
     ranked = rank(found, project="/a", now=NOW)
     assert [s.candidate for s in rank(shuffled, project="/a", now=NOW)] == [s.candidate for s in ranked]
     assert sorted(s.candidate.memory.number for s in ranked) == sorted(c.memory.number for c in found)
+
+
+@given(
+    one=st.tuples(st.floats(0, 1), st.floats(0, 20_000), st.floats(0, 1)),
+    other=st.tuples(st.floats(0, 1), st.floats(0, 20_000), st.floats(0, 1)),
+)
+def test_age_and_importance_only_decide_between_memories_that_fit_almost_alike(one, other):
+    """Five per cent each: what fits better by more than a tenth comes first, however old or unimportant."""
+    found = [
+        Candidate(memory(number, days=days, importance=importance), cosine=cosine)
+        for number, (cosine, days, importance) in enumerate([one, other], start=1)
+    ] + [Candidate(memory(3), cosine=0.0), Candidate(memory(4), cosine=1.0)]  # they span the whole scale
+    order = numbers(*found)
+    assert sorted(order) == [1, 2, 3, 4], "a nudge hides nothing"
+    for better, worse in ((0, 1), (1, 0)):
+        if found[better].cosine * 0.95 * 0.95 > found[worse].cosine:
+            assert order.index(better + 1) < order.index(worse + 1)

@@ -4,33 +4,66 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from conftest import SMALL, Clock, Host
-from embedding_double import DIMENSION
+from embedding_double import DIMENSION, EmbeddingDouble
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, multiple, rule
+from numpy.typing import NDArray
+from test_operations import traces
 
 from sediment_mcp import library as library_module
 from sediment_mcp import search, text_search, upkeep
 from sediment_mcp.chunking import split
-from sediment_mcp.operations import restore_memories
+from sediment_mcp.errors import BadArgument, UnknownMemory
+from sediment_mcp.forgetting import (
+    clear_rules,
+    list_deleted,
+    preview_retention,
+    restore_memories,
+    run_retention,
+    set_rule,
+)
+from sediment_mcp.history import history, revert
+from sediment_mcp.policy import Rule
 from sediment_mcp.text_index import TextIndex
 from sediment_mcp.vector_index import VectorIndex
 
-TEXTS = [f"{name} came to the harbour" for name in ("amber", "birch", "cobalt", "dahlia", "ember", "fjord")]
+NAMES = ["amberjacks", "birchwoods", "cobaltblue", "dahliablue", "emberglows", "fjordwater"]
+TEXTS = [f"{name} came to the harbour" for name in NAMES]
+NEARLY = [f"{text}." for text in TEXTS[:3]]  # the same in nearly the same words: they merge
 LONG = "granite came to the harbour\n\n" + "\n\n".join(
     f"Line {n}. " + "waves and wind " * 60 for n in range(4)
 )
-ALL_TEXTS = [*TEXTS, LONG]
+ALL_TEXTS = [*TEXTS, *NEARLY, LONG]
 KINDS = ["semantic", "procedural", "working"]
 PROJECTS = [None, "atlas"]
 TAGS = ["red", "round"]
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+RULES = [
+    Rule("kind", "semantic", max_count=3),
+    Rule("kind", "working", max_age=DAY),
+    Rule("tag", "red", max_age=10 * DAY, max_count=2),
+    Rule("tag", "round", max_age=2 * DAY),
+]
+
+
+class Alike(EmbeddingDouble):
+    """For which a full stop changes nothing."""
+
+    def embed_query(self, text: str) -> NDArray[np.float32]:
+        return super().embed_query(text.strip("."))
+
+
+def base(text: str) -> str:
+    return text.rstrip(".")
 
 
 @dataclass
@@ -42,10 +75,23 @@ class Known:
     kind: str
     project: str | None
     tags: list[str]
+    since: datetime
+    importance: float
     expires_at: datetime | None
     superseded_by: str | None = None
-    deleted: bool = False
+    deleted_at: datetime | None = None
     embedded: bool = True
+
+    @property
+    def deleted(self) -> bool:
+        return self.deleted_at is not None
+
+    def state(self, now: datetime) -> str:
+        if self.deleted:
+            return "deleted"
+        if self.expires_at is not None and self.expires_at <= now:
+            return "expired"
+        return "superseded" if self.superseded_by else "current"
 
     def may_be_found(self, now: datetime, wanted: dict[str, Any], project: str | None) -> bool:
         scope = wanted.get("scope", "all")
@@ -64,7 +110,7 @@ class Model:
     """What the directory should hold."""
 
     memories: dict[str, Known] = field(default_factory=dict)
-    erased: list[str] = field(default_factory=list)
+    rules: dict[str, Rule] = field(default_factory=dict)
 
     def found(self, now: datetime, wanted: dict[str, Any], project: str | None) -> dict[str, Known]:
         return {m.id: m for m in self.memories.values() if m.may_be_found(now, wanted, project)}
@@ -77,6 +123,70 @@ class Model:
         ]
         return same[0] if same else None
 
+    def nearly(self, now: datetime, text: str, kind: str, owner: str | None) -> list[Known]:
+        """What a memory with this text takes the place of."""
+        return [
+            m
+            for m in self.found(now, {}, None).values()
+            if (base(m.text), m.kind, m.project) == (base(text), kind, owner) and m.embedded and text != LONG
+        ]
+
+    def erase(self, identity: str) -> None:
+        gone = self.memories.pop(identity)
+        for memory in self.memories.values():
+            if memory.superseded_by == identity and gone.superseded_by:
+                memory.superseded_by = gone.superseded_by
+
+    def chain(self, identity: str) -> list[Known]:
+        """All that is connected, in the order of creation."""
+        ids, size = {identity}, 0
+        while len(ids) > size:
+            size = len(ids)
+            for m in self.memories.values():
+                if m.superseded_by and {m.id, m.superseded_by} & ids:
+                    ids |= {m.id, m.superseded_by}
+        return [m for m in self.memories.values() if m.id in ids]
+
+    def head(self, identity: str) -> str:
+        """The id at the end of the chain, be it that of an erased memory."""
+        while identity in self.memories and self.memories[identity].superseded_by:
+            identity = self.memories[identity].superseded_by or ""
+        return identity
+
+    def ended(self, now: datetime) -> dict[str, str]:
+        """What retention removes: id → how."""
+        gone: dict[str, str] = {}
+        for m in self.memories.values():
+            if m.deleted_at is not None:
+                if now - m.deleted_at >= 30 * DAY:
+                    gone[m.id] = "erase"
+            elif m.expires_at is not None and now - m.expires_at >= 7 * DAY and m.importance < 1:
+                gone[m.id] = "erase"
+        for limit in self.rules.values():
+            own = [
+                m
+                for m in self.memories.values()
+                if m.state(now) in ("current", "superseded") and m.importance < 1
+                and limit.name in (m.tags if limit.subject == "tag" else [m.kind])
+            ]  # fmt: skip
+            for m in own:
+                if limit.max_age and now - m.since >= limit.max_age:
+                    gone[m.id] = "trash"
+            if limit.max_count is not None:
+                place = {m.id: n for n, m in enumerate(own)}
+                own.sort(key=lambda m: (m.superseded_by is not None, now - m.since, -place[m.id]))
+                gone |= dict.fromkeys((m.id for m in own[limit.max_count :]), "trash")
+        return gone
+
+    def retain(self, now: datetime) -> dict[str, str]:
+        gone = self.ended(now)
+        for identity, how in gone.items():
+            if how == "erase":
+                self.erase(identity)
+            else:
+                self.memories[identity].deleted_at = now
+        return gone
+
 
 FILTERS = st.fixed_dictionaries(
     {},
@@ -88,6 +198,15 @@ FILTERS = st.fixed_dictionaries(
     },
 )
 HOSTS = st.integers(0, 2)
+STORED: dict[str, Any] = {
+    "host": HOSTS,
+    "text": st.sampled_from([*TEXTS[:2], *NEARLY[:2], *ALL_TEXTS]),
+    "kind": st.sampled_from(["semantic", *KINDS]),
+    "owner": st.sampled_from([None, *PROJECTS]),
+    "tags": st.lists(st.sampled_from(TAGS), unique=True, max_size=2),
+    "picks": st.just([]) | st.lists(st.integers(0, 99), max_size=2),
+    "importance": st.sampled_from([0.5, 0.5, 1.0]),
+}
 
 
 class Storage(RuleBasedStateMachine):
@@ -95,8 +214,13 @@ class Storage(RuleBasedStateMachine):
 
     ids = Bundle("ids")
 
-    @initialize()
-    def open(self) -> None:
+    @initialize(
+        target=ids,
+        given=st.lists(st.fixed_dictionaries(STORED), min_size=3, max_size=8),
+        rules=st.lists(st.sampled_from(RULES), max_size=2),
+    )
+    def open(self, given: list[dict[str, Any]], rules: list[Rule]) -> Any:
+        """Hypothesis leaves rules out of a run: without these, most runs would have nothing to work on."""
         self.patch = pytest.MonkeyPatch()
         self.patch.setattr(upkeep, "SETTLE", 1e6)
         self.patch.setattr(search, "FAR_BEHIND", 12)
@@ -106,7 +230,13 @@ class Storage(RuleBasedStateMachine):
         self.directory = Path(tempfile.mkdtemp(prefix="sediment-"))
         self.clock, self.expected = Clock(), Model()
         self.hosts = [Host(self.directory / "data", self.clock, project="atlas") for _ in range(3)]
+        for host in self.hosts:
+            host.model = Alike()
         self.hosts[2].model = None
+        self.looked: dict[int, datetime] = {}
+        for each in rules:
+            self.set_rule(0, each)
+        return multiple(*self._ids_of(given))
 
     def teardown(self) -> None:
         if hasattr(self, "hosts"):
@@ -117,41 +247,63 @@ class Storage(RuleBasedStateMachine):
 
     # --- writing ----------------------------------------------------------------------------------
 
-    @rule(
-        target=ids,
-        host=HOSTS,
-        text=st.sampled_from(ALL_TEXTS),
-        kind=st.sampled_from(KINDS),
-        owner=st.sampled_from(PROJECTS),
-        tags=st.lists(st.sampled_from(TAGS), unique=True, max_size=2),
-        replaced=st.lists(ids, max_size=2),
-    )
-    def store(
-        self, host: int, text: str, kind: str, owner: str | None, tags: list[str], replaced: list[str]
+    def _store(
+        self,
+        host: int,
+        text: str,
+        kind: str,
+        owner: str | None,
+        tags: list[str],
+        picks: list[int],
+        importance: float,
     ) -> Any:
         now = self.clock()
-        replaced = [i for i in dict.fromkeys(replaced) if not self._is_gone(i)]
+        left = [m.id for m in self.expected.memories.values() if not m.deleted]
+        replaced = list(dict.fromkeys(left[pick % len(left)] for pick in picks if left))
         existing = self.expected.duplicate_of(now, text, kind, owner)
+        merges = not existing and not replaced and host != 2
+        older = self.expected.nearly(now, text, kind, owner) if merges else []
         result = self.hosts[host].store(
-            text, kind=kind, tags=tags, scope="project" if owner else "global", replaces=replaced
+            text,
+            kind=kind,
+            tags=tags,
+            scope="project" if owner else "global",
+            replaces=replaced,
+            importance=importance,
         )
-        assert result["status"] == ("duplicate" if existing else "stored")
+        assert result["status"] == ("duplicate" if existing else "merged" if older else "stored")
         expires_at = now + timedelta(hours=24) if kind == "working" else None
         if existing:
             assert result["id"] == existing.id
             existing.tags += [tag for tag in tags if tag not in existing.tags]
             existing.expires_at = expires_at
+            existing.importance = max(importance, existing.importance)
         else:
+            all_tags = list(dict.fromkeys([*tags, *(tag for m in older for tag in m.tags)]))
+            weight = max([importance, *(m.importance for m in older)])
             self.expected.memories[result["id"]] = Known(
-                result["id"], text, kind, owner, list(tags), expires_at, embedded=host != 2
+                result["id"], text, kind, owner, all_tags, now, weight, expires_at, embedded=host != 2
             )
         history = [
             i for i in replaced if i != result["id"] and self.expected.memories[i].superseded_by is None
-        ]
+        ] + [m.id for m in older]
         for identity in history:
             self.expected.memories[identity].superseded_by = result["id"]
         assert sorted(result["superseded"]) == sorted(history)
         return result["id"] if not existing else multiple()
+
+    @rule(target=ids, **STORED)
+    def store(self, **given: Any) -> Any:
+        return self._store(**given)
+
+    @rule(target=ids, given=st.lists(st.fixed_dictionaries(STORED), min_size=1, max_size=3))
+    def store_some(self, given: list[dict[str, Any]]) -> Any:
+        return multiple(*self._ids_of(given))
+
+    def _ids_of(self, given: list[dict[str, Any]]) -> list[str]:
+        """Store all of these; the ids of those that are new."""
+        stored = [self._store(**one) for one in given]
+        return [one for one in stored if isinstance(one, str)]
 
     def _is_gone(self, identity: str) -> bool:
         return identity not in self.expected.memories or self.expected.memories[identity].deleted
@@ -161,35 +313,94 @@ class Storage(RuleBasedStateMachine):
         result = self.hosts[host].delete(identity)
         assert result["deleted"] == ([] if self._is_gone(identity) else [identity])
         if identity in self.expected.memories:
-            self.expected.memories[identity].deleted = True
+            known = self.expected.memories[identity]
+            known.deleted_at = known.deleted_at or self.clock()
 
     @rule(host=HOSTS, identity=ids)
     def restore(self, host: int, identity: str) -> None:
         known = self.expected.memories.get(identity)
         restored, _ = restore_memories(self.hosts[host].library, [identity])
         assert restored == ([identity] if known and known.deleted else [])
-        if known:
-            known.deleted = False
+        if known and known.deleted:
+            known.deleted_at, known.since = None, self.clock()
 
     @rule(host=HOSTS, identity=consumes(ids))
     def erase(self, host: int, identity: str) -> None:
         result = self.hosts[host].delete(identity, permanent=True)
-        assert result["deleted"] == [identity]
-        del self.expected.memories[identity]
-        self.expected.erased.append(identity)
+        assert result["deleted"] == ([identity] if identity in self.expected.memories else [])
+        if identity in self.expected.memories:
+            self.expected.erase(identity)
 
-    @rule(hours=st.sampled_from([1, 12, 24]))
+    @rule(target=ids, host=HOSTS, identity=ids)
+    def revert(self, host: int, identity: str) -> Any:
+        now, memories = self.clock(), self.expected.memories
+        old, chain = memories.get(identity), self.expected.chain(identity)
+        head = self.expected.head(identity)
+        last = memories.get(head)
+        if (
+            old is None
+            or old.deleted
+            or old.superseded_by is None
+            or (last and last.state(now) == "current" and last.text == old.text)
+        ):
+            with pytest.raises(BadArgument):
+                revert(self.hosts[host].library, identity)
+            return multiple()
+        elsewhere = self.expected.duplicate_of(now, old.text, old.kind, old.project)
+        result = revert(self.hosts[host].library, identity)
+        if elsewhere:
+            assert result["id"] == elsewhere.id
+        else:
+            end = old.expires_at if old.expires_at and old.expires_at > now else None
+            end = now + timedelta(hours=24) if old.kind == "working" and not end else end
+            memories[result["id"]] = replace(
+                old, id=result["id"], tags=list(old.tags), since=now, expires_at=end, superseded_by=None
+            )
+        for m in chain:
+            if m.superseded_by == head and not last:
+                m.superseded_by = result["id"]
+        if last:
+            last.superseded_by = result["id"]
+        return multiple() if elsewhere else result["id"]
+
+    @rule(host=HOSTS, chosen=st.sampled_from(RULES))
+    def set_rule(self, host: int, chosen: Rule) -> None:
+        set_rule(self.hosts[host].library, chosen)
+        self.expected.rules[chosen.name] = chosen
+
+    @rule(host=HOSTS, chosen=st.sampled_from(RULES))
+    def clear_rule(self, host: int, chosen: Rule) -> None:
+        cleared = clear_rules(self.hosts[host].library, chosen.subject, chosen.name)
+        assert len(cleared) == (self.expected.rules.pop(chosen.name, None) is not None)
+
+    @rule(host=HOSTS, days=st.sampled_from([0, 2, 9, 31]))
+    def run_retention(self, host: int, days: int) -> None:
+        self.clock.advance(days=days)
+        expected = self.expected.ended(self.clock())
+        shown = preview_retention(self.hosts[host].library, 1000)["memories"]
+        assert {m["id"]: m["action"] for m in shown} == expected
+        removed = run_retention(self.hosts[host].library)
+        told = {"erase": removed["erased"], "trash": removed["trashed"]}
+        assert {identity: how for how, ids in told.items() for identity in ids} == expected
+        self.expected.retain(self.clock())
+
+    @rule(hours=st.sampled_from([1, 12, 24, 8 * 24, 31 * 24]))
     def time_passes(self, hours: int) -> None:
         self.clock.advance(hours=hours)
 
     # --- what happens behind the scenes -----------------------------------------------------------
 
-    @rule(host=HOSTS)
-    def tend(self, host: int) -> None:
+    @rule(host=HOSTS, days=st.sampled_from([0, 0, 2, 9, 31]))
+    def tend(self, host: int, days: int) -> None:
+        self.clock.advance(days=days)
         self.hosts[host].tend()
         if host != 2:
             for known in self.expected.memories.values():
                 known.embedded |= not known.deleted
+        now = self.clock()
+        if host not in self.looked or now - self.looked[host] >= HOUR:
+            self.looked[host] = now
+            self.expected.retain(now)
 
     @rule(host=HOSTS)
     def write_text(self, host: int) -> None:
@@ -220,10 +431,12 @@ class Storage(RuleBasedStateMachine):
 
     @rule(host=HOSTS)
     def crash(self, host: int) -> None:
+        self.looked.pop(host, None)
         self.hosts[host].crash()
 
     @rule(host=HOSTS)
     def end_and_start(self, host: int) -> None:
+        self.looked.pop(host, None)
         self.hosts[host].end()
         self.hosts[host].reopen()
 
@@ -233,13 +446,13 @@ class Storage(RuleBasedStateMachine):
     def words_find(self, host: int, text: str, wanted: dict[str, Any]) -> None:
         expected = self.expected.found(self.clock(), wanted, "atlas")
         found = self.hosts[host].found_by_words(text.split(maxsplit=1)[0], **wanted)
-        assert found == {m.id for m in expected.values() if m.text == text}
+        assert found == {m.id for m in expected.values() if base(m.text) == base(text)}
 
     @rule(host=st.integers(0, 1), text=st.sampled_from(TEXTS), wanted=FILTERS)
     def meaning_finds(self, host: int, text: str, wanted: dict[str, Any]) -> None:
         expected = self.expected.found(self.clock(), wanted, "atlas")
         found = self.hosts[host].found_by_meaning(text, **wanted)
-        assert found == {m.id for m in expected.values() if m.text == text and m.embedded}
+        assert found == {m.id for m in expected.values() if base(m.text) == text and m.embedded}
 
     @rule(host=HOSTS, wanted=FILTERS, limit=st.integers(1, 4), order=st.sampled_from(["newest", "oldest"]))
     def lists(self, host: int, wanted: dict[str, Any], limit: int, order: str) -> None:
@@ -268,6 +481,34 @@ class Storage(RuleBasedStateMachine):
         known = self.expected.found(self.clock(), {"include_superseded": True}, None).get(identity)
         shown = self.hosts[host].list(ids=[identity])["memories"]
         assert [m["content"] for m in shown] == ([known.text] if known else [])
+
+    @rule(host=HOSTS, identity=ids)
+    def tells_the_history(self, host: int, identity: str) -> None:
+        chain = self.expected.chain(identity)
+        if not chain:
+            with pytest.raises(UnknownMemory):
+                history(self.hosts[host].library, identity)
+            return
+        told = history(self.hosts[host].library, identity)
+        states = {version["id"]: version["state"] for version in told["versions"]}
+        assert states == {m.id: m.state(self.clock()) for m in chain}
+        order = list(states)
+        for m in chain:
+            assert m.superseded_by not in states or order.index(m.id) < order.index(m.superseded_by)
+
+    @rule(host=HOSTS)
+    def shows_the_trash(self, host: int) -> None:
+        trash = list_deleted(self.hosts[host].library, 1000)
+        assert {m["id"] for m in trash["memories"]} == {
+            m.id for m in self.expected.memories.values() if m.deleted
+        }
+
+    @rule()
+    def what_is_gone_for_good_is_nowhere(self) -> None:
+        there = {base(m.text) for m in self.expected.memories.values()}
+        for name, text in zip(NAMES, TEXTS, strict=True):
+            if text not in there:
+                assert traces(self.directory / "data", name) == []
 
     @invariant()
     def every_host_sees_the_same(self) -> None:

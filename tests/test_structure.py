@@ -29,12 +29,24 @@ ONLY_IN = {
     "mcp": {"server"},
     "anyio": {"server"},
     "pydantic": {"contract", "server"},
+    "detect_secrets": {"secrets_check"},
     "rich": {"terminal"},
     "argparse": {"options"},
     "filelock": {"files"},
     "platformdirs": {"config"},
 }
-HEAVY = ("numpy", "tantivy", "usearch", "onnxruntime", "tokenizers", "torch", "sentence_transformers", "rich")
+HEAVY = (
+    "numpy",
+    "tantivy",
+    "usearch",
+    "onnxruntime",
+    "tokenizers",
+    "torch",
+    "sentence_transformers",
+    "rich",
+    "detect_secrets",
+    "requests",
+)
 
 
 def floors() -> dict[str, int]:

@@ -20,8 +20,8 @@ from test_index_contract import memory_of
 
 from sediment_mcp import text_index, text_search
 from sediment_mcp.catch_up import CatchUp
+from sediment_mcp.forgetting import restore_memories
 from sediment_mcp.memory import Filters
-from sediment_mcp.operations import restore_memories
 from sediment_mcp.tail import Statistics, TextTail, VectorTail, bm25, idf
 from sediment_mcp.text_index import Passage, TextIndex
 from sediment_mcp.vector_index import VectorIndex
