@@ -26,10 +26,9 @@ from pydantic import (
 from typing_extensions import TypedDict  # pydantic refuses typing's own before Python 3.12
 
 from .errors import BadArgument
-from .memory import Kind
+from .memory import MAX_METADATA_BYTES, MAX_TAGS, Kind
 
 MAX_CONTENT = 100_000
-MAX_METADATA_BYTES = 4096
 PREVIEW = 300
 
 
@@ -87,7 +86,7 @@ Time = Annotated[
     datetime, BeforeValidator(_in_utc), WithJsonSchema({"type": "string", "format": "date-time"})
 ]
 Tag = Annotated[str, Field(min_length=1, max_length=64)]
-Tags = Annotated[list[Tag], Field(max_length=20), BeforeValidator(_as_list)]
+Tags = Annotated[list[Tag], Field(max_length=MAX_TAGS), BeforeValidator(_as_list)]
 Id = Annotated[str, Field(min_length=1, max_length=64)]
 Session = Annotated[str, Field(min_length=1, max_length=256)]
 Metadata = Annotated[dict[str, Any], BeforeValidator(_from_json), AfterValidator(_small)]

@@ -14,11 +14,9 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from .memory import Memory
+from .memory import MAX_METADATA_BYTES, MAX_TAGS, Memory
 
 RETRY_WINDOW = timedelta(minutes=5)  # hosts repeat a call that seemed lost; a real event recurs later
-MAX_TAGS = 20
-MAX_METADATA_BYTES = 4096
 
 
 def text_key(text: str) -> bytes:

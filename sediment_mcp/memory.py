@@ -10,6 +10,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
+MAX_TAGS = 20
+MAX_METADATA_BYTES = 4096
+
 Kind = Literal["semantic", "episodic", "procedural", "working"]
 
 
