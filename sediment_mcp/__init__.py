@@ -7,9 +7,8 @@ The idea
     one commit, is found at once by every process, and recovery from a crash is the ordinary path started
     from an older snapshot. Indexes propose, SQLite decides, ranking is pure, the model is optional.
 
-The rooms; a module imports only from its own floor and from those below
-    7  cli  lifetime  options  server   the edges: translate, nothing else
-       console  terminal                questions to a person, and answers
+The rooms, some of them folders; a module imports only from its own floor and from those below
+    7  cli  commands  server            the edges: translate, nothing else
     6  operations  answers              the four tools
        forgetting  history              what goes and comes back; what replaced what
        likeness                         what a new memory repeats or may contradict

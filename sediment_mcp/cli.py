@@ -8,18 +8,15 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from . import lifetime
-from .console import answer, load_model, parsed, project, say, standard_input, tidy_up
+from .commands.console import say
 
 if TYPE_CHECKING:
+    from .commands.options import Chosen
     from .config import Config
-    from .contract import ListMemories
     from .errors import SedimentError
-    from .library import Library
-    from .options import Chosen
 
 MODEL_PATIENCE = 120.0  # seconds; a person who asks for meaning waits for a slow model
 INTERRUPTED = 130  # 128 + SIGINT, as shells count
@@ -60,7 +57,7 @@ def _serve(flags: dict[str, str | None]) -> int:
 
 
 def _run(arguments: Sequence[str]) -> int:
-    from . import options
+    from .commands import options
     from .config import LOG_LEVEL, load_config, unknown_variables
     from .errors import SedimentError
 
@@ -79,12 +76,13 @@ def _run(arguments: Sequence[str]) -> int:
 
 def _command(chosen: Chosen, config: Config) -> int:
     """Run anything but `serve`. The library costs nothing until it is used."""
+    from .commands import run
     from .library import Library
 
     _log_to_stderr(config)
     library = Library(config, patience=MODEL_PATIENCE, tends=False)
     try:
-        return COMMANDS[chosen.command](chosen, library)
+        return run(chosen, library)
     finally:
         library.close()
 
@@ -97,97 +95,6 @@ def _version(config: Config) -> int:
     place = os.path.realpath(config.data_dir)
     print(f"sediment-mcp {__version__}\nPython {platform.python_version()}\n{place}")  # noqa: T201
     return 0
-
-
-# --- the tools ----------------------------------------------------------------------------------
-
-
-def _store(chosen: Chosen, library: Library) -> int:
-    from . import operations, terminal
-    from .contract import StoreMemory
-
-    if chosen.content == "-":
-        chosen.content = standard_input()
-    arguments = parsed(StoreMemory, chosen)
-    load_model(library)
-    result = operations.store_memory(library, arguments, project(library.config))
-    tidy_up(library)
-    return answer(chosen, result, lambda: terminal.show_stored(result))
-
-
-def _query(chosen: Chosen, library: Library) -> int:
-    from . import operations, terminal
-    from .contract import QueryMemory
-
-    arguments = parsed(QueryMemory, chosen)
-    with terminal.waiting("Looking"):  # the model may have to be loaded
-        result = operations.query_memory(library, arguments, project(library.config))
-    return answer(chosen, result, lambda: terminal.show_found(result, explain=chosen.explain))
-
-
-def _list(chosen: Chosen, library: Library) -> int:
-    from . import forgetting, operations, terminal
-    from .contract import ListMemories
-
-    arguments = parsed(ListMemories, chosen)
-    if chosen.deleted:
-        _refuse_filters(arguments)
-        trash = forgetting.list_deleted(library, arguments.limit)
-        return answer(chosen, trash, lambda: terminal.show_trash(trash))
-    result = operations.list_memories(library, arguments, project(library.config))
-    return answer(chosen, result, lambda: terminal.show_listed(result, whole=bool(arguments.ids)))
-
-
-def _refuse_filters(arguments: ListMemories) -> None:
-    """A filter that is silently ignored gives a wrong answer."""
-    from .errors import BadArgument
-
-    if arguments.model_fields_set - {"limit"}:
-        raise BadArgument("--deleted lists all that can be restored: use it with --limit alone.")
-
-
-# --- upkeep -------------------------------------------------------------------------------------
-
-
-def _doctor(chosen: Chosen, library: Library) -> int:
-    from dataclasses import asdict
-
-    from . import checkup, terminal
-
-    if chosen.fix:
-        with terminal.bars() as bars:
-            checkup.mend(library, bars)
-    with terminal.waiting("Looking at everything"):
-        findings = list(checkup.examine(library.config))
-    state = checkup.worst(findings)
-    result = {"state": state, "findings": [asdict(finding) for finding in findings]}
-    answer(chosen, result, lambda: terminal.show_findings(findings))
-    return 1 if state == "problem" else 0
-
-
-def _reindex(chosen: Chosen, library: Library) -> int:
-    from . import checkup, terminal
-    from .config import NO_MODEL
-
-    load_model(library)
-    with terminal.bars() as bars:
-        result = checkup.reindex(library, bars)
-    answer(chosen, result, lambda: terminal.show_reindexed(result))
-    return 0 if result["model"] or library.config.model == NO_MODEL else 1
-
-
-COMMANDS: dict[str, Callable[[Chosen, Library], int]] = {
-    "store": _store,
-    "query": _query,
-    "list": _list,
-    "delete": lifetime.delete,
-    "restore": lifetime.restore,
-    "history": lifetime.history,
-    "revert": lifetime.revert,
-    "retention": lifetime.retention,
-    "doctor": _doctor,
-    "reindex": _reindex,
-}
 
 
 # --- pieces -------------------------------------------------------------------------------------

@@ -15,10 +15,11 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from sediment_mcp import __version__, cli, config, contract, library, options
+from sediment_mcp import __version__, cli, config, contract, library
+from sediment_mcp.commands import COMMANDS, options
+from sediment_mcp.commands.shown import SIGNALS
 from sediment_mcp.config import VARIABLES
 from sediment_mcp.store import Store
-from sediment_mcp.terminal import SIGNALS
 
 PROGRAM = (sys.executable, "-m", "sediment_mcp")
 RELEASES = "Releases go out on Tuesdays, after the stand-up."
@@ -471,7 +472,7 @@ def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
         cli.main(["--help"])
     assert end.value.code == 0
     shown = capsys.readouterr().out
-    assert all(command in shown for command in (*cli.COMMANDS, "serve"))
+    assert all(command in shown for command in (*COMMANDS, "serve"))
     assert all(variable in shown for variable in VARIABLES)
 
 

@@ -7,14 +7,23 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 
 import sediment_mcp
+from sediment_mcp.commands import COMMANDS
 
 PACKAGE = Path(sediment_mcp.__file__).parent
-MODULES = sorted(path.stem for path in PACKAGE.glob("*.py") if not path.stem.startswith("__"))
+FILES = {
+    ".".join(path.relative_to(PACKAGE).with_suffix("").parts).removesuffix(".__init__"): path
+    for path in PACKAGE.rglob("*.py")
+    if path.parent != PACKAGE or not path.stem.startswith("__")
+}
+"""Every module by its name within the package; a folder's own is named like the folder."""
+MODULES = sorted(FILES)
+ROOMS = sorted({module.partition(".")[0] for module in MODULES})
 LONGEST = 400  # lines
 
 ONLY_IN = {
@@ -30,8 +39,8 @@ ONLY_IN = {
     "anyio": {"server"},
     "pydantic": {"contract", "server"},
     "detect_secrets": {"secrets_check"},
-    "rich": {"terminal"},
-    "argparse": {"options"},
+    "rich": {"commands.terminal"},
+    "argparse": {"commands.options"},
     "filelock": {"files"},
     "platformdirs": {"config"},
 }
@@ -50,20 +59,25 @@ HEAVY = (
 
 
 def floors() -> dict[str, int]:
-    """Module → floor, read from the package's docstring."""
+    """Room (a module, or a folder of them) → floor, read from the package's docstring."""
     drawing = (sediment_mcp.__doc__ or "").partition("The rooms")[2].partition("\n\n")[0]
     found: dict[str, int] = {}
     floor = -1
     for line in drawing.splitlines()[1:]:
         number, rooms = line[:6].strip(), re.split(r"\s{3,}|$", line[7:].strip(), maxsplit=1)[0]
         floor = int(number) if number else floor
-        found.update({room: floor for room in rooms.split() if room in MODULES})
+        found.update({room: floor for room in rooms.split() if room in ROOMS})
     return found
 
 
+def tree_of(module: str) -> ast.Module:
+    return ast.parse(FILES[module].read_text(encoding="utf-8"))
+
+
 def imports(module: str) -> Iterator[tuple[str, bool]]:
-    """(what, whether it is our own) of every import that happens at run time, wherever it stands."""
-    tree = ast.parse((PACKAGE / f"{module}.py").read_text(encoding="utf-8"))
+    """(what, whether it is our own) of every import that happens at run time, wherever it stands; of our own
+    it is the room that counts."""
+    tree = tree_of(module)
     typing_only = {
         id(inner)
         for node in ast.walk(tree)
@@ -76,22 +90,30 @@ def imports(module: str) -> Iterator[tuple[str, bool]]:
         if isinstance(node, ast.Import):
             yield from ((alias.name.partition(".")[0], False) for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.level:
-            yield from (
-                (name, True) for name in ([node.module] if node.module else (a.name for a in node.names))
-            )
+            yield from ((room, True) for room in rooms_of(module, node))
         elif isinstance(node, ast.ImportFrom) and node.module:
             yield node.module.partition(".")[0], False
 
 
-def test_every_module_stands_on_one_floor() -> None:
-    assert sorted(floors()) == MODULES
+def rooms_of(module: str, node: ast.ImportFrom) -> Iterator[str]:
+    """The rooms that a relative import leads to."""
+    is_inside = FILES[module].parent != PACKAGE
+    if is_inside and node.level == 1:
+        yield module.partition(".")[0]
+    elif node.module:
+        yield node.module.partition(".")[0]
+    else:
+        yield from (alias.name for alias in node.names)
+
+
+def test_every_room_stands_on_one_floor() -> None:
+    assert sorted(floors()) == ROOMS
 
 
 @pytest.mark.parametrize("module", MODULES)
 def test_a_module_imports_only_from_its_floor_and_below(module: str) -> None:
-    above = {
-        name for name, own in imports(module) if own and name in MODULES and floors()[name] > floors()[module]
-    }
+    own = floors()[module.partition(".")[0]]
+    above = {name for name, is_ours in imports(module) if is_ours and floors().get(name, 0) > own}
     assert above == set()
 
 
@@ -105,7 +127,7 @@ def test_only_the_edge_reads_the_environment() -> None:
     readers = {
         module
         for module in MODULES
-        for node in ast.walk(ast.parse((PACKAGE / f"{module}.py").read_text(encoding="utf-8")))
+        for node in ast.walk(tree_of(module))
         if (isinstance(node, ast.Attribute) and node.attr in ("environ", "getenv", "environb"))
         or (isinstance(node, ast.ImportFrom) and {"environ", "getenv"} & {alias.name for alias in node.names})
     }
@@ -114,10 +136,10 @@ def test_only_the_edge_reads_the_environment() -> None:
 
 @pytest.mark.parametrize("module", MODULES)
 def test_a_file_is_small(module: str) -> None:
-    assert len((PACKAGE / f"{module}.py").read_text(encoding="utf-8").splitlines()) <= LONGEST
+    assert len(FILES[module].read_text(encoding="utf-8").splitlines()) <= LONGEST
 
 
-@pytest.mark.parametrize("module", ["cli", "server"])
+@pytest.mark.parametrize("module", ["cli", "server", "commands.options"])
 def test_the_front_door_loads_nothing_heavy(module: str) -> None:
     program = f"import sys, sediment_mcp.{module}; print(*sys.modules)"
     loaded = subprocess.run(
@@ -128,4 +150,10 @@ def test_the_front_door_loads_nothing_heavy(module: str) -> None:
 
 @pytest.mark.parametrize("module", MODULES)
 def test_a_module_says_what_it_is_for(module: str) -> None:
-    assert ast.get_docstring(ast.parse((PACKAGE / f"{module}.py").read_text(encoding="utf-8")))
+    assert ast.get_docstring(tree_of(module))
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_a_function(command: str) -> None:
+    module, _, function = COMMANDS[command].partition(".")
+    assert callable(getattr(import_module(f"sediment_mcp.commands.{module}"), function))

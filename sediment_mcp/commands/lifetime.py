@@ -6,14 +6,14 @@ from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Literal, get_args
 
+from ..errors import BadArgument
 from .console import answer, confirmed, load_model, parsed, project, say
-from .errors import BadArgument
 
 if TYPE_CHECKING:
-    from .contract import ListMemories, MemoryResult
-    from .library import Library
+    from ..contract import ListMemories, MemoryResult
+    from ..library import Library
+    from ..policy import Rule
     from .options import Chosen
-    from .policy import Rule
 
 SHOWN = 10  # memories of a preview before a delete
 LISTED = 20  # memories of a preview of retention, unless --limit says otherwise
@@ -27,9 +27,10 @@ MOMENT = timedelta(microseconds=1)  # what "before" is earlier than "until"
 
 def delete(chosen: Chosen, library: Library) -> int:
     """Delete by id, or all that a filter finds; asks first where there is no way back, or no list of ids."""
-    from . import forgetting, terminal
-    from .contract import DeleteMemory
-    from .history import left_behind
+    from .. import forgetting
+    from ..contract import DeleteMemory
+    from ..history import left_behind
+    from . import shown
 
     permanent = bool(chosen.permanent)
     if given := {name for name in FILTERS if getattr(chosen, name)}:
@@ -45,7 +46,7 @@ def delete(chosen: Chosen, library: Library) -> int:
         return 1
     before = left_behind(library, ids)
     result = forgetting.delete(library, ids, permanent=permanent)
-    answer(chosen, result, lambda: terminal.show_deleted(result, before, permanent=permanent))
+    answer(chosen, result, lambda: shown.show_deleted(result, before, permanent=permanent))
     return 1 if result["not_found"] else 0
 
 
@@ -59,7 +60,8 @@ def _may_erase(count: int) -> bool:
 
 def _chosen_by_filter(chosen: Chosen, library: Library, given: set[str]) -> list[str] | None:
     """The ids of what the filter finds, shown and confirmed; None if the person says no."""
-    from . import operations, terminal
+    from .. import operations
+    from . import shown
 
     if chosen.ids:
         raise BadArgument("Ids and filters do not go together: give the one or the other.")
@@ -68,12 +70,12 @@ def _chosen_by_filter(chosen: Chosen, library: Library, given: set[str]) -> list
     found = operations.matching(library, _filters(chosen), project(library.config))
     if not found or chosen.yes:
         return [memory["id"] for memory in found]
-    terminal.show_doomed(found[:SHOWN], len(found))
+    shown.show_doomed(found[:SHOWN], len(found))
     return [memory["id"] for memory in found] if _is_count_confirmed(chosen, found) else None
 
 
 def _filters(chosen: Chosen) -> ListMemories:
-    from .contract import ListMemories
+    from ..contract import ListMemories
 
     chosen.until, chosen.ids = chosen.before, []
     arguments = parsed(ListMemories, chosen)
@@ -95,13 +97,14 @@ def _memories(count: int) -> str:
 
 
 def restore(chosen: Chosen, library: Library) -> int:
-    from . import forgetting, terminal
-    from .contract import DeleteMemory
+    from .. import forgetting
+    from ..contract import DeleteMemory
+    from . import shown
 
     ids = list(dict.fromkeys(parsed(DeleteMemory, chosen).ids))
     restored, not_found = forgetting.restore_memories(library, ids)
     result = {"restored": restored, "not_found": not_found}
-    answer(chosen, result, lambda: terminal.show_restored(restored, not_found))
+    answer(chosen, result, lambda: shown.show_restored(restored, not_found))
     return 1 if not_found else 0
 
 
@@ -109,21 +112,23 @@ def restore(chosen: Chosen, library: Library) -> int:
 
 
 def history(chosen: Chosen, library: Library) -> int:
-    from . import history, terminal
+    from .. import history
+    from . import shown
 
     result = history.history(library, _identity(chosen))
-    return answer(chosen, result, lambda: terminal.show_history(result))
+    return answer(chosen, result, lambda: shown.show_history(result))
 
 
 def revert(chosen: Chosen, library: Library) -> int:
-    from . import history, terminal
+    from .. import history
+    from . import shown
 
     result = history.revert(library, _identity(chosen))
-    return answer(chosen, result, lambda: terminal.show_reverted(result))
+    return answer(chosen, result, lambda: shown.show_reverted(result))
 
 
 def _identity(chosen: Chosen) -> str:
-    from .contract import DeleteMemory
+    from ..contract import DeleteMemory
 
     return parsed(DeleteMemory, chosen).ids[0]
 
@@ -146,39 +151,43 @@ def retention(chosen: Chosen, library: Library) -> int:
 
 
 def _preview(chosen: Chosen, library: Library) -> int:
-    from . import forgetting, terminal
+    from .. import forgetting
+    from . import shown
 
     limit = LISTED if chosen.limit is None else _number("--limit", chosen.limit)
     result = forgetting.preview_retention(library, limit)
-    return answer(chosen, result, lambda: terminal.show_upcoming(result))
+    return answer(chosen, result, lambda: shown.show_upcoming(result))
 
 
 def _run(chosen: Chosen, library: Library) -> int:
-    from . import forgetting, terminal
+    from .. import forgetting
+    from . import shown, terminal
 
     load_model(library)  # it says whose vectors are still wanted
     with terminal.waiting("Removing what has ended"):
         result = forgetting.run_retention(library)
-    return answer(chosen, result, lambda: terminal.show_removed(result))
+    return answer(chosen, result, lambda: shown.show_removed(result))
 
 
 def _show(chosen: Chosen, library: Library) -> int:
-    from . import forgetting, terminal
+    from .. import forgetting
+    from . import shown
 
     result = forgetting.retention_rules(library)
-    return answer(chosen, {"rules": result}, lambda: terminal.show_rules(result))
+    return answer(chosen, {"rules": result}, lambda: shown.show_rules(result))
 
 
 def _set(chosen: Chosen, library: Library) -> int:
-    from . import forgetting, terminal
+    from .. import forgetting
+    from . import shown
 
     rule = _rule(chosen)
     result = forgetting.set_rule(library, rule)
-    return answer(chosen, {"rules": [result]}, lambda: terminal.show_rules([result]))
+    return answer(chosen, {"rules": [result]}, lambda: shown.show_rules([result]))
 
 
 def _rule(chosen: Chosen) -> Rule:
-    from .policy import Rule
+    from ..policy import Rule
 
     subject, name = _subject(chosen)
     if subject is None:
@@ -192,17 +201,18 @@ def _rule(chosen: Chosen) -> Rule:
 
 def _clear(chosen: Chosen, library: Library) -> int:
     """Without --kind or --tag all rules go."""
-    from . import forgetting, terminal
+    from .. import forgetting
+    from . import shown
 
     cleared = forgetting.clear_rules(library, *_subject(chosen))
-    answer(chosen, {"cleared": cleared}, lambda: terminal.show_cleared(len(cleared)))
+    answer(chosen, {"cleared": cleared}, lambda: shown.show_cleared(len(cleared)))
     return 0
 
 
 def _subject(chosen: Chosen) -> tuple[Literal["kind", "tag"] | None, str]:
     """Whom a rule is for; a tag goes through the check of the tools, as a memory's own tags did."""
-    from .contract import ListMemories
-    from .memory import Kind
+    from ..contract import ListMemories
+    from ..memory import Kind
 
     if chosen.kind is not None and chosen.tag is not None:
         raise BadArgument(

@@ -7,9 +7,9 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .config import Config
-    from .contract import ArgumentsT
-    from .library import Library
+    from ..config import Config
+    from ..contract import ArgumentsT
+    from ..library import Library
     from .options import Chosen
 
 TIDY_UP = 5.0  # seconds that embedding a long text goes on before it is left to a running server
@@ -17,8 +17,8 @@ TIDY_UP = 5.0  # seconds that embedding a long text goes on before it is left to
 
 def parsed(model: type[ArgumentsT], chosen: Chosen) -> ArgumentsT:
     """The command's arguments, checked as the tool checks them; broken Unicode from the shell is mended."""
-    from .contract import parse
-    from .jsonrpc import valid_text
+    from ..contract import parse
+    from ..jsonrpc import valid_text
     from .options import parameters
 
     def mended(value: str | list[str] | bool) -> Any:
@@ -34,8 +34,8 @@ def project(config: Config) -> str | None:
     """What the user has set, else the git work tree around the working directory."""
     from pathlib import Path
 
-    from .jsonrpc import valid_text
-    from .project import project_of_folder
+    from ..jsonrpc import valid_text
+    from ..project import project_of_folder
 
     found = project_of_folder(Path()) if config.project is None else config.project
     return valid_text(found) if found else None
@@ -43,14 +43,14 @@ def project(config: Config) -> str | None:
 
 def standard_input() -> str:
     """All of it as UTF-8; reading ends where it is too long for a memory in any case."""
-    from .contract import MAX_CONTENT
+    from ..contract import MAX_CONTENT
 
     return sys.stdin.buffer.read(4 * MAX_CONTENT + 4).decode(errors="replace")
 
 
 def load_model(library: Library) -> None:
     """Wait for the model, with a word on the screen; without one, what follows goes by words."""
-    from .config import NO_MODEL
+    from ..config import NO_MODEL
     from .terminal import waiting
 
     with waiting("Loading the model"):
@@ -63,7 +63,7 @@ def tidy_up(library: Library) -> None:
     """Do for a little while what a server does in the background, so that a long text is embedded too."""
     import time
 
-    from .progress import Stopped, until
+    from ..progress import Stopped, until
 
     end = time.monotonic() + TIDY_UP
     try:
@@ -78,7 +78,7 @@ def confirmed(question: str, expected: Sequence[str], otherwise: str) -> bool:
     Raises:
         BadArgument: nobody is there to be asked; the sentence is ``otherwise``.
     """
-    from .errors import BadArgument
+    from ..errors import BadArgument
 
     if not sys.stdin.isatty():
         raise BadArgument(otherwise)
@@ -97,13 +97,13 @@ def answer(chosen: Chosen, result: Any, show: Callable[[], None]) -> int:
 
 
 def _print_json(result: Any) -> None:
-    from .jsonrpc import to_json
+    from ..jsonrpc import to_json
 
     sys.stdout.write(to_json(result) + "\n")
 
 
 def say(sentence: str) -> None:
     """One line on stderr; what it quotes may hold anything, so no control character gets through."""
-    from .visible import visible
+    from ..visible import visible
 
     sys.stderr.write(f"sediment-mcp: {visible(' '.join(sentence.split()))}\n")

@@ -9,8 +9,8 @@ import argparse
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
-from .config import DATA_DIR, LOG_LEVEL, MODEL, PROJECT, SECRETS
-from .errors import BadArgument
+from ..config import DATA_DIR, LOG_LEVEL, MODEL, PROJECT, SECRETS
+from ..errors import BadArgument
 
 FLAGS = {
     DATA_DIR: ("--data-dir", "DIR", "where the memories are"),
