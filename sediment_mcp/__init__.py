@@ -11,6 +11,7 @@ The rooms, some of them folders; a module imports only from its own floor and fr
     7  cli  commands  server            the edges: translate, nothing else
     6  operations  answers              the four tools
        forgetting  history              what goes and comes back; what replaced what
+       stats                            what there is, in numbers
        likeness                         what a new memory repeats or may contradict
        checkup  surroundings            what the doctor finds: in the data, around them
     5  library                          opens everything, closes everything, says who may write and when
@@ -20,13 +21,15 @@ The rooms, some of them folders; a module imports only from its own floor and fr
        upkeep  warm_up                  the background thread; the model when it is needed
     3  text_search  vector_search       a snapshot and its tail as one
        leg  tail                        what both share; the rows that no snapshot has yet
-    2  store  embeddings  ages          all SQL
+    2  store  embeddings                all SQL
+       ages  tallies                    of it what is due, and what there is
        database  migrations             SQLite itself: transactions, checkpoints, schema
        text_index  vector_index  words  tantivy and usearch, one file each; text to terms
        embedder                         text to vectors, by one of two runtimes:
        minilm  sentence_transformer     onnxruntime for the default model, any other model
        weights  files                   model files by their content; the data directory and its locks
        secrets_check                    does a text hold a secret?
+       questions                        what was asked in vain
        stdio                            the transport
     1  chunking  ranking  duplicates    pure
        context  dates  visible

@@ -175,7 +175,7 @@ def _log(path: Path) -> str:
 
 
 def _memories(store: Store) -> Finding:
-    tally = store.tally(datetime.now(UTC))
+    tally = store.tallies.states(datetime.now(UTC))
     counts = [f"{count:,} {word}" for word, count in tally.items() if word == "live" or count]
     return Finding("memories", "ok", f"{', '.join(counts)}.")
 

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 from .errors import BadArgument
 
@@ -23,10 +23,15 @@ PROJECT = "SEDIMENT_PROJECT"
 MODEL = "SEDIMENT_MODEL"
 LOG_LEVEL = "SEDIMENT_LOG_LEVEL"
 SECRETS = "SEDIMENT_SECRETS"
-VARIABLES = (DATA_DIR, PROJECT, MODEL, LOG_LEVEL, SECRETS)
+QUESTIONS = "SEDIMENT_QUESTIONS"
+VARIABLES = (DATA_DIR, PROJECT, MODEL, LOG_LEVEL, SECRETS, QUESTIONS)
 
 Secrets = Literal["warn", "refuse"]
 SECRETS_CHOICES: tuple[Secrets, ...] = ("warn", "refuse")
+Questions = Literal["forget", "keep"]
+QUESTIONS_CHOICES: tuple[Questions, ...] = ("forget", "keep")
+
+ChoiceT = TypeVar("ChoiceT", bound=str)
 
 DEFAULT_MODEL = "all-MiniLM-L6-v2"
 NO_MODEL = "none"
@@ -38,6 +43,7 @@ class Config:
 
     ``model`` is `DEFAULT_MODEL`, `NO_MODEL`, or a folder or hub name for sentence-transformers.
     ``secrets`` says what becomes of a text that seems to hold one: stored with a warning, or refused.
+    ``questions`` says what becomes of a question that finds nothing: forgotten, or kept for `stats`.
     """
 
     data_dir: Path
@@ -45,6 +51,7 @@ class Config:
     model: str = DEFAULT_MODEL
     log_level: LogLevel = "INFO"
     secrets: Secrets = "warn"
+    questions: Questions = "forget"
 
 
 def load_config(environment: Mapping[str, str], flags: Mapping[str, str | None] | None = None) -> Config:
@@ -55,20 +62,23 @@ def load_config(environment: Mapping[str, str], flags: Mapping[str, str | None] 
     """
     given = {name: value for name, value in environment.items() if name in VARIABLES}
     given.update({name: value for name, value in (flags or {}).items() if value is not None})
-    level = given.get(LOG_LEVEL, "").upper() or "INFO"
-    if level not in LOG_LEVELS:
-        raise BadArgument(f"{LOG_LEVEL} is {level!r}: set it to one of {', '.join(LOG_LEVELS)}.")
-    secrets = given.get(SECRETS, "").strip().lower() or "warn"
-    if secrets not in SECRETS_CHOICES:
-        raise BadArgument(f"{SECRETS} is {secrets!r}: set it to one of {', '.join(SECRETS_CHOICES)}.")
     directory = given.get(DATA_DIR, "").strip()
     return Config(
         data_dir=Path(directory).expanduser().absolute() if directory else default_data_dir(),
         project=given.get(PROJECT),
         model=given.get(MODEL, "").strip() or DEFAULT_MODEL,
-        log_level=level,
-        secrets=secrets,
+        log_level=_one_of(LOG_LEVELS, LOG_LEVEL, given.get(LOG_LEVEL, "").upper() or "INFO"),
+        secrets=_one_of(SECRETS_CHOICES, SECRETS, given.get(SECRETS, "").lower()),
+        questions=_one_of(QUESTIONS_CHOICES, QUESTIONS, given.get(QUESTIONS, "").lower()),
     )
+
+
+def _one_of(choices: tuple[ChoiceT, ...], variable: str, value: str) -> ChoiceT:
+    """The choice that the value names; the first one if it is empty."""
+    for choice in choices:
+        if choice == (value.strip() or choices[0]):
+            return choice
+    raise BadArgument(f"{variable} is {value!r}: set it to one of {', '.join(choices)}.")
 
 
 def default_data_dir() -> Path:

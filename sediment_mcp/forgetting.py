@@ -97,7 +97,7 @@ def restore_memories(library: Library, ids: list[str]) -> tuple[list[str], list[
 def list_deleted(library: Library, limit: int) -> TrashResult:
     """What `restore_memories` could bring back, the last deleted first."""
     with library.read() as store:
-        memories, total = store.trash(limit), store.tally(library.now())["deleted"]
+        memories, total = store.trash(limit), store.tallies.states(library.now())["deleted"]
     return TrashResult(memories=[_deleted(memory) for memory in memories], total=total)
 
 

@@ -6,10 +6,12 @@ import base64
 import binascii
 import hashlib
 import json
+import logging
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Literal
 
+from . import questions
 from .addressed import commands_the_reader
 from .answers import described, iso, preview
 from .chunking import split
@@ -40,6 +42,8 @@ from .store import Draft
 if TYPE_CHECKING:
     from .library import Library
     from .store import Store
+
+logger = logging.getLogger(__name__)
 
 WORKING_LIFE = timedelta(hours=24)
 MAX_INTEGER = 2**63 - 1  # SQLite's
@@ -211,9 +215,18 @@ def query_memory(library: Library, arguments: QueryMemory, project: str | None) 
         )
     results = [_ranked(scored, *text) for scored, text in zip(ranked, shown, strict=False)]
     notes += [_framed(result) for result in results if commands_the_reader(result["content"])]
+    if library.config.questions == "keep" and all(result["match"] == "weak" for result in results):
+        _keep_question(library, arguments.query)
     return QueryResult(  # notes first: who reads the JSON text meets the warning before what it is about
         notes=notes, mode="hybrid" if found.by_meaning else "lexical", results=results
     )
+
+
+def _keep_question(library: Library, question: str) -> None:
+    try:
+        questions.keep(library.config.data_dir, question, library.now())
+    except OSError as error:  # a full disk is no reason to withhold an answer
+        logger.warning("A question that found nothing could not be kept: %s", error)
 
 
 def _framed(result: RankedResult) -> str:

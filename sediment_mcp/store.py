@@ -15,6 +15,7 @@ from .database import Database, marks, parts
 from .embeddings import Embeddings
 from .memory import Chunk, Filters, Kind, Memory
 from .selection import condition, micros, time_of
+from .tallies import Tallies
 
 KEPT_TOKENS = 8  # snapshots of one index whose tokens are still known
 ID_ALPHABET = "23456789abcdefghjkmnpqrstuvwxyz"  # nothing that looks like something else, no leading dash
@@ -53,6 +54,7 @@ class Store(Database):
         super().__init__(path, read_only=read_only)
         self.embeddings = Embeddings(self)
         self.ages = Ages(self)
+        self.tallies = Tallies(self)
 
     # --- writing (inside a transaction) -------------------------------------------------------
 
@@ -164,16 +166,6 @@ class Store(Database):
     def count(self, filters: Filters, now: datetime) -> int:
         rule, values = condition(filters, now)
         return self.scalar(f"SELECT COUNT(*) FROM memories WHERE {rule}", values)
-
-    def tally(self, now: datetime) -> dict[str, int]:
-        """How many memories are "live", "superseded", "expired" and "deleted"; each counts once, by the last
-        of these words that is true of it."""
-        words = "CASE WHEN deleted_at IS NOT NULL THEN 'deleted' WHEN expires_at <= ? THEN 'expired' "
-        words += "WHEN superseded_by IS NOT NULL THEN 'superseded' ELSE 'live' END"
-        counted = dict(
-            self.rows(f"SELECT {words} AS word, COUNT(*) FROM memories GROUP BY word", (micros(now),))
-        )
-        return {word: counted.get(word, 0) for word in ("live", "superseded", "expired", "deleted")}
 
     def trash(self, limit: int) -> list[Memory]:
         """Deleted memories that can still be restored, the last deleted first."""
@@ -296,6 +288,11 @@ class Store(Database):
         """Whether a snapshot comes from this database's own history."""
         sql = "SELECT COUNT(*) FROM snapshots WHERE token = ? AND index_name = ? AND seq = ?"
         return self.scalar(sql, (token, index_name, seq)) == 1
+
+    def reached(self, index_name: str) -> int:
+        """The change that the newest snapshot of an index was to reach; 0 if there has been none."""
+        sql = "SELECT COALESCE(MAX(seq), 0) FROM snapshots WHERE index_name = ?"
+        return self.scalar(sql, (index_name,))
 
     def _memories(self, rule: str, values: Sequence[object]) -> list[Memory]:
         return [_memory(row) for row in self.rows(f"SELECT {MEMORY} FROM memories WHERE {rule}", values)]

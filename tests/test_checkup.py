@@ -110,9 +110,9 @@ def test_memories_are_counted_by_what_became_of_them(open_host: OpenHost) -> Non
     host.store("brief", expires_at=host.clock().replace(year=2026, month=5, day=9).isoformat())
     assert kept in host.found("kept")
     with host.library.read() as store:
-        assert store.tally(host.clock()) == {"live": 3, "superseded": 1, "expired": 0, "deleted": 1}
+        assert store.tallies.states(host.clock()) == {"live": 3, "superseded": 1, "expired": 0, "deleted": 1}
         host.clock.advance(days=30)
-        assert store.tally(host.clock()) == {"live": 2, "superseded": 1, "expired": 1, "deleted": 1}
+        assert store.tallies.states(host.clock()) == {"live": 2, "superseded": 1, "expired": 1, "deleted": 1}
 
 
 # --- the model ----------------------------------------------------------------------------------

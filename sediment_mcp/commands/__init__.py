@@ -22,6 +22,7 @@ COMMANDS = {
     "history": "lifetime.history",
     "revert": "lifetime.revert",
     "retention": "lifetime.retention",
+    "stats": "stats.stats",
     "doctor": "doctor.doctor",
     "reindex": "doctor.reindex",
 }

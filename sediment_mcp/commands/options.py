@@ -9,7 +9,7 @@ import argparse
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
-from ..config import DATA_DIR, LOG_LEVEL, MODEL, PROJECT, SECRETS
+from ..config import DATA_DIR, LOG_LEVEL, MODEL, PROJECT, QUESTIONS, SECRETS
 from ..errors import BadArgument
 
 FLAGS = {
@@ -18,6 +18,7 @@ FLAGS = {
     MODEL: ("--model", "NAME", "an embedding model: a folder, a hub name, or none"),
     LOG_LEVEL: ("--log-level", "LEVEL", "DEBUG, INFO, WARNING or ERROR"),
     SECRETS: ("--secrets", "CHOICE", "warn of a secret in what is stored, or refuse it"),
+    QUESTIONS: ("--questions", "CHOICE", "forget questions that find nothing, or keep them for stats"),
 }
 """Variable → its flag, which wins over it."""
 
@@ -76,6 +77,7 @@ def _grammar() -> argparse.ArgumentParser:
     )
     _add_version(_command(commands, "revert", "make the text of an old version the current one again"))
     _add_retention(_command(commands, "retention", "what ends by itself: rules, a preview, a run"))
+    _add_stats(_command(commands, "stats", "what there is, in numbers: kinds, tags, projects, ages, sizes"))
     _add_doctor(_command(commands, "doctor", "look at everything: data, model, indexes, permissions"))
     _command(commands, "reindex", "embed what is missing and write both indexes anew")
     _command(commands, "serve", "serve MCP over stdin and stdout (the default)", machines=False)
@@ -161,6 +163,12 @@ def _add_retention(command: argparse.ArgumentParser) -> None:
     command.add_argument("--max-age", metavar="DAYS", help="older ones go to the trash")
     command.add_argument("--max-count", metavar="N", help="the oldest beyond so many go to the trash")
     command.add_argument("--limit", metavar="N", help="how many a preview shows, 20 by default")
+
+
+def _add_stats(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--forget-questions", action="store_true", help="first forget the questions kept that found nothing"
+    )
 
 
 def _add_doctor(command: argparse.ArgumentParser) -> None:
