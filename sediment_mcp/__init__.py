@@ -12,6 +12,7 @@ The rooms, some of them folders; a module imports only from its own floor and fr
     6  operations  answers              the four tools
        forgetting  history              what goes and comes back; what replaced what
        stats                            what there is, in numbers
+       resources  prompts               what a person chooses in a host
        likeness                         what a new memory repeats or may contradict
        checkup  surroundings            what the doctor finds: in the data, around them
     5  library                          opens everything, closes everything, says who may write and when

@@ -95,13 +95,15 @@ async def fails(client: Client, tool: str, **arguments: Any) -> str:
 # --- the server ---------------------------------------------------------------------------------
 
 
-async def test_the_server_names_itself_and_offers_tools_only(way: Way, tmp_path: Path) -> None:
+async def test_the_server_names_itself_and_what_it_offers(way: Way, tmp_path: Path) -> None:
     async with connected(way, tmp_path) as client:
         assert client.protocol_version == ERA[way[1]]
         assert (client.server_info.name, client.server_info.version) == ("sediment-mcp", __version__)
         assert client.server_info.title
         assert client.instructions
-        assert set(client.server_capabilities.model_dump(exclude_none=True)) == {"tools"}
+        assert set(client.server_capabilities.model_dump(exclude_none=True)) == {
+            "tools", "resources", "prompts", "completions",
+        }  # fmt: skip
 
 
 async def test_the_tools_are_those_of_the_contract_with_all_hints(way: Way, tmp_path: Path) -> None:

@@ -20,6 +20,8 @@ from sediment_mcp import contract
 from sediment_mcp.commands import COMMANDS, options
 from sediment_mcp.config import VARIABLES, load_config
 from sediment_mcp.embedder import load_embedder
+from sediment_mcp.prompts import PROMPTS
+from sediment_mcp.resources import OVERVIEWS
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -230,6 +232,13 @@ def names(cell: str) -> list[str]:
 def test_the_tools_and_their_parameters_are_the_real_ones() -> None:
     told = {names(row[0])[0]: names(row[2]) for row in rows("Tools")}
     assert told == {tool.name: list(tool.arguments.model_fields) for tool in contract.TOOLS}
+
+
+def test_the_resources_and_prompts_are_the_real_ones() -> None:
+    uris = set(re.findall(r"memory://(?!ID)\w+", README))
+    assert uris == {overview.uri for overview in OVERVIEWS}
+    told = names(section("Tools").partition("Prompts: ")[2])
+    assert told == [prompt.name for prompt in PROMPTS]
 
 
 def test_the_variables_and_their_flags_are_the_real_ones() -> None:
