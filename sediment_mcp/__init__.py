@@ -22,6 +22,7 @@ The rooms, some of them folders; a module imports only from its own floor and fr
        upkeep  warm_up                  the background thread; the model when it is needed
     3  text_search  vector_search       a snapshot and its tail as one
        leg  tail                        what both share; the rows that no snapshot has yet
+       columns                          what a filter lets through
     2  store  embeddings                all SQL
        ages  tallies                    of it what is due, and what there is
        database  migrations             SQLite itself: transactions, checkpoints, schema

@@ -97,6 +97,16 @@ MIGRATIONS: tuple[str, ...] = (
     CREATE INDEX memories_by_deletion ON memories (deleted_at) WHERE deleted_at IS NOT NULL;
     CREATE INDEX memories_by_successor ON memories (superseded_by) WHERE superseded_by IS NOT NULL;
     """,
+    """
+    -- All that a filter asks, tags apart, stands in the index, so that a count and a page read rows only of
+    -- what they show; and all that says who stands beside whom in a session.
+    DROP INDEX memories_by_time;
+    CREATE INDEX memories_by_time ON memories
+        (occurred_at, number, kind, project, session, expires_at, superseded_by, deleted_at);
+    DROP INDEX memories_by_session;
+    CREATE INDEX memories_by_session ON memories (session, occurred_at, number, project)
+        WHERE session IS NOT NULL AND deleted_at IS NULL;
+    """,
 )
 
 

@@ -8,6 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from .columns import Columns
 from .embedder import ModelIdentity
 from .gathering import Found, candidates
 from .memory import Candidate, Chunk, Filters, Memory
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 FETCHED = 64  # passages asked of each leg at first; the union of 50 holds the answer 99.5 % of the time
 WANTED = 32  # different memories from each leg, so that one long memory cannot crowd out the others
 GROWTH = 4  # how much more is asked when a filter or a long memory has left too few
-SIFTED = 1000  # passages among which a filter is tried before what it admits is searched alone
 CONTEXT = 2  # neighbours in the session, on each side
 FAR_BEHIND = 2000  # passages; the tail takes 0.1 ms for each, so from here on an index is written first
 
@@ -46,6 +46,7 @@ class Search:
         self._directory = directory
         self.text = TextSearch(directory)
         self.vectors: VectorSearch | None = None
+        self._columns: Columns | None = None  # until a filter asks for them
 
     def reload(self, store: Store, identity: ModelIdentity | None) -> None:
         """Take up the newest snapshots, those of the model in use; comes before `find`."""
@@ -140,32 +141,31 @@ class Search:
         return {hit.chunk: hit.score for hit in hits}
 
     def _by_meaning(self, store: Store, question: Question, found: dict[int, Found]) -> None:
-        """Add the memories that lie nearest to the question."""
+        """Add the memories that lie nearest to the question. What most memories are, live and current, is
+        sifted from what is found; if that leaves too few, and for any other filter, only what it lets through
+        is searched."""
         if self.vectors is None or question.vector is None:
             return
         filters, now = question.filters, question.now
         fetched, admitted = max(FETCHED, 2 * question.limit), None
         if is_narrow(filters):
-            fetched *= GROWTH
-            if store.is_few(filters, now, SIFTED):
-                admitted = _array(store.chunks_admitted(filters, now))
+            admitted = self._admitted(store, filters, now)
         while True:
             hits = self.vectors.search(question.vector, fetched, admitted)
             pairs = store.with_chunks([hit.chunk for hit in hits], filters, now)
             enough = len({memory.number for memory, _ in pairs}) >= max(WANTED, question.limit)
             if enough or len(hits) < fetched:
                 break
-            if admitted is None and fetched >= SIFTED:
-                admitted = _array(store.chunks_admitted(filters, now))
+            if admitted is None and len(pairs) < len(hits):
+                admitted = self._admitted(store, filters, now)
             else:
                 fetched *= GROWTH
         _add(found, pairs)
 
-
-def _array(chunks: list[int]) -> NDArray[np.int64]:
-    import numpy as np
-
-    return np.array(chunks, np.int64)
+    def _admitted(self, store: Store, filters: Filters, now: datetime) -> NDArray[np.bool_]:
+        self._columns = self._columns or Columns()
+        self._columns.read(store)
+        return self._columns.admitted(filters, now)
 
 
 def _add(found: dict[int, Found], pairs: Iterable[tuple[Memory, Chunk]]) -> None:

@@ -1,7 +1,7 @@
 """Which memories a filter lets through: the same rule once in SQL and once in Python.
 
-The text index states the rule a third time, in its own query language; a property test holds the three
-together.
+The text index states the rule a third time, in its own query language, and `columns` a fourth time, over
+arrays; a property test holds the four together.
 """
 
 from __future__ import annotations
@@ -14,6 +14,11 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 TAGGED = "memories.number IN (SELECT memory FROM tags WHERE tag = ?)"
 HAS_TAG = "EXISTS (SELECT 1 FROM tags WHERE tag = ? AND tags.memory = memories.number)"
 MICROSECOND = timedelta(microseconds=1)
+NEVER = 2**62  # the expiry of what does not expire
+LIVE = 1  # a memory's standing: 0 deleted, 1 superseded, 2 current
+STANDING = (
+    f"CASE WHEN deleted_at IS NOT NULL THEN 0 WHEN superseded_by IS NULL THEN {LIVE + 1} ELSE {LIVE} END"
+)
 
 
 def micros(time: datetime) -> int:

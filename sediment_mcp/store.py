@@ -14,7 +14,7 @@ from .ages import Ages
 from .database import Database, marks, parts
 from .embeddings import Embeddings
 from .memory import Chunk, Filters, Kind, Memory
-from .selection import condition, micros, time_of
+from .selection import NEVER, STANDING, condition, micros, time_of
 from .tallies import Tallies
 
 KEPT_TOKENS = 8  # snapshots of one index whose tokens are still known
@@ -157,12 +157,6 @@ class Store(Database):
             f"{rule} ORDER BY occurred_at {direction}, memories.number {direction} LIMIT ?", (*values, limit)
         )
 
-    def is_few(self, filters: Filters, now: datetime, most: int) -> bool:
-        """Whether the filter lets through fewer than ``most`` memories; counts no further than that."""
-        rule, values = condition(filters, now)
-        sql = f"SELECT COUNT(*) FROM (SELECT 1 FROM memories WHERE {rule} LIMIT ?)"
-        return self.scalar(sql, (*values, most)) < most
-
     def count(self, filters: Filters, now: datetime) -> int:
         rule, values = condition(filters, now)
         return self.scalar(f"SELECT COUNT(*) FROM memories WHERE {rule}", values)
@@ -194,14 +188,6 @@ class Store(Database):
             for part in parts(numbers)
             for memory in self._memories(f"memories.number IN ({marks(part)}) AND {rule}", (*part, *values))
         ]
-
-    def chunks_admitted(self, filters: Filters, now: datetime) -> list[int]:
-        """The numbers of all chunks of memories that the filter lets through."""
-        rule, values = condition(filters, now)
-        return self.column(
-            "SELECT chunks.number FROM memories JOIN chunks ON chunks.memory = memories.number "
-            f"WHERE {rule}", values
-        )  # fmt: skip
 
     def session_neighbours(
         self, memories: Sequence[Memory], distance: int
@@ -244,6 +230,24 @@ class Store(Database):
             _memory(row)
             for row in self.iterate(f"SELECT {MEMORY} FROM memories WHERE seq > ? ORDER BY seq", (after,))
         )
+
+    def attributes(self, after: int) -> list[tuple[Any, ...]]:
+        """(number, standing, kind, project, session, occurred_at, expires_at) of memories changed since
+        ``after``, times in microseconds; of all, an index alone is read."""
+        sql = (
+            f"SELECT number, {STANDING}, kind, project, session, occurred_at, COALESCE(expires_at, {NEVER}) "
+            "FROM memories"
+        )
+        return self.rows(f"{sql} WHERE seq > ?", (after,)) if after else self.rows(sql, ())
+
+    def tagged(self, after: int) -> list[tuple[Any, ...]]:
+        """(tag, memory) of memories changed since ``after``."""
+        sql = "SELECT tag, memory FROM memories CROSS JOIN tags ON memory = memories.number WHERE seq > ?"
+        return self.rows(sql, (after,)) if after else self.rows("SELECT tag, memory FROM tags", ())
+
+    def owners(self, after: int) -> list[tuple[Any, ...]]:
+        """(chunk, memory) of chunks with a higher number than ``after``."""
+        return self.rows("SELECT number, memory FROM chunks WHERE number > ?", (after,))
 
     def changed_chunks(self, after: int, most: int) -> int:
         """How many chunks belong to memories changed since ``after``, counted up to ``most``."""

@@ -151,13 +151,14 @@ class VectorTail:
         return None if row is None else self._matrix[row]
 
     def search(
-        self, vector: NDArray[np.float32], limit: int, admitted: NDArray[np.int64] | None = None
+        self, vector: NDArray[np.float32], limit: int, admitted: NDArray[np.bool_] | None = None
     ) -> list[VectorHit]:
-        """The nearest chunks by cosine, best first; with ``admitted`` only those among its chunk numbers."""
+        """The nearest chunks by cosine, best first; with ``admitted`` (see `columns`) only those for whose
+        number it holds."""
         import numpy as np
 
         chunks, cosines = self._chunks[: self._used], self._matrix[: self._used] @ vector
-        allowed = chunks >= 0 if admitted is None else np.isin(chunks, admitted)
+        allowed = chunks >= 0 if admitted is None else admitted.take(chunks, mode="clip")
         rows = np.flatnonzero(allowed)
         top = rows[best(cosines[rows], limit)]
         return [VectorHit(int(chunks[row]), float(cosines[row])) for row in top]

@@ -26,7 +26,7 @@ from .errors import DamagedSnapshot
 from .files import make_private, stamp, write_atomically
 from .memory import Filters, Memory
 from .progress import Stopped
-from .selection import micros
+from .selection import NEVER, micros
 from .words import ANALYZER, analyzer
 
 if TYPE_CHECKING:
@@ -39,7 +39,6 @@ SETTINGS = f"tantivy-7 {ANALYZER} schema-2"
 STATE = -1  # the number of the document that says what the index has reached
 FOOTER_MAGIC = 1337
 PARTS = 1000  # the mean length is kept in thousandths: an integer would never grow by small writes
-NEVER = 2**62  # the expiry of what does not expire
 SMALL_HEAP, LARGE_HEAP = 15_000_000, 50_000_000  # bytes; tantivy's minimum, and enough for a rebuild
 
 

@@ -7,9 +7,11 @@ and expansion 64 are the knee of build time against recall, and expansion 256 is
 usearch's edges, all met in practice: what is removed may leave its vector in the file; ``save`` truncates
 in place without a sync, and whoever has the file mapped dies, so a snapshot is written beside and renamed;
 one flipped bit can crash a reader, so its checksum is verified first; the search expansion is not stored;
-and HNSW can fail to reach a stored vector at all, so those are listed in the pointer and searched exactly
-by the tail. Its Linux wheel brings a C++ library of its own, and onnxruntime crashes when it is imported
-after that: so this module imports usearch on first use, which is when there is a model, never before.
+HNSW can fail to reach a stored vector at all, so those are listed in the pointer and searched exactly by the
+tail; and it cannot search among a chosen few, so these are compared in the file's own matrix (the numbers of
+rows and of bytes in each, then the rows), behind which, after usearch's part, stands the chunk of each row.
+Its Linux wheel brings a C++ library of its own, and onnxruntime crashes when it is imported after that: so
+this module imports usearch on first use, which is when there is a model, never before.
 """
 
 from __future__ import annotations
@@ -30,12 +32,15 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from usearch.index import Index
 
-SETTINGS = "usearch-2 cos f16 connectivity-16 expansion-64"
+SETTINGS = "usearch-3 cos f16 connectivity-16 expansion-64"
 CONNECTIVITY, EXPANSION_ADD, EXPANSION_SEARCH = 16, 64, 256
 REACH = 50  # a vector that its own embedding does not find among so many is unreachable
 READ_BYTES = 1 << 20
 BATCH = 200  # vectors between two reports of progress, a tenth of a second
-OVERFETCH = 4  # a filtered search first asks for so many times what it needs
+EXACTLY = 20_000  # vectors that a filter leaves; comparing them takes 4 ms, as HNSW would for a thirtieth
+OVERFETCH = 2  # beyond that HNSW is asked for so many times what should hold enough
+COMPARED = 8192  # vectors at a time, 6 MB
+HEADER = 8  # bytes before the matrix
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +70,8 @@ class VectorIndex:
                 raise DamagedSnapshot(f"The vector index's file {file.name} is damaged: it is rebuilt.")
             self._index = _new_index(dimension)
             self._index.view(str(file))
+            self._matrix = _matrix(file)
+            self._chunks = _chunks_by_row(file, len(self._matrix))
             self.seq, self.token = int(pointer["seq"]), int(pointer["token"])
             self.unreachable: list[int] = [int(chunk) for chunk in pointer["unreachable"]]
             self.removed = {int(chunk) for chunk in pointer.get("removed", ())}
@@ -84,38 +91,52 @@ class VectorIndex:
         return int(np.count_nonzero(self._index.contains(keys))) if len(keys) else 0
 
     def search(
-        self, vector: NDArray[np.float32], limit: int, admitted: NDArray[np.int64] | None = None
+        self, vector: NDArray[np.float32], limit: int, admitted: NDArray[np.bool_] | None = None
     ) -> list[VectorHit]:
-        """The nearest chunks by cosine, best first; with ``admitted`` only those among its chunk numbers,
-        exactly where HNSW alone would miss some."""
+        """The nearest chunks by cosine, best first; with ``admitted`` (see `columns`) only those for whose
+        number it holds, exactly where HNSW alone would miss some."""
         limit = min(limit, self.count)
         if limit < 1:
             return []
         if admitted is None:
-            return self._nearest(vector, limit)
-        allowed = set(admitted.tolist())
-        wide = self._nearest(vector, min(self.count, limit * OVERFETCH))
-        hits = [hit for hit in wide if hit.chunk in allowed][:limit]
-        return hits if len(hits) == limit else self._exactly(vector, limit, admitted)
-
-    def _nearest(self, vector: NDArray[np.float32], limit: int) -> list[VectorHit]:
-        found = self._index.search(vector, limit, threads=1)
-        return [
-            VectorHit(int(key), 1.0 - float(distance))
-            for key, distance in zip(found.keys, found.distances, strict=True)
-        ]
-
-    def _exactly(
-        self, vector: NDArray[np.float32], limit: int, admitted: NDArray[np.int64]
-    ) -> list[VectorHit]:
+            return _hits(*self._nearest(vector, limit))
         import numpy as np
 
-        keys = admitted.astype(np.uint64)
-        keys = keys[self._index.contains(keys)]
-        if not len(keys):
-            return []
-        cosines = np.asarray(self._index.get(keys), dtype=np.float32) @ vector
-        return [VectorHit(int(keys[row]), float(cosines[row])) for row in best(cosines, limit)]
+        rows = np.flatnonzero(admitted.take(self._chunks, mode="clip"))
+        if len(rows) > EXACTLY:
+            wide = OVERFETCH * limit * len(self._chunks) // len(rows)
+            chunks, cosines = self._nearest(vector, min(self.count, wide))
+            kept = admitted.take(chunks, mode="clip")
+            if np.count_nonzero(kept) >= limit:
+                return _hits(chunks[kept][:limit], cosines[kept][:limit])
+        return self._exactly(vector, limit, rows)
+
+    def _nearest(
+        self, vector: NDArray[np.float32], limit: int
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        found = self._index.search(vector, limit, threads=1)
+        return found.keys.astype("int64"), 1 - found.distances
+
+    def _exactly(self, vector: NDArray[np.float32], limit: int, rows: NDArray[np.intp]) -> list[VectorHit]:
+        import numpy as np
+        from usearch.index import search
+
+        places: list[NDArray[np.intp]] = [np.empty(0, np.intp)]
+        cosines: list[NDArray[np.float32]] = [np.empty(0, np.float32)]
+        asked = vector.astype(np.float16)
+        for start in range(0, len(rows), COMPARED):
+            part = rows[start : start + COMPARED]
+            compared = self._matrix[part]
+            found = search(compared, asked, min(limit, len(part)), exact=True, threads=1)
+            places.append(part[found.keys.astype(np.intp)])
+            cosines.append(1 - found.distances)
+        place, cosine = np.concatenate(places), np.concatenate(cosines)
+        top = best(cosine, limit)
+        return _hits(self._chunks[place[top]], cosine[top])
+
+
+def _hits(chunks: NDArray[np.int64], cosines: NDArray[np.float32]) -> list[VectorHit]:
+    return list(map(VectorHit, chunks.tolist(), cosines.tolist()))
 
 
 def best(scores: NDArray[np.float32], limit: int) -> NDArray[np.intp]:
@@ -184,6 +205,9 @@ def write_snapshot(
     file = directory / f"{_stem(fingerprint)}-{token:016x}.usearch"
     temporary = file.with_suffix(".tmp")
     index.save(str(temporary))
+    chunks_of_rows = _chunks_of_rows(index, _matrix(temporary))
+    with temporary.open("ab") as end:
+        end.write(chunks_of_rows.tobytes())
     make_private(temporary)
     publish(temporary, file)
     pointer = {
@@ -207,6 +231,44 @@ def _unreachable(index: Index, chunks: NDArray[np.int64], matrix: NDArray[np.flo
         for chunk, vector in zip(chunks, matrix, strict=True)
         if int(chunk) not in index.search(vector, min(REACH, len(index)), threads=1).keys
     ]
+
+
+def _matrix(file: Path) -> NDArray[np.float16]:
+    """The vectors as they lie in usearch's file, mapped; rows that were taken out lie there too.
+
+    Raises:
+        ValueError: this is not how it is laid out.
+    """
+    import numpy as np
+
+    rows, size = np.fromfile(file, "<u4", 2).tolist()
+    if rows == 0:
+        return np.empty((0, size // 2), "<f2")
+    return np.memmap(file, "<f2", "r", offset=HEADER, shape=(rows, size // 2))
+
+
+def _chunks_by_row(file: Path, rows: int) -> NDArray[np.int64]:
+    """The chunk of each row of the matrix, 0 for those that hold none."""
+    import numpy as np
+
+    return np.fromfile(file, "<i8", rows, offset=file.stat().st_size - 8 * rows)
+
+
+def _chunks_of_rows(index: Index, matrix: NDArray[np.float16]) -> NDArray[np.int64]:
+    """The chunk of each row, found by its vector, because usearch does not tell; 0 for rows that hold none.
+    Of equal vectors it does not matter which is which."""
+    import numpy as np
+
+    rows: dict[int, list[int]] = {}
+    for row, vector in enumerate(matrix):
+        rows.setdefault(hash(vector.tobytes()), []).append(row)
+    chunks, keys = np.zeros(len(matrix), "<i8"), np.asarray(index.keys, np.uint64)
+    for start in range(0, len(keys), BATCH):
+        part = keys[start : start + BATCH]
+        vectors = np.asarray(index.get(part), "<f2")
+        for chunk, vector in zip(part.tolist(), vectors, strict=True):
+            chunks[rows[hash(vector.tobytes())].pop()] = chunk
+    return chunks
 
 
 def _new_index(dimension: int) -> Index:

@@ -59,10 +59,11 @@ class VectorSearch(Leg[VectorIndex]):
             self._tail.put(list(vectors), unpack(list(vectors.values())))
 
     def search(
-        self, vector: NDArray[np.float32], limit: int, admitted: NDArray[np.int64] | None = None
+        self, vector: NDArray[np.float32], limit: int, admitted: NDArray[np.bool_] | None = None
     ) -> list[VectorHit]:
-        """The nearest chunks by cosine, best first; exact as of the last `read` where there is no snapshot,
-        and for whatever ``admitted`` leaves of it."""
+        """The nearest chunks by cosine, best first; with ``admitted`` (see `columns`) only those for whose
+        number it holds. Exact as of the last `read` where there is no snapshot, and where ``admitted`` leaves
+        few of it or HNSW finds too few."""
         hits = self._tail.search(vector, limit, admitted)
         if self._snapshot is not None:
             dirty = self._tail.dirty

@@ -112,8 +112,15 @@ class VectorAdapter:
         return hits[0].chunk if hits and hits[0].cosine > 0.99 else None
 
     def admitted(self, snapshot: VectorIndex, chunks: set[int], limit: int) -> set[int]:
-        hits = snapshot.search(MODEL.embed_query("anything"), limit, np.array(sorted(chunks), np.int64))
+        hits = snapshot.search(MODEL.embed_query("anything"), limit, mask(chunks))
         return {hit.chunk for hit in hits}
+
+
+def mask(chunks: set[int]) -> np.ndarray:
+    """What `Columns.admitted` gives for these chunks."""
+    admitted = np.zeros(max(chunks, default=0) + 2, np.bool_)
+    admitted[sorted(chunks)] = True
+    return admitted
 
 
 @pytest.fixture(params=[TextAdapter, VectorAdapter], ids=["text", "vectors"])
@@ -332,3 +339,24 @@ def test_held_counts_only_what_the_snapshot_holds(tmp_path: Path) -> None:
     snapshot = VectorAdapter(tmp_path).write(None, range(1, 10), (), seq=1, token=1)
     assert snapshot.held([]) == 0
     assert snapshot.held({3, 9, 10, 5000}) == 2
+
+
+@pytest.mark.parametrize("exactly", [0, 20, 20_000])
+def test_a_filter_gets_the_very_nearest_of_what_it_admits(
+    tmp_path: Path, exactly: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also after vectors were taken out and others have moved into their rows, and among equal ones."""
+    monkeypatch.setattr(vector_index, "EXACTLY", exactly)
+    monkeypatch.setattr(vector_index, "COMPARED", 16)
+    index, texts = VectorAdapter(tmp_path), {n: text_of(n) for n in range(1, 301)}
+    base = index.write(None, texts, (), seq=1, token=1)
+    snapshot = index.write(base, range(301, 400), range(50, 250), seq=2, token=2)
+    live = [*range(1, 50), *range(250, 400)]
+    matrix = MODEL.embed_documents([text_of(n) for n in live])
+    asked = MODEL.embed_query("passage word17 anything")
+    for wanted in ({n for n in live if n % 2}, {n for n in live if n % 9 == 0}, set(range(40, 260)), {7000}):
+        cosines = sorted((float(row @ asked) for n, row in zip(live, matrix, strict=True) if n in wanted))
+        hits = snapshot.search(asked, 30, mask(wanted))
+        assert {hit.chunk for hit in hits} <= wanted & set(live)
+        assert [hit.cosine for hit in hits] == pytest.approx(cosines[::-1][:30], abs=2e-3)
+        assert len({hit.chunk for hit in hits}) == len(hits)

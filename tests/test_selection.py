@@ -1,4 +1,5 @@
-"""One rule in three languages: SQL, Python and tantivy let the same memories through, whatever the filter."""
+"""One rule in four languages: SQL, Python, tantivy and arrays let the same memories through, whatever the
+filter."""
 
 from __future__ import annotations
 
@@ -13,6 +14,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sediment_mcp import text_index
+from sediment_mcp.columns import Columns
+from sediment_mcp.database import marks
 from sediment_mcp.memory import Filters, Memory
 from sediment_mcp.selection import EPOCH, admits, condition, is_narrow, micros, time_of
 from sediment_mcp.store import Draft, Store
@@ -94,7 +97,7 @@ def draft_of(memory: Memory) -> Draft:
     asked=st.lists(filters, min_size=1, max_size=8),
     data=st.data(),
 )
-def test_three_languages_agree(
+def test_four_languages_agree(
     tmp_path_factory: pytest.TempPathFactory, wanted: list[Memory], asked: list[Filters], data: st.DataObject
 ) -> None:
     directory = tmp_path_factory.mktemp("selection")
@@ -116,12 +119,12 @@ def test_three_languages_agree(
             clause, values = condition(rule, NOW)
             sql = set(store.column(f"SELECT number FROM memories WHERE {clause}", values))
             tantivy = {hit.memory for hit in snapshot.search({"kiwi": 1.0}, rule, NOW, 100)}
-            assert python == sql == tantivy, rule
+            assert python == sql == tantivy == by_columns(store, rule), rule
             if one.deleted_at is None and (one.expires_at is None or one.expires_at > NOW):
                 assert rule is not asked[-1] or python
 
 
-def test_three_languages_agree_on_every_boundary(tmp_path: Path) -> None:
+def test_four_languages_agree_on_every_boundary(tmp_path: Path) -> None:
     wanted = [plain(expires_at=time) for time in TIMES] + [plain(occurred_at=time) for time in TIMES]
     asked = [Filters(since=time) for time in TIMES] + [Filters(until=time) for time in TIMES] + [Filters()]
     with stored(tmp_path, wanted) as (store, there):
@@ -132,7 +135,14 @@ def test_three_languages_agree_on_every_boundary(tmp_path: Path) -> None:
             clause, values = condition(rule, NOW)
             assert python == set(store.column(f"SELECT number FROM memories WHERE {clause}", values)), rule
             hits = TextIndex(tmp_path).search({"kiwi": 1.0}, rule, NOW, 100)
-            assert python == {hit.memory for hit in hits}, rule
+            assert python == {hit.memory for hit in hits} == by_columns(store, rule), rule
+
+
+def by_columns(store: Store, rule: Filters) -> set[int]:
+    columns = Columns()
+    columns.read(store)
+    chunks = columns.admitted(rule, NOW).nonzero()[0].tolist()
+    return set(store.column(f"SELECT memory FROM chunks WHERE number IN ({marks(chunks)})", chunks))
 
 
 def plain(**more: datetime) -> Memory:
@@ -153,3 +163,58 @@ def test_narrow_is_what_asks_for_more_than_live_and_current(rule: Filters) -> No
     own = (rule.kind, rule.session, rule.since, rule.until)
     expected = rule.scope != "all" or bool(rule.tags) or any(value is not None for value in own)
     assert is_narrow(rule) == expected
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    wanted=st.lists(memories, min_size=1, max_size=8),
+    later=st.lists(st.tuples(st.integers(0, 7), memories, st.booleans()), max_size=8),
+    asked=st.lists(filters, min_size=1, max_size=6),
+)
+def test_columns_that_follow_the_changes_let_through_all_that_new_ones_do(
+    tmp_path_factory: pytest.TempPathFactory,
+    wanted: list[Memory],
+    later: list[tuple[int, Memory, bool]],
+    asked: list[Filters],
+) -> None:
+    """And nothing more than what a tag that was taken away since lets through."""
+    columns = Columns()
+    with stored(tmp_path_factory.mktemp("columns"), wanted) as (store, there):
+        columns.read(store)
+        for place, other, is_erased in later:
+            if place >= len(there):
+                there.append(store.add(draft_of(other))[0])
+            elif is_erased:
+                store.erase(there.pop(place))
+            else:
+                there[place] = dataclasses.replace(
+                    there[place], tags=other.tags, occurred_at=other.occurred_at,
+                    expires_at=other.expires_at, superseded_by=other.superseded_by,
+                    deleted_at=other.deleted_at,
+                )  # fmt: skip
+                store.update(there[place])
+            columns.read(store)
+        for rule in [*asked, Filters(), Filters(include_superseded=True)]:
+            chunks = columns.admitted(rule, NOW)
+            assert not chunks[0]
+            assert not chunks[-1]
+            let_through = set(
+                store.column(
+                    f"SELECT memory FROM chunks WHERE number IN ({marks(chunks.nonzero()[0].tolist())})",
+                    chunks.nonzero()[0].tolist(),
+                )
+            )
+            untagged = dataclasses.replace(rule, tags=())
+            assert by_columns(store, rule) <= let_through <= by_columns(store, untagged)
+            assert by_columns(store, rule) == {m.number for m in there if admits(rule, m, NOW)}
+
+
+def test_columns_of_a_database_that_was_set_back_begin_anew(tmp_path: Path) -> None:
+    columns = Columns()
+    with stored(tmp_path, [plain(), plain(), plain()]) as (store, _):
+        columns.read(store)
+    (tmp_path / "earlier").mkdir()
+    with stored(tmp_path / "earlier", [dataclasses.replace(plain(), kind="episodic")]) as (store, _):
+        columns.read(store)
+        assert columns.admitted(Filters(), NOW).sum() == 1
+        assert columns.admitted(Filters(kind="episodic"), NOW).sum() == 1

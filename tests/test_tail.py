@@ -162,7 +162,10 @@ def test_vector_search_is_exact(
     tail.put(again, rows)
     expected |= dict(zip(again, rows, strict=True))
     asked = unit_rows(seed + 7, 1)[0]
-    allowed = None if admitted is None else np.array(sorted(admitted), np.int64)
+    allowed = None
+    if admitted is not None:
+        allowed = np.zeros(max(admitted, default=0) + 2, np.bool_)
+        allowed[sorted(admitted)] = True
     hits = tail.search(asked, limit, allowed)
     cosines = {c: float(row @ asked) for c, row in expected.items() if admitted is None or c in admitted}
     best = sorted(cosines.values(), reverse=True)[:limit]
