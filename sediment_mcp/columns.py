@@ -9,7 +9,9 @@ those are asked again.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
+from itertools import islice
+from typing import TYPE_CHECKING, Any
 
 from .memory import Filters
 from .selection import LIVE, micros
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 STANDING, KIND, PROJECT, SESSION, OCCURRED, EXPIRES = range(6)
+BATCH = 2000  # rows at a time
 SPARE = 8  # an array that is full grows by an eighth, so that growing one by one stays linear
 
 
@@ -53,8 +56,7 @@ class Columns:
 
     def _take_memories(self, store: Store) -> None:
         rows = store.attributes(self._seen)
-        if rows:
-            number, standing, kind, project, session, occurred, expires = zip(*rows, strict=True)
+        for number, standing, kind, project, session, occurred, expires in _batches(rows):
             self._of = _holding(self._of, max(number))
             words = [list(map(hash, column)) for column in (kind, project, session)]
             self._of[:, number] = [standing, *words, occurred, expires]
@@ -62,17 +64,14 @@ class Columns:
         self._of[STANDING, gone] = 0
 
     def _take_tags(self, store: Store) -> None:
-        pairs = [(hash(tag), memory) for tag, memory in store.tagged(self._seen)]
-        if pairs:
-            end = self._pairs + len(pairs)
+        for tag, memory in _batches(store.tagged(self._seen)):
+            end = self._pairs + len(tag)
             self._tagged = _holding(self._tagged, end)
-            self._tagged[:, self._pairs : end] = list(zip(*pairs, strict=True))
+            self._tagged[:, self._pairs : end] = list(map(hash, tag)), memory
             self._pairs = end
 
     def _take_passages(self, store: Store) -> None:
-        rows = store.owners(self._passages)
-        if rows:
-            passage, owner = zip(*rows, strict=True)
+        for passage, owner in _batches(store.owners(self._passages)):
             self._passages = max(passage)
             self._owner = _holding(self._owner, self._passages)
             self._owner[list(passage)] = owner
@@ -108,6 +107,12 @@ class Columns:
         if filters.session is not None:
             words.append((SESSION, filters.session))
         return words
+
+
+def _batches(rows: Iterator[tuple[Any, ...]]) -> Iterator[Iterator[tuple[Any, ...]]]:
+    """The columns of so many rows at a time that memory hardly grows."""
+    while batch := list(islice(rows, BATCH)):
+        yield zip(*batch, strict=True)
 
 
 def _holding(array: NDArray[np.int64], last: int) -> NDArray[np.int64]:

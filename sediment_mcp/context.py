@@ -22,14 +22,14 @@ K1, B = 1.2, 0.4  # b below the usual 0.75, because memories are short and their
 def with_neighbours(
     rows: NDArray[np.float32], beside: Sequence[Sequence[Sequence[int]]]
 ) -> NDArray[np.float32]:
-    """Each row of shape (n, width) plus its neighbours' rows by their weight; ``beside[i][d]`` are the rows
-    at distance d + 1 from row i."""
+    """Each row of shape (n, width) plus its neighbours' rows by their weight; ``beside[i][d]`` are the rows,
+    at most two, at distance d + 1 from row i."""
     summed = rows.copy()
-    for weight, step in zip(BESIDE, range(len(BESIDE)), strict=True):
-        pairs = [(i, j) for i, sides in enumerate(beside) if len(sides) > step for j in sides[step]]
-        if pairs:
-            own, other = np.array(pairs).T
-            np.add.at(summed, own, weight * rows[other])
+    for step, weight in enumerate(BESIDE):
+        for side in range(2):  # apart, so that no row stands twice in one addition
+            own = [i for i, sides in enumerate(beside) if len(sides) > step and len(sides[step]) > side]
+            if own:
+                summed[own] += weight * rows[[beside[i][step][side] for i in own]]
     return summed
 
 

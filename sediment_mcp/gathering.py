@@ -82,6 +82,8 @@ def _best_passage(
     entry: Found, cosines: Mapping[int, float], lexical: Mapping[int, float], terms: Terms
 ) -> Chunk:
     """The passage with the highest sum of cosine and share of the question's words; the first of equals."""
+    if len(entry.chunks) == 1:
+        return next(iter(entry.chunks.values()))
     total = terms.total_idf or 1.0
 
     def fit(chunk: Chunk) -> tuple[float, int]:
@@ -104,8 +106,8 @@ def _by_words(
     idf = np.array(list(terms.idf.values()), np.float32)
     counts = np.zeros((len(entries), len(wanted)), np.float32)
     lengths = np.zeros((len(entries), 1), np.float32)
-    for row, (entry, chunk) in enumerate(zip(entries, best, strict=True)):
-        held, lengths[row, 0] = occurrences(entry.memory.content[chunk.start : chunk.end], wanted)
+    passages = [e.memory.content[chunk.start : chunk.end] for e, chunk in zip(entries, best, strict=True)]
+    for row, (held, lengths[row, 0]) in enumerate(occurrences(passages, wanted)):
         for term, count in held.items():
             counts[row, wanted[term]] = count
     together = context.with_neighbours(np.hstack([counts, lengths]), beside)

@@ -215,27 +215,24 @@ class Library:
         embedder = self.embedder()
         vector = _unless_it_fails(lambda: embedder.embed_query(text)) if embedder else None
         identity = embedder.identity if embedder else None
-        if self._is_text_far_behind(opened, identity):
+        if self._take_up_snapshots(opened, identity):
             with contextlib.suppress(StorageError, DamagedSnapshot):  # the tail answers too, only slower
-                self.catch_up.write_text(unless=lambda: not self._is_text_far_behind(opened, identity))
+                self.catch_up.write_text(unless=lambda: not self._take_up_snapshots(opened, identity))
+            self._take_up_snapshots(opened, identity)
         question = Question(text, vector, filters, self.now(), limit)
         try:
-            candidates = self._candidates(opened, identity, question)
+            candidates = self._candidates(opened, question)
         except DamagedSnapshot as error:  # noticed only in use: the background writes it anew
             logger.warning("%s", error)
             with self._reading:
                 opened.search.text.reject()
-            candidates = self._candidates(opened, identity, question)
+            candidates = self._candidates(opened, question)
         return Found(candidates, vector is not None, self._notes(vector))
 
-    def _candidates(
-        self, opened: _Open, identity: ModelIdentity | None, question: Question
-    ) -> list[Candidate]:
-        with self._reading:
-            opened.search.reload(opened.reader, identity)
-            with opened.reader.snapshot():
-                opened.search.read(opened.reader)
-                return opened.search.find(opened.reader, question)
+    def _candidates(self, opened: _Open, question: Question) -> list[Candidate]:
+        with self._reading, opened.reader.snapshot():
+            opened.search.read(opened.reader)
+            return opened.search.find(opened.reader, question)
 
     def nearest(
         self, identity: ModelIdentity, vector: bytes, filters: Filters, least: float
@@ -248,7 +245,9 @@ class Library:
             with opened.reader.snapshot():
                 return opened.search.nearest(opened.reader, unpack([vector])[0], filters, self.now(), least)
 
-    def _is_text_far_behind(self, opened: _Open, identity: ModelIdentity | None) -> bool:
+    def _take_up_snapshots(self, opened: _Open, identity: ModelIdentity | None) -> bool:
+        """Take up the newest; whether so much is missing from the text index that it had better be written
+        first."""
         with self._reading:
             opened.search.reload(opened.reader, identity)
             return opened.search.is_far_behind(opened.reader)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -104,7 +104,7 @@ class Search:
         chunks = [chunk for entry in found.values() for chunk in entry.chunks]
         rows: dict[int, NDArray[np.float32]] = {}
         if self.vectors is not None and question.vector is not None:
-            rows = self.vectors.rows(chunks, store)
+            rows = self.vectors.rows(chunks)
         return candidates(
             found, vector=question.vector, terms=terms, lexical=lexical, rows=rows, neighbours=neighbours
         )
@@ -176,11 +176,26 @@ def _add(found: dict[int, Found], pairs: Iterable[tuple[Memory, Chunk]]) -> None
 def _with_neighbours(
     store: Store, question: Question, found: dict[int, Found]
 ) -> dict[int, tuple[tuple[int, ...], ...]]:
-    """Add what stands beside the candidates in their sessions; returns the neighbours of each by distance."""
-    beside = store.session_neighbours([entry.memory for entry in found.values()], CONTEXT)
+    """Add what stands beside the candidates in their sessions; returns the neighbours of each by distance.
+    Twice as far is looked, so that who stands beside those that are added is known as well."""
+    lines = store.session_lines([entry.memory for entry in found.values()], 2 * CONTEXT)
+    beside = {number: _beside(line, line.index(number)) for number, line in lines.items()}
     new = {number for sides in beside.values() for side in sides for number in side} - found.keys()
     memories = {
         memory.number: memory for memory in store.numbered(sorted(new), question.filters, question.now)
     }
     _add(found, ((memories[chunk.memory], chunk) for chunk in store.chunks_of(sorted(memories))))
-    return beside | store.session_neighbours(list(memories.values()), CONTEXT)
+    for number, line in lines.items():
+        place = line.index(number)
+        for other in range(max(0, place - CONTEXT), min(len(line), place + CONTEXT + 1)):
+            if line[other] in memories and line[other] not in beside:
+                beside[line[other]] = _beside(line, other)
+    return beside
+
+
+def _beside(line: Sequence[int], place: int) -> tuple[tuple[int, ...], ...]:
+    """Who stands beside a place in a line, by distance from 1 to `CONTEXT`, the one before first."""
+    return tuple(
+        tuple(line[at] for at in (place - step, place + step) if 0 <= at < len(line))
+        for step in range(1, CONTEXT + 1)
+    )

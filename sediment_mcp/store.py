@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import secrets
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -20,6 +21,7 @@ from .tallies import Tallies
 KEPT_TOKENS = 8  # snapshots of one index whose tokens are still known
 ID_ALPHABET = "23456789abcdefghjkmnpqrstuvwxyz"  # nothing that looks like something else, no leading dash
 ID_LENGTH = 12  # 31^12, 59 bits: a clash needs hundreds of millions of memories
+KNOWN_TAGS = 4096  # lists of tags that are remembered as they stand in a row, because they repeat
 
 MEMORY = (
     "memories.number, memories.id, memories.seq, memories.content, memories.kind, memories.tags, "
@@ -189,26 +191,23 @@ class Store(Database):
             for memory in self._memories(f"memories.number IN ({marks(part)}) AND {rule}", (*part, *values))
         ]
 
-    def session_neighbours(
-        self, memories: Sequence[Memory], distance: int
-    ) -> dict[int, tuple[tuple[int, ...], ...]]:
-        """For each memory with a session, the numbers of those beside it there, by distance from 1 up."""
+    def session_lines(self, memories: Sequence[Memory], distance: int) -> dict[int, list[int]]:
+        """For each memory with a session the numbers of those beside it there, itself among them, in the
+        order of time: at most ``distance`` before it and as many after it."""
         numbers = [memory.number for memory in memories if memory.session is not None]
-        sides = ", ".join(
-            f"(SELECT number FROM memories AS other WHERE other.session = own.session "
-            f"AND other.deleted_at IS NULL AND other.project IS own.project "
-            f"AND (other.occurred_at, other.number) {sign} (own.occurred_at, own.number) "
-            f"ORDER BY other.occurred_at {direction}, other.number {direction} LIMIT 1 OFFSET {step})"
-            for step in range(distance)
+        before, after = (
+            "(SELECT group_concat(number) FROM (SELECT number FROM memories "
+            "WHERE session = own.session AND deleted_at IS NULL AND project IS own.project "
+            f"AND (occurred_at, number) {sign} (own.occurred_at, own.number) "
+            f"ORDER BY occurred_at {direction}, number {direction} LIMIT {distance}))"
             for sign, direction in (("<", "DESC"), (">", "ASC"))
         )
-        found: dict[int, tuple[tuple[int, ...], ...]] = {}
-        for part in parts(numbers):
-            sql = f"SELECT own.number, {sides} FROM memories AS own WHERE own.number IN ({marks(part)})"
-            for number, *beside in self.rows(sql, part):
-                pairs = zip(beside[::2], beside[1::2], strict=True)
-                found[number] = tuple(tuple(side for side in pair if side is not None) for pair in pairs)
-        return found
+        sql = f"SELECT own.number, {before}, {after} FROM memories AS own WHERE own.number IN"
+        return {
+            number: [*_numbers(earlier)[::-1], number, *_numbers(later)]
+            for part in parts(numbers)
+            for number, earlier, later in self.rows(f"{sql} ({marks(part)})", part)
+        }
 
     def chunks_of(self, memories: Sequence[int]) -> list[Chunk]:
         """All chunks of these memories."""
@@ -231,23 +230,23 @@ class Store(Database):
             for row in self.iterate(f"SELECT {MEMORY} FROM memories WHERE seq > ? ORDER BY seq", (after,))
         )
 
-    def attributes(self, after: int) -> list[tuple[Any, ...]]:
+    def attributes(self, after: int) -> Iterator[tuple[Any, ...]]:
         """(number, standing, kind, project, session, occurred_at, expires_at) of memories changed since
         ``after``, times in microseconds; of all, an index alone is read."""
         sql = (
             f"SELECT number, {STANDING}, kind, project, session, occurred_at, COALESCE(expires_at, {NEVER}) "
             "FROM memories"
         )
-        return self.rows(f"{sql} WHERE seq > ?", (after,)) if after else self.rows(sql, ())
+        return self.iterate(f"{sql} WHERE seq > ?", (after,)) if after else self.iterate(sql, ())
 
-    def tagged(self, after: int) -> list[tuple[Any, ...]]:
+    def tagged(self, after: int) -> Iterator[tuple[Any, ...]]:
         """(tag, memory) of memories changed since ``after``."""
         sql = "SELECT tag, memory FROM memories CROSS JOIN tags ON memory = memories.number WHERE seq > ?"
-        return self.rows(sql, (after,)) if after else self.rows("SELECT tag, memory FROM tags", ())
+        return self.iterate(sql, (after,)) if after else self.iterate("SELECT tag, memory FROM tags", ())
 
-    def owners(self, after: int) -> list[tuple[Any, ...]]:
+    def owners(self, after: int) -> Iterator[tuple[Any, ...]]:
         """(chunk, memory) of chunks with a higher number than ``after``."""
-        return self.rows("SELECT number, memory FROM chunks WHERE number > ?", (after,))
+        return self.iterate("SELECT number, memory FROM chunks WHERE number > ?", (after,))
 
     def changed_chunks(self, after: int, most: int) -> int:
         """How many chunks belong to memories changed since ``after``, counted up to ``most``."""
@@ -309,6 +308,11 @@ def _dump(value: object) -> str:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
+def _numbers(text: str | None) -> list[int]:
+    return list(map(int, text.split(","))) if text else []
+
+
+@functools.lru_cache(KNOWN_TAGS)
 def _tags(text: str) -> tuple[str, ...]:
     return tuple(json.loads(text)) if text != "[]" else ()
 

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
+GROWTH = 4  # how much more is asked of the snapshot when what has changed since takes the best places
+
+
 class VectorSearch(Leg[VectorIndex]):
     """One process's view of all embeddings of one model."""
 
@@ -66,20 +69,32 @@ class VectorSearch(Leg[VectorIndex]):
         few of it or HNSW finds too few."""
         hits = self._tail.search(vector, limit, admitted)
         if self._snapshot is not None:
-            dirty = self._tail.dirty
-            found = self._snapshot.search(vector, limit + self._outdated, admitted)
-            hits = [*hits, *(hit for hit in found if hit.chunk not in dirty)]
+            hits = [*hits, *self._in_snapshot(self._snapshot, vector, limit, admitted)]
         return heapq.nlargest(limit, hits, key=lambda hit: (hit.cosine, hit.chunk))
 
-    def rows(self, chunks: Sequence[int], store: Store) -> dict[int, NDArray[np.float32]]:
-        """The embedding, of shape (dimension,), of each of these chunks that has one."""
+    def _in_snapshot(
+        self,
+        snapshot: VectorIndex,
+        vector: NDArray[np.float32],
+        limit: int,
+        admitted: NDArray[np.bool_] | None,
+    ) -> list[VectorHit]:
+        """The snapshot's hits without those for which the tail speaks. They may be many,
+        but few of them are among the best, so more is asked only where too few are left."""
+        dirty, fetched = self._tail.dirty, limit
+        while True:
+            found = snapshot.search(vector, fetched, admitted)
+            kept = [hit for hit in found if hit.chunk not in dirty]
+            if len(kept) >= limit or len(found) < fetched or fetched - limit >= self._outdated:
+                return kept
+            fetched = min(fetched * GROWTH, limit + self._outdated)
+
+    def rows(self, chunks: Sequence[int]) -> dict[int, NDArray[np.float32]]:
+        """The embedding, of shape (dimension,), of each of the chunks that has one as of the last `read`."""
         found = {chunk: row for chunk in chunks if (row := self._tail.vector(chunk)) is not None}
-        model = store.embeddings.number_of(self.identity.fingerprint)
-        others = [chunk for chunk in chunks if chunk not in found] if self._snapshot is not None else []
-        if others and model is not None:
-            kept = store.embeddings.of(model, others)
-            if kept:
-                found |= zip(kept, unpack(list(kept.values())), strict=True)
+        if self._snapshot is not None:
+            dirty = self._tail.dirty
+            found |= self._snapshot.vectors([chunk for chunk in chunks if chunk not in dirty])
         return found
 
 

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -28,7 +27,7 @@ QUESTION_WORDS = (
 )
 KNOWN_WORDS = 20_000  # whose terms are remembered
 
-_ASCII_WORD = re.compile(r"[a-z0-9_]+")
+_ASCII_WORDS = {code: chr(code).lower() if re.match(r"\w", chr(code)) else " " for code in range(128)}
 
 
 @functools.cache
@@ -61,27 +60,49 @@ def _question_terms() -> frozenset[str]:
     return frozenset(terms(QUESTION_WORDS))
 
 
-def occurrences(text: str, wanted: Collection[str]) -> tuple[Counter[str], int]:
-    """How often the ``wanted`` terms occur in a text, and the number of all its terms.
-
-    The same as counting `terms`, at a third of the cost for ASCII text: there the pattern finds the
-    same words, and the term of a word that was seen before is remembered.
-    """
-    if not text.isascii():
-        found = terms(text)
-        return Counter(term for term in found if term in wanted), len(found)
-    if len(_known) > KNOWN_WORDS:
-        _known.clear()
-    found = list(map(_known.__getitem__, _ASCII_WORD.findall(text.lower())))
-    return Counter([term for term in found if term in wanted]), len(found) - found.count("")
-
-
-class _Known(dict[str, str]):
-    """The term of each single ASCII word that was met; empty where it has none."""
-
-    def __missing__(self, word: str) -> str:
-        term = self[word] = "".join(terms(word))
-        return term
+def occurrences(texts: Sequence[str], wanted: Collection[str]) -> list[tuple[dict[str, int], int]]:
+    """For each text, how often each of the ``wanted`` terms occurs in it that does, and the number of all its
+    terms. The same as counting `terms`, at a tenth of the cost for ASCII text, whose words are taken apart
+    here: there the term of a word that was seen before is remembered."""
+    known = _vocabulary()
+    if len(known.words) > KNOWN_WORDS:
+        _vocabulary.cache_clear()
+    split = [text.translate(_ASCII_WORDS).split() if text.isascii() else None for text in texts]
+    for found in split:
+        if found is not None and not known.words.issuperset(found):
+            known.learn(found)
+    forms = {form: term for term in wanted for form in known.forms.get(term, ())}
+    exact = {term: term for term in wanted}
+    return [
+        _counted(terms(text), exact, ()) if found is None else _counted(found, forms, known.forms.get("", ()))
+        for text, found in zip(texts, split, strict=True)
+    ]
 
 
-_known = _Known()
+def _counted(
+    found: list[str], forms: dict[str, str], no_terms: Collection[str]
+) -> tuple[dict[str, int], int]:
+    counts: dict[str, int] = {}
+    for form in forms.keys() & found if not forms.keys().isdisjoint(found) else ():
+        counts[forms[form]] = counts.get(forms[form], 0) + found.count(form)
+    return counts, len(found) - sum(map(found.count, no_terms))
+
+
+class _Vocabulary:
+    """The single ASCII words that were met, and by term the words that it stands for; those without a term
+    stand under the empty one."""
+
+    def __init__(self) -> None:
+        self.words: set[str] = set()
+        self.forms: dict[str, tuple[str, ...]] = {}
+
+    def learn(self, found: Iterable[str]) -> None:
+        for word in set(found) - self.words:
+            term = "".join(terms(word))
+            self.forms[term] = (*self.forms.get(term, ()), word)
+            self.words.add(word)
+
+
+@functools.cache
+def _vocabulary() -> _Vocabulary:
+    return _Vocabulary()

@@ -255,11 +255,11 @@ def test_neighbours_are_those_beside_a_memory_in_its_session(store: Store) -> No
     gone, seven = at(4), at(7)
     with store.transaction():
         store.update(dataclasses.replace(gone, deleted_at=NOW))
-    found = store.session_neighbours([three, one], 2)
-    assert found == {
-        three.number: ((one.number, five.number), (seven.number,)),
-        one.number: ((three.number,), (five.number,)),
+    assert store.session_lines([three, one], 2) == {
+        three.number: [one.number, three.number, five.number, seven.number],
+        one.number: [one.number, three.number, five.number],
     }
+    assert store.session_lines([five], 1) == {five.number: [three.number, five.number, seven.number]}
 
 
 # --- snapshots and embeddings -------------------------------------------------------------------

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sediment_mcp import words
 from sediment_mcp.words import occurrences, query_terms, terms
 
 
@@ -22,14 +24,28 @@ def test_identifiers_are_kept_whole():
     assert query_terms("where is is_open set") == terms("is_open set")
 
 
-@given(st.text(st.characters(codec="ascii")) | st.text())
-def test_occurrences_count_what_terms_finds(text):
-    found = terms(text)
-    wanted = set(found[::2])
-    counted, length = occurrences(text, wanted)
-    assert length == len(found)
-    assert counted == Counter(term for term in found if term in wanted)
+TEXTS = st.text(st.characters(codec="ascii")) | st.text() | st.sampled_from(["run Runs RUNNING", "a" * 300])
+
+
+@given(st.lists(TEXTS, max_size=5), st.sampled_from([0, 2, 20_000]))
+def test_occurrences_count_what_terms_finds(texts, remembered):
+    found = [terms(text) for text in texts]
+    wanted = {term for one in found for term in one[::2]}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(words, "KNOWN_WORDS", remembered)
+        for _ in range(2):
+            counted = occurrences(texts, wanted)
+            assert [length for _, length in counted] == [len(one) for one in found]
+            by_hand = [Counter(term for term in one if term in wanted) for one in found]
+            assert [counts for counts, _ in counted] == by_hand
+
+
+def test_no_more_words_are_remembered_than_a_call_brings_beyond_the_limit(monkeypatch):
+    monkeypatch.setattr(words, "KNOWN_WORDS", 50)
+    for number in range(500):
+        occurrences([f"word{number}"], {"word1"})
+        assert len(words._vocabulary().words) <= 51
 
 
 def test_what_is_too_long_to_be_a_word_counts_for_nothing():
-    assert occurrences("a" * 300 + " b", {"b"}) == (Counter(b=1), 1)
+    assert occurrences(["a" * 300 + " b"], {"b"}) == [({"b": 1}, 1)]
