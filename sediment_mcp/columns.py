@@ -1,7 +1,7 @@
 """What filters ask of the memories, held in arrays: which passages a filter lets through is known in less
 than a millisecond, where SQL takes a tenth of a second for a hundred thousand.
 
-Made when the first filter is met (two seconds for a million memories, sixty bytes each), then kept current
+Made when the first filter is met (a second for 300,000 memories, about ninety bytes each), then kept current
 by the sequence, like the tails. Words are held as their hashes, and a tag that a memory loses is held on, so
 a filter may let through a memory too many and never one too few: what is found is joined with its rows, and
 those are asked again.

@@ -15,9 +15,11 @@ import pytest
 from embedding_double import EmbeddingDouble
 
 from sediment_mcp import database as database_module
+from sediment_mcp import migrations
 from sediment_mcp.errors import DamagedDatabase, DiskFull, NewerDatabase
 from sediment_mcp.memory import Filters, Memory
 from sediment_mcp.migrations import MIGRATIONS
+from sediment_mcp.selection import condition
 from sediment_mcp.store import KEPT_TOKENS, Draft, Store
 from sediment_mcp.vector_search import pack, unpack
 
@@ -80,6 +82,28 @@ def test_a_database_of_a_newer_version_is_refused_and_left_alone(tmp_path: Path,
     with pytest.raises(NewerDatabase, match="update sediment-mcp"):
         open_it(path)
     assert path.read_bytes() == before
+
+
+def test_a_database_of_each_earlier_schema_is_brought_up_to_date(tmp_path: Path) -> None:
+    for steps in range(2, len(MIGRATIONS)):
+        path = tmp_path / f"{steps}.db"
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(migrations, "MIGRATIONS", MIGRATIONS[:steps])
+            with contextlib.closing(Store.prepare(path)) as earlier:
+                memory = add(earlier, "kept", session="s", tags=("a",))
+        assert not Store.is_prepared(path)
+        with contextlib.closing(Store.prepare(path)) as store:
+            assert Store.is_prepared(path)
+            assert store.page(Filters(tags=("a",), session="s"), NOW, "newest", 9) == [memory]
+            assert store.session_lines([memory], 2) == {memory.number: [memory.number]}
+            assert store.integrity() == []
+
+
+def test_a_count_and_a_page_that_finds_nothing_read_an_index_alone(store: Store) -> None:
+    rule, values = condition(Filters(kind="semantic", scope="project", project="p"), NOW)
+    for sql in ("SELECT COUNT(*)", "SELECT number"):
+        plan = store.rows(f"EXPLAIN QUERY PLAN {sql} FROM memories WHERE {rule} ORDER BY occurred_at", values)
+        assert ["COVERING INDEX memories_by_time" in row[3] for row in plan] == [True], plan
 
 
 @pytest.mark.parametrize("content", [b"not a database at all" * 100, b"SQLite format 3\0" + b"\xff" * 4096])
