@@ -25,7 +25,7 @@ from pydantic import (
 )
 from typing_extensions import TypedDict  # pydantic refuses typing's own before Python 3.12
 
-from .errors import BadArgument
+from .errors import BadArgument, shown, told
 from .memory import MAX_METADATA_BYTES, MAX_TAGS, Kind
 
 MAX_CONTENT = 100_000
@@ -327,11 +327,11 @@ def parse(model: type[ArgumentsT], arguments: Mapping[str, Any]) -> ArgumentsT:
     try:
         return model.model_validate(given)
     except ValidationError as error:
-        raise BadArgument(" ".join(dict.fromkeys(_explain(model, e) for e in error.errors()))) from None
+        raise BadArgument(told([_explain(model, e) for e in error.errors(include_url=False)])) from None
 
 
 def _explain(model: type[Arguments], error: Any) -> str:
-    place = ".".join(str(part) for part in error["loc"]) or "arguments"
+    place = shown(".".join(str(part) for part in error["loc"]) or "arguments")
     limits = error.get("ctx", {})
     match error["type"]:
         case "missing":

@@ -19,6 +19,11 @@ terminals to a person, and both need the remedy more than the cause.
 
 from __future__ import annotations
 
+import reprlib
+from collections.abc import Sequence
+
+LONGEST_NAME = 64  # characters
+
 
 class SedimentError(Exception):
     """Base of everything that this package raises on purpose."""
@@ -66,3 +71,23 @@ class ModelUnavailable(SedimentError):
 
 class DamagedSnapshot(SedimentError):
     """A derived index cannot be used and has to be rebuilt."""
+
+
+def shown(value: object) -> str:
+    """How a message names what was sent: as it stands, or quoted on one line and shortened where it is
+    long or would not be plain to see."""
+    plain = isinstance(value, str) and value.isprintable() and 0 < len(value.strip()) == len(value)
+    return str(value) if plain and len(str(value)) <= LONGEST_NAME else reprlib.repr(value)
+
+
+def listed(names: Sequence[str], most: int = 5) -> str:
+    """The first few names, and how many more there are."""
+    more = len(names) - most
+    return ", ".join(map(shown, names[:most])) + (f" and {more} more" if more > 0 else "")
+
+
+def told(faults: Sequence[str], most: int = 5) -> str:
+    """The first few different faults of a call, a sentence each, and how many more arguments are wrong."""
+    different = list(dict.fromkeys(faults))
+    more = len(different) - most
+    return " ".join(different[:most]) + (f" {more} more arguments are wrong." if more > 0 else "")

@@ -18,7 +18,7 @@ from typing_extensions import TypedDict  # the results below extend those of the
 from .answers import described, iso
 from .contract import MemoryResult
 from .duplicates import text_key
-from .errors import BadArgument, UnknownMemory
+from .errors import BadArgument, UnknownMemory, shown
 from .memory import Filters, Memory
 from .operations import WORKING_LIFE
 from .selection import admits
@@ -183,6 +183,6 @@ def _state(memory: Memory, now: datetime) -> State:
 
 def _unknown(identity: str) -> UnknownMemory:
     return UnknownMemory(
-        f"{identity} names no memory: look it up with sediment-mcp list --include-superseded, "
+        f"{shown(identity)} names no memory: look it up with sediment-mcp list --include-superseded, "
         "or with list --deleted."
     )

@@ -21,6 +21,9 @@ INTERNAL_ERROR = -32603
 MAX_LINE = 8 * 1024 * 1024
 """Bytes of one line, its line feed not counted: eighty times what the longest memory needs."""
 
+MAX_METHOD = 200
+"""Characters of a method's name: what is not found is named in the answer."""
+
 MAX_DEPTH = 128
 """Levels of nesting. Parsers and serialisers give up somewhere between 250 and 1,000, each in its own
 way; a bound of our own refuses the same message on every platform, and nothing deeper gets stored."""
@@ -147,10 +150,15 @@ def _parse(text: str, line: bytes) -> Any:
     try:
         value = json.loads(text, parse_constant=_refuse_constant)
         # json.loads joins valid pairs, so what is left of surrogates is lone. They only come from escapes.
-        return json.loads(to_json(value)) if _SURROGATE_ESCAPE.search(text) else value
+        # A number too large for a float (1e400) is an infinity now: the argument it stands for is refused.
+        return json.loads(valid_text(_plain(value))) if _SURROGATE_ESCAPE.search(text) else value
     except (ValueError, RecursionError) as error:
         sentence = f"The line is not valid JSON: {error}. Send one message per line."
         raise Refusal(PARSE_ERROR, sentence) from None
+
+
+def _plain(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False)
 
 
 def _refuse_constant(name: str) -> None:
@@ -174,10 +182,11 @@ def _checked(value: Any) -> Message:
         raise Refusal(INVALID_REQUEST, "A message is one JSON object per line; batches are not supported.")
     message = cast("Message", value)
     id = message.get("id")
-    usable = id if _is_id(id) and not {"result", "error"} & message.keys() else None
+    is_call = "method" in message
+    usable = id if _is_id(id) and (is_call or not {"result", "error"} & message.keys()) else None
     if message.get("jsonrpc") != "2.0":
         raise Refusal(INVALID_REQUEST, 'The message lacks "jsonrpc": "2.0".', usable)
-    if "method" in message:
+    if is_call:
         return _checked_call(message, usable)
     return _checked_response(message, usable)
 
@@ -187,8 +196,8 @@ def _is_id(id: object) -> bool:
 
 
 def _checked_call(message: Message, id: Id | None) -> Message:
-    if not isinstance(message["method"], str):
-        raise Refusal(INVALID_REQUEST, "method must be a string.", id)
+    if not isinstance(message["method"], str) or len(message["method"]) > MAX_METHOD:
+        raise Refusal(INVALID_REQUEST, f"method must be a string of at most {MAX_METHOD} characters.", id)
     if "id" in message and not _is_id(message["id"]):
         raise Refusal(INVALID_REQUEST, "id must be a string or an integer.")
     params = message.get("params")

@@ -29,7 +29,7 @@ from .contract import (
     StoreResult,
 )
 from .duplicates import is_duplicate, merged, text_key
-from .errors import BadArgument, HoldsSecret, NoProject, UnknownMemory
+from .errors import BadArgument, HoldsSecret, NoProject, UnknownMemory, listed
 from .excerpts import excerpts
 from .forgetting import delete
 from .likeness import carrying, neighbours, repeated, similar
@@ -144,7 +144,7 @@ def _replaced(store: Store, ids: list[str]) -> list[Memory]:
     unknown = [identity for identity in ids if identity not in found or found[identity].deleted_at]
     if unknown:
         raise UnknownMemory(
-            f"replaces names no memory: {', '.join(unknown)}. Nothing was stored; "
+            f"replaces names no memory: {listed(unknown)}. Nothing was stored; "
             "look the ids up with query_memory or list_memories."
         )
     return list(found.values())

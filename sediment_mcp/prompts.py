@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from .contract import ListMemories, QueryMemory, parse
-from .errors import BadArgument
+from .errors import BadArgument, shown
 from .operations import list_memories, query_memory
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def message(library: Library, name: str, given: Mapping[str, str], project: str 
     filled = {argument: value for argument, value in given.items() if value.strip()}
     known = {argument.name: argument.required for argument in prompt.arguments}
     if unknown := sorted(filled.keys() - known.keys()):
-        raise BadArgument(f"{unknown[0]} is not an argument of {name}: use {', '.join(known)}.")
+        raise BadArgument(f"{shown(unknown[0])} is not an argument of {name}: use {', '.join(known)}.")
     if missing := [argument for argument, required in known.items() if required and argument not in filled]:
         raise BadArgument(f"{missing[0]} is missing: give it and ask again.")
     return prompt.write(library, filled, project)
@@ -65,7 +65,7 @@ def message(library: Library, name: str, given: Mapping[str, str], project: str 
 def _prompt(name: str) -> Prompt:
     found = next((prompt for prompt in PROMPTS if prompt.name == name), None)
     if found is None:
-        raise BadArgument(f"There is no prompt {name}: use {', '.join(p.name for p in PROMPTS)}.")
+        raise BadArgument(f"There is no prompt {shown(name)}: use {', '.join(p.name for p in PROMPTS)}.")
     return found
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from .contract import ListMemories, MemoryResult, parse
-from .errors import BadArgument, UnknownMemory
+from .errors import BadArgument, UnknownMemory, shown
 from .operations import list_memories
 from .stats import stats
 
@@ -69,7 +69,7 @@ def read(library: Library, uri: str, project: str | None) -> Mapping[str, Any]:
         BadArgument: it is no URI of a memory.
     """
     if not uri.startswith(SCHEME):
-        raise BadArgument(f"{uri} is not a memory: use {SCHEME}ID, {RECENT}, {PROJECT} or {STATS}.")
+        raise BadArgument(f"{shown(uri)} is not a memory: use {SCHEME}ID, {RECENT}, {PROJECT} or {STATS}.")
     if uri == STATS:
         return stats(library)
     if uri in (RECENT, PROJECT):
@@ -78,4 +78,4 @@ def read(library: Library, uri: str, project: str | None) -> Mapping[str, Any]:
     with contextlib.suppress(BadArgument, IndexError):
         arguments = parse(ListMemories, {"ids": [uri.removeprefix(SCHEME).rstrip("/")]})
         return list_memories(library, arguments, project)["memories"][0]
-    raise UnknownMemory(f"There is no memory {uri}: {RECENT} and list_memories show those that exist.")
+    raise UnknownMemory(f"There is no memory {shown(uri)}: {RECENT} and list_memories show those that exist.")

@@ -6,7 +6,9 @@ dictionaries. Three rules shape it:
 - Standard output belongs to the protocol. `protect_stdout` moves the real descriptors out of reach before
   anything else is imported; whatever prints afterwards, in Python, in C or in a child, reaches stderr.
 - Every request is answered exactly once, unless it is cancelled. So the end of input is kept back from
-  the session until the calls in flight are answered, for a bounded time.
+  the session until the calls in flight are answered, for a bounded time. And the session sees numbers of
+  ours in the place of the client's ids, because what lies behind it takes 5 and "5" for one id, and a late
+  answer to a cancelled request would pass for that to a new one of the same id.
 - Nothing the client does or omits may keep the process alive: reading and writing have threads of their
   own that die with the process.
 """
@@ -15,6 +17,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import itertools
 import logging
 import os
 import queue
@@ -26,6 +29,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
+from .errors import shown
 from .jsonrpc import (
     INTERNAL_ERROR,
     INVALID_REQUEST,
@@ -48,6 +52,8 @@ GRACE_AT_SIGNAL = 1.0
 CLOSING_TIME = 0.4
 """Seconds. Hosts kill a server two seconds after they have closed its input, so the calls in flight get
 the grace, and closing the library and flushing the output share what is left."""
+
+CANCELLED = "notifications/cancelled"
 
 _PARENT_CHECK = 1.0
 _CHUNK = 64 * 1024
@@ -114,6 +120,11 @@ def leave_at_the_latest(seconds: float) -> None:
     timer.start()
 
 
+def _key(id: Id) -> tuple[str, Id]:
+    """1, True and "1" are three ids; in Python the first two are equal."""
+    return type(id).__name__, id
+
+
 class StdioTransport:
     """Messages of one client, from `start` until `ended`. Everything but the two threads runs in the loop."""
 
@@ -122,7 +133,9 @@ class StdioTransport:
         self._loop = asyncio.get_running_loop()
         self._inbox: asyncio.Queue[Message | None] = asyncio.Queue()
         self._outbox: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
-        self._in_flight: set[tuple[type, Id]] = set()
+        self._in_flight: dict[tuple[str, Id], int] = {}
+        self._ids: dict[int, Id] = {}
+        self._numbers = itertools.count(1)
         self._asked: set[Id] = set()
         self._all_answered = asyncio.Event()
         self._all_answered.set()
@@ -148,8 +161,11 @@ class StdioTransport:
 
     def send(self, message: Message) -> None:
         """Queue a message. An answer that nobody waits for any more is dropped."""
-        if is_response(message) and not self._settle(message.get("id")):
-            return
+        if is_response(message):
+            number = message.get("id")
+            if number not in self._ids:
+                return
+            message = message | {"id": self._settle(number)}
         self._put(message)
         if is_request(message):
             self._asked.add(message["id"])
@@ -161,9 +177,9 @@ class StdioTransport:
         self._deadline = time.monotonic() + grace + CLOSING_TIME
         with suppress(TimeoutError):
             await asyncio.wait_for(self._all_answered.wait(), grace)
-        for _, id in list(self._in_flight):
+        for number in list(self._ids):
             sentence = "The server is ending before this call has finished; it may still take effect."
-            self.send(error_message(id, SHUTTING_DOWN, sentence))
+            self.send(error_message(number, SHUTTING_DOWN, sentence))
         self._inbox.put_nowait(None)
 
     def time_left(self) -> float:
@@ -198,33 +214,45 @@ class StdioTransport:
     def _received(self, message: Message) -> None:
         if self._end.done():
             return
-        if is_request(message) and not self._admit(message["id"]):
+        if is_request(message):
+            self._ask(message)
+        elif is_response(message):
+            self._asked.discard(message["id"])
+            self._inbox.put_nowait(message)
+        elif message["method"] == CANCELLED:
+            self._cancel(message.get("params", {}))
+        else:
+            self._inbox.put_nowait(message)
+
+    def _ask(self, message: Message) -> None:
+        """Hand over a request under a number of ours."""
+        id = message["id"]
+        key = _key(id)
+        if key in self._in_flight:
             # With the id, this refusal would pass for the answer to the first request.
-            sentence = f"A request with the id {message['id']!r} is still being worked on: use a new id."
+            sentence = f"A request with the id {shown(id)} is still being worked on: use a new id."
             self._put(error_message(None, INVALID_REQUEST, sentence))
             return
-        self._inbox.put_nowait(message)
-        if is_response(message):
-            self._asked.discard(message["id"])
-        elif message["method"] == "notifications/cancelled":
-            self._settle(message.get("params", {}).get("requestId"))
-
-    def _admit(self, id: Id) -> bool:
-        key = (type(id), id)
-        if key in self._in_flight:
-            return False
-        self._in_flight.add(key)
+        number = self._in_flight[key] = next(self._numbers)
+        self._ids[number] = id
         self._all_answered.clear()
-        return True
+        self._inbox.put_nowait(message | {"id": number})
 
-    def _settle(self, id: Any) -> bool:
-        key = (type(id), id) if isinstance(id, str | int) else None
-        if key not in self._in_flight:
-            return False
-        self._in_flight.remove(key)
+    def _cancel(self, params: dict[str, Any]) -> None:
+        """Hand over a cancellation, if what it cancels is in flight, and forget that request."""
+        id: object = params.get("requestId")
+        number = self._in_flight.get(_key(id)) if isinstance(id, str | int) else None
+        if number is not None:
+            self._settle(number)
+            self._inbox.put_nowait({"jsonrpc": "2.0", "method": CANCELLED, "params": {"requestId": number}})
+
+    def _settle(self, number: int) -> Id:
+        """Forget a request; the id under which the client knows it."""
+        id = self._ids.pop(number)
+        del self._in_flight[_key(id)]
         if not self._in_flight:
             self._all_answered.set()
-        return True
+        return id
 
     def _put(self, message: Message) -> None:
         try:

@@ -18,7 +18,7 @@ from typing import Literal
 
 from . import __version__
 from .database import sqlite_version
-from .errors import Busy, StorageError
+from .errors import Busy, StorageError, listed
 from .files import PRIVATE_DIRECTORY, PRIVATE_FILE, locked
 
 State = Literal["ok", "warning", "problem"]
@@ -155,7 +155,7 @@ def _is_public(path: Path) -> bool:
 
 def _named(paths: list[Path], data_dir: Path) -> str:
     names = [path.name if path != data_dir else "the directory itself" for path in paths]
-    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+    return listed(names, 3)
 
 
 def disk(data_dir: Path) -> Finding | None:

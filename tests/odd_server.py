@@ -1,11 +1,14 @@
 """The real server whose tools do what the query says: the odd things a tool must be allowed to do.
 
 Only the operation's body is replaced, in this process alone; everything in front of it is the real thing.
-Run as a program, with one argument: a folder in which a file "go" lets held calls continue.
+Run as a program, with one argument: a folder in which a file "go" lets held calls continue. With the name of
+a fault as a second one, the operations are the real ones too, and the transport commits the fault instead.
 """
 
 from __future__ import annotations
 
+import itertools
+import json
 import os
 import subprocess
 import sys
@@ -14,7 +17,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from sediment_mcp.stdio import protect_stdout
+from sediment_mcp.stdio import StdioTransport, protect_stdout
 
 protect_stdout()
 
@@ -84,7 +87,54 @@ def query_memory(library: object, arguments: Any, project: str | None) -> dict[s
     return answer(arguments.query)
 
 
-operations.query_memory = query_memory  # type: ignore[assignment]
+# --- a transport that breaks its promises -------------------------------------------------------
+
+AT = 9  # the answer that goes wrong
+
+
+def leak(answer: Any) -> None:
+    answer["error"] = {"code": -32603, "message": f'Traceback: File "{__file__}"'}
+    answer.pop("result", None)
+
+
+def alter(answer: Any) -> None:
+    """Every memory that is told is another one."""
+    for memory in answer.get("result", {}).get("structuredContent", {}).get("results", ()):
+        memory["content"] += "!"
+    result = answer.get("result", {})
+    if "results" in result.get("structuredContent", {}):
+        result["content"][0]["text"] = json.dumps(result["structuredContent"])
+
+
+def commit(fault: str) -> None:
+    """From now on one answer goes wrong, or with "alter" every one."""
+    put, count = StdioTransport._put, itertools.count()
+
+    def faulty(self: StdioTransport, message: Any) -> None:
+        match fault if next(count) == AT or fault == "alter" else "":
+            case "twice":
+                put(self, message)
+            case "swallow":
+                return
+            case "die":
+                os._exit(3)
+            case "chatter":
+                os.write(self._wire.outbound, b"hello\n")
+            case "leak":
+                leak(message)
+            case "alter":
+                alter(message)
+            case _:
+                pass
+        put(self, message)
+
+    StdioTransport._put = faulty  # type: ignore[method-assign]
+
+
+if len(sys.argv) > 2:
+    commit(sys.argv[2])
+else:
+    operations.query_memory = query_memory  # type: ignore[assignment]
 
 if __name__ == "__main__":
     raise SystemExit(serve(load_config(os.environ)))

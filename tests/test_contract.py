@@ -283,6 +283,21 @@ def test_each_wrong_argument_is_named_at_once():
     assert "limit" in message
 
 
+def test_many_wrong_arguments_are_told_in_a_few_sentences():
+    message = refusal(StoreMemory, **{f"no{number}": number for number in range(500)}, tags=[1] * 20)
+    assert message.startswith("content is missing")
+    assert message.endswith("516 more arguments are wrong.")
+    assert len(message) < 1000
+
+
+def test_an_argument_s_name_is_repeated_shortened_and_on_one_line():
+    for name in ("x" * 5000, "a\nb", "\x1b[31m", ""):
+        message = refusal(QueryMemory, query="x", **{name: 1})
+        assert "is not a parameter" in message
+        assert len(message) < 300
+        assert message.isprintable()
+
+
 @pytest.mark.parametrize("deep", ["[" * 100_000, '{"a":' * 5000 + "1" + "}" * 5000])
 @pytest.mark.parametrize("name", ["tags", "metadata", "replaces"])
 def test_json_text_of_any_depth_is_only_a_wrong_argument(name, deep):

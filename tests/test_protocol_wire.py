@@ -99,6 +99,14 @@ def test_a_call_without_a_name_is_a_protocol_error(served: StdioPeer) -> None:
     assert served.request("tools/call", {"arguments": {}})["error"]["code"] == -32602
 
 
+def test_the_name_of_an_unknown_tool_is_repeated_shortened(served: StdioPeer) -> None:
+    error = served.request("tools/call", {"name": "no\nsuch " * 10_000, "arguments": {}})["error"]
+    assert error["code"] == -32602
+    assert "store_memory" in error["message"]
+    assert len(error["message"]) < 300
+    assert "\n" not in error["message"]
+
+
 def test_missing_arguments_count_as_none_given(served: StdioPeer) -> None:
     result = served.request("tools/call", {"name": "query_memory"})["result"]
     assert result["isError"]

@@ -74,6 +74,8 @@ MALFORMED = {
     "params a list": (b'{"jsonrpc":"2.0","id":45,"method":"ping","params":[]}', 45, -32600),
     "params a string": (b'{"jsonrpc":"2.0","id":46,"method":"ping","params":"x"}', 46, -32600),
     "result a list": (b'{"jsonrpc":"2.0","id":1,"result":[]}', None, -32600),
+    "method too long": (b'{"jsonrpc":"2.0","id":47,"method":"' + b"m" * 201 + b'"}', 47, -32600),
+    "a call with an error": (b'{"jsonrpc":"2.0","id":48,"method":1,"error":0}', 48, -32600),
 }
 
 
@@ -107,6 +109,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StdioPeer]:
         b'{"jsonrpc":"2.0","id":50,"method":"ping","result":{},"error":null}\n',
         b'{"jsonrpc":"2.0","id":50,"method":"ping","unknown":"\xff\xed\xa0\x80"}\n',
         b'{"jsonrpc":"2.0","id":50,"method":"ping","params":{"\\ud800":"\\udfff \\u2028"}}\n',
+        b'{"jsonrpc":"2.0","id":50,"method":"ping","params":{"a":"\\ud800","b":1e400}}\n',
     ],
     ids=[
         "byte order mark",
@@ -116,6 +119,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StdioPeer]:
         "both request and response",
         "invalid UTF-8",
         "lone surrogates",
+        "a number beyond all floats",
     ],
 )
 def test_a_line_with_a_blemish_is_understood(shared: StdioPeer, line: bytes) -> None:
@@ -196,6 +200,52 @@ def test_an_id_in_flight_is_refused_without_answering_the_first_request(
     assert odd.answer_to(70)["result"]["structuredContent"]["notes"] == ["hold"]
     odd.close_input()
     assert [message for message in odd.everything() if message["id"] == 70] == []
+
+
+def test_the_refusal_of_an_id_in_flight_is_short_however_long_the_id_is(shared: StdioPeer) -> None:
+    list_tools = {"jsonrpc": "2.0", "id": "x" * 100_000, "method": "tools/list"}
+    shared.send(list_tools, list_tools)
+    assert len(shared.answer_to(None)["error"]["message"]) < 200
+    assert "result" in shared.answer_to("x" * 100_000)
+
+
+@pytest.mark.parametrize("alike", ["80", " 80 ", "8_0", 80.0, True], ids=repr)
+def test_a_cancellation_means_the_request_with_this_very_id(
+    odd: StdioPeer, tmp_path: Path, alike: object
+) -> None:
+    call = {"jsonrpc": "2.0", "id": 80, "method": "tools/call"}
+    odd.send(call | {"params": {"name": "query_memory", "arguments": {"query": "hold"}}})
+    odd.notify("notifications/cancelled", {"requestId": alike})
+    (tmp_path / "go").touch()
+    assert odd.answer_to(80)["result"]["structuredContent"]["notes"] == ["hold"]
+
+
+def test_ids_that_only_look_alike_are_two_requests(odd: StdioPeer, tmp_path: Path) -> None:
+    for id, query in ((81, "hold"), ("81", "quick")):
+        call = {"name": "query_memory", "arguments": {"query": query}}
+        odd.send({"jsonrpc": "2.0", "id": id, "method": "tools/call", "params": call})
+    assert odd.answer_to("81")["result"]["structuredContent"]["notes"] == ["quick"]
+    odd.notify("notifications/cancelled", {"requestId": "81"})
+    (tmp_path / "go").touch()
+    assert odd.answer_to(81)["result"]["structuredContent"]["notes"] == ["hold"]
+
+
+def test_an_id_may_be_used_again_once_its_request_is_cancelled(odd: StdioPeer, tmp_path: Path) -> None:
+    call = {"jsonrpc": "2.0", "id": 82, "method": "tools/call"}
+    odd.send(call | {"params": {"name": "query_memory", "arguments": {"query": "hold"}}})
+    odd.notify("notifications/cancelled", {"requestId": 82})
+    odd.send(call | {"params": {"name": "query_memory", "arguments": {"query": "second"}}})
+    assert odd.answer_to(82)["result"]["structuredContent"]["notes"] == ["second"]
+    (tmp_path / "go").touch()
+    odd.close_input()
+    assert [message for message in odd.everything() if message["id"] == 82] == []
+
+
+def test_a_request_named_like_a_cancellation_cancels_nothing(odd: StdioPeer, tmp_path: Path) -> None:
+    call = odd.start_call("query_memory", query="hold")
+    assert odd.request("notifications/cancelled", {"requestId": call})["error"]["code"] == -32601
+    (tmp_path / "go").touch()
+    assert odd.answer_to(call)["result"]["structuredContent"]["notes"] == ["hold"]
 
 
 def test_an_id_is_free_again_once_it_is_answered(peer: StdioPeer) -> None:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from ..library import Library
 
 JSON = "application/json"
+LONGEST_URI = 500  # characters of one that is repeated
 MOST_COMPLETIONS = 100  # the protocol allows no more in one answer
 
 log = logging.getLogger(__name__)
@@ -76,7 +77,7 @@ def templates() -> types.ListResourceTemplatesResult:
 def resource(library: Library, uri: str, project: str | None) -> types.ReadResourceResult:
     from ..resources import read
 
-    with _told(uri=valid_text(uri)):
+    with _told(uri=valid_text(uri[:LONGEST_URI])):
         text = to_json(read(library, uri, project))
     return types.ReadResourceResult(contents=[types.TextResourceContents(uri=uri, mime_type=JSON, text=text)])
 

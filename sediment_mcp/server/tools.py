@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from mcp import types
 from mcp.shared.exceptions import MCPError
 
-from ..errors import SedimentError
+from ..errors import SedimentError, shown
 from ..jsonrpc import to_json, valid_text
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def named(name: str) -> contract.Tool:
 
     known = {tool.name: tool for tool in contract.TOOLS}
     if name not in known:
-        raise MCPError(types.INVALID_PARAMS, f"Unknown tool {name!r}: use {', '.join(known)}.")
+        raise MCPError(types.INVALID_PARAMS, f"Unknown tool {shown(name)}: use {', '.join(known)}.")
     return known[name]
 
 
