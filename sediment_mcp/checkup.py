@@ -19,6 +19,7 @@ from .config import NO_MODEL, Config
 from .embedder import Embedder, ModelIdentity, load_embedder
 from .errors import DamagedSnapshot, ModelUnavailable, NewerDatabase, StorageError
 from .library import DATABASE, EXACT_UP_TO, TEXT_TAIL, VECTOR_TAIL, WRITE_LOCK, Library
+from .ownership import fault
 from .progress import Progress, unwatched
 from .store import Store
 from .surroundings import Finding, State, size
@@ -44,16 +45,18 @@ def examine(config: Config, load: Load = load_embedder) -> Iterator[Finding]:
     yield surroundings.package()
     yield surroundings.libraries()
     yield surroundings.directory(config.data_dir)
+    is_safe = fault(config.data_dir) is None  # otherwise nothing in it is opened
     for finding in (
         surroundings.permissions(config.data_dir),
         surroundings.disk(config.data_dir),
-        surroundings.locks(config.data_dir, WRITE_LOCK),
+        surroundings.locks(config.data_dir, WRITE_LOCK) if is_safe else None,
     ):
         if finding is not None:
             yield finding
     identity, finding = _model(config, load)
     yield finding
-    yield from _data(config.data_dir, identity)
+    if is_safe:
+        yield from _data(config.data_dir, identity)
 
 
 def worst(findings: list[Finding]) -> State:
@@ -67,8 +70,10 @@ def mend(library: Library, progress: Callable[[str], Progress] = lambda _: unwat
     damaged or newer is left as it is.
 
     Raises:
-        StorageError: the directory cannot be written, or another process is in the way for too long.
+        StorageError: the directory cannot be used, or another process is in the way for too long.
     """
+    if found := fault(library.config.data_dir):
+        raise StorageError(str(found))
     if library.config.data_dir.is_dir():
         with contextlib.suppress(PermissionError):  # of another user's files `examine` tells
             surroundings.make_all_private(library.config.data_dir)

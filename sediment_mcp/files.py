@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .errors import Busy, StorageError
+from .ownership import fault_of, fault_within
 
 if TYPE_CHECKING:
     from filelock import BaseFileLock
@@ -21,13 +22,15 @@ LOCK_POLL = 0.002  # seconds; about the time one write takes
 
 
 def prepare_directory(directory: Path) -> None:
-    """Create the data directory, private to the user.
+    """Create the data directory, private to the user, or make sure that the one there is.
 
     Raises:
-        StorageError: it cannot be created, or it is not a directory.
+        StorageError: it cannot be created, it is not a directory, or something in it is not to be trusted.
     """
     try:
         directory.mkdir(mode=PRIVATE_DIRECTORY, parents=True, exist_ok=True)
+        if found := fault_of(directory):
+            raise StorageError(str(found))
         if directory.stat().st_mode & 0o077 and sys.platform != "win32":
             directory.chmod(PRIVATE_DIRECTORY)
     except OSError as error:
@@ -35,6 +38,8 @@ def prepare_directory(directory: Path) -> None:
             f"The data directory {directory} cannot be used ({error.strerror}): "
             "make it writable or set SEDIMENT_DATA_DIR to a directory that is."
         ) from error
+    if found := fault_within(directory):
+        raise StorageError(str(found))
 
 
 def make_private(path: Path) -> None:

@@ -20,6 +20,7 @@ from . import __version__
 from .database import sqlite_version
 from .errors import Busy, StorageError, listed
 from .files import PRIVATE_DIRECTORY, PRIVATE_FILE, locked
+from .ownership import fault
 
 State = Literal["ok", "warning", "problem"]
 
@@ -109,6 +110,9 @@ def permissions(data_dir: Path) -> Finding | None:
     """Whether the data are the user's alone; None where there are none, or no such permissions."""
     if sys.platform == "win32" or not data_dir.is_dir():
         return None
+    if found := fault(data_dir):
+        remedy = f"{found.remedy[0].upper()}{found.remedy[1:]}."
+        return Finding("permissions", "problem", f"{found.what}.", remedy)
     strangers = [path for path in _all(data_dir) if _owner(path) not in (None, os.getuid())]
     if strangers:
         return Finding(

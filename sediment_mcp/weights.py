@@ -14,7 +14,9 @@ import os
 from pathlib import Path
 from typing import Any, cast
 
-from .files import PRIVATE_DIRECTORY, write_atomically
+from .errors import StorageError
+from .files import prepare_directory, write_atomically
+from .ownership import fault
 
 RECORD = "verified.json"
 
@@ -29,7 +31,7 @@ def sha256(path: Path, data_dir: Path) -> str:
         OSError: the file cannot be read.
     """
     path = path.resolve()
-    known = _read(data_dir / RECORD).get(str(path))
+    known = None if fault(data_dir) else _read(data_dir / RECORD).get(str(path))
     with path.open("rb") as file:
         stamp = _stamp(file.fileno())
         if known is not None and known[:3] == stamp:
@@ -64,8 +66,8 @@ def _is_entry(entry: Any) -> bool:
 def _remember(data_dir: Path, path: str, entry: list[Any]) -> None:
     """Add one entry and drop those of files that are gone. Of two processes that do this at once one
     loses its entry, and hashes again the next time."""
-    with contextlib.suppress(OSError):
-        data_dir.mkdir(mode=PRIVATE_DIRECTORY, parents=True, exist_ok=True)
+    with contextlib.suppress(OSError, StorageError):
+        prepare_directory(data_dir)
         entries = {name: old for name, old in _read(data_dir / RECORD).items() if Path(name).exists()}
         record = json.dumps({"files": {**entries, path: entry}}, indent=1)
         write_atomically(data_dir / RECORD, record.encode())
