@@ -38,6 +38,7 @@ SERVER = (sys.executable, "-m", "sediment_mcp")
 ERAS = (*HANDSHAKES, MODERN)
 ROUNDS = (1, 20, 100, 300, 1000)  # lines that are sent in one go
 WARM_AFTER = 0.2  # share of an era's messages after which memory is measured for the first time
+START_PATIENCE = 60.0  # seconds
 GROWTH = 150.0  # MB by which a process may grow from then on
 SHOWN = 20  # defects told in full
 
@@ -83,7 +84,7 @@ class Session:
         """``patience`` is how many seconds the server may be silent while it owes an answer."""
         started, warm = time.perf_counter(), 0.0
         try:
-            self._round([], patience)  # the barrier alone: a server that has started
+            self._round([], max(patience, START_PATIENCE))  # the barrier alone: a server that has started
             if self._era != MODERN:
                 self._begin(patience)
             self._store_canary(patience)
@@ -96,6 +97,8 @@ class Session:
         except (BrokenPipeError, EOFError):
             last = peak = 0.0
             self._tell_death(self._process.wait(patience))
+        except (queue.Empty, subprocess.TimeoutExpired):
+            self.judge.defects.append("the server does not end")
         finally:
             self._close()
         if last - warm > GROWTH:

@@ -42,7 +42,9 @@ def test_no_line_makes_the_server_break_a_promise(era: str, tmp_path: Path) -> N
 )
 def test_the_judge_notices_a_server_that(fault: str, told: str, tmp_path: Path) -> None:
     program = str(REPOSITORY / "tests" / "odd_server.py")
-    outcome = session(tmp_path, MODERN, sys.executable, program, str(tmp_path), fault).run(20, 2)
+    outcome = session(tmp_path, MODERN, sys.executable, program, str(tmp_path), fault).run(
+        20, 5 if fault == "swallow" else PATIENCE
+    )
     assert [defect for defect in outcome.defects if told in defect], outcome.defects
 
 
