@@ -99,6 +99,7 @@ class Session:
             self._tell_death(self._process.wait(patience))
         except (queue.Empty, subprocess.TimeoutExpired):
             self.judge.defects.append("the server does not end")
+            self._close_round()
         finally:
             self._close()
         if last - warm > GROWTH:

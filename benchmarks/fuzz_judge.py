@@ -18,6 +18,7 @@ MAX_LINE = 8 * 1024 * 1024  # bytes; what the server promises to read
 MAX_DEPTH = 128  # levels of nesting, likewise
 LONGEST_SENTENCE = 2000  # characters of an error
 LONGEST_ERROR = 6000  # bytes of a whole error answer, its id not counted
+UNREAD = (-32700, -32600)  # codes of a refusal of what was not even read
 SHOWN = 300  # characters of a line in a report
 
 Id = tuple[type, Any]
@@ -192,6 +193,8 @@ class Judge:
             self._tell(fault, line)
         if key is None:
             self._refusals -= 1
+        elif message.get("error", {}).get("code") in UNREAD and self._was_wild(message["id"]):
+            pass
         elif key in self._asked and self._asked[key].missing > 0:
             self._asked[key].answered += 1
         elif self._late[key] > 0:

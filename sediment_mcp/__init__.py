@@ -32,6 +32,7 @@ The rooms, some of them folders; a module imports only from its own floor and fr
        weights  files  ownership        model files by their content; the data directory, its locks, its owner
        secrets_check                    does a text hold a secret?
        questions                        what was asked in vain
+       freed                            memory goes back to the system
        stdio                            the transport
     1  chunking  ranking  duplicates    pure
        context  dates  visible

@@ -17,6 +17,7 @@ from . import text_index, vector_index
 from .embedder import ModelIdentity
 from .errors import DamagedSnapshot
 from .files import locked, locked_if_free
+from .freed import give_back
 from .leg import SnapshotT
 from .memory import Memory
 from .progress import Progress, unwatched
@@ -143,6 +144,7 @@ class CatchUp:
             elif not stack.enter_context(locked_if_free(path)):
                 yield None
                 return
+            stack.callback(give_back)
             yield stack.enter_context(contextlib.closing(self._open_store()))
 
     def _write_text(self, store: Store, anew: bool, progress: Progress) -> None:

@@ -24,6 +24,7 @@ protect_stdout()
 from sediment_mcp import operations  # noqa: E402
 from sediment_mcp.config import load_config  # noqa: E402
 from sediment_mcp.errors import StorageError  # noqa: E402
+from sediment_mcp.jsonrpc import is_response  # noqa: E402
 from sediment_mcp.server import serve  # noqa: E402
 
 FOLDER = Path(sys.argv[1])
@@ -89,7 +90,7 @@ def query_memory(library: object, arguments: Any, project: str | None) -> dict[s
 
 # --- a transport that breaks its promises -------------------------------------------------------
 
-AT = 9  # the answer that goes wrong
+AT = 6  # the answer that goes wrong
 
 
 def leak(answer: Any) -> None:
@@ -111,7 +112,8 @@ def commit(fault: str) -> None:
     put, count = StdioTransport._put, itertools.count()
 
     def faulty(self: StdioTransport, message: Any) -> None:
-        match fault if next(count) == AT or fault == "alter" else "":
+        is_answer = message.get("id") is not None and is_response(message)
+        match fault if fault == "alter" or (is_answer and next(count) == AT) else "":
             case "twice":
                 put(self, message)
             case "swallow":

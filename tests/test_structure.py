@@ -42,6 +42,7 @@ ONLY_IN = {
     "rich": {"commands.terminal"},
     "argparse": {"commands.options"},
     "filelock": {"files"},
+    "ctypes": {"freed"},
     "platformdirs": {"config"},
 }
 HEAVY = (
