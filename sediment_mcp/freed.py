@@ -1,8 +1,8 @@
 """Memory that has been freed goes back to the system.
 
 The GNU C library keeps what a thread has freed in a pool of its own, and makes up to eight such pools a
-processor. Writing an index takes 15 MB in a thread of its own, so a server's memory grew by steps of that size,
-one for each pool, though nothing was in use any more. Other C libraries give back on their own.
+processor. Writing an index takes 15 MB in a thread of its own, so a server's memory grew by steps of that
+size, one for each pool, though nothing was in use any more. Other C libraries give back on their own.
 """
 
 from __future__ import annotations
