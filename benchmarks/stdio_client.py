@@ -8,30 +8,54 @@ import subprocess
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
+
+
+class Gone(Exception):
+    """The server has left without an answer."""
 
 
 class Server:
     """A server process and one request at a time."""
 
-    def __init__(self, command: Sequence[str], directory: Path, **variables: str) -> None:
-        """``variables`` are added to the environment."""
+    def __init__(
+        self,
+        command: Sequence[str],
+        directory: Path,
+        log: int | IO[bytes] = subprocess.DEVNULL,
+        **variables: str,
+    ) -> None:
+        """``variables`` are added to the environment; ``log`` takes what the server says on stderr."""
         environment = os.environ | {"SEDIMENT_DATA_DIR": str(directory), "SEDIMENT_PROJECT": ""} | variables
         self.started = time.perf_counter()
         self.process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, env=environment
         )
         self._id = 0
 
     def request(self, method: str, params: dict[str, Any]) -> tuple[float, Any]:
-        """(milliseconds, result)."""
-        self._id += 1
+        """(milliseconds, result).
+
+        Raises:
+            Gone: the process has ended.
+        """
         started = time.perf_counter()
+        self.ask(method, params)
+        return (time.perf_counter() - started) * 1000, self.answer()
+
+    def ask(self, method: str, params: dict[str, Any]) -> None:
+        """Send a request; `answer` waits for what comes back."""
+        self._id += 1
         self._send({"jsonrpc": "2.0", "id": self._id, "method": method, "params": params})
+
+    def answer(self) -> Any:
         assert self.process.stdout is not None
-        answer = json.loads(self.process.stdout.readline())
+        line = self.process.stdout.readline()
+        if not line.endswith(b"\n"):
+            raise Gone
+        answer = json.loads(line)
         assert answer["id"] == self._id, answer
-        return (time.perf_counter() - started) * 1000, answer["result"]
+        return answer["result"]
 
     def initialize(self) -> float:
         """Milliseconds from the start of the process to the answer."""
@@ -71,8 +95,11 @@ class Server:
 
     def _send(self, message: dict[str, Any]) -> None:
         assert self.process.stdin is not None
-        self.process.stdin.write(json.dumps(message).encode() + b"\n")
-        self.process.stdin.flush()
+        try:
+            self.process.stdin.write(json.dumps(message).encode() + b"\n")
+            self.process.stdin.flush()
+        except (BrokenPipeError, ValueError):  # ValueError: closed on our side
+            raise Gone from None
 
 
 def close_input(process: subprocess.Popen[bytes]) -> None:

@@ -1,0 +1,123 @@
+"""Damage to derived files: each takes a data directory and harms the indexes in it, never the database."""
+
+from __future__ import annotations
+
+import json
+import random
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+FILES = ("text.json", "text-*/*", "vectors-*.json", "vectors-*.usearch")
+Damage = Callable[[Path, random.Random], None]
+
+
+def _a_file(directory: Path, chance: random.Random) -> Path | None:
+    found = [path for path in directory.glob(chance.choice(FILES)) if path.is_file()]
+    return chance.choice(sorted(found)) if found else None
+
+
+def _rewritten(change: Callable[[bytes, random.Random], bytes]) -> Damage:
+    """Put other bytes into one file's place, as a file of its own: who has the old one open keeps that."""
+
+    def damage(directory: Path, chance: random.Random) -> None:
+        path = _a_file(directory, chance)
+        if path is None:
+            return
+        try:
+            data = path.read_bytes()
+            temporary = path.with_name(path.name + ".damaged")
+            temporary.write_bytes(change(data, chance))
+            temporary.replace(path)
+        except FileNotFoundError:  # a server has just put a new snapshot in its place
+            return
+
+    return damage
+
+
+def _flipped(data: bytes, chance: random.Random) -> bytes:
+    changed = bytearray(data)
+    for _ in range(chance.choice((1, 1, 8)) if data else 0):
+        bit = chance.randrange(len(data) * 8)
+        changed[bit // 8] ^= 1 << bit % 8
+    return bytes(changed)
+
+
+def _deleted(directory: Path, chance: random.Random) -> None:
+    if chance.random() < 0.3:
+        for path in (*directory.glob("text*"), *directory.glob("vectors-*")):
+            shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
+    elif (path := _a_file(directory, chance)) is not None:
+        path.unlink(missing_ok=True)
+
+
+def _pointers(directory: Path, change: Callable[[dict[str, object]], object]) -> None:
+    for path in (directory / "text.json", *directory.glob("vectors-*.json")):
+        try:
+            pointer = json.loads(path.read_bytes())
+            change(pointer)
+            temporary = path.with_name(path.name + ".damaged")
+            temporary.write_text(json.dumps(pointer))
+            temporary.replace(path)
+        except (OSError, ValueError):
+            continue
+
+
+def _other_format(directory: Path, _: random.Random) -> None:
+    _pointers(directory, lambda pointer: pointer.update(settings="of another version"))
+
+
+def _other_model(directory: Path, _: random.Random) -> None:
+    def change(pointer: dict[str, object]) -> None:
+        if "fingerprint" in pointer:
+            pointer["fingerprint"] = "f" * 64
+
+    _pointers(directory, change)
+
+
+def _another_list(directory: Path, chance: random.Random) -> None:
+    """Change what the vector index's pointer says of its content, all its checksums untouched."""
+
+    def change(pointer: dict[str, object]) -> None:
+        if "unreachable" in pointer:
+            pointer["unreachable"] = []
+            pointer["removed"] = []
+            pointer["seq"] = int(str(pointer["seq"])) + chance.randrange(3)
+
+    _pointers(directory, change)
+
+
+def _another_segment(directory: Path, chance: random.Random) -> None:
+    """Let one segment file of the text index, sound in itself, stand in another one's place."""
+    for folder in directory.glob("text-*"):
+        files = sorted(path for path in folder.glob("*.*") if path.suffix != ".json")
+        suffix = chance.choice([path.suffix for path in files]) if files else ""
+        alike = [path for path in files if path.suffix == suffix]
+        if len(alike) > 1:
+            one, other = chance.sample(alike, 2)
+            temporary = one.with_name(one.name + ".damaged")
+            shutil.copy(other, temporary)
+            temporary.replace(one)
+
+
+DAMAGES: dict[str, Damage] = {
+    "derived file truncated": _rewritten(lambda data, chance: data[: chance.randrange(len(data) + 1)]),
+    "derived file, bits flipped": _rewritten(_flipped),
+    "derived file is garbage": _rewritten(lambda data, chance: chance.randbytes(len(data))),
+    "derived files deleted": _deleted,
+    "index of another format": _other_format,
+    "index of another model": _other_model,
+    "index pointer altered": _another_list,
+    "segment files swapped": _another_segment,
+}
+
+
+def transplant(source: Path, directory: Path) -> None:
+    """Put the indexes of another data directory in the place of this one's."""
+    for path in (*directory.glob("text-*"), *directory.glob("vectors-*")):
+        shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
+    for path in (*source.glob("text-*"), *source.glob("vectors-*"), source / "text.json"):
+        if path.is_dir():
+            shutil.copytree(path, directory / path.name)
+        else:
+            shutil.copy(path, directory / path.name)
