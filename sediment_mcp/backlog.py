@@ -39,6 +39,7 @@ class Backlog:
         self._open_store = open_store
         self._write = write
         self._complete_to = 0  # nothing up to this change lacks an embedding
+        self._refused: set[int] = set()  # passages that the model fails on, until the process ends
         self.size = 0
 
     def work(self, embedder: Embedder, progress: Progress) -> None:
@@ -63,15 +64,36 @@ class Backlog:
         with contextlib.closing(self._open_store()) as store:
             model = store.embeddings.number_of(identity.fingerprint) or 0
             have, total = store.embeddings.counts(model)
-            self.size = total - have
+            self.size = total - have - len(self._refused)
             if self.size > NOTEWORTHY:
                 progress = logged(f"Passages embedded with {identity.name}", logger, progress)
-            while batch := store.embeddings.missing(model, BATCH) if self.size > 0 else []:
+            while batch := self._next(store, model):
                 progress(total - self.size, total)
-                vectors = pack(embedder.embed_documents([text for _, text in batch]))
+                vectors = self._embedded(embedder, batch)
                 with self._write() as writer:
                     model = writer.embeddings.register(identity)
-                    writer.embeddings.add(model, zip((chunk for chunk, _ in batch), vectors, strict=True))
+                    writer.embeddings.add(model, vectors.items())
                 self.size = max(0, self.size - len(batch))
         self.size = 0
         progress(total, total)
+
+    def _next(self, store: Store, model: int) -> list[tuple[int, str]]:
+        """(chunk, text) of what is to be embedded together."""
+        if self.size <= 0:
+            return []
+        missing = store.embeddings.missing(model, BATCH + len(self._refused))
+        return [one for one in missing if one[0] not in self._refused][:BATCH]
+
+    def _embedded(self, embedder: Embedder, batch: list[tuple[int, str]]) -> dict[int, bytes]:
+        """The vectors by chunk; a passage that the model fails on must not keep the others waiting."""
+        try:
+            vectors = pack(embedder.embed_documents([text for _, text in batch]))
+        except Exception:
+            if len(batch) == 1:
+                logger.exception("The embedding model failed on a passage, which is found by its words alone")
+                self._refused.add(batch[0][0])
+                return {}
+            return {
+                chunk: vector for one in batch for chunk, vector in self._embedded(embedder, [one]).items()
+            }
+        return {chunk: vector for (chunk, _), vector in zip(batch, vectors, strict=True)}

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from . import text_index, vector_index
 from .embedder import ModelIdentity
 from .errors import DamagedSnapshot
-from .files import locked, locked_if_free
+from .files import locked, locked_if_free, writing
 from .freed import give_back
 from .leg import SnapshotT
 from .memory import Memory
@@ -105,23 +105,31 @@ class CatchUp:
             Busy: another process is writing an index, and goes on for too long.
             Stopped: ``progress`` asked for it.
         """
+        self.forget_erased_words(wait=wait, progress=progress)
         with contextlib.closing(self._open_store()) as store:
-            has_words = self._holds_erased_words(store)
             outdated = [model for model in _identities(store) if self._may_hold_erased_vectors(store, model)]
             own = [
                 model for model in outdated if model == identity and self._holds_erased_vectors(store, model)
             ]
-        if has_words:
-            self.write_text(anew=True, wait=wait, progress=progress)
         for model in own:
             self.write_vectors(model, anew=True, wait=wait, progress=progress)
         for model in outdated if identity is not None else ():
             if model != identity:
                 self.remove_vectors(model)
 
-    def _holds_erased_words(self, store: Store) -> bool:
-        is_there = text_index.is_anything_there(self._directory)
-        return is_there and store.has_erased(text_index.built_at(self._directory))
+    def forget_erased_words(self, *, wait: bool = True, progress: Progress = unwatched) -> None:
+        """Write the text index anew if words of an erased memory may be left in its files, because an index
+        commit leaves them there; see `forget_erased`."""
+        if self._holds_erased_words():
+            self.write_text(
+                anew=True, wait=wait, unless=lambda: not self._holds_erased_words(), progress=progress
+            )
+
+    def _holds_erased_words(self) -> bool:
+        if not text_index.is_anything_there(self._directory):
+            return False
+        with contextlib.closing(self._open_store()) as store:
+            return store.has_erased(text_index.built_at(self._directory))
 
     def _may_hold_erased_vectors(self, store: Store, identity: ModelIdentity) -> bool:
         is_there = vector_index.is_there(self._directory, identity.fingerprint)
@@ -145,6 +153,7 @@ class CatchUp:
                 yield None
                 return
             stack.callback(give_back)
+            stack.enter_context(writing())
             yield stack.enter_context(contextlib.closing(self._open_store()))
 
     def _write_text(self, store: Store, anew: bool, progress: Progress) -> None:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+import json
 import os
 import sys
+import zlib
 from collections.abc import Generator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from .errors import Busy, StorageError
+from .errors import Busy, DiskFull, StorageError
 from .ownership import fault_of, fault_within
 
 if TYPE_CHECKING:
@@ -19,6 +22,7 @@ PRIVATE_DIRECTORY = 0o700
 PRIVATE_FILE = 0o600
 LOCK_PATIENCE = 30.0  # seconds; a writer holds the lock for milliseconds, so half a minute means trouble
 LOCK_POLL = 0.002  # seconds; about the time one write takes
+SEAL = "seal"  # the entry of a record that is the CRC-32 of the others
 
 
 def prepare_directory(directory: Path) -> None:
@@ -73,6 +77,28 @@ def write_atomically(path: Path, data: bytes) -> None:
     publish(temporary, path)
 
 
+def write_record(path: Path, record: dict[str, Any]) -> None:
+    """Replace a small JSON file, which carries a checksum of itself."""
+    write_atomically(path, json.dumps({**record, SEAL: _seal(record)}).encode())
+
+
+def read_record(path: Path) -> dict[str, Any]:
+    """What `write_record` wrote.
+
+    Raises:
+        OSError: it cannot be read.
+        ValueError: it is not as it was written.
+    """
+    record: Any = json.loads(path.read_bytes())
+    if not isinstance(record, dict) or record.pop(SEAL, None) != _seal(record):  # pyright: ignore[reportUnknownArgumentType]
+        raise ValueError(f"{path.name} is damaged")
+    return record  # pyright: ignore[reportUnknownVariableType]
+
+
+def _seal(record: dict[str, Any]) -> int:
+    return zlib.crc32(json.dumps(record, sort_keys=True).encode())
+
+
 def publish(temporary: Path, path: Path) -> None:
     """Sync a finished file, move it over ``path``, and sync the directory that names it."""
     descriptor = os.open(temporary, os.O_RDWR)
@@ -112,13 +138,28 @@ def locked(path: Path, patience: float = LOCK_PATIENCE) -> Generator[None]:
             "and end a process that hangs if it happens twice."
         ) from None
     except OSError as error:
-        raise StorageError(
-            f"The data directory cannot be written ({error.strerror}): check its permissions and the disk."
-        ) from error
+        raise _cannot_be_written(error) from error
     try:
         yield
     finally:
         lock.release()
+
+
+@contextlib.contextmanager
+def writing() -> Generator[None]:
+    """Translate the system's errors at writing files into sentences that say what to do."""
+    try:
+        yield
+    except OSError as error:
+        raise _cannot_be_written(error) from error
+
+
+def _cannot_be_written(error: OSError) -> StorageError:
+    if error.errno == errno.ENOSPC:
+        return DiskFull("The disk is full: free some space and try again.")
+    return StorageError(
+        f"The data directory cannot be written ({error.strerror}): check its permissions and the disk."
+    )
 
 
 @contextlib.contextmanager

@@ -17,7 +17,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from . import text_index
 from .backlog import Backlog
 from .catch_up import CatchUp
 from .config import Config
@@ -130,6 +129,7 @@ class Library:
                     search=Search(self.config.data_dir),
                     upkeep=Upkeep(self.tend) if self._tends else None,
                 )
+                self._erased_in_log = self._opened.writer.has_erased(0)  # somebody may have died before that
                 self._wake(self._opened)
             return self._opened
 
@@ -273,8 +273,18 @@ class Library:
             self.backlog.work(embedder, progress)
         progress(0, 0)
         if self._tends:
+            self._finish_erasing(progress)
             self._retention.tend(embedder.identity if embedder else None, progress)
         self._write_due_snapshots(embedder.identity if embedder else None, progress)
+
+    def _finish_erasing(self, progress: Progress) -> None:
+        """What a process that was killed, or could not write, has left of an erasure: the rows are gone, but
+        text may stay in the log and words in the index."""
+        opened = self._open()
+        if self._erased_in_log:
+            with self._writing, locked(self.config.data_dir / WRITE_LOCK):
+                self._erased_in_log = not opened.writer.empty_log(patience=0)
+        self.catch_up.forget_erased_words(wait=False, progress=progress)
 
     def _write_due_snapshots(self, identity: ModelIdentity | None, progress: Progress) -> None:
         opened = self._open()
@@ -300,13 +310,13 @@ class Library:
         return self._retention.run(embedder.identity if embedder else None, progress)
 
     def erase_words(self) -> None:
-        """Write the text index anew, because an index commit leaves deleted words in its files; where that
-        fails, as on a full disk, do without an index for the time being."""
-        if text_index.is_anything_there(self.config.data_dir):
-            try:
-                self.catch_up.write_text(anew=True)
-            except DamagedSnapshot as error:
-                logger.warning("%s", error)
+        """Let no erased word stay in the text index; where it cannot be written, as on a full disk, do
+        without it for the time being. Where even that fails, the background tries again."""
+        try:
+            self.catch_up.forget_erased_words()
+        except (DamagedSnapshot, StorageError) as error:
+            logger.warning("%s", error)
+            with contextlib.suppress(StorageError):
                 self.catch_up.remove_text()
 
     def rebuild(self, progress: Callable[[str], Progress] = lambda _: unwatched) -> None:

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .errors import DamagedSnapshot
-from .files import make_private, stamp, write_atomically
+from .files import make_private, read_record, stamp, write_record
 from .memory import Filters, Memory
 from .progress import Stopped
 from .selection import NEVER, micros
@@ -186,11 +186,10 @@ def write_snapshot(
     with _damage_noticed():
         schema, index = _open(folder, create=base is None)
         added = _commit(schema, index, passages, changed, seq=seq, token=token, base=base)
-    make_private(folder)
-    if base is None:
-        pointer = {"folder": folder.name, "settings": SETTINGS, "built": seq}
-        write_atomically(directory / POINTER, json.dumps(pointer).encode())
-    remove_old(directory)
+        make_private(folder)
+        if base is None:
+            write_record(directory / POINTER, {"folder": folder.name, "settings": SETTINGS, "built": seq})
+        remove_old(directory)
     written = TextIndex(directory)
     if (written.seq, written.token) != (seq, token):
         raise DamagedSnapshot(
@@ -281,7 +280,7 @@ def _open(folder: Path, *, create: bool = False) -> tuple[Schema, Index]:
 
 
 def _current_folder(directory: Path) -> Path:
-    pointer = json.loads((directory / POINTER).read_bytes())
+    pointer = read_record(directory / POINTER)
     if pointer["settings"] != SETTINGS:
         raise DamagedSnapshot("The text index was written with other settings: it is rebuilt.")
     return directory / Path(pointer["folder"]).name
@@ -328,8 +327,8 @@ def built_at(directory: Path) -> int:
     """The change from which the folder was written anew: what was erased before it has left no word in it;
     0 if nobody knows."""
     try:
-        return int(json.loads((directory / POINTER).read_bytes()).get("built", 0))
-    except (OSError, ValueError, TypeError, AttributeError):
+        return int(read_record(directory / POINTER).get("built", 0))
+    except (OSError, ValueError, TypeError):
         return 0
 
 

@@ -17,7 +17,6 @@ this module imports usearch on first use, which is when there is a model, never 
 from __future__ import annotations
 
 import functools
-import json
 import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -25,7 +24,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .errors import DamagedSnapshot
-from .files import make_private, publish, stamp, write_atomically
+from .files import make_private, publish, read_record, stamp, write_record
 from .progress import Progress, unwatched
 
 if TYPE_CHECKING:
@@ -63,7 +62,7 @@ class VectorIndex:
         """
         path = _pointer(directory, fingerprint)
         try:
-            pointer: dict[str, Any] = json.loads(path.read_bytes())
+            pointer = read_record(path)
             if pointer["settings"] != SETTINGS or pointer["fingerprint"] != fingerprint:
                 raise DamagedSnapshot("The vector index was written with other settings: it is rebuilt.")
             file = directory / Path(pointer["file"]).name
@@ -178,7 +177,7 @@ def built_at(directory: Path, fingerprint: str) -> int:
     """The change from which the snapshot was written anew, without opening it; 0 if nobody knows."""
     try:
         return int(_read_pointer(directory, fingerprint).get("built", 0))
-    except (OSError, ValueError, TypeError, AttributeError):
+    except (OSError, ValueError, TypeError):
         return 0
 
 
@@ -241,7 +240,7 @@ def write_snapshot(
         "removed": sorted(taken_out),
         "built": base.built if base else seq,
     }
-    write_atomically(_pointer(directory, fingerprint), json.dumps(pointer).encode())
+    write_record(_pointer(directory, fingerprint), pointer)
     remove_old(directory, fingerprint)
 
 
@@ -337,7 +336,7 @@ def _remove_files(directory: Path, fingerprint: str, but: str | None) -> None:
 
 
 def _read_pointer(directory: Path, fingerprint: str) -> dict[str, Any]:
-    return json.loads(_pointer(directory, fingerprint).read_bytes())
+    return read_record(_pointer(directory, fingerprint))
 
 
 def _pointer(directory: Path, fingerprint: str) -> Path:

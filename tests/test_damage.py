@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import random
 import shutil
 from collections.abc import Callable, Iterator
@@ -15,6 +14,7 @@ from embedding_double import DIMENSION, EmbeddingDouble
 
 from sediment_mcp import library as library_module
 from sediment_mcp import text_index, upkeep
+from sediment_mcp.files import read_record, write_record
 from sediment_mcp.text_index import TextIndex
 from sediment_mcp.vector_index import VectorIndex
 
@@ -185,12 +185,12 @@ def pointer_elsewhere(known: Known) -> None:
         (known.directory / "text.json", "folder"),
         (known.directory / f"{VECTORS}.json", "file"),
     ):
-        path.write_text(json.dumps({**json.loads(path.read_text()), key: "nowhere"}))
+        write_record(path, {**read_record(path), key: "nowhere"})
 
 
 def pointers_of_other_settings(known: Known) -> None:
     for path in (known.directory / "text.json", known.directory / f"{VECTORS}.json"):
-        path.write_text(json.dumps({**json.loads(path.read_text()), "settings": "of another version"}))
+        write_record(path, {**read_record(path), "settings": "of another version"})
 
 
 def no_shared_memory(known: Known) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 from collections.abc import Callable, Sequence
@@ -13,13 +14,16 @@ import pytest
 from conftest import Host
 from embedding_double import EmbeddingDouble
 from numpy.typing import NDArray
+from test_operations import traces
 
-from sediment_mcp import text_index
-from sediment_mcp.errors import DamagedSnapshot
+from sediment_mcp import text_index, vector_index
+from sediment_mcp.errors import DamagedSnapshot, DiskFull, StorageError
 from sediment_mcp.project import project_of_folder
+from sediment_mcp.store import Store
 from sediment_mcp.text_index import TextIndex
 
 OpenHost = Callable[..., Host]
+SECRET = "xylophonesecret qwertzuiopword"
 
 
 class Squeamish(EmbeddingDouble):
@@ -91,6 +95,75 @@ def test_erasing_for_good_succeeds_though_no_index_can_be_written(
     assert host.delete(*erased, permanent=True)["deleted"] == erased
     assert not list(host.directory.glob("text*/**/*.term"))
     assert host.found_by_words("ordinary") == {kept}
+
+
+@pytest.mark.parametrize("fails", ["write_record", "make_private", "remove_old"])
+def test_erasing_for_good_succeeds_though_the_disk_is_full(
+    host: Host, small_thresholds: None, monkeypatch: pytest.MonkeyPatch, fails: str
+) -> None:
+    victim = host.store("xylophonist number one")["id"]
+    host.store("an ordinary sentence")
+    host.tend()
+
+    def full(*_: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(text_index, fails, full)
+        assert host.delete(victim, permanent=True)["deleted"] == [victim]
+        assert not list(host.directory.glob("text*/**/*.term"))
+    host.tend()
+    assert host.found_by_words("ordinary")
+
+
+def test_erasing_for_good_succeeds_though_nothing_can_be_announced_or_removed(
+    host: Host, small_thresholds: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The rows are gone, which is what was asked for; the background takes up the rest later."""
+    victim = host.store(SECRET)["id"]
+    for number in range(6):
+        host.store(f"an ordinary sentence {number}")
+    host.tend()
+
+    def full(*_: Any) -> None:
+        raise DiskFull("The disk is full, nothing was changed: free some space and try again.")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Store, "announce_snapshot", full)
+        patch.setattr(text_index, "remove", full)
+        assert host.delete(victim, permanent=True)["deleted"] == [victim]
+        assert traces(host.directory, SECRET)
+    host.tend()
+    assert traces(host.directory, SECRET) == []
+
+
+def test_a_disk_that_fails_while_an_index_is_written_is_told_in_a_sentence(
+    host: Host, small_thresholds: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(12):
+        host.store(f"an ordinary sentence {number}")
+
+    def broken(*_: Any) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(vector_index, "publish", broken)
+    with pytest.raises(StorageError, match="check its permissions and the disk"):
+        host.library.rebuild()
+
+
+def test_a_passage_that_the_model_fails_on_does_not_keep_others_waiting(open_host: OpenHost) -> None:
+    host = open_host(model=None)
+    texts = [f"note {number} tells of the garden" for number in range(40)]
+    ids = [host.store(text)["id"] for text in texts]
+    host.store("a spider in the cellar")
+    host.end()
+    host = open_host(model=Squeamish())
+    host.tend()
+    assert host.found_by_meaning(texts[0]) == {ids[0]}
+    assert host.query("garden")["notes"] == []
+    host.tend()
+    with host.library.read() as store:
+        assert store.embeddings.counts(1) == (40, 41)
 
 
 def test_a_project_whose_path_is_no_unicode_can_own_memories(open_host: OpenHost, tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from embedding_double import DIMENSION, EmbeddingDouble
 
 from sediment_mcp import text_index, vector_index
 from sediment_mcp.errors import DamagedSnapshot
+from sediment_mcp.files import read_record, write_record
 from sediment_mcp.memory import Filters, Memory
 from sediment_mcp.text_index import Passage, TextIndex
 from sediment_mcp.vector_index import VectorIndex
@@ -228,11 +229,13 @@ def test_a_pointer_that_says_nothing_is_damage(index: Any, what: str) -> None:
     nothing_named = {key: None if key in ("file", "folder") else value for key, value in content.items()}
     replacement = {
         "empty": b"", "garbage": b"\xff\x00{", "list": b"[1]", "number": b"7",
-        "no settings": json.dumps({k: v for k, v in content.items() if k != "settings"}).encode(),
-        "null file": json.dumps(nothing_named).encode(),
+        "no settings": {k: v for k, v in content.items() if k != "settings"},
+        "null file": nothing_named,
     }  # fmt: skip
     if what == "missing":
         pointer.unlink()
+    elif isinstance(replacement[what], dict):
+        write_record(pointer, replacement[what])
     else:
         pointer.write_bytes(replacement[what])
     with pytest.raises(DamagedSnapshot):
@@ -242,9 +245,25 @@ def test_a_pointer_that_says_nothing_is_damage(index: Any, what: str) -> None:
 def test_other_settings_are_damage_and_never_half_understood(index: Any) -> None:
     index.write(None, range(1, 5), (), seq=1, token=1)
     pointer = index.directory / index.pointer
-    content = json.loads(pointer.read_bytes())
-    pointer.write_text(json.dumps({**content, "settings": content["settings"] + " later"}))
+    content = read_record(pointer)
+    write_record(pointer, {**content, "settings": content["settings"] + " later"})
     with pytest.raises(DamagedSnapshot, match="settings"):
+        index.open()
+
+
+def test_a_pointer_is_believed_as_it_was_written_or_not_at_all(index: Any) -> None:
+    """What it says of unreachable vectors, or of when nothing erased was left, cannot be seen elsewhere."""
+    index.write(None, range(1, 5), (), seq=1, token=1)
+    pointer = index.directory / index.pointer
+    content = read_record(pointer)
+    assert content["built"] == 1
+    for key in content:
+        pointer.write_text(
+            json.dumps({**json.loads(pointer.read_text()), key: [7] if key == "unreachable" else 7})
+        )
+        with pytest.raises(DamagedSnapshot):
+            index.open()
+        write_record(pointer, content)
         index.open()
 
 
@@ -254,10 +273,10 @@ def test_a_pointer_cannot_lead_out_of_the_directory(
     elsewhere = type(index)(tmp_path_factory.mktemp("elsewhere"))
     elsewhere.write(None, range(1, 5), (), seq=1, token=1)
     index.write(None, range(10, 15), (), seq=1, token=1)
-    content = json.loads((elsewhere.directory / elsewhere.pointer).read_bytes())
+    content = read_record(elsewhere.directory / elsewhere.pointer)
     key = "file" if "file" in content else "folder"
     content[key] = str(elsewhere.directory / content[key])
-    (index.directory / index.pointer).write_text(json.dumps(content))
+    write_record(index.directory / index.pointer, content)
     with pytest.raises(DamagedSnapshot):
         index.open()
 

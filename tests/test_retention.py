@@ -13,6 +13,7 @@ from conftest import Clock, Host
 from embedding_double import DIMENSION, EmbeddingDouble
 from test_operations import traces
 
+from sediment_mcp import library as library_module
 from sediment_mcp import retention, text_index, upkeep
 from sediment_mcp.catch_up import CatchUp
 from sediment_mcp.files import locked
@@ -355,6 +356,41 @@ def test_words_that_a_killed_process_left_in_the_index_are_found_and_removed(hos
     assert traces(host.directory, SECRET)
     host.tend()
     assert traces(host.directory, SECRET) == []
+
+
+def test_a_long_running_process_removes_them_too_without_waiting_an_hour(
+    open_host: OpenHost, small_thresholds: None
+) -> None:
+    survivor, killed = open_host(), open_host()
+    survivor.list()
+    survivor.tend()  # it has looked already
+    victim = killed.store(SECRET)["id"]
+    killed.store("An otter swims")
+    killed.rebuild_text()
+    with killed.library.write(erase=True) as store:
+        store.erase(store.by_ids([victim])[victim])
+    killed.crash()
+    assert traces(survivor.directory, SECRET)
+    survivor.tend()
+    assert traces(survivor.directory, SECRET) == []
+
+
+def test_an_erased_text_that_a_killed_process_left_in_the_log_is_removed(
+    open_host: OpenHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A slow reader kept it from emptying the log, and then it was killed."""
+    monkeypatch.setattr(library_module, "ERASE_PATIENCE", 0)
+    killed, reader = open_host(), open_host()
+    victim = killed.store(SECRET)["id"]
+    with reader.library.read() as store:
+        store.seq()
+        killed.delete(victim, permanent=True)
+        assert traces(killed.directory, SECRET)
+        killed.crash()
+    reader.list()
+    assert traces(killed.directory, SECRET), "nobody has written since"
+    open_host().tend()
+    assert traces(killed.directory, SECRET) == []
 
 
 def raw_vectors(host: Host, text: str) -> bool:

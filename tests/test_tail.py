@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import math
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
@@ -20,6 +19,7 @@ from test_index_contract import memory_of
 
 from sediment_mcp import text_index, text_search
 from sediment_mcp.catch_up import CatchUp
+from sediment_mcp.files import read_record, write_record
 from sediment_mcp.forgetting import restore_memories
 from sediment_mcp.memory import Filters
 from sediment_mcp.tail import Statistics, TextTail, VectorTail, bm25, idf
@@ -361,7 +361,7 @@ def test_what_the_snapshot_cannot_reach_is_searched_exactly(host: Host) -> None:
         host.store(f"kiwi number{n}")
     host.library.catch_up.write_vectors(embedder.identity)
     pointer = next(host.directory.glob("vectors-*.json"))
-    pointer.write_text(json.dumps({**json.loads(pointer.read_text()), "unreachable": [2, 5]}))
+    write_record(pointer, {**read_record(pointer), "unreachable": [2, 5]})
     host.crash()
     host.found("kiwi")
     opened = host.library._opened
