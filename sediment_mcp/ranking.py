@@ -39,6 +39,7 @@ SUCCESSION = timedelta(days=20)  # … where so much age outweighs twice the rel
 # the best results that were right.
 STRONG = 0.33
 STRONG_COSINE = 0.45
+WHOLE = 0.999  # the coverage of a text that holds every word of the question, but for rounding
 STRONG_COVERAGE = 0.6  # where there is no embedding: most of what is rare in the question is there
 
 
@@ -66,6 +67,7 @@ def rank(
     order = best_first(candidates, values, range(len(candidates)))
     if asks_for_the_present(question):
         order[:CONTENDERS] = newest_first(candidates, values, order[:CONTENDERS])
+    order = with_whole_match(candidates, order, limit)
     scores = non_increasing([evidence(candidates[i]) * prod(factors[i].values()) for i in order])
     words = over_maximum([candidate.bm25 for candidate in candidates])
     return [
@@ -82,6 +84,20 @@ def rank(
         )
         for i, score in zip(order[:limit], scores, strict=False)
     ]
+
+
+def with_whole_match(candidates: Sequence[Candidate], order: list[int], limit: int | None) -> list[int]:
+    """The order, in which the last of the first ``limit`` places goes to a memory that holds all the words of
+    the question, if there is one and none stands before: many that all lie a little near must not hide
+    the only one that has the very word, such as a name that means nothing to the model."""
+    whole = next((place for place, i in enumerate(order) if _holds_all(candidates[i])), 0)
+    if limit is None or whole < limit:
+        return order
+    return [*order[: limit - 1], order[whole], *order[limit - 1 : whole], *order[whole + 1 :]]
+
+
+def _holds_all(candidate: Candidate) -> bool:
+    return candidate.bm25 > 0 and candidate.coverage >= WHOLE
 
 
 def _scored(

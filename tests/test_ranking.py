@@ -40,6 +40,19 @@ def numbers(*candidates: Candidate, project: str | None = None, question: str = 
     return [scored.candidate.memory.number for scored in ranked]
 
 
+def test_the_only_memory_with_the_very_word_is_shown_though_all_others_lie_nearer():
+    near = [Candidate(memory(n), cosine=0.25 + n / 10_000) for n in range(64)]
+    exact = Candidate(memory(64), cosine=0.1, bm25=6.0, context_bm25=6.0, coverage=1.0)
+    whole = rank([*near, exact], project=None, now=NOW)
+    assert [scored.candidate for scored in whole].index(exact) > 20, "it has to be promoted at all"
+    shown = rank([*near, exact], project=None, now=NOW, limit=5)
+    assert shown[-1].candidate == exact
+    assert shown[-1].match == "strong"
+    assert [s.candidate for s in shown[:4]] == [s.candidate for s in whole[:4]]
+    part = Candidate(memory(65), cosine=0.1, bm25=6.0, context_bm25=6.0, coverage=0.9)
+    assert part not in [s.candidate for s in rank([*near, part], project=None, now=NOW, limit=5)]
+
+
 # --- each formula by hand -----------------------------------------------------------------------
 
 
