@@ -264,9 +264,7 @@ class Campaign:
             )
         for name, why in self.skipped.items():
             print(f"{name:<32}skipped: {why}")
-        print(
-            f"{self.common.counts.get('writes', 0)} writes, {self.common.counts.get('questions', 0)} questions"
-        )
+        print(f"{self._written} writes, {self.common.counts.get('questions', 0)} questions")
         return self._tell_violations()
 
     def _tell_violations(self) -> int:
@@ -282,7 +280,8 @@ class Campaign:
             shutil.copytree(self.folder, self.options.keep, dirs_exist_ok=True)
         where = self.options.keep or self.folder
         print(
-            f"\n{len(violations)} promises broken; history and logs in {where}; --seed {self.options.seed} repeats it"
+            f"\n{len(violations)} promises broken; history and logs in {where}; "
+            f"--seed {self.options.seed} repeats the plan"
         )
         return 1 if violations else 0
 
