@@ -105,11 +105,32 @@ class Database:
             self._sql.execute("BEGIN IMMEDIATE")
             try:
                 yield
-                self._sql.execute("COMMIT")
+                self._commit()
             except BaseException:
-                if self._sql.in_transaction:
-                    self._sql.execute("ROLLBACK")
+                self._roll_back()
                 raise
+
+    def _commit(self) -> None:
+        try:
+            self._sql.execute("COMMIT")
+        except sqlite3.Error:
+            self._roll_back()
+            self._write_over_the_failure()
+            raise
+
+    def _roll_back(self) -> None:
+        if self._sql.in_transaction:
+            self._sql.execute("ROLLBACK")
+
+    def _write_over_the_failure(self) -> None:
+        """Let a change without content take the place in the log of one whose COMMIT has failed: where only the
+        sync had failed, its pages are all there, and the recovery after a crash would take them for done."""
+        with contextlib.suppress(sqlite3.Error):
+            self._sql.execute("BEGIN IMMEDIATE")
+            self.next_seq()  # what is written must differ, or nothing is
+            self._sql.execute("COMMIT")
+        with contextlib.suppress(sqlite3.Error):
+            self._roll_back()
 
     @contextlib.contextmanager
     def snapshot(self) -> Generator[None]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,8 +14,9 @@ import pytest
 BENCHMARKS = Path(__file__).resolve().parent.parent / "benchmarks"
 sys.path.insert(0, str(BENCHMARKS))
 
-from faults import checker, texts  # noqa: E402
+from faults import checker, shim, texts  # noqa: E402
 from faults.checker import Checker, Violation  # noqa: E402
+from stdio_client import Server, close_input  # noqa: E402
 
 
 class Story:
@@ -211,6 +213,34 @@ def test_the_hidden_text_shares_no_word_and_means_the_same() -> None:
     assert texts.text("bcdfghjkl") == text
     assert texts.hidden(text).replace("\u00ad", "") == text
     assert set(terms(texts.hidden(text))).isdisjoint(terms(text))
+
+
+@pytest.mark.parametrize("error", [errno.EIO, errno.ENOSPC], ids=errno.errorcode.get)
+def test_what_was_refused_does_not_come_back_from_the_log_after_a_kill(tmp_path: Path, error: int) -> None:
+    """The pages of the COMMIT are in the log, only their sync has failed."""
+    data = tmp_path / "data"
+    data.mkdir(mode=0o700)
+    try:
+        disk = shim.Shim(tmp_path, data, 1)
+    except (OSError, subprocess.CalledProcessError) as reason:
+        pytest.skip(f"system calls cannot be made to fail here: {reason}")
+    variables = disk.variables | {"SEDIMENT_MODEL": "none", "PYTHONPATH": str(BENCHMARKS.parent)}
+
+    def start() -> Server:
+        server = Server([sys.executable, "-m", "sediment_mcp"], data, **variables)
+        server.initialize()
+        return server
+
+    server = start()
+    server.call("store_memory", {"content": "kept"})
+    with disk.failing(shim.SYNC, error, 1.0):
+        refused = {"name": "store_memory", "arguments": {"content": "refused"}}
+        assert server.request("tools/call", refused)[1]["isError"]
+    server.end(lambda process: process.kill())
+    server = start()
+    listed = server.call("list_memories", {})[1]["memories"]
+    server.end(close_input)
+    assert [memory["content"] for memory in listed] == ["kept"]
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="kill -9 is POSIX")
