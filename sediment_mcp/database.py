@@ -123,8 +123,8 @@ class Database:
             self._sql.execute("ROLLBACK")
 
     def _write_over_the_failure(self) -> None:
-        """Let a change without content take the place in the log of one whose COMMIT has failed: where only the
-        sync had failed, its pages are all there, and the recovery after a crash would take them for done."""
+        """Let a change without content take the place in the log of one whose COMMIT has failed: where
+        only the sync had failed, its pages are all there, and recovery would take them for done."""
         with contextlib.suppress(sqlite3.Error):
             self._sql.execute("BEGIN IMMEDIATE")
             self.next_seq()  # what is written must differ, or nothing is

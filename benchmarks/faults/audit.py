@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 import sqlite3
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import closing
 
+from sediment_mcp.errors import DamagedSnapshot
 from sediment_mcp.store import Store
+from sediment_mcp.text_index import TextIndex
 
 from .checker import Checker, Known
 from .slot import Common, Slot
@@ -66,7 +68,7 @@ def _wait_for_embeddings(common: Common, slots: Sequence[Slot]) -> None:
         return
     limit, database = time.monotonic() + SETTLED, common.directory / "memories.db"
     while database.exists():
-        with closing(Store(database, read_only=True)) as store:
+        with contextlib.closing(Store(database, read_only=True)) as store:
             have, total = store.embeddings.counts(1)
         if have == total:
             return
@@ -80,7 +82,7 @@ def _wait_for_embeddings(common: Common, slots: Sequence[Slot]) -> None:
 
 
 def _database(common: Common) -> None:
-    with closing(sqlite3.connect(common.directory / "memories.db")) as database:
+    with contextlib.closing(sqlite3.connect(common.directory / "memories.db")) as database:
         for check in ("integrity_check", "foreign_key_check"):
             rows = database.execute(f"PRAGMA {check}").fetchall()
             if rows not in ([], [("ok",)]):
@@ -122,4 +124,9 @@ def _found_in_files(common: Common, words: Sequence[bytes]) -> dict[str, set[str
         for word in words:
             if word in data:
                 found.setdefault(word.decode(), set()).add(path.name)
+    with contextlib.suppress(DamagedSnapshot):  # tantivy writes words apart, so their bytes may not show
+        index = TextIndex(common.directory)
+        for word in words:
+            if index.frequency(word.decode()):
+                found.setdefault(word.decode(), set()).add("the text index")
     return found
