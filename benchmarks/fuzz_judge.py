@@ -193,10 +193,10 @@ class Judge:
             self._tell(fault, line)
         if key is None:
             self._refusals -= 1
-        elif message.get("error", {}).get("code") in UNREAD and self._was_wild(message["id"]):
-            pass
         elif key in self._asked and self._asked[key].missing > 0:
-            self._asked[key].answered += 1
+            unread = self._asked[key].cancelled and message.get("error", {}).get("code") in UNREAD
+            if not (unread and self._was_wild(message["id"])):
+                self._asked[key].answered += 1
         elif self._late[key] > 0:
             self._late[key] -= 1
         elif not self._was_wild(message["id"]):
@@ -207,8 +207,9 @@ class Judge:
 
     def _was_wild(self, id: Any) -> bool:
         """Whether a line too long or too deep held this id."""
+        written = re.compile(rb'"id"\s*:\s*' + re.escape(json.dumps(id).encode()) + rb"\s*[,}]")
         for place, line in enumerate(self._wild):
-            if json.dumps(id).encode() in line or "\ufffd" in str(id):
+            if written.search(line) or not str(id).isascii():
                 del self._wild[place]
                 return True
         return False
