@@ -15,6 +15,7 @@ The rooms, some of them folders; a module imports only from its own floor and fr
        resources  prompts               what a person chooses in a host
        likeness                         what a new memory repeats or may contradict
        checkup  surroundings            what the doctor finds: in the data, around them
+       hosts                            where each host lists its servers: into it, and out again
     5  library                          opens everything, closes everything, says who may write and when
     4  search  gathering                find candidates, with the best passage of each and its context
        catch_up  backlog                write snapshots; embed what is missing

@@ -94,6 +94,11 @@ def default_data_dir() -> Path:
     return Path(platformdirs.user_data_dir("sediment-mcp", appauthor=False))
 
 
+def environment() -> Mapping[str, str]:
+    """All variables of this process, for an edge that hands them on; nothing else may look at them."""
+    return os.environ
+
+
 def unknown_variables(environment: Mapping[str, str] = os.environ) -> list[str]:
     """A warning for each ``SEDIMENT_…`` variable that means nothing, so that a typing error is noticed."""
     warnings: list[str] = []

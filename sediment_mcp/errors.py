@@ -10,6 +10,7 @@
     │   ├── DamagedDatabase    SQLite says that the file is malformed
     │   ├── DiskFull           no space left
     │   └── Busy               another process holds the write lock for too long
+    ├── UnusableFile           a host's or a project's own file cannot be read or changed
     ├── ModelUnavailable       the embedding model cannot be loaded; words still work
     └── DamagedSnapshot        derived state cannot be used; it is rebuilt, users never see this
 
@@ -63,6 +64,10 @@ class DiskFull(StorageError):
 
 class Busy(StorageError):
     """Another process holds the write lock for longer than anyone should."""
+
+
+class UnusableFile(SedimentError):
+    """A file of a host or of a project cannot be read or changed; it is left as it is."""
 
 
 class ModelUnavailable(SedimentError):

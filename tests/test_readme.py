@@ -20,6 +20,7 @@ from sediment_mcp import contract
 from sediment_mcp.commands import COMMANDS, options
 from sediment_mcp.config import VARIABLES, load_config
 from sediment_mcp.embedder import load_embedder
+from sediment_mcp.hosts.places import HOSTS, LINUX
 from sediment_mcp.prompts import PROMPTS
 from sediment_mcp.resources import OVERVIEWS
 
@@ -50,11 +51,15 @@ def starting(word: str) -> list[str]:
 
 def ours() -> list[str]:
     """The lines that run sediment-mcp, after a pipe or not; uvx's stand for the same program."""
-    return [line for line in commands() if re.match(r"(.*\| )?sediment-mcp ", line) and "claude " not in line]
+    return [line for line in commands() if re.match(r"(.*\| )?(\.venv/bin/)?sediment-mcp ", line)]
 
 
 def environment(data_dir: Path) -> dict[str, str]:
-    own = {name: value for name, value in os.environ.items() if not name.startswith("SEDIMENT_")}
+    """A home of its own with one host in it, so that nobody's hosts are connected by a test."""
+    home = data_dir.parent / "home"
+    (home / ".cursor").mkdir(parents=True, exist_ok=True)
+    own = {name: value for name, value in os.environ.items() if not name.startswith(("SEDIMENT_", "XDG_"))}
+    own |= dict.fromkeys(("HOME", "USERPROFILE", "APPDATA", "LOCALAPPDATA", "CLAUDE_CONFIG_DIR"), str(home))
     return {**own, "SEDIMENT_DATA_DIR": str(data_dir), "PYTHONPATH": str(ROOT)}
 
 
@@ -136,11 +141,21 @@ def start(command: str, arguments: list[str]) -> list[str]:
     return [*SERVER, *arguments]
 
 
-def test_every_host_has_its_entry() -> None:
-    hosts = section("Connect your hosts")
-    for host in ("Claude Desktop", "Cursor", "Claude Code", "VS Code", "Windsurf"):
-        assert f"**{host}**" in hosts
-    assert len(entries()) == len(blocks("json")) == 5
+def test_every_host_is_told_where_its_servers_are() -> None:
+    told = {row[0]: row[1:] for row in rows("Connect your hosts")}
+    assert {title: names(cells[0]) for title, cells in told.items()} == {
+        host.title: [host.name] for host in HOSTS
+    }
+    for host in HOSTS:
+        files = [Path(place.file).name for place in host.places.get(LINUX, ())]
+        shown = " ".join(names(told[host.title][1]))
+        assert all(file in shown for file in files)
+        assert host.servers in shown or host.servers in ("mcpServers", "servers")
+
+
+def test_each_shape_has_its_block() -> None:
+    assert [set(json.loads(block)) for block in blocks("json")] == [{"mcpServers"}, {"servers"}]
+    assert {host.servers for host in HOSTS} == {"mcpServers", "servers", "context_servers"}
 
 
 @pytest.mark.parametrize("entry", entries(), ids=range(len(entries())))
@@ -152,17 +167,6 @@ def test_the_entry_starts_this_server(entry: dict[str, Any], tmp_path: Path) -> 
         assert peer.initialize()["serverInfo"]["name"] == "sediment-mcp"
         tools = peer.request("tools/list")["result"]["tools"]
     assert [tool["name"] for tool in tools] == [tool.name for tool in contract.TOOLS]
-
-
-def test_vs_code_s_entry_has_the_shape_that_vs_code_reads() -> None:
-    block = (
-        section("Connect your hosts")
-        .partition("**VS Code**")[2]
-        .partition("```json\n")[2]
-        .partition("```")[0]
-    )
-    ((top, servers),) = json.loads(block).items()
-    assert (top, {entry["type"] for entry in servers.values()}) == ("servers", {"stdio"})
 
 
 def test_the_example_is_the_entry_of_claude_desktop() -> None:
@@ -187,6 +191,7 @@ def test_claude_code_s_command_adds_the_same_server(tmp_path: Path) -> None:
 def test_uvx_runs_a_command_that_exists(line: str, tmp_path: Path) -> None:
     words = shlex.split(line)
     place = words.index("sediment-mcp")
+    assert words[place + 1] in COMMANDS
     given = dict(zip(words[1:place:2], words[2:place:2], strict=True))
     assert (
         given.items() <= {"--torch-backend": "cpu", "--constraints": "constraints.txt", "--from": "."}.items()

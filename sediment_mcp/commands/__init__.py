@@ -25,6 +25,8 @@ COMMANDS = {
     "stats": "stats.stats",
     "doctor": "doctor.doctor",
     "reindex": "doctor.reindex",
+    "install": "install.install",
+    "guidance": "guidance.guidance",
 }
 """Command → the function that runs it."""
 

@@ -80,6 +80,8 @@ def _grammar() -> argparse.ArgumentParser:
     _add_stats(_command(commands, "stats", "what there is, in numbers: kinds, tags, projects, ages, sizes"))
     _add_doctor(_command(commands, "doctor", "look at everything: data, model, indexes, permissions"))
     _command(commands, "reindex", "embed what is missing and write both indexes anew")
+    _add_install(_command(commands, "install", "connect hosts; without a name, list those that are here"))
+    _add_guidance(_command(commands, "guidance", "tell the agents of this project when to use their memory"))
     _command(commands, "serve", "serve MCP over stdin and stdout (the default)", machines=False)
     return parser
 
@@ -173,6 +175,21 @@ def _add_stats(command: argparse.ArgumentParser) -> None:
 
 def _add_doctor(command: argparse.ArgumentParser) -> None:
     command.add_argument("--fix", action="store_true", help="make everything private, write the indexes anew")
+
+
+def _add_install(command: argparse.ArgumentParser) -> None:
+    command.add_argument("hosts", metavar="HOST", nargs="*", help="such as claude-desktop, cursor or vscode")
+    command.add_argument("--all", action="store_true", help="all hosts that are found here")
+    command.add_argument("--uninstall", action="store_true", help="take our entry out again")
+    command.add_argument("--dry-run", action="store_true", help="show what would change, and change nothing")
+    command.add_argument("--force", action="store_true", help="replace an entry that starts something else")
+    command.add_argument("--no-check", action="store_true", help="do not start what was written")
+
+
+def _add_guidance(command: argparse.ArgumentParser) -> None:
+    command.add_argument("files", metavar="FILE", nargs="*", help="claude, cursor or agents; none lists them")
+    command.add_argument("--uninstall", action="store_true", help="take the guidance out again")
+    command.add_argument("--dry-run", action="store_true", help="show what would change, and change nothing")
 
 
 def _add_filters(command: argparse.ArgumentParser) -> None:
