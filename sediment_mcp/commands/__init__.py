@@ -1,7 +1,8 @@
 """The commands: what each says in its options, does through the operations, and shows to a person.
 
-`options` is the grammar of all of them, `console` what they share, `terminal` how a terminal is written to,
-`shown` how results look. Every other module is a group of commands, imported when one of them runs.
+`options` is the grammar of all of them, `examples` what their help shows, `console` what they share,
+`terminal` how a terminal is written to, `shown` how results look. Every other module is a group of commands,
+imported when one of them runs.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ COMMANDS = {
     "reindex": "doctor.reindex",
     "install": "install.install",
     "guidance": "guidance.guidance",
+    "completions": "completions.completions",
 }
 """Command → the function that runs it."""
 

@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 
 from ..config import DATA_DIR, LOG_LEVEL, MODEL, PROJECT, QUESTIONS, SECRETS
 from ..errors import BadArgument
+from .examples import epilog
 
 FLAGS = {
     DATA_DIR: ("--data-dir", "DIR", "where the memories are"),
@@ -42,7 +43,7 @@ def read(arguments: Sequence[str]) -> Chosen:
     Raises:
         BadArgument: an unknown command or option, or one that lacks its value.
     """
-    return _grammar().parse_args(arguments)
+    return grammar().parse_args(arguments)
 
 
 def flags(chosen: Chosen) -> dict[str, str | None]:
@@ -55,7 +56,8 @@ def parameters(chosen: Chosen, names: Sequence[str]) -> dict[str, Any]:
     return {name: value for name in names if (value := getattr(chosen, name, None)) not in (None, [])}
 
 
-def _grammar() -> argparse.ArgumentParser:
+def grammar() -> argparse.ArgumentParser:
+    """All commands with their options; a new one each time."""
     parser = _Parser(
         prog="sediment-mcp",
         description="A memory for desktop agents: local, shared by all hosts, found by meaning and by words.",
@@ -82,13 +84,21 @@ def _grammar() -> argparse.ArgumentParser:
     _command(commands, "reindex", "embed what is missing and write both indexes anew")
     _add_install(_command(commands, "install", "connect hosts; without a name, list those that are here"))
     _add_guidance(_command(commands, "guidance", "tell the agents of this project when to use their memory"))
+    _add_completions(
+        _command(commands, "completions", "print what makes a shell complete these commands", machines=False)
+    )
     _command(commands, "serve", "serve MCP over stdin and stdout (the default)", machines=False)
     return parser
 
 
 def _command(commands: Any, name: str, summary: str, *, machines: bool = True) -> argparse.ArgumentParser:
     command = commands.add_parser(
-        name, help=summary, description=f"{summary[:1].upper()}{summary[1:]}.", allow_abbrev=False
+        name,
+        help=summary,
+        description=f"{summary[:1].upper()}{summary[1:]}.",
+        epilog=epilog(name),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
     )
     command.set_defaults(command=name)
     if machines:
@@ -190,6 +200,11 @@ def _add_guidance(command: argparse.ArgumentParser) -> None:
     command.add_argument("files", metavar="FILE", nargs="*", help="claude, cursor or agents; none lists them")
     command.add_argument("--uninstall", action="store_true", help="take the guidance out again")
     command.add_argument("--dry-run", action="store_true", help="show what would change, and change nothing")
+
+
+def _add_completions(command: argparse.ArgumentParser) -> None:
+    shells = ("bash", "zsh", "fish", "powershell")
+    command.add_argument("shell", metavar="SHELL", choices=shells, help=", ".join(shells))
 
 
 def _add_filters(command: argparse.ArgumentParser) -> None:
