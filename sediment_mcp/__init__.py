@@ -8,10 +8,10 @@ The idea
     from an older snapshot. Indexes propose, SQLite decides, ranking is pure, the model is optional.
 
 The rooms, some of them folders; a module imports only from its own floor and from those below
-    7  cli  commands  server            the edges: translate, nothing else
+    7  cli  commands  server  ui        the edges: translate, nothing else
     6  operations  answers              the four tools
        forgetting  history              what goes and comes back; what replaced what
-       stats                            what there is, in numbers
+       stats  amending                  what there is, in numbers; attributes corrected in place
        resources  prompts               what a person chooses in a host
        likeness                         what a new memory repeats or may contradict
        checkup  surroundings            what the doctor finds: in the data, around them

@@ -15,6 +15,7 @@ from .contract import PREVIEW, SimilarResult
 from .duplicates import both_metadata, both_tags, later_end
 from .memory import Chunk, Filters, Memory
 from .near_duplicates import MOST_SIMILAR, SIMILAR, is_near_duplicate
+from .selection import micros
 from .store import Draft
 
 if TYPE_CHECKING:
@@ -86,6 +87,66 @@ def similar(near: Sequence[Neighbour], settled: Container[str]) -> list[SimilarR
     ][:MOST_SIMILAR]
 
 
-def _alike(draft: Draft) -> Filters:
-    scope = "global" if draft.project is None else "project"
-    return Filters(scope=scope, project=draft.project, kind=draft.kind)
+def _alike(one: Draft | Memory) -> Filters:
+    scope = "global" if one.project is None else "project"
+    return Filters(scope=scope, project=one.project, kind=one.kind)
+
+
+# --- among what is there ------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    newer: Memory
+    older: Memory
+    cosine: float
+
+
+@dataclass(frozen=True, slots=True)
+class Walk:
+    """What a stretch of the memories has shown; ``last`` is where the next one begins, None at the end."""
+
+    pairs: list[Pair]
+    looked_at: int
+    last: tuple[int, int] | None
+
+
+def alike(library: Library, after: tuple[int, int] | None, count: int) -> Walk | None:
+    """Compare ``count`` memories, newest first from behind ``after``, each with all that are older: which are
+    from `SIMILAR` on, as a store would have said of them. None while there is no model."""
+    embedder = library.embedder()
+    if embedder is None:
+        return None
+    page, vectors = _stretch(library, embedder.identity, after, count)
+    found = [
+        Pair(memory, older, cosine)
+        for memory in page
+        if memory.number in vectors
+        for older, _, cosine in library.nearest(
+            embedder.identity, vectors[memory.number], _alike(memory), SIMILAR
+        )
+        if _position(older) < _position(memory)
+    ]
+    return Walk(found, len(page), _position(page[-1]) if len(page) == count else None)
+
+
+def _stretch(
+    library: Library, identity: ModelIdentity, after: tuple[int, int] | None, count: int
+) -> tuple[list[Memory], dict[int, bytes]]:
+    """The next memories, and by their numbers the embeddings of those that can be compared: no events, and
+    texts of one passage."""
+    with library.read() as store:
+        page = store.page(Filters(), library.now(), "newest", count, after)
+        lengths = {memory.number: len(memory.content) for memory in page if memory.kind != "episodic"}
+        passages = {
+            chunk.number: chunk.memory
+            for chunk in store.chunks_of(list(lengths))
+            if (chunk.start, chunk.end) == (0, lengths[chunk.memory])
+        }
+        model = store.embeddings.number_of(identity.fingerprint)
+        vectors = store.embeddings.of(model, list(passages)) if model is not None else {}
+    return page, {passages[chunk]: vector for chunk, vector in vectors.items()}
+
+
+def _position(memory: Memory) -> tuple[int, int]:
+    return micros(memory.occurred_at), memory.number

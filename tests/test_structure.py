@@ -44,6 +44,9 @@ ONLY_IN = {
     "shtab": {"commands.completions"},
     "filelock": {"files"},
     "ctypes": {"freed"},
+    "starlette": {"ui.site"},
+    "uvicorn": {"ui.serving"},
+    "webbrowser": {"ui.serving"},
     "platformdirs": {"config"},
 }
 HEAVY = (
@@ -56,6 +59,8 @@ HEAVY = (
     "sentence_transformers",
     "rich",
     "detect_secrets",
+    "starlette",
+    "uvicorn",
     "requests",
 )
 

@@ -24,6 +24,7 @@ COMMANDS = {
     "revert": "lifetime.revert",
     "retention": "lifetime.retention",
     "stats": "stats.stats",
+    "ui": "ui.ui",
     "doctor": "doctor.doctor",
     "reindex": "doctor.reindex",
     "install": "install.install",

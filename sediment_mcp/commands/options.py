@@ -80,6 +80,7 @@ def grammar() -> argparse.ArgumentParser:
     _add_version(_command(commands, "revert", "make the text of an old version the current one again"))
     _add_retention(_command(commands, "retention", "what ends by itself: rules, a preview, a run"))
     _add_stats(_command(commands, "stats", "what there is, in numbers: kinds, tags, projects, ages, sizes"))
+    _add_ui(_command(commands, "ui", "open a page to look inside: search, read, correct, sort out"))
     _add_doctor(_command(commands, "doctor", "look at everything: data, model, indexes, permissions"))
     _command(commands, "reindex", "embed what is missing and write both indexes anew")
     _add_install(_command(commands, "install", "connect hosts; without a name, list those that are here"))
@@ -180,6 +181,13 @@ def _add_retention(command: argparse.ArgumentParser) -> None:
 def _add_stats(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--forget-questions", action="store_true", help="first forget the questions kept that found nothing"
+    )
+
+
+def _add_ui(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--port", metavar="N", help="where on this machine; a free port by default")
+    command.add_argument(
+        "--no-browser", dest="browser", action="store_false", help="only print the address, open no browser"
     )
 
 

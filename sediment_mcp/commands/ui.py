@@ -1,0 +1,56 @@
+"""The command that opens the page."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from .console import answer, project
+
+if TYPE_CHECKING:
+    from ..library import Library
+    from .options import Chosen
+
+MOST_PORTS = 65_535
+
+
+def ui(chosen: Chosen, library: Library) -> int:
+    """Serve the page until the user ends it."""
+    from ..library import Library
+    from ..ui.desk import Desk
+    from ..ui.serving import listening, open_browser, serve
+
+    place = listening(_port(chosen.port))
+    # Unlike a command, the page stays: it tends what it has stored, and waits for no model.
+    library = Library(library.config, patience=0)
+
+    def announce(address: str) -> None:
+        answer(chosen, {"address": address}, lambda: _show(address))
+        sys.stdout.flush()
+        if chosen.browser:
+            open_browser(address)
+
+    try:
+        serve(Desk(library, project(library.config)), place, announce)
+    finally:
+        library.close()
+    return 0
+
+
+def _show(address: str) -> None:
+    from .terminal import console, put, styled
+
+    out = console()
+    put(out, styled(("Your memories:", "bold"), (address, "cyan")))
+    put(out, styled(("The address works once. Ctrl-C ends the page.", "dim")))
+
+
+def _port(text: str | None) -> int:
+    from ..errors import BadArgument
+
+    if text is None:
+        return 0
+    number = int(text) if text.isascii() and text.isdigit() and len(text) < 6 else -1
+    if not 0 <= number <= MOST_PORTS:
+        raise BadArgument(f"--port is {text!r}: give a number from 1 to {MOST_PORTS}, or leave it out.")
+    return number

@@ -1,0 +1,162 @@
+// The form for a new memory, for a new version of one, and for one that takes the place of several.
+
+import { ask, tell } from "./api.js";
+import { button, dialog, h, shown, words } from "./dom.js";
+import { KINDS, fromField, moment, projectName, toField } from "./format.js";
+import { tagField } from "./tagfield.js";
+import { complain, toast } from "./toasts.js";
+
+const MEANINGS = {
+  semantic: "fact: true until something replaces it",
+  episodic: "event: happened once",
+  procedural: "how-to: a way to do something",
+  working: "note: forgotten after a day",
+};
+
+async function knownTags() {
+  try {
+    return (await ask("overview")).tags.slice(0, 200).map(({ name }) => name);
+  } catch {
+    return []; // suggestions are not worth a complaint
+  }
+}
+
+async function whole(id) {
+  const told = await ask("memory", { id });
+  const memory = told.versions.find((version) => version.id === id);
+  if (memory?.state !== "current") throw new Error("This is not the current version: open that one to change it.");
+  return memory;
+}
+
+/** The form in a dialog; `done` gets what it holds and answers with what became of it. */
+async function form(state, title, memory, { before = [], scope = null, button: label, done, fixed = [] }) {
+  const text = h("textarea", { id: "content", rows: 6, maxlength: state.status.most_content, required: true, dir: "auto", value: memory.content ?? "" });
+  const kind = h("select", { id: "kind" }, Object.keys(KINDS).map((name) => h("option", { value: name, selected: name === (memory.kind ?? "semantic") }, MEANINGS[name])));
+  const tags = tagField(memory.tags ?? [], await knownTags(), state.status.most_tags);
+  const importance = h("input", { type: "range", id: "importance", min: 0, max: 1, step: 0.05, value: memory.importance ?? 0.5 });
+  const weight = h("output", { for: "importance" }, importance.value);
+  importance.addEventListener("input", () => (weight.textContent = importance.value));
+  const happened = h("input", { type: "datetime-local", id: "happened", value: toField(memory.occurred_at) });
+  const ends = h("input", { type: "datetime-local", id: "ends", value: toField(memory.expires_at) });
+  const problem = h("p", { class: "problem", role: "alert", hidden: true });
+  const save = h("button", { type: "submit", class: "primary" }, label);
+  const body = h("form", { class: "editor", submit: send, keydown: (event) => event.key === "Enter" && (event.ctrlKey || event.metaKey) && body.requestSubmit() },
+    before,
+    h("label", { for: "content" }, "Text"), text,
+    h("div", { class: "fields" },
+      field("Kind", "kind", kind), field("Tags", "tags", tags.root), scope && field("Belongs to", "scope", scope),
+      field("Importance", "importance", importance, weight), field("Happened", "happened", happened), field("Ends", "ends", ends)),
+    fixed.length ? h("p", { class: "fixed" }, "Stays: ", fixed.join(" · ")) : null,
+    problem,
+    h("div", { class: "actions" }, save, button("Cancel", () => box.close(), { class: "quiet" }), h("span", { class: "soft" }, "Ctrl + Enter saves")),
+  );
+  const box = dialog(title, body);
+  text.focus();
+
+  /** Times that nobody has touched go back as they came, to the microsecond. */
+  const time = (input, iso) => (input.value === toField(iso) ? iso : fromField(input.value)) ?? null;
+
+  async function send(event) {
+    event.preventDefault();
+    save.disabled = true;
+    try {
+      const result = await done({
+        content: text.value, kind: kind.value, tags: tags.value(), importance: Number(importance.value),
+        occurred_at: time(happened, memory.occurred_at), expires_at: time(ends, memory.expires_at),
+        ...(scope ? { scope: scope.value } : {}),
+      });
+      box.close();
+      for (const warning of result.warnings ?? []) toast(warning);
+    } catch (error) {
+      problem.textContent = shown(error.message);
+      problem.hidden = false;
+      save.disabled = false;
+    }
+  }
+  return { text, tags };
+}
+
+function field(label, id, ...inputs) {
+  return h("div", { class: `field for-${id}` }, h("label", { for: id }, label), h("div", { class: "input" }, inputs));
+}
+
+function stays(memory) {
+  return [
+    memory.project ? shown(projectName(memory.project)) : "global",
+    memory.session ? `session ${shown(memory.session)}` : null,
+    Object.keys(memory.metadata).length ? "metadata" : null,
+  ].filter(Boolean);
+}
+
+export const editor = {
+  async add(state, given = {}) {
+    const { project } = state.status;
+    const scope = project && h("select", { id: "scope" }, h("option", { value: "project" }, projectName(project)), h("option", { value: "global" }, "everything (global)"));
+    await form(state, "A new memory", given, {
+      scope, button: "Remember", done: async (filled) => {
+        const result = await tell("add", filled);
+        const words = { stored: "Remembered.", duplicate: "This was known already.", merged: "Remembered, in the place of nearly the same one." };
+        toast(words[result.status], result.status === "stored" ? () => forget(state, result.id) : null);
+        if (result.similar.length) toast("Something similar is there already: see Look-alikes.");
+        state.changed?.(result.id);
+        return result;
+      },
+    });
+  },
+
+  async edit(state, id, changed) {
+    try {
+      const memory = await whole(id);
+      await form(state, "Edit", memory, {
+        button: "Save", fixed: stays(memory), done: async (filled) => {
+          const result = await tell("edit", { id, ...filled });
+          const isNew = result.id !== id;
+          toast(isNew ? "Saved as a new version." : "Saved.", () => undoEdit(memory, isNew, changed));
+          changed(result.id);
+          return result;
+        },
+      });
+    } catch (error) {
+      complain(error);
+    }
+  },
+
+  async merge(state, ids, changed) {
+    try {
+      const parts = await Promise.all(ids.map(whole));
+      const [first] = parts;
+      const shownParts = h("div", { class: "parts" }, parts.map((memory, place) =>
+        h("div", { class: "part" }, h("p", { class: "soft" }, moment(memory.occurred_at)), words("p", memory.content, { class: "text" }),
+          button("Use this text", () => (made.text.value = memory.content), { class: "small", "aria-label": `Use text ${place + 1}` }))));
+      const together = {
+        ...first, content: parts.map((memory) => memory.content).join("\n\n"),
+        tags: [...new Set(parts.flatMap((memory) => memory.tags))].slice(0, state.status.most_tags),
+        importance: Math.max(...parts.map((memory) => memory.importance)),
+        occurred_at: parts.map((memory) => memory.occurred_at).sort().at(-1),
+        expires_at: parts.every((memory) => memory.expires_at) ? parts.map((memory) => memory.expires_at).sort().at(-1) : null,
+      };
+      const made = await form(state, `Merge ${parts.length} memories into one`, together, {
+        before: [shownParts], button: "Merge", fixed: stays(first), done: async (filled) => {
+          const result = await tell("merge", { ids, ...filled });
+          toast("Merged. Both texts are kept as its history.");
+          changed(result.id);
+          return result;
+        },
+      });
+    } catch (error) {
+      complain(error);
+    }
+  },
+};
+
+async function forget(state, id) {
+  await tell("delete", { ids: [id] });
+  state.changed?.(null);
+}
+
+async function undoEdit(memory, isNew, changed) {
+  const { id, content, kind, tags, importance, occurred_at, expires_at } = memory;
+  const result = isNew ? await tell("revert", { id }) : await tell("edit", { id, content, kind, tags, importance, occurred_at, expires_at });
+  toast("As it was before.");
+  changed(result.id);
+}
