@@ -59,8 +59,6 @@ HEAVY = (
     "sentence_transformers",
     "rich",
     "detect_secrets",
-    "starlette",
-    "uvicorn",
     "requests",
 )
 

@@ -43,7 +43,7 @@ export function pairs(main, state) {
 
   function drawFoot() {
     const left = list.children.length;
-    lead.textContent = left ? "These may repeat or contradict each other. Keep what is true; nothing is lost, and an answer is asked for once." : "";
+    lead.textContent = left ? "These may repeat or contradict each other. Keep what is true: nothing is lost, and what you decide is remembered." : "";
     const more = own.next ? button("Look further back", () => load(own.next)) : null;
     const said = `${count(own.looked, "memory", "memories")} compared${own.next ? ", newest first" : ""}.`;
     fill(foot, left ? [h("p", { class: "soft" }, said), more] : empty("Nothing to sort out", `${said} None is like another one that you have not decided about.`, more));
