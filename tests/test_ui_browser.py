@@ -248,6 +248,10 @@ def test_filters_live_in_the_address_and_back_leads_back(visit: Callable[..., Vi
     there.page.click(".choice:has-text('net')")
     there.rows(1)
     assert "tags=net" in there.page.url
+    playwright.expect(there.page.locator(".choice:has-text('net')")).to_have_attribute("aria-pressed", "true")
+    playwright.expect(there.page.locator(".choice:has-text('home')")).to_have_attribute(
+        "aria-pressed", "false"
+    )
     there.page.click(".choice:has-text('how-to')")
     there.page.click(".choice:has-text('net')")
     there.rows(1)

@@ -25,8 +25,10 @@ export function svg(tag, attributes = {}, ...children) {
 
 function build(element, attributes, children) {
   for (const [name, value] of Object.entries(attributes)) {
-    if (value === undefined || value === null || value === false) continue;
-    if (typeof value === "function") element.addEventListener(name, value);
+    if (value === undefined || value === null) continue;
+    if (name.startsWith("aria-")) element.setAttribute(name, String(value)); // where "false" says something
+    else if (value === false) continue;
+    else if (typeof value === "function") element.addEventListener(name, value);
     else if (name === "value" || name === "checked" || name === "hidden") element[name] = value;
     else element.setAttribute(name, value === true ? "" : String(value));
   }

@@ -34,11 +34,26 @@ export function filterPanel(place, asked, numbers) {
     place,
     isFiltered(asked) ? button("Show all", () => go("memories", without(asked)), { class: "quiet clear" }) : null,
     group("Kind", kinds(asked, numbers, set)),
-    group("Belongs to", projects(asked, numbers, set)),
-    group("Tags", tags(asked, numbers, set)),
+    numbers?.projects.length ? group("Belongs to", projects(asked, numbers, set)) : null,
+    numbers?.tags.length ? group("Tags", tags(asked, numbers, set)) : null,
     group("Session", session(asked, numbers, set)),
     group("Time", times(asked, set)),
   );
+}
+
+/** What is filtered by, each with a way to take it off, for where the panel is not in view. */
+export function filterChips(asked) {
+  const off = (change) => () => go("memories", { ...asked, open: undefined, ...change });
+  const chip = (words, change) => button([h("bdi", {}, shown(words)), " ✕"], off(change), { class: "small quiet chip", "aria-label": `Take off: ${shown(words)}` });
+  return [
+    asked.kind && chip(KINDS[asked.kind] ?? asked.kind, { kind: undefined }),
+    asked.scope && chip(projectName(asked.scope === "global" ? null : asked.project), { scope: undefined, project: undefined }),
+    ...(asked.tags ?? []).map((name) => chip(name, { tags: asked.tags.filter((other) => other !== name) })),
+    asked.session && chip(asked.session, { session: undefined }),
+    asked.since && chip(`from ${asked.since}`, { since: undefined }),
+    asked.until && chip(`to ${asked.until}`, { until: undefined }),
+    asked.history && chip("with history", { history: undefined }),
+  ].filter(Boolean);
 }
 
 function group(title, ...children) {

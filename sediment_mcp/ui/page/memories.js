@@ -6,7 +6,7 @@ import { chooser } from "./chooser.js";
 import { detail } from "./detail.js";
 import { button, fill, h } from "./dom.js";
 import { editor } from "./editor.js";
-import { filterPanel, forTools, isFiltered, without } from "./filters.js";
+import { filterChips, filterPanel, forTools, isFiltered, without } from "./filters.js";
 import { count } from "./format.js";
 import { address, go, here } from "./place.js";
 import { complain } from "./toasts.js";
@@ -96,7 +96,8 @@ export function memories(main, state) {
       const isOpen = root.classList.toggle("filtering");
       toggle.setAttribute("aria-expanded", isOpen);
     }, { class: "quiet filter-toggle", "aria-expanded": root.classList.contains("filtering"), "aria-controls": "filters" });
-    fill(headline, h("h1", { "aria-live": "polite" }, sentence), toggle);
+    const chips = filterChips(own.asked);
+    fill(headline, h("h1", { "aria-live": "polite" }, sentence), toggle, chips.length ? h("div", { class: "filter-chips" }, chips) : null);
   }
 
   function row(memory, extra = null) {
