@@ -171,6 +171,17 @@ def test_a_delete_is_undone(visit: Callable[..., Visit]) -> None:
     there.sees("Tea is at five", ".whole")
 
 
+def test_who_deletes_stays_at_the_same_place_of_the_list(visit: Callable[..., Visit]) -> None:
+    there = visit(*(f"number {n}" for n in range(5)))
+    there.rows(5)
+    there.press("j", "j", "d")
+    there.rows(4)
+    playwright.expect(there.page.locator("a.row").nth(1)).to_be_focused()
+    there.press("d")
+    there.rows(3)
+    assert there.contents() == ["number 4", "number 1", "number 0"]
+
+
 def test_two_are_merged(visit: Callable[..., Visit]) -> None:
     there = visit("Carts live 30 days", "Sessions live 14 days", "Tea is at five")
     there.rows(3)
@@ -248,10 +259,9 @@ def test_filters_live_in_the_address_and_back_leads_back(visit: Callable[..., Vi
     there.page.click(".choice:has-text('net')")
     there.rows(1)
     assert "tags=net" in there.page.url
-    playwright.expect(there.page.locator(".choice:has-text('net')")).to_have_attribute("aria-pressed", "true")
-    playwright.expect(there.page.locator(".choice:has-text('home')")).to_have_attribute(
-        "aria-pressed", "false"
-    )
+    for tag, is_on in (("net", "true"), ("home", "false")):
+        choice = there.page.locator(f".choice:has-text('{tag}')")
+        playwright.expect(choice).to_have_attribute("aria-pressed", is_on)
     there.page.click(".choice:has-text('how-to')")
     there.page.click(".choice:has-text('net')")
     there.rows(1)

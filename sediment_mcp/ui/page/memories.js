@@ -73,7 +73,7 @@ export function memories(main, state) {
     headed(results.length ? (weak ? "Nothing really fits. The nearest:" : `${results.length === own.limit ? "The best " : ""}${count(results.length, "result", "results")}`) : "Nothing found");
     const words = mode === "lexical" && state.status.meaning !== "none" ? ["Found by words for now."] : [];
     fill(notes, [...words, ...said].map((note) => h("p", { class: "note" }, note)));
-    fill(list, results.map((result) => row(result, signals(result, state.status.signals))));
+    refill(results.map((result) => row(result, signals(result, state.status.signals))));
     fill(foot, results.length === own.limit && own.limit < MOST_FOUND ? button("Show more", () => { own.limit = MOST_FOUND; load(); }) : null);
     if (!results.length) fill(foot, emptySearch());
     marked();
@@ -84,11 +84,21 @@ export function memories(main, state) {
     fill(notes);
     const items = page.map((memory) => row(memory));
     if (more) list.append(...items);
-    else fill(list, items);
+    else refill(items);
     fill(foot, next ? button(`Show more of ${count(total, "memory", "memories")}`, () => load({ more: next })) : null);
     if (!total) fill(foot, isFiltered(own.asked) ? emptyFilter() : emptyStore());
     if (more) items[0]?.querySelector("a.row").focus();
     marked();
+  }
+
+  /** Draw the list anew; who was at a row stays there, or at the one that has taken its place. */
+  function refill(items) {
+    const before = rows();
+    const at = before.indexOf(document.activeElement);
+    const id = before[at]?.dataset.id;
+    fill(list, items);
+    const now = rows();
+    if (at >= 0) (now.find((link) => link.dataset.id === id) ?? now[Math.min(at, now.length - 1)])?.focus({ preventScroll: true });
   }
 
   function headed(sentence) {
