@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.error import HTTPError
 
@@ -208,13 +208,19 @@ def test_the_command_prints_its_address_and_ends_with_ctrl_c(tmp_path: Path) -> 
 def unserved(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The server announces its address and ends at once; the list holds what browsers were opened with."""
     opened: list[str] = []
-    monkeypatch.setattr(serving, "serve", lambda _, place, announce: (place.close(), announce("http://x")))
+
+    def serve(desk: Desk, place: socket.socket, announce: Callable[[str], None]) -> None:
+        assert desk.library.config.questions == "forget"  # what is half typed is no question
+        place.close()
+        announce("http://x")
+
+    monkeypatch.setattr(serving, "serve", serve)
     monkeypatch.setattr(serving, "open_browser", opened.append)
     return opened
 
 
 def test_the_browser_is_opened_unless_it_is_not_wanted(run: Run, unserved: list[str]) -> None:
-    outcome = run("ui")
+    outcome = run("ui", "--questions", "keep")
     assert (outcome.status, unserved) == (0, ["http://x"])
     assert "http://x" in outcome.out
     assert "Ctrl-C" in outcome.out

@@ -16,13 +16,16 @@ MOST_PORTS = 65_535
 
 def ui(chosen: Chosen, library: Library) -> int:
     """Serve the page until the user ends it."""
+    from dataclasses import replace
+
     from ..library import Library
     from ..ui.desk import Desk
     from ..ui.serving import listening, open_browser, serve
 
     place = listening(_port(chosen.port))
-    # Unlike a command, the page stays: it tends what it has stored, and waits for no model.
-    library = Library(library.config, patience=0)
+    # Unlike a command, the page stays: it tends what it has stored, and waits for no model. It searches
+    # while somebody types, and half a question that finds nothing is none to keep.
+    library = Library(replace(library.config, questions="forget"), patience=0)
 
     def announce(address: str) -> None:
         answer(chosen, {"address": address}, lambda: _show(address))
