@@ -13,13 +13,7 @@ const MEANINGS = {
   working: "note: forgotten after a day",
 };
 
-async function knownTags() {
-  try {
-    return (await ask("overview")).tags.slice(0, 200).map(({ name }) => name);
-  } catch {
-    return []; // suggestions are not worth a complaint
-  }
-}
+const knownTags = (state) => (state.numbers?.tags ?? []).slice(0, 200).map(({ name }) => name);
 
 async function whole(id) {
   const told = await ask("memory", { id });
@@ -29,10 +23,10 @@ async function whole(id) {
 }
 
 /** The form in a dialog; `done` gets what it holds and answers with what became of it. */
-async function form(state, title, memory, { before = [], scope = null, button: label, done, fixed = [] }) {
+function form(state, title, memory, { before = [], scope = null, button: label, done, fixed = [] }) {
   const text = h("textarea", { id: "content", rows: 6, maxlength: state.status.most_content, required: true, dir: "auto", value: memory.content ?? "" });
   const kind = h("select", { id: "kind" }, Object.keys(KINDS).map((name) => h("option", { value: name, selected: name === (memory.kind ?? "semantic") }, MEANINGS[name])));
-  const tags = tagField(memory.tags ?? [], await knownTags(), state.status.most_tags);
+  const tags = tagField(memory.tags ?? [], knownTags(state), state.status.most_tags);
   const importance = h("input", { type: "range", id: "importance", min: 0, max: 1, step: 0.05, value: memory.importance ?? 0.5 });
   const weight = h("output", { for: "importance" }, importance.value);
   importance.addEventListener("input", () => (weight.textContent = importance.value));
@@ -92,7 +86,7 @@ export const editor = {
   async add(state, given = {}) {
     const { project } = state.status;
     const scope = project && h("select", { id: "scope" }, h("option", { value: "project" }, projectName(project)), h("option", { value: "global" }, "everything (global)"));
-    await form(state, "A new memory", given, {
+    form(state, "A new memory", given, {
       scope, button: "Remember", done: async (filled) => {
         const result = await tell("add", filled);
         const words = { stored: "Remembered.", duplicate: "This was known already.", merged: "Remembered, in the place of nearly the same one." };
@@ -107,7 +101,7 @@ export const editor = {
   async edit(state, id, changed) {
     try {
       const memory = await whole(id);
-      await form(state, "Edit", memory, {
+      form(state, "Edit", memory, {
         button: "Save", fixed: stays(memory), done: async (filled) => {
           const result = await tell("edit", { id, ...filled });
           const isNew = result.id !== id;
@@ -135,7 +129,7 @@ export const editor = {
         occurred_at: parts.map((memory) => memory.occurred_at).sort().at(-1),
         expires_at: parts.every((memory) => memory.expires_at) ? parts.map((memory) => memory.expires_at).sort().at(-1) : null,
       };
-      const made = await form(state, `Merge ${parts.length} memories into one`, together, {
+      const made = form(state, `Merge ${parts.length} memories into one`, together, {
         before: [shownParts], button: "Merge", fixed: stays(first), done: async (filled) => {
           const result = await tell("merge", { ids, ...filled });
           toast("Merged. Both texts are kept as its history.");

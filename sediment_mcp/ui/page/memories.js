@@ -24,7 +24,7 @@ export function memories(main, state) {
   const pane = h("section", { class: "pane", "aria-label": "Memory", tabindex: -1 });
   const column = h("section", { class: "column", "aria-label": "List" }, headline, notes, list, foot);
   const root = fill(main, h("div", { class: "browser" }, panel, column, pane)).firstChild;
-  const own = { asked: null, key: null, stop: null, numbers: null, open: null, limit: FOUND, left: false };
+  const own = { asked: null, key: null, stop: null, numbers: state.numbers ?? null, counted: false, open: null, limit: FOUND, left: false };
   const chosen = chooser(root, () => marked(), {
     merge: (ids) => editor.merge(state, ids, changed),
     remove: (ids) => own.detail.remove(ids),
@@ -40,7 +40,9 @@ export function memories(main, state) {
     if (own.key !== key) {
       own.key = key;
       own.limit = FOUND;
-      load();
+      const isFirst = !own.counted;
+      own.counted = true;
+      load().then(() => isFirst && refreshNumbers()); // the list first: to count all of 100,000 takes a while
       filterPanel(panel, asked, own.numbers);
     }
     if (own.open !== (asked.open ?? null)) {
@@ -140,7 +142,7 @@ export function memories(main, state) {
 
   async function refreshNumbers() {
     try {
-      own.numbers = await ask("overview");
+      own.numbers = state.numbers = await ask("overview");
       if (!own.left) filterPanel(panel, own.asked, own.numbers);
     } catch (error) {
       complain(error);
@@ -153,8 +155,7 @@ export function memories(main, state) {
     if (id !== undefined && (id ?? undefined) !== here().asked.open) {
       go("memories", { ...own.asked, open: id ?? undefined }, { replace: true });
     } else if (own.open) own.detail.show(own.open);
-    load();
-    refreshNumbers();
+    load().then(refreshNumbers);
   }
 
   function close() {
@@ -188,7 +189,6 @@ export function memories(main, state) {
     return true;
   }
 
-  refreshNumbers();
   state.changed = changed;
   return {
     show, move, key,

@@ -14,7 +14,8 @@ export function overview(main, state) {
 
   async function show() {
     try {
-      draw(await ask("overview"));
+      state.numbers = await ask("overview");
+      draw(state.numbers);
     } catch (error) {
       fill(root, empty("This did not work", error.message, button("Try again", show)));
     }
