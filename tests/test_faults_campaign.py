@@ -74,8 +74,9 @@ def lost_write(story: Story) -> None:
 
 
 def lost_in_meaning_alone(story: Story) -> None:
+    story.store("other")
+    story.look("other", shown("other"))  # the process has its model
     story.store("heron")
-    story.look("heron", shown("heron"))  # the process that stored it has its model
     story.look("heron", shown("heron", semantic=0.4), how="meaning")
 
 

@@ -64,11 +64,12 @@ class Removal:
 
 @dataclass
 class Known:
-    """What is known of the memory that belongs to a word. ``life`` is the process that stored it."""
+    """What is known of the memory that belongs to a word. ``is_embedded``: the process that stored it had its
+    model by then, so that the embedding was committed with it."""
 
     word: str
     store: Change
-    life: tuple[int, int]
+    is_embedded: bool
     id: str = ""
     expires: float | None = None
     removals: list[Removal] = field(default_factory=list)
@@ -130,8 +131,8 @@ class Checker:
         call = self._calls[event["call"]] = Call(event)
         if event["act"] == "store":
             call.change = Change()
-            life = event["slot"], event["life"]
-            call.known = Known(event["word"], call.change, life, expires=event.get("expires"))
+            is_embedded = (event["slot"], event["life"]) in self._hybrid
+            call.known = Known(event["word"], call.change, is_embedded, expires=event.get("expires"))
             self.known[call.known.word] = call.known
             for old in event["replaces"]:
                 self._remove(old, Removal(call.change, "replaced"))
@@ -211,7 +212,7 @@ class Checker:
         """Whether it says anything that the memory is missing: an embedding may follow later."""
         if asked["how"] != "meaning":
             return True
-        return event["mode"] == "hybrid" and (self._settled or known.life in self._hybrid)
+        return event["mode"] == "hybrid" and (self._settled or known.is_embedded)
 
     def _is_whole(self, known: Known, result: Event, asked: Event) -> list[Violation]:
         found = [
