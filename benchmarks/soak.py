@@ -83,7 +83,9 @@ class Host:
         found["disk"] = sum(_size(path) for path in files) / 1e6
         for number, server in enumerate(self.servers, 1):
             process = Path(f"/proc/{server.process.pid}")
-            found[f"private {number}"], found[f"resident {number}"] = server.resident()
+            memory = server.memory()
+            found[f"private {number}"] = memory["private_mb"]
+            found[f"resident {number}"] = memory["private_mb"] + memory["shared_mb"]
             found[f"descriptors {number}"] = len(list((process / "fd").iterdir()))
             found[f"threads {number}"] = len(list((process / "task").iterdir()))
         for tool, times in self._took.items():

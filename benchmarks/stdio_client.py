@@ -50,11 +50,13 @@ class Server:
 
     def answer(self) -> Any:
         assert self.process.stdout is not None
-        line = self.process.stdout.readline()
-        if not line.endswith(b"\n"):
-            raise Gone
-        answer = json.loads(line)
-        assert answer["id"] == self._id, answer
+        answer: dict[str, Any] = {}
+        while answer.get("id") != self._id:  # what else comes is a notification
+            line = self.process.stdout.readline()
+            if not line.endswith(b"
+"):
+                raise Gone
+            answer = json.loads(line)
         return answer["result"]
 
     def initialize(self) -> float:
@@ -72,13 +74,21 @@ class Server:
         assert not result.get("isError"), result
         return took, result["structuredContent"]
 
-    def resident(self) -> tuple[float, float]:
-        """(private, all) resident memory in MB."""
+    def memory(self) -> dict[str, float]:
+        """Resident MB; Linux only. Private is what no other process maps, dirty the part of it that no file
+        holds, shared what others map too."""
         pages: dict[str, int] = {}
         for line in Path(f"/proc/{self.process.pid}/smaps_rollup").read_text().splitlines()[1:]:
             name, value, *_ = line.split()
             pages[name] = int(value)
-        return (pages["Private_Clean:"] + pages["Private_Dirty:"]) / 1024, pages["Rss:"] / 1024
+        clean, dirty = pages["Private_Clean:"] / 1024, pages["Private_Dirty:"] / 1024
+        shared = (pages["Shared_Clean:"] + pages["Shared_Dirty:"]) / 1024
+        return {"private_mb": clean + dirty, "dirty_mb": dirty, "shared_mb": shared}
+
+    def busy(self) -> float:
+        """Milliseconds of processor time that the threads it has now have taken; Linux only."""
+        threads = Path(f"/proc/{self.process.pid}/task").glob("*/schedstat")
+        return sum(int(thread.read_text().split()[0]) for thread in threads) / 1e6
 
     def has_loaded(self, library: str) -> bool:
         return library in Path(f"/proc/{self.process.pid}/maps").read_text()

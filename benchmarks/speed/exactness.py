@@ -1,0 +1,239 @@
+"""What the indexes leave out: recall of the vector leg against exact search, and filters against brute force.
+
+Both compare scores, not ids, so that ties do not count as misses: the k-th best found must be as good as the
+k-th best there is.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import statistics
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from corpus import BY_CHANCE, PROJECTS
+from hosts import SCRIPT
+from sentences import TOPICS, Writer
+from stdio_client import Server, close_input
+
+from sediment_mcp.library import DATABASE
+from sediment_mcp.memory import Filters, Memory
+from sediment_mcp.minilm import IDENTITY
+from sediment_mcp.search import FETCHED, Question, Search
+from sediment_mcp.selection import admits
+from sediment_mcp.store import Store
+from sediment_mcp.vector_search import unpack
+
+K = 10
+TOLERANCE = 1e-3  # of a cosine: float16 summed in another order
+BLOCK = 50_000  # vectors multiplied at a time
+SHARES = (0.01, 0.1, 0.5)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A question with its topic and its embedding."""
+
+    text: str
+    topic: str
+    vector: np.ndarray
+
+
+def questions(embed: Any, count: int) -> list[Asked]:
+    writer = Writer(11)
+    topics = [writer.chance.choice(TOPICS) for _ in range(count)]
+    texts = [writer.question(topic) for topic in topics]
+    return [Asked(*asked) for asked in zip(texts, topics, embed(texts), strict=True)]
+
+
+class Whole:
+    """All memories and passages of a directory, to search them without any index."""
+
+    def __init__(self, store: Store) -> None:
+        self.memories = {memory.number: memory for memory in store.changed_memories(0)}
+        model = store.embeddings.number_of(IDENTITY.fingerprint)
+        assert model is not None
+        vectors = store.embeddings.since(model, 0)
+        self.owner = {chunk: number for number, chunk in _owners(store, list(self.memories))}
+        self.memory_of = np.array([self.owner[chunk] for chunk in vectors])
+        self._vectors = list(vectors.values())
+
+    def cosines(self, asked: Sequence[Asked]) -> np.ndarray:
+        """Shape (questions, passages); float32."""
+        wanted = np.stack([one.vector for one in asked])
+        parts = [
+            wanted @ unpack(self._vectors[start : start + BLOCK]).T
+            for start in range(0, len(self._vectors), BLOCK)
+        ]
+        return np.concatenate(parts, axis=1)
+
+
+def _owners(store: Store, numbers: Sequence[int]) -> list[tuple[int, int]]:
+    return [(chunk.memory, chunk.number) for chunk in store.chunks_of(numbers)]
+
+
+@contextlib.contextmanager
+def _opened(directory: Path) -> Generator[tuple[Store, Search]]:
+    """A moment of the data directory, its snapshots taken up."""
+    with contextlib.closing(Store(directory / DATABASE, read_only=True)) as store:
+        search = Search(directory)
+        search.reload(store, IDENTITY)
+        with store.snapshot():
+            search.read(store)
+            yield store, search
+
+
+def recall(directory: Path, asked: Sequence[Asked]) -> dict[str, float]:
+    """Of the `K` nearest passages of each question, the share that the vector leg brings; the mean over the
+    questions, and the worst of them."""
+    with _opened(directory) as (store, search):
+        assert search.vectors is not None
+        exact = np.sort(Whole(store).cosines(asked), axis=1)[:, ::-1]
+        shares = [
+            _share([hit.cosine for hit in search.vectors.search(one.vector, FETCHED)], best)
+            for one, best in zip(asked, exact, strict=True)
+        ]
+        has_index = search.vectors.snapshot_seq > 0
+    return {"mean": statistics.fmean(shares), "worst": min(shares), "by_index": has_index}
+
+
+def _share(found: Sequence[float], best: Sequence[float] | np.ndarray, tolerance: float = TOLERANCE) -> float:
+    """How many of the `K` best scores there are have been found, from 0 to 1."""
+    wanted = list(best[:K])
+    if not wanted:
+        return 1.0
+    got = sorted(found, reverse=True)[: len(wanted)]
+    return sum(a >= b - tolerance for a, b in zip(got, wanted, strict=False)) / len(wanted)
+
+
+# --- filters ------------------------------------------------------------------------------------
+
+
+def cases(memories: Sequence[Memory], now: datetime) -> dict[str, dict[str, Any]]:
+    """Filters by name, as arguments of `query_memory`; a tag of "{topic}" is the question's own topic, and of
+    "{other}" another one."""
+    times = sorted(memory.occurred_at for memory in memories)
+    found: dict[str, dict[str, Any]] = {
+        f"tag, by chance, {share:.0%}": {"tags": [tag]} for tag, share in BY_CHANCE.items()
+    }
+    found |= {
+        "tag, the question's topic": {"tags": ["{topic}"]},
+        "tag, another topic": {"tags": ["{other}"]},
+        "two tags and a kind": {"tags": ["{topic}", "review"], "kind": "episodic"},
+        "kind working": {"kind": "working"},
+        "kind semantic": {"kind": "semantic"},
+        "project": {"scope": "project"},
+        "global": {"scope": "global"},
+        "session": {"session": _longest_session(memories)},
+    }
+    found |= {
+        f"newest {share:.0%}": {"since": times[int(len(times) * (1 - share))].isoformat()} for share in SHARES
+    }
+    return found | {"a month long ago": {"since": (now - timedelta(800)).isoformat(),
+                                         "until": (now - timedelta(770)).isoformat()}}  # fmt: skip
+
+
+def _longest_session(memories: Sequence[Memory]) -> str:
+    sizes: dict[str, int] = {}
+    for memory in memories:
+        if memory.session is not None:
+            sizes[memory.session] = sizes.get(memory.session, 0) + 1
+    return max(sizes, key=sizes.__getitem__)
+
+
+def _for(arguments: dict[str, Any], topic: str) -> dict[str, Any]:
+    other = TOPICS[(TOPICS.index(topic) + len(TOPICS) // 2) % len(TOPICS)]
+    tags = [tag.format(topic=topic, other=other) for tag in arguments.get("tags", ())]
+    return arguments | {"tags": tags} if tags else arguments
+
+
+def _filters(arguments: dict[str, Any]) -> Filters:
+    times = {
+        name: datetime.fromisoformat(arguments[name]) for name in ("since", "until") if name in arguments
+    }
+    return replace(
+        Filters(project=PROJECTS[0]), **(arguments | {"tags": tuple(arguments.get("tags", ()))} | times)
+    )
+
+
+def filters(directory: Path, asked: Sequence[Asked], rounds: int) -> list[dict[str, Any]]:
+    """For each filter: the share of memories it admits, whether the candidates hold the best by meaning and
+    by words that there are, how many wrong ones they hold, and what it costs over stdio."""
+    now = datetime.now(UTC)
+    with _opened(directory) as (store, search):
+        whole = Whole(store)
+        chosen = cases(list(whole.memories.values()), now)
+        truth = _Truth(store, search, whole, asked, now)
+        figures = {name: truth.compare(arguments) for name, arguments in chosen.items()}
+    times = _latency(directory, chosen, asked, rounds)
+    unfiltered = times.pop("")
+    return [
+        {"filter": name, **figures[name], "p50_ms": took, "above_unfiltered_ms": took - unfiltered}
+        for name, took in times.items()
+    ]
+
+
+class _Truth:
+    """Every question's scores over all passages, and what a filter should leave of them."""
+
+    def __init__(
+        self, store: Store, search: Search, whole: Whole, asked: Sequence[Asked], now: datetime
+    ) -> None:
+        self._store, self._search, self._whole, self._asked, self._now = store, search, whole, asked, now
+        self._cosines = whole.cosines(asked)
+        everything = len(whole.memory_of)
+        self._words = [
+            search.text.search(search.text.terms(one.text), Filters(), now, everything) for one in asked
+        ]
+
+    def compare(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        meaning, words, wrong, admitted = list[float](), list[float](), 0, list[float]()
+        for row, one in enumerate(self._asked):
+            chosen = _filters(_for(arguments, one.topic))
+            allowed = {n for n, m in self._whole.memories.items() if admits(chosen, m, self._now)}
+            candidates = self._search.find(self._store, Question(one.text, one.vector, chosen, self._now, K))
+            numbers = {found.memory.number for found in candidates}
+            admitted.append(len(allowed) / len(self._whole.memories))
+            wrong += len(numbers - allowed)
+            meaning.append(_share(self._best_cosines(row, numbers), self._best_cosines(row, allowed)))
+            words.append(_share(self._best_by_words(row, numbers), self._best_by_words(row, allowed)))
+        return {
+            "admits": statistics.fmean(admitted),
+            "by_meaning": statistics.fmean(meaning),
+            "by_words": statistics.fmean(words),
+            "wrong": wrong,
+        }
+
+    def _best_by_words(self, row: int, memories: set[int]) -> list[float]:
+        return [hit.score for hit in self._words[row] if hit.memory in memories][:K]
+
+    def _best_cosines(self, row: int, among: set[int]) -> list[float]:
+        """Of each of these memories the best passage, the best `K` of these."""
+        own = np.isin(self._whole.memory_of, list(among))
+        cosines, memories = self._cosines[row][own], self._whole.memory_of[own]
+        best: dict[int, float] = {}
+        for place in np.argsort(-cosines):
+            best.setdefault(int(memories[place]), float(cosines[place]))
+            if len(best) == K:
+                break
+        return list(best.values())
+
+
+def _latency(
+    directory: Path, chosen: dict[str, dict[str, Any]], asked: Sequence[Asked], rounds: int
+) -> dict[str, float]:
+    """Median milliseconds by filter, "" is none: all are asked in turn, so that all feel the same load."""
+    server = Server([str(SCRIPT)], directory, SEDIMENT_PROJECT=PROJECTS[0])
+    server.initialize()
+    server.call("query_memory", {"query": "A first question loads the model."})
+    times: dict[str, list[float]] = {"": []} | {name: [] for name in chosen}
+    for one in (asked * rounds)[:rounds]:
+        for name, arguments in ({"": {}} | chosen).items():
+            took, _ = server.call("query_memory", {"query": one.text, **_for(arguments, one.topic)})
+            times[name].append(took)
+    server.end(close_input)
+    return {name: statistics.median(took) for name, took in times.items()}
