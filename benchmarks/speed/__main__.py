@@ -25,13 +25,14 @@ for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):  # of this process;
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import exactness  # noqa: E402  the path above comes first
-from cells import Row, against_targets, cell, protocol  # noqa: E402
+from cells import Row, cell, protocol  # noqa: E402
 from corpus import likeness  # noqa: E402
 from directories import Directories, reindex  # noqa: E402
 from hosts import Remembered  # noqa: E402
 from machine import machine  # noqa: E402
 from peers import compare  # noqa: E402
 from report import markdown, plot  # noqa: E402
+from targets import against_targets  # noqa: E402
 
 PARTS = ("cells", "filters", "recall", "rebuild", "likeness")
 FILTERED = 100_000  # filters and rebuilding are measured at the largest size up to this
@@ -65,6 +66,7 @@ class Benchmark:
                 getattr(self, part)()
         if self._chosen.peers is not None:
             self.peers()
+        self.figures["targets"] = against_targets(self.figures)
         self._remembered.save()
 
     def cells(self) -> None:
@@ -74,7 +76,6 @@ class Benchmark:
         for size in chosen.sizes:
             for processes in chosen.processes:
                 rows.append(cell(self._directories, size, processes, chosen.runs, chosen.calls, self.say))
-        self.figures["targets"] = against_targets(rows)
 
     def filters(self) -> None:
         size = self._filtered()

@@ -17,11 +17,6 @@ FEW = 10_000  # up to so many memories, what a run stores would make the next on
 
 Row = dict[str, Any]
 
-TARGETS: dict[int, dict[str, float]] = {
-    100_000: {"start_s": 2.5, "private_mb": 250, "query_above_ms": 20},
-    300_000: {"start_s": 4.0, "private_mb": 350, "query_above_ms": 40},
-}
-
 
 def cell(directories: Directories, size: int, processes: int, runs: int, calls: int, say: Say) -> Row:
     """All figures of one size and one number of processes."""
@@ -79,13 +74,3 @@ def protocol(directory: Path, runs: int, calls: int) -> Row:
         trips.append(statistics.median(took))
         server.end(close_input)
     return {"initialize_s": statistics.median(starts), "call_ms": statistics.median(trips), "runs": runs}
-
-
-def against_targets(rows: Sequence[Row]) -> list[Row]:
-    """Each target beside what one process reached."""
-    return [
-        {"memories": row["memories"], "measure": name, "target": target, "measured": row[name],
-         "met": row[name] <= target}
-        for row in rows if row["processes"] == 1
-        for name, target in TARGETS.get(row["memories"], {}).items()
-    ]  # fmt: skip

@@ -11,6 +11,7 @@ import statistics
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from itertools import cycle, islice
 from pathlib import Path
 from typing import Any
 
@@ -92,7 +93,7 @@ def recall(directory: Path, asked: Sequence[Asked]) -> dict[str, float]:
     questions, and the worst of them."""
     with _opened(directory) as (store, search):
         assert search.vectors is not None
-        exact = np.sort(Whole(store).cosines(asked), axis=1)[:, ::-1]
+        exact = -np.sort(np.partition(-Whole(store).cosines(asked), K - 1, axis=1)[:, :K], axis=1)
         shares = [
             _share([hit.cosine for hit in search.vectors.search(one.vector, FETCHED)], best)
             for one, best in zip(asked, exact, strict=True)
@@ -169,11 +170,18 @@ def filters(directory: Path, asked: Sequence[Asked], rounds: int) -> list[dict[s
         chosen = cases(list(whole.memories.values()), now)
         truth = _Truth(store, search, whole, asked, now)
         figures = {name: truth.compare(arguments) for name, arguments in chosen.items()}
-    times = _latency(directory, chosen, asked, rounds)
-    unfiltered = times.pop("")
+    costs = _costs(directory, chosen, asked, rounds)
+    unfiltered = costs.pop("")
     return [
-        {"filter": name, **figures[name], "p50_ms": took, "above_unfiltered_ms": took - unfiltered}
-        for name, took in times.items()
+        {
+            "filter": name,
+            **figures[name],
+            "p50_ms": cost["p50"],
+            "above_unfiltered_ms": cost["p50"] - unfiltered["p50"],
+            "cpu_ms": cost["cpu"],
+            "cpu_above_unfiltered_ms": cost["cpu"] - unfiltered["cpu"],
+        }
+        for name, cost in costs.items()
     ]
 
 
@@ -185,16 +193,27 @@ class _Truth:
     ) -> None:
         self._store, self._search, self._whole, self._asked, self._now = store, search, whole, asked, now
         self._cosines = whole.cosines(asked)
-        everything = len(whole.memory_of)
-        self._words = [
-            search.text.search(search.text.terms(one.text), Filters(), now, everything) for one in asked
-        ]
+        self._words = [self._by_words(one) for one in asked]
+        self._allowed: dict[Filters, set[int]] = {}
+
+    def _by_words(self, one: Asked) -> tuple[np.ndarray, np.ndarray]:
+        """(memories, scores) of every passage that shares a word with the question, best first."""
+        text = self._search.text
+        hits = text.search(text.terms(one.text), Filters(), self._now, len(self._whole.memory_of))
+        return np.array([hit.memory for hit in hits]), np.array([hit.score for hit in hits])
+
+    def _admitted(self, chosen: Filters) -> set[int]:
+        if chosen not in self._allowed:
+            self._allowed[chosen] = {
+                n for n, m in self._whole.memories.items() if admits(chosen, m, self._now)
+            }
+        return self._allowed[chosen]
 
     def compare(self, arguments: dict[str, Any]) -> dict[str, Any]:
         meaning, words, wrong, admitted = list[float](), list[float](), 0, list[float]()
         for row, one in enumerate(self._asked):
             chosen = _filters(_for(arguments, one.topic))
-            allowed = {n for n, m in self._whole.memories.items() if admits(chosen, m, self._now)}
+            allowed = self._admitted(chosen)
             candidates = self._search.find(self._store, Question(one.text, one.vector, chosen, self._now, K))
             numbers = {found.memory.number for found in candidates}
             admitted.append(len(allowed) / len(self._whole.memories))
@@ -208,8 +227,9 @@ class _Truth:
             "wrong": wrong,
         }
 
-    def _best_by_words(self, row: int, memories: set[int]) -> list[float]:
-        return [hit.score for hit in self._words[row] if hit.memory in memories][:K]
+    def _best_by_words(self, row: int, among: set[int]) -> np.ndarray:
+        memories, scores = self._words[row]
+        return scores[np.isin(memories, list(among))][:K]
 
     def _best_cosines(self, row: int, among: set[int]) -> list[float]:
         """Of each of these memories the best passage, the best `K` of these."""
@@ -223,17 +243,23 @@ class _Truth:
         return list(best.values())
 
 
-def _latency(
+def _costs(
     directory: Path, chosen: dict[str, dict[str, Any]], asked: Sequence[Asked], rounds: int
-) -> dict[str, float]:
-    """Median milliseconds by filter, "" is none: all are asked in turn, so that all feel the same load."""
+) -> dict[str, dict[str, float]]:
+    """Median milliseconds, as the client and as the processor sees them, by filter; "" is none. All are asked
+    in turn, so that all feel the same load."""
     server = Server([str(SCRIPT)], directory, SEDIMENT_PROJECT=PROJECTS[0])
     server.initialize()
     server.call("query_memory", {"query": "A first question loads the model."})
-    times: dict[str, list[float]] = {"": []} | {name: [] for name in chosen}
-    for one in (asked * rounds)[:rounds]:
-        for name, arguments in ({"": {}} | chosen).items():
+    every = {"": dict[str, Any]()} | chosen
+    times: dict[str, list[tuple[float, float]]] = {name: [] for name in every}
+    for one in islice(cycle(asked), rounds):
+        for name, arguments in every.items():
+            busy = server.busy()
             took, _ = server.call("query_memory", {"query": one.text, **_for(arguments, one.topic)})
-            times[name].append(took)
+            times[name].append((took, server.busy() - busy))
     server.end(close_input)
-    return {name: statistics.median(took) for name, took in times.items()}
+    medians = {
+        name: [statistics.median(part) for part in zip(*both, strict=True)] for name, both in times.items()
+    }
+    return {name: {"p50": took, "cpu": cpu} for name, (took, cpu) in medians.items()}

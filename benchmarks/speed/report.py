@@ -50,7 +50,7 @@ CELLS: tuple[Column, ...] = (
 TARGETS: tuple[Column, ...] = (
     ("memories", _whole("memories")),
     ("measure", lambda row: row["measure"]),
-    ("target", lambda row: f"{row['target']:g}"),
+    ("target", lambda row: row["target"]),
     ("measured", lambda row: f"{row['measured']:.3g}"),
     ("", lambda row: "met" if row["met"] else "**missed**"),
 )
@@ -62,6 +62,8 @@ FILTERS: tuple[Column, ...] = (
     ("wrong ones", _whole("wrong")),
     ("p50 ms", _ms("p50_ms")),
     ("above unfiltered ms", _ms("above_unfiltered_ms")),
+    ("processor ms", _ms("cpu_ms")),
+    ("above unfiltered ms", _ms("cpu_above_unfiltered_ms")),
 )
 RECALL: tuple[Column, ...] = (
     ("memories", _whole("memories")),
@@ -113,7 +115,7 @@ def _parts(figures: Figures) -> Iterator[str]:
             f"{bare['initialize_s']:.2f} s to `initialize`, {bare['call_ms']:.2f} ms a call."
         )
     for title, name, columns in (
-        ("Targets, one process", "targets", TARGETS),
+        ("Targets", "targets", TARGETS),
         ("Filters at {filtered:,} memories", "filters", FILTERS),
         ("Beside others, one process", "peers", PEERS),
         ("Recall of the vector leg against exact search", "recall", RECALL),
