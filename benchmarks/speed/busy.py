@@ -41,6 +41,7 @@ def run(directory: Path, processes: int, calls: int, seed: int) -> Run:
     measured = Run()
     clients = [_Client(directory, measured, Writer(seed * 1000 + number)) for number in range(processes)]
     _at_once([client.start for client in clients])
+    _at_once([client.start_bare for client in clients])
     _at_once([lambda client=client: client.ask(calls) for client in clients])
     _at_once([lambda client=client: client.store(calls) for client in clients])
     for client in clients:
@@ -59,7 +60,6 @@ class _Client:
 
     def __init__(self, directory: Path, measured: Run, writer: Writer) -> None:
         self._directory, self._run, self._writer = directory, measured, writer
-        self._topics = list(TOPICS)
         self.stored: list[str] = []
 
     def start(self) -> None:
@@ -69,6 +69,8 @@ class _Client:
         self._run.add("start", time.perf_counter() - self.server.started)
         self._run.by_words += answer["mode"] != "hybrid"
         assert not self.server.has_loaded("libtorch"), "torch has been imported"
+
+    def start_bare(self) -> None:
         self.bare = Server(BARE_EMBEDDING, self._directory)
         self.bare.request("query", {"text": "A first text loads the model."})
 
