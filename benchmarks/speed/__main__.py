@@ -135,7 +135,7 @@ def _read() -> argparse.Namespace:
     option: Callable[..., Any] = parser.add_argument
     option("--sizes", type=_numbers, default=_numbers("100,1000,10000,100000,300000"), help="memories")
     option("--processes", type=_numbers, default=_numbers("1,4"), help="servers busy at once")
-    option("--runs", type=int, default=5, help="new processes so many times for each figure")
+    option("--runs", type=int, default=3, help="new processes so many times for each figure")
     option("--calls", type=int, default=100, help="of each kind, for each process of a run")
     option("--questions", type=int, default=200, help="of which recall is the mean")
     option("--parts", type=_parts, default=list(PARTS), help=f"only these of {','.join(PARTS)}")

@@ -1,7 +1,7 @@
 """A data directory of any size without hours of embedding, and why its figures can be believed.
 
 Texts. A memory is a sentence or several (`sentences.py`): half of them one, one in a hundred a document of
-several passages; the median is about 110 characters, the mean 200. Two thirds stand in sessions of 12 on
+several passages; the median is about 110 characters, the mean 185. Two thirds stand in sessions of 12 on
 average, whose memories share a topic and follow each other within minutes; over three years, in twelve
 projects and global, of all kinds, with tags by topic and tags by chance (`BY_CHANCE`).
 
@@ -26,7 +26,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from sentences import MEANINGS, OF_TOPIC, TOPICS, Writer
@@ -199,10 +198,8 @@ def _spread(vectors: np.ndarray) -> list[float]:
 # --- filling ------------------------------------------------------------------------------------
 
 
-def fill(
-    directory: Path, count: int, vectors: Vectors, progress: Callable[[int], Any] = lambda done: None
-) -> None:
-    """Store so many memories in ``directory``; the indexes are left to `Library.rebuild`."""
+def fill(directory: Path, count: int, vectors: Vectors, progress: Callable[[int], object]) -> None:
+    """Store so many memories in ``directory``, telling ``progress`` how many are there; writes no indexes."""
     now = datetime.now(UTC)
     source = planned(now)
     library = Library(Config(directory), tends=False)

@@ -13,6 +13,8 @@ from pathlib import Path
 from corpus import Embed, Vectors, fill
 from hosts import SCRIPT
 
+TELL_EVERY = 20_000  # memories
+
 Say = Callable[[str], None]
 
 
@@ -43,12 +45,15 @@ class Directories:
 
     def _fill(self, directory: Path, size: int) -> None:
         started = time.monotonic()
-        self._say(f"{size:,} memories: storing")
-        fill(directory, size, self.vectors)
+        fill(directory, size, self.vectors, lambda done: self._tell(size, done))
         self._say(f"{size:,} memories: writing the indexes")
         self.rebuilt[size] = reindex(directory)
         self.filled[size] = time.monotonic() - started
         self._say(f"{size:,} memories are there after {self.filled[size]:.0f} s")
+
+    def _tell(self, size: int, done: int) -> None:
+        if done % TELL_EVERY == 0 or done == size:
+            self._say(f"{size:,} memories: {done:,} stored")
 
     @contextlib.contextmanager
     def copy(self, size: int) -> Generator[Path]:
