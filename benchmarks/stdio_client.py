@@ -41,7 +41,8 @@ class Server:
         """
         started = time.perf_counter()
         self.ask(method, params)
-        return (time.perf_counter() - started) * 1000, self.answer()
+        result = self.answer()
+        return (time.perf_counter() - started) * 1000, result
 
     def ask(self, method: str, params: dict[str, Any]) -> None:
         """Send a request; `answer` waits for what comes back."""
@@ -53,8 +54,7 @@ class Server:
         answer: dict[str, Any] = {}
         while answer.get("id") != self._id:  # what else comes is a notification
             line = self.process.stdout.readline()
-            if not line.endswith(b"
-"):
+            if not line.endswith(b"\n"):
                 raise Gone
             answer = json.loads(line)
         return answer["result"]
