@@ -21,7 +21,8 @@ class Memory:
     """One memory as the system of record holds it.
 
     ``number`` is the database's own key and never leaves the process; ``id`` is what the world sees.
-    ``project`` is None for a global memory. ``seq`` is the change that last touched the memory.
+    ``project`` is None for a global memory. ``seq`` is the change that last touched the memory,
+    ``restored_at`` when it was last taken out of the trash.
     """
 
     number: int
@@ -39,6 +40,7 @@ class Memory:
     expires_at: datetime | None = None
     superseded_by: str | None = None
     deleted_at: datetime | None = None
+    restored_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

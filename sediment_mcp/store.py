@@ -26,14 +26,16 @@ KNOWN_TAGS = 4096  # lists of tags that are remembered as they stand in a row, b
 MEMORY = (
     "memories.number, memories.id, memories.seq, memories.content, memories.kind, memories.tags, "
     "memories.project, memories.session, memories.importance, memories.metadata, memories.occurred_at, "
-    "memories.created_at, memories.expires_at, memories.superseded_by, memories.deleted_at"
+    "memories.created_at, memories.expires_at, memories.superseded_by, memories.deleted_at, "
+    "memories.restored_at"
 )
 CHUNK = 'chunks.number, chunks.memory, chunks.start, chunks."end"'
 
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """A memory before it has a number, an id and a place in the sequence."""
+    """A memory before it has a number and a place in the sequence; and before it has an id, unless it comes
+    from elsewhere and brings its own, with what has become of it there."""
 
     content: str
     text_key: bytes
@@ -47,6 +49,10 @@ class Draft:
     occurred_at: datetime
     created_at: datetime
     expires_at: datetime | None
+    id: str | None = None
+    superseded_by: str | None = None
+    deleted_at: datetime | None = None
+    restored_at: datetime | None = None
 
 
 class Store(Database):
@@ -62,15 +68,16 @@ class Store(Database):
 
     def add(self, draft: Draft) -> tuple[Memory, list[int]]:
         """Insert a memory with its chunks; returns it with the numbers of the chunks."""
-        identity = "".join(secrets.choice(ID_ALPHABET) for _ in range(ID_LENGTH))
+        identity = draft.id or "".join(secrets.choice(ID_ALPHABET) for _ in range(ID_LENGTH))
         seq = self.next_seq()
         number = self.scalar(
             "INSERT INTO memories (id, seq, content, text_key, kind, tags, project, session, importance, "
-            "metadata, occurred_at, created_at, expires_at) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?) "
-            "RETURNING number",
+            "metadata, occurred_at, created_at, expires_at, superseded_by, deleted_at, restored_at) "
+            "VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?) RETURNING number",
             (identity, seq, draft.content, draft.text_key, draft.kind, _dump(draft.tags), draft.project,
              draft.session, draft.importance, _dump(draft.metadata), micros(draft.occurred_at),
-             micros(draft.created_at), draft.expires_at and micros(draft.expires_at)),
+             micros(draft.created_at), _micros(draft.expires_at), draft.superseded_by,
+             _micros(draft.deleted_at), _micros(draft.restored_at)),
         )  # fmt: skip
         self._write_tags(number, draft.tags)
         chunks = [
@@ -85,17 +92,16 @@ class Store(Database):
         """Write a memory's changed attributes (its text never changes) as a change of its own."""
         self.execute(
             "UPDATE memories SET seq = ?, tags = ?, importance = ?, metadata = ?, occurred_at = ?, "
-            "expires_at = ?, superseded_by = ?, deleted_at = ? WHERE number = ?",
+            "expires_at = ?, superseded_by = ?, deleted_at = ?, restored_at = ? WHERE number = ?",
             (self.next_seq(), _dump(memory.tags), memory.importance, _dump(memory.metadata),
-             micros(memory.occurred_at), memory.expires_at and micros(memory.expires_at),
-             memory.superseded_by, memory.deleted_at and micros(memory.deleted_at), memory.number),
+             micros(memory.occurred_at), _micros(memory.expires_at), memory.superseded_by,
+             _micros(memory.deleted_at), _micros(memory.restored_at), memory.number),
         )  # fmt: skip
         self._write_tags(memory.number, memory.tags)
 
     def restore(self, memory: Memory, now: datetime) -> None:
         """Take a memory out of the trash; its age counts anew, or a rule would put it back at once."""
-        self.update(replace(memory, deleted_at=None))
-        self.execute("UPDATE memories SET restored_at = ? WHERE number = ?", (micros(now), memory.number))
+        self.update(replace(memory, deleted_at=None, restored_at=now))
 
     def erase(self, memory: Memory) -> None:
         """Remove a memory for good, leaving only the numbers of its chunks for the indexes to forget. What it
@@ -173,7 +179,7 @@ class Store(Database):
         """The memories of these chunks that the filter lets through, each with the chunk that led to it."""
         rule, values = condition(filters, now, few=True)
         return [
-            (_memory(row), Chunk(*row[15:]))
+            (_memory(row), Chunk(*row[16:]))
             for part in parts(chunks)
             for row in self.rows(
                 f"SELECT {MEMORY}, {CHUNK} FROM chunks JOIN memories ON memories.number = chunks.memory "
@@ -304,6 +310,14 @@ class Store(Database):
         return self._memories(rule, (value,))[0]
 
 
+def _micros(time: datetime | None) -> int | None:
+    return None if time is None else micros(time)
+
+
+def _time(value: int | None) -> datetime | None:
+    return None if value is None else time_of(value)
+
+
 def _dump(value: object) -> str:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
@@ -326,6 +340,6 @@ def _memory(row: tuple[Any, ...]) -> Memory:
         number=row[0], id=row[1], seq=row[2], content=row[3], kind=row[4], tags=_tags(row[5]),
         project=row[6], session=row[7], importance=row[8], metadata=_metadata(row[9]),
         occurred_at=time_of(row[10]), created_at=time_of(row[11]),
-        expires_at=None if row[12] is None else time_of(row[12]), superseded_by=row[13],
-        deleted_at=None if row[14] is None else time_of(row[14]),
+        expires_at=_time(row[12]), superseded_by=row[13], deleted_at=_time(row[14]),
+        restored_at=_time(row[15]),
     )  # fmt: skip
