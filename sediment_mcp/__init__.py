@@ -14,6 +14,7 @@ The rooms, some of them folders; a module imports only from its own floor and fr
        stats  amending                  what there is, in numbers; attributes corrected in place
        resources  prompts               what a person chooses in a host
        likeness                         what a new memory repeats or may contradict
+       transfer                         export and import
        checkup  surroundings            what the doctor finds: in the data, around them
        hosts                            where each host lists its servers: into it, and out again
     5  library                          opens everything, closes everything, says who may write and when
@@ -26,6 +27,7 @@ The rooms, some of them folders; a module imports only from its own floor and fr
        columns                          what a filter lets through
     2  store  embeddings                all SQL
        ages  tallies                    of it what is due, and what there is
+       archive                          all of it, to be carried elsewhere
        database  migrations             SQLite itself: transactions, checkpoints, schema
        text_index  vector_index  words  tantivy and usearch, one file each; text to terms
        embedder                         text to vectors, by one of two runtimes:

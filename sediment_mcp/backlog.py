@@ -1,14 +1,15 @@
 """Embeddings that are missing: of memories stored before the model was there, or of another model.
 
 The backlog is worked off in batches, each one commit, so it can be stopped at any moment and goes on where
-it was, in this process or in another.
+it was, in this process or in another. A batch is large and embedded by length, in pieces: the model pads the
+texts that it reads together to the longest of them, and padding takes as long as text.
 """
 
 from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 
@@ -21,7 +22,8 @@ from .vector_search import pack
 logger = logging.getLogger(__name__)
 
 LOCK = "embed.lock"
-BATCH = 32  # passages embedded between two commits
+BATCH = 512  # passages embedded between two commits; one of 32 takes a fifth longer
+PIECE = 64  # passages embedded between two looks at whether to stop
 NOTEWORTHY = 100  # passages, some seconds of work, from which on progress is logged
 
 
@@ -68,11 +70,8 @@ class Backlog:
             if self.size > NOTEWORTHY:
                 progress = logged(f"Passages embedded with {identity.name}", logger, progress)
             while batch := self._next(store, model):
-                progress(total - self.size, total)
-                vectors = self._embedded(embedder, batch)
-                with self._write() as writer:
-                    model = writer.embeddings.register(identity)
-                    writer.embeddings.add(model, vectors.items())
+                self._embed(batch, embedder, lambda done: progress(total - self.size + done, total))
+                model = store.embeddings.number_of(identity.fingerprint) or 0
                 self.size = max(0, self.size - len(batch))
         self.size = 0
         progress(total, total)
@@ -97,3 +96,18 @@ class Backlog:
                 chunk: vector for one in batch for chunk, vector in self._embedded(embedder, [one]).items()
             }
         return {chunk: vector for (chunk, _), vector in zip(batch, vectors, strict=True)}
+
+    def _embed(
+        self, batch: Sequence[tuple[int, str]], embedder: Embedder, tell: Callable[[int], None]
+    ) -> None:
+        """Embed (chunk, text) as one commit, what ``tell`` lets finish if it ends the work."""
+        by_length = sorted(batch, key=lambda one: len(one[1]))
+        done: dict[int, bytes] = {}
+        try:
+            for start in range(0, len(batch), PIECE):
+                tell(start)
+                done |= self._embedded(embedder, by_length[start : start + PIECE])
+        finally:
+            if done:
+                with self._write() as writer:
+                    writer.embeddings.add(writer.embeddings.register(embedder.identity), done.items())

@@ -177,6 +177,20 @@ def split(text: str, window: int = WINDOW) -> list[tuple[int, int]]:
     return list(_Cutter(text, costs, blocks, window).passages())
 
 
+def parts(text: str, most: int) -> Iterator[str]:
+    """Cut ``text`` end to end into parts of at most ``most`` characters (two or more): each ends at the last
+    of the strongest positions in its second half. Put together they are the text again."""
+    start = 0
+    if len(text) > most:
+        strengths = _strengths(text, list(_blocks(text)))
+        while len(text) - start > most:
+            reach = strengths[start + most // 2 : start + most + 1]
+            cut = start + most // 2 + reach.rindex(max(reach))
+            yield text[start:cut]
+            start = cut
+    yield text[start:]
+
+
 class _Cutter:
     """The tables that one text's cuts are looked up in."""
 

@@ -26,7 +26,7 @@ from pydantic import (
 from typing_extensions import TypedDict  # pydantic refuses typing's own before Python 3.12
 
 from .errors import BadArgument, shown, told
-from .memory import MAX_METADATA_BYTES, MAX_TAGS, Kind
+from .memory import MAX_METADATA_BYTES, MAX_TAG, MAX_TAGS, Kind
 
 MAX_CONTENT = 100_000
 PREVIEW = 300
@@ -85,7 +85,7 @@ def _small(value: dict[str, Any]) -> dict[str, Any]:
 Time = Annotated[
     datetime, BeforeValidator(_in_utc), WithJsonSchema({"type": "string", "format": "date-time"})
 ]
-Tag = Annotated[str, Field(min_length=1, max_length=64)]
+Tag = Annotated[str, Field(min_length=1, max_length=MAX_TAG)]
 Tags = Annotated[list[Tag], Field(max_length=MAX_TAGS), BeforeValidator(_as_list)]
 Id = Annotated[str, Field(min_length=1, max_length=64)]
 Session = Annotated[str, Field(min_length=1, max_length=256)]

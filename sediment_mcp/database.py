@@ -10,7 +10,7 @@ import contextlib
 import sqlite3
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from . import migrations
 from .errors import DamagedDatabase, DiskFull, StorageError
@@ -19,6 +19,8 @@ from .files import touch_private
 MAX_WAL_BYTES = 4 * 1024 * 1024
 BUSY_TIMEOUT = 30_000  # milliseconds; only recovery after a crash ever makes SQLite itself wait
 SQL_VARIABLES = 500  # bound parameters in one statement, well below SQLite's limit of 32,766
+
+T = TypeVar("T")
 
 
 @contextlib.contextmanager
@@ -233,6 +235,6 @@ def marks(values: Sequence[object]) -> str:
     return ",".join("?" * len(values))
 
 
-def parts(values: Sequence[int]) -> Iterator[Sequence[int]]:
+def parts(values: Sequence[T]) -> Iterator[Sequence[T]]:
     for start in range(0, len(values), SQL_VARIABLES):
         yield values[start : start + SQL_VARIABLES]

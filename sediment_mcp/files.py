@@ -10,7 +10,7 @@ import sys
 import zlib
 from collections.abc import Generator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from .errors import Busy, DiskFull, StorageError
 from .ownership import fault_of, fault_within
@@ -70,15 +70,22 @@ def stamp(path: Path) -> tuple[int, int, int]:
 
 def write_atomically(path: Path, data: bytes, mode: int = PRIVATE_FILE) -> None:
     """Replace a file's content in one step that survives a crash and a power cut."""
+    with replacing(path, mode) as file:
+        file.write(data)
+
+
+@contextlib.contextmanager
+def replacing(path: Path, mode: int = PRIVATE_FILE) -> Generator[BinaryIO]:
+    """A private file to write, which takes the place of ``path`` when the block ends without an error."""
     temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, PRIVATE_FILE)
     try:
         with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
+            yield file
         if mode != PRIVATE_FILE:
             temporary.chmod(mode)
         publish(temporary, path)
-    except OSError:
+    except BaseException:
         temporary.unlink(missing_ok=True)
         raise
 

@@ -17,9 +17,6 @@ from .retention import upcoming
 
 if TYPE_CHECKING:
     from .library import Library
-    from .store import Store
-
-BATCH = 500  # memories looked up at a time
 
 
 class DueMemory(MemoryResult):
@@ -61,7 +58,7 @@ def delete(library: Library, ids: Sequence[str], *, permanent: bool) -> DeleteRe
     now = library.now()
     wanted = list(dict.fromkeys(ids))
     with library.write(erase=permanent) as store:
-        found = {m.id: m for m in _by_ids(store, wanted) if permanent or m.deleted_at is None}
+        found = {i: m for i, m in store.by_ids(wanted).items() if permanent or m.deleted_at is None}
         for memory in found.values():
             if permanent:
                 store.erase(memory)
@@ -74,14 +71,6 @@ def delete(library: Library, ids: Sequence[str], *, permanent: bool) -> DeleteRe
         not_found=[identity for identity in wanted if identity not in found],
         recoverable_until=iso(now + TRASH_LIFE) if found and not permanent else None,
     )
-
-
-def _by_ids(store: Store, ids: Sequence[str]) -> list[Memory]:
-    return [
-        memory
-        for start in range(0, len(ids), BATCH)
-        for memory in store.by_ids(ids[start : start + BATCH]).values()
-    ]
 
 
 def restore_memories(library: Library, ids: list[str]) -> tuple[list[str], list[str]]:
@@ -115,7 +104,7 @@ def preview_retention(library: Library, limit: int) -> Upcoming:
     """What `run_retention` would remove at this moment: its first ``limit`` memories, and how many in all."""
     with library.read() as store:
         found = upcoming(store, library.now())
-        shown = {memory.id: memory for memory in _by_ids(store, [one.id for one in found[:limit]])}
+        shown = store.by_ids([one.id for one in found[:limit]])
     memories = [
         DueMemory(**preview(shown[one.id]), action=one.action, reason=one.reason) for one in found[:limit]
     ]

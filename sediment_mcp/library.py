@@ -319,6 +319,18 @@ class Library:
             with contextlib.suppress(StorageError):
                 self.catch_up.remove_text()
 
+    def finish(self, progress: Callable[[str], Progress] = lambda _: unwatched) -> None:
+        """Do at once what the background would do after many stores: embed what is missing, unless another
+        process is at it, and write the indexes that lag; ``progress`` as in `rebuild`.
+
+        Raises:
+            Stopped: ``progress`` asked for it.
+        """
+        embedder = self.embedder()
+        if embedder is not None:
+            self.backlog.work(embedder, progress("embeddings"))
+        self._write_due_snapshots(embedder.identity if embedder else None, progress("indexes"))
+
     def rebuild(self, progress: Callable[[str], Progress] = lambda _: unwatched) -> None:
         """Embed what is missing and write every index anew from the system of record; ``progress`` gives a
         watcher for each part of the work by its name.

@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 MAX_TAGS = 20
+MAX_TAG = 64  # characters
 MAX_METADATA_BYTES = 4096
 
 Kind = Literal["semantic", "episodic", "procedural", "working"]

@@ -62,9 +62,9 @@ def store_memory(library: Library, arguments: StoreMemory, project: str | None) 
         StorageError: the disk is full or the directory cannot be written; nothing was stored.
     """
     now = library.now()
-    draft = _draft(arguments, _owner(arguments.scope, project), now)
+    draft = new_draft(arguments, owner(arguments.scope, project), now)
     library.start_model()
-    secrets = _secrets(library, arguments)
+    secrets = secret_warnings(library, arguments)
     at_once = len(draft.spans) <= EMBEDDED_AT_ONCE
     embedded = library.embed([draft.content[start:end] for start, end in draft.spans]) if at_once else None
     near = neighbours(library, draft, embedded)
@@ -91,8 +91,12 @@ def store_memory(library: Library, arguments: StoreMemory, project: str | None) 
     )
 
 
-def _secrets(library: Library, arguments: StoreMemory) -> list[str]:
-    """A warning that names the kinds of secrets in what is to be stored, if there are any."""
+def secret_warnings(library: Library, arguments: StoreMemory) -> list[str]:
+    """A warning that names the kinds of secrets in what is to be stored, if there are any.
+
+    Raises:
+        HoldsSecret: there are, and the configuration refuses them.
+    """
     metadata = json.dumps(arguments.metadata, ensure_ascii=False)
     kinds = kinds_of_secrets([arguments.content, *arguments.tags, metadata])
     if not kinds:
@@ -106,7 +110,12 @@ def _secrets(library: Library, arguments: StoreMemory) -> list[str]:
     ]
 
 
-def _owner(scope: Literal["project", "global"] | None, project: str | None) -> str | None:
+def owner(scope: Literal["project", "global"] | None, project: str | None) -> str | None:
+    """The project that a new memory belongs to; None means all.
+
+    Raises:
+        NoProject: it shall belong to the project, and none is known.
+    """
     if scope == "project" and project is None:
         raise _no_project("store the memory with scope global")
     return None if scope == "global" else project
@@ -116,7 +125,12 @@ def _no_project(instead: str) -> NoProject:
     return NoProject(f"No project is known here: {instead}, or name the project with SEDIMENT_PROJECT.")
 
 
-def _draft(arguments: StoreMemory, owner: str | None, now: datetime) -> Draft:
+def new_draft(arguments: StoreMemory, project: str | None, now: datetime) -> Draft:
+    """What is to be stored, cut into passages.
+
+    Raises:
+        BadArgument: it would have expired already.
+    """
     expires_at = arguments.expires_at
     if expires_at is not None and expires_at <= now:
         raise BadArgument("expires_at lies in the past: give a later time, or none to keep the memory.")
@@ -128,7 +142,7 @@ def _draft(arguments: StoreMemory, owner: str | None, now: datetime) -> Draft:
         spans=tuple(split(arguments.content)),
         kind=arguments.kind,
         tags=tuple(dict.fromkeys(arguments.tags)),
-        project=owner,
+        project=project,
         session=arguments.session,
         importance=arguments.importance,
         metadata=arguments.metadata,
@@ -199,7 +213,7 @@ def query_memory(library: Library, arguments: QueryMemory, project: str | None) 
     Raises:
         NoProject: only the project's memories are asked for, and no project is known.
     """
-    found = library.find(arguments.query, _filters(arguments, project), arguments.limit)
+    found = library.find(arguments.query, filters_of(arguments, project), arguments.limit)
     ranked = rank(
         found.candidates,
         project=project,
@@ -237,7 +251,12 @@ def _framed(result: RankedResult) -> str:
     )
 
 
-def _filters(arguments: QueryMemory | ListMemories, project: str | None) -> Filters:
+def filters_of(arguments: QueryMemory | ListMemories, project: str | None) -> Filters:
+    """What the arguments ask of a memory.
+
+    Raises:
+        NoProject: only the project's memories are asked for, and no project is known.
+    """
     if arguments.scope == "project" and project is None:
         raise _no_project("use scope all or global")
     return Filters(
@@ -283,7 +302,7 @@ def list_memories(library: Library, arguments: ListMemories, project: str | None
         return ListResult(
             memories=[described(m, m.content, truncated=False) for m in memories], total=len(memories)
         )
-    filters = _filters(arguments, project)
+    filters = filters_of(arguments, project)
     after = _position(arguments.cursor, filters, arguments.order)
     with library.read() as store:
         page = store.page(filters, now, arguments.order, arguments.limit + 1, after)
@@ -343,6 +362,6 @@ def matching(library: Library, arguments: ListMemories, project: str | None) -> 
     Raises:
         NoProject: only the project's memories are asked for, and no project is known.
     """
-    filters = _filters(arguments, project)
+    filters = filters_of(arguments, project)
     with library.read() as store:
         return [preview(memory) for memory in store.page(filters, library.now(), "newest", EVERYTHING)]

@@ -38,8 +38,14 @@ def is_narrow(filters: Filters) -> bool:
 def condition(filters: Filters, now: datetime, *, few: bool = False) -> tuple[str, list[object]]:
     """An SQL condition over ``memories`` with its parameters; ``few`` says that it only has to sift rows
     already chosen by number, which SQLite would otherwise rather look for among all with the tag."""
-    clauses = ["deleted_at IS NULL", "(expires_at IS NULL OR expires_at > ?)"]
-    values: list[object] = [micros(now)]
+    rule, values = attributes(filters, few=few)
+    return f"deleted_at IS NULL AND (expires_at IS NULL OR expires_at > ?) AND {rule}", [micros(now), *values]
+
+
+def attributes(filters: Filters, *, few: bool = False) -> tuple[str, list[object]]:
+    """The part of `condition` that asks what a memory is, and not whether it is deleted or expired."""
+    clauses: list[str] = []
+    values: list[object] = []
 
     def add(clause: str, *value: object) -> None:
         clauses.append(clause)
@@ -61,7 +67,7 @@ def condition(filters: Filters, now: datetime, *, few: bool = False) -> tuple[st
         add("occurred_at <= ?", micros(filters.until))
     for tag in filters.tags:
         add(HAS_TAG if few else TAGGED, tag)
-    return " AND ".join(clauses), values
+    return " AND ".join(clauses) or "TRUE", values
 
 
 def admits(filters: Filters, memory: Memory, now: datetime) -> bool:

@@ -127,8 +127,11 @@ class Store(Database):
 
     def by_ids(self, ids: Sequence[str]) -> dict[str, Memory]:
         """The memories with these ids, deleted and expired ones included."""
-        found = self._memories(f"memories.id IN ({marks(ids)})", ids) if ids else []
-        return {memory.id: memory for memory in found}
+        return {
+            memory.id: memory
+            for part in parts(ids)
+            for memory in self._memories(f"memories.id IN ({marks(part)})", part)
+        }
 
     def versions(self, identity: str) -> list[Memory]:
         """All that is kept of the chain that this id belongs to, deleted and expired memories included."""
@@ -231,10 +234,11 @@ class Store(Database):
 
     def changed_memories(self, after: int) -> Iterator[Memory]:
         """Memories changed since ``after``, deleted ones included, in the order of their last change."""
-        return (
-            _memory(row)
-            for row in self.iterate(f"SELECT {MEMORY} FROM memories WHERE seq > ? ORDER BY seq", (after,))
-        )
+        return self.each("seq > ? ORDER BY seq", (after,))
+
+    def each(self, rule: str, values: Sequence[object]) -> Iterator[Memory]:
+        """The memories that an SQL condition lets through, one by one."""
+        return (_memory(row) for row in self.iterate(f"SELECT {MEMORY} FROM memories WHERE {rule}", values))
 
     def attributes(self, after: int) -> Iterator[tuple[Any, ...]]:
         """(number, standing, kind, project, session, occurred_at, expires_at) of memories changed since

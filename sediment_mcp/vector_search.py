@@ -113,3 +113,12 @@ def unpack(vectors: Sequence[bytes]) -> NDArray[np.float32]:
     import numpy as np
 
     return np.frombuffer(b"".join(vectors), "<f2").reshape(len(vectors), -1).astype(np.float32)
+
+
+def are_unit_vectors(vectors: Sequence[bytes]) -> bool:
+    """Whether these are packed vectors of length one, to the precision of float16: nothing else may enter an
+    index, which a single "not a number" would spoil."""
+    import numpy as np
+
+    lengths = np.linalg.norm(unpack(vectors), axis=1)
+    return bool(np.all(np.abs(lengths - 1) < 0.01))

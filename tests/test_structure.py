@@ -39,6 +39,8 @@ ONLY_IN = {
     "anyio": {"server", "server.callers_project", "server.streams"},
     "pydantic": {"contract", "server.callers_project", "server.streams"},
     "detect_secrets": {"secrets_check"},
+    "pyrage": {"transfer.sealing"},
+    "yaml": {"transfer.front_matter"},
     "rich": {"commands.terminal"},
     "argparse": {"commands.options", "commands.completions"},
     "shtab": {"commands.completions"},
@@ -59,6 +61,8 @@ HEAVY = (
     "sentence_transformers",
     "rich",
     "detect_secrets",
+    "pyrage",
+    "yaml",
     "requests",
 )
 

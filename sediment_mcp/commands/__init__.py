@@ -25,6 +25,8 @@ COMMANDS = {
     "retention": "lifetime.retention",
     "stats": "stats.stats",
     "ui": "ui.ui",
+    "export": "transfer.export",
+    "import": "transfer.import_",
     "doctor": "doctor.doctor",
     "reindex": "doctor.reindex",
     "install": "install.install",

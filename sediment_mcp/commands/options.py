@@ -81,6 +81,10 @@ def grammar() -> argparse.ArgumentParser:
     _add_retention(_command(commands, "retention", "what ends by itself: rules, a preview, a run"))
     _add_stats(_command(commands, "stats", "what there is, in numbers: kinds, tags, projects, ages, sizes"))
     _add_ui(_command(commands, "ui", "open a page to look inside: search, read, correct, sort out"))
+    _add_export(_command(commands, "export", "write memories to a file: all, or those that a filter finds"))
+    _add_import(
+        _command(commands, "import", "take memories in: an export, notes, another program's memories")
+    )
     _add_doctor(_command(commands, "doctor", "look at everything: data, model, indexes, permissions"))
     _command(commands, "reindex", "embed what is missing and write both indexes anew")
     _add_install(_command(commands, "install", "connect hosts; without a name, list those that are here"))
@@ -191,6 +195,34 @@ def _add_ui(command: argparse.ArgumentParser) -> None:
     )
 
 
+def _add_export(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "file", metavar="FILE", nargs="?", default="-", help="- is standard output (default)"
+    )
+    command.add_argument("--markdown", metavar="DIR", help="a folder of Markdown instead, one file a memory")
+    command.add_argument("--by-tag", action="store_true", help="one file a tag, for reading")
+    _add_selection(command)
+    command.add_argument("--no-history", action="store_true", help="without what was replaced")
+    command.add_argument("--no-trash", action="store_true", help="without what is deleted")
+    command.add_argument("--embeddings", action="store_true", help="with them, to be spared at an import")
+    command.add_argument("--encrypt", action="store_true", help="with a passphrase, in the format of age")
+    _add_passphrase(command)
+    command.add_argument("--force", action="store_true", help="write over what is there")
+
+
+def _add_import(command: argparse.ArgumentParser) -> None:
+    command.add_argument("file", metavar="FILE", help="a file, a folder of notes, or - for standard input")
+    command.add_argument("--format", metavar="NAME", help="what it is, where the content does not tell")
+    command.add_argument("--scope", help="make all of it belong to: project or global")
+    _add_tags(command)
+    command.add_argument("--dry-run", action="store_true", help="change nothing, say what would be done")
+    _add_passphrase(command)
+
+
+def _add_passphrase(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--passphrase-file", metavar="FILE", help="its first line is the passphrase")
+
+
 def _add_doctor(command: argparse.ArgumentParser) -> None:
     command.add_argument("--fix", action="store_true", help="make everything private, write the indexes anew")
 
@@ -216,13 +248,17 @@ def _add_completions(command: argparse.ArgumentParser) -> None:
 
 
 def _add_filters(command: argparse.ArgumentParser) -> None:
+    _add_selection(command)
+    _add_history(command)
+
+
+def _add_selection(command: argparse.ArgumentParser) -> None:
     command.add_argument("--scope", help="all (default), project or global")
     _add_kind(command)
     _add_tags(command)
     _add_session(command)
     command.add_argument("--since", metavar="TIME", help="earliest occurred_at, ISO 8601")
     command.add_argument("--until", metavar="TIME", help="latest occurred_at")
-    _add_history(command)
 
 
 def _add_history(command: argparse.ArgumentParser) -> None:

@@ -1,0 +1,97 @@
+"""From what a format has read to what can be stored: whose it is, and which id it has."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import TYPE_CHECKING, Literal
+
+from ..answers import iso
+from ..chunking import split
+from ..duplicates import both_tags, text_key
+from ..operations import new_draft, owner, secret_warnings
+from ..store import ID_ALPHABET, ID_LENGTH, Draft
+from .lines import ExportedMemory
+from .record import Record
+
+if TYPE_CHECKING:
+    from ..library import Library
+
+
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """What the user wants of all that is taken in: whose it is (``scope`` None: as it says itself, or else as
+    with a store), tags to add, and whether to only look (``dry``)."""
+
+    project: str | None = None
+    scope: Literal["project", "global"] | None = None
+    tags: tuple[str, ...] = ()
+    dry: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """A memory about to be taken in; ``exported`` is its line if it comes from an export of ours."""
+
+    place: str
+    id: str
+    draft: Draft
+    notes: tuple[str, ...]
+    exported: ExportedMemory | None
+
+
+def arrival(library: Library, record: Record, choices: Choices) -> Arrival:
+    """Prepare a record, without any lock.
+
+    Raises:
+        BadArgument: it cannot be stored, as when it holds a secret and those are refused.
+    """
+    arguments = record.arguments
+    tags = list(both_tags(arguments.tags, choices.tags)) if choices.tags else arguments.tags
+    arguments = arguments.model_copy(update={"tags": tags, "scope": choices.scope or arguments.scope})
+    notes = (*record.notes, *secret_warnings(library, arguments))
+    if isinstance(arguments, ExportedMemory):
+        draft = _as_it_was(arguments, choices)
+        return Arrival(record.place, arguments.id, draft, notes, arguments)
+    draft = new_draft(arguments, owner(arguments.scope, choices.project), library.now())
+    identity = derived_id(draft, arguments.occurred_at)
+    return Arrival(record.place, identity, replace(draft, id=identity), notes, None)
+
+
+def _as_it_was(memory: ExportedMemory, choices: Choices) -> Draft:
+    """Nothing of it changes, be it expired, superseded or deleted."""
+    created_at: datetime = memory.created_at
+    return Draft(
+        content=memory.content,
+        text_key=text_key(memory.content),
+        spans=tuple(split(memory.content)),
+        kind=memory.kind,
+        tags=tuple(dict.fromkeys(memory.tags)),
+        project=memory.project if choices.scope is None else owner(choices.scope, choices.project),
+        session=memory.session,
+        importance=memory.importance,
+        metadata=memory.metadata,
+        occurred_at=memory.occurred_at or created_at,
+        created_at=created_at,
+        expires_at=memory.expires_at,
+        id=memory.id,
+        superseded_by=memory.superseded_by,
+        deleted_at=memory.deleted_at,
+        restored_at=memory.restored_at,
+    )
+
+
+def derived_id(draft: Draft, occurred_at: datetime | None) -> str:
+    """The id of something that brings none: made from its text, its kind and whose it is, so that it is the
+    same memory whenever and wherever it is taken in again, also after it was superseded or deleted here."""
+    what = [draft.text_key.hex(), draft.kind, draft.project]
+    if draft.kind == "episodic":  # the same words may tell of two events
+        what += [draft.session, iso(occurred_at)]
+    value = int.from_bytes(hashlib.sha256(json.dumps(what).encode()).digest()[:16], "big")
+    letters: list[str] = []
+    for _ in range(ID_LENGTH):
+        value, letter = divmod(value, len(ID_ALPHABET))
+        letters.append(ID_ALPHABET[letter])
+    return "".join(letters)
