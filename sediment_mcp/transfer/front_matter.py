@@ -9,6 +9,9 @@ from typing import Any, cast
 
 MAX_FRONT_MATTER = 65_536  # characters; what is longer is no front matter
 _BLOCK = re.compile(r"---[ \t]*\r?\n(?P<yaml>.*?)(?:^|(?<=\n))(?:---|\.\.\.)[ \t]*(?:\r?\n|\Z)", re.DOTALL)
+_BREAKS = re.compile(
+    r"\\x85|\\u2028|\\u2029|\\ufeff"
+)  # line ends to YAML, as `str` of a container shows them
 
 
 class BadFrontMatter(ValueError):
@@ -34,7 +37,8 @@ def compose(fields: Mapping[str, Any], text: str) -> str:
     """The inverse of `divide`, for fields that are plain JSON."""
     import yaml
 
-    block = yaml.safe_dump(dict(fields), allow_unicode=True, sort_keys=False, width=1000)
+    is_plain = _BREAKS.search(str(fields)) is None
+    block = yaml.safe_dump(dict(fields), allow_unicode=is_plain, sort_keys=False, width=1000)
     return f"---\n{block}---\n{text}"
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -74,19 +75,22 @@ def write_by_tag(
     force: bool = False,
     progress: Progress = unwatched,
 ) -> MarkdownResult:
-    """Write a file for each tag, with all its memories by date; see `write_memories`."""
+    """Write a file for each tag, with all its memories that are current, by date; see `write_memories`."""
+    selection = Selection(replace(selection.filters, include_superseded=False), trash=False)
+    now = library.now()
     _prepare(folder, force)
     by_tag: defaultdict[str, list[Memory]] = defaultdict(list)
     with library.read() as store:
-        total = archive.count(store, selection.filters, trash=selection.trash)
-        for memory in archive.memories(store, selection.filters, trash=selection.trash):
-            for tag in memory.tags or (UNTAGGED,):
+        for memory in archive.memories(store, selection.filters, trash=False):
+            is_expired = memory.expires_at is not None and memory.expires_at <= now
+            for tag in () if is_expired else memory.tags or (UNTAGGED,):
                 by_tag[tag].append(memory)
     names = distinct_names(by_tag)
     for done, (tag, memories) in enumerate(by_tag.items(), start=1):
         _write(folder / f"{names[tag]}.md", _page(tag, memories))
         progress(done, len(by_tag))
-    return MarkdownResult(memories=total, files=len(by_tag))
+    shown = {memory.number for memories in by_tag.values() for memory in memories}
+    return MarkdownResult(memories=len(shown), files=len(by_tag))
 
 
 def _fields(memory: Memory) -> dict[str, Any]:

@@ -37,8 +37,8 @@ def read(source: Source) -> Iterator[Item]:
         yield from _read_lines(source)
         return
     value = _parsed(text_of(source.whole())[0])
-    source.stream.seek(0)
     if not is_graph(value):
+        source.stream.seek(0)
         yield from _read_lines(source)
         return
     for kind, name in (("entity", "entities"), ("relation", "relations")):
