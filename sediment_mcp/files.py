@@ -74,6 +74,13 @@ def write_atomically(path: Path, data: bytes, mode: int = PRIVATE_FILE) -> None:
         file.write(data)
 
 
+def write_private(path: Path, data: bytes) -> None:
+    """Write a private file that can be made again: without waiting for the disk."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, PRIVATE_FILE)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(data)
+
+
 @contextlib.contextmanager
 def replacing(path: Path, mode: int = PRIVATE_FILE) -> Generator[BinaryIO]:
     """A private file to write, which takes the place of ``path`` when the block ends without an error."""

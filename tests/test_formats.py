@@ -178,7 +178,7 @@ title: Staging
 aliases: [stage, pre-prod]
 tags: [ops, "#db"]
 created: 2026-01-05
-status: open
+status: {2026-01-05: open}
 ---
 The host is called gromit.
 """
@@ -191,7 +191,8 @@ def test_a_note_s_front_matter_is_respected(host: Host, tmp_path: Path) -> None:
     assert memory["tags"] == {"ops", "db"}
     assert memory["occurred_at"] == "2026-01-05T12:00:00Z"
     assert memory["metadata"] == {
-        "file": "staging.md", "title": "Staging", "aliases": ["stage", "pre-prod"], "status": "open",
+        "file": "staging.md", "title": "Staging", "aliases": ["stage", "pre-prod"],
+        "status": "{datetime.date(2026, 1, 5): 'open'}",
     }  # fmt: skip
 
 
@@ -203,7 +204,8 @@ def test_a_folder_of_notes_comes_in_by_its_files(host: Host, tmp_path: Path) -> 
         os.utime(vault / name, (1767607200, 1767607200))
     (vault / "circle").symlink_to(vault)
     (vault / "link.md").symlink_to(vault / "a.md")
-    os.mkfifo(vault / "pipe.md")
+    if hasattr(os, "mkfifo"):
+        os.mkfifo(vault / "pipe.md")
     written(vault, b"\x00\x01binary", "binary.txt")
     written(vault, "", "empty.md")
     written(vault, "gr\u00fc\u00dfe".encode("latin-1"), "old.txt")
@@ -213,7 +215,8 @@ def test_a_folder_of_notes_comes_in_by_its_files(host: Host, tmp_path: Path) -> 
     assert memories(host).keys() == {"text of a.md", "text of deep/er/b.txt", "gr\u00fc\u00dfe", "windows"}
     assert memories(host)["text of a.md"]["occurred_at"] == "2026-01-05T10:00:00Z"
     skipped = dict(report.skipped)
-    assert skipped.keys() == {"binary.txt", "empty.md", "broken.md", "circle", "link.md", "pipe.md"}
+    assert skipped.keys() - {"pipe.md"} == {"binary.txt", "empty.md", "broken.md", "circle", "link.md"}
+    assert "pipe.md" in skipped or not hasattr(os, "mkfifo")
     assert "link" in skipped["circle"]
     assert "YAML" in skipped["broken.md"]
     ((place, note),) = report.notes

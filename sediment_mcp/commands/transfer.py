@@ -179,7 +179,7 @@ def import_(chosen: Chosen, library: Library) -> int:
                 load_model(library)
                 library.finish(lambda name: embedded.through(bars(name), name))
     except KeyboardInterrupt:
-        say(f"Interrupted: {report.imported} memories are in; run the same again, and it goes on.")
+        say(transfer_shown.interrupted(report))
         raise
     result = transfer_shown.result_of(report, choices.dry, embedded.count, time.monotonic() - began)
     return answer(chosen, result, lambda: transfer_shown.show_imported(result))

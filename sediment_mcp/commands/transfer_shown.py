@@ -76,6 +76,11 @@ def result_of(report: Report, dry: bool, embedded: int, seconds: float) -> Impor
     )
 
 
+def interrupted(report: Report) -> str:
+    count, verb = _many(report.imported, "memory"), "is" if report.imported == 1 else "are"
+    return f"Interrupted: {count} {verb} new here; run the same again, and it goes on."
+
+
 def show_imported(result: ImportResult) -> None:
     out = console()
     if result["dry_run"]:

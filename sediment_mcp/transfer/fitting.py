@@ -78,11 +78,13 @@ def _fitting_metadata(metadata: Mapping[str, Any]) -> tuple[dict[str, Any], list
 
 def _plain(value: Any) -> Any:
     """The value as JSON has it: times and other strange things as text, broken Unicode mended."""
-    written = valid_text(json.dumps(value, ensure_ascii=False, default=str))
     try:
+        written = valid_text(json.dumps(value, ensure_ascii=False, default=str))
         return json.loads(written, parse_constant=str)
-    except ValueError:
-        return written
+    except (TypeError, ValueError):  # such as a date for a key, which YAML allows
+        return valid_text(str(value))
+    except RecursionError:
+        return "nested too deeply to be kept"
 
 
 def _size(value: object) -> int:

@@ -16,7 +16,7 @@ from typing_extensions import TypedDict
 
 from .. import archive
 from ..errors import BadArgument, StorageError
-from ..files import PRIVATE_DIRECTORY, write_atomically
+from ..files import PRIVATE_DIRECTORY, write_private
 from ..memory import Memory
 from ..progress import Progress, unwatched
 from .exporting import Selection
@@ -152,7 +152,7 @@ def _prepare(folder: Path, force: bool) -> None:
 
 def _write(path: Path, text: str) -> None:
     try:
-        write_atomically(path, text.encode("utf-8", "replace"))
+        write_private(path, text.encode("utf-8", "replace"))
     except OSError as error:
         raise _unwritable(path, error) from error
 

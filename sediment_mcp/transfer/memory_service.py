@@ -25,7 +25,7 @@ def is_export(value: object) -> bool:
     """Whether this is such an export, or a bare list of its memories."""
     if isinstance(value, dict) and "export_metadata" in value:
         return True
-    first = next(iter(_memories(value)), None)
+    first: object = next(iter(_memories(cast("object", value))), None)
     return isinstance(first, dict) and {"content", "content_hash"} <= cast("dict[str, Any]", first).keys()
 
 

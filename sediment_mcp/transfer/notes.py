@@ -92,7 +92,7 @@ def _read(place: str, data: bytes, written: datetime | None) -> Iterator[Item]:
     try:
         text, note = text_of(data)
         fields, body = divide(text)
-        if MARK in fields:
+        if MARK in fields and ("id" in fields or fields[MARK] == BY_TAG):
             yield _own(place, fields, body)
         else:
             yield from _note(place, fields, body, written, [note] if note else [])
