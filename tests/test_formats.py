@@ -240,6 +240,13 @@ def test_a_text_that_is_known_here_is_not_stored_twice(host: Host, tmp_path: Pat
     assert state(host)[identity]["tags"] == {"imported"}
 
 
+def test_the_same_note_in_two_projects_is_two_memories(host: Host, tmp_path: Path) -> None:
+    path = written(tmp_path, "a note", "a.md")
+    for project in ("/home/ann/shop", "/home/ann/blog"):
+        assert bring(host, path, project=project).imported == 1
+    assert {memory["project"] for memory in state(host).values()} == {"/home/ann/shop", "/home/ann/blog"}
+
+
 def test_references_in_front_matter_are_refused(host: Host, tmp_path: Path) -> None:
     bomb = "---\na: &a [x,x]\nb: &b [*a,*a]\n---\ntext"
     assert "YAML" in bring(host, written(tmp_path, bomb, "bomb.md")).skipped[0][1]

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from transferring import export, state, take_in
 
 from sediment_mcp.errors import BadArgument, NoProject
+from sediment_mcp.forgetting import restore_memories
 from sediment_mcp.memory import Filters
 from sediment_mcp.policy import Rule
 from sediment_mcp.transfer import importing, lines
@@ -109,6 +110,26 @@ def test_embeddings_of_another_model_or_damaged_ones_are_made_anew(
         other.tend()
         assert model.documents == 1
         assert other.found_by_meaning("the port is 5432") == {line["id"]}
+
+
+def test_embeddings_of_other_passages_than_the_text_has_here_are_made_anew(host: Host, other: Host) -> None:
+    host.store("the port is 5432")
+    whole = json.loads(export(host, embeddings=True).splitlines()[1])
+    model = other.library.embedder()
+    assert isinstance(model, EmbeddingDouble)
+    take_in(other, json.dumps({**whole, "passages": [[0, 3]]}).encode())
+    other.tend()
+    assert model.documents == 1
+
+
+def test_an_import_leaves_twins_alone_that_it_does_not_bring(host: Host) -> None:
+    first = host.store("tea is at four")["id"]
+    host.delete(first)
+    host.store("tea is at four")
+    restore_memories(host.library, [first])
+    before = state(host)
+    assert take_in(host, line()).joined == 0
+    assert {identity: memory for identity, memory in state(host).items() if identity != "abc"} == before
 
 
 texts = st.text(min_size=1, max_size=60).filter(
