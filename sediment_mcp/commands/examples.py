@@ -23,6 +23,15 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "sediment-mcp retention set --kind episodic --max-age 365",
         "sediment-mcp retention preview",
     ),
+    "export": (
+        "sediment-mcp export memories.jsonl --embeddings",
+        "sediment-mcp export memories.age --encrypt",
+        "sediment-mcp export --markdown ~/notes/memories --no-history --no-trash",
+    ),
+    "import": (
+        "sediment-mcp import memories.jsonl",
+        "sediment-mcp import ~/notes --tag notes --dry-run",
+    ),
     "doctor": ("sediment-mcp doctor", "sediment-mcp doctor --fix"),
     "reindex": ("sediment-mcp reindex",),
     "stats": ("sediment-mcp stats", "sediment-mcp stats --json"),
