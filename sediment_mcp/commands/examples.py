@@ -32,6 +32,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "sediment-mcp import memories.jsonl",
         "sediment-mcp import ~/notes --tag notes --dry-run",
     ),
+    "ui": ("sediment-mcp ui", "sediment-mcp ui --port 8765 --no-browser"),
     "doctor": ("sediment-mcp doctor", "sediment-mcp doctor --fix"),
     "reindex": ("sediment-mcp reindex",),
     "stats": ("sediment-mcp stats", "sediment-mcp stats --json"),
