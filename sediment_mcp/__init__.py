@@ -15,12 +15,14 @@ The rooms, some of them folders; a module imports only from its own floor and fr
        resources  prompts               what a person chooses in a host
        likeness                         what a new memory repeats or may contradict
        transfer                         export and import
+       restoring  salvage               back to a backup; what can be read of a damaged database
        checkup  surroundings            what the doctor finds: in the data, around them
        hosts                            where each host lists its servers: into it, and out again
     5  library                          opens everything, closes everything, says who may write and when
     4  search  gathering                find candidates, with the best passage of each and its context
        catch_up  backlog                write snapshots; embed what is missing
-       retention                        remove what has ended, as policy decides
+       retention  backups               remove what has ended, as policy decides; a backup a day
+       erasing                          what an erasure leaves behind its rows
        upkeep  warm_up                  the background thread; the model when it is needed
     3  text_search  vector_search       a snapshot and its tail as one
        leg  tail                        what both share; the rows that no snapshot has yet
@@ -29,6 +31,8 @@ The rooms, some of them folders; a module imports only from its own floor and fr
        ages  tallies                    of it what is due, and what there is
        archive                          all of it, to be carried elsewhere
        database  migrations             SQLite itself: transactions, checkpoints, schema
+       adoption  replacement            another database's memories; another file in its place
+       mended_rows                      rows of a damaged database
        text_index  vector_index  words  tantivy and usearch, one file each; text to terms
        embedder                         text to vectors, by one of two runtimes:
        minilm  sentence_transformer     onnxruntime for the default model, any other model
@@ -50,7 +54,9 @@ Ways through the house
     query   reload snapshots, read the delta from SQLite, search both legs, join, filter exactly, rank, fit
     list    SQLite alone
     delete  one transaction; invisible everywhere at once, and in the trash for 30 days
-    end     what has expired, or lain in the trash, is erased: rows, log, and the indexes written anew
+    end     what has expired, or lain in the trash, is erased: rows, log, backups, indexes written anew
+    damage  a copy is put aside, what can be read and what the newest backup has become a new database, which
+            takes the place of the old one; running processes see that their file is another, and open it
 """
 
 __version__ = "0.1.0"

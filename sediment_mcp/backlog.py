@@ -44,6 +44,11 @@ class Backlog:
         self._refused: set[int] = set()  # passages that the model fails on, until the process ends
         self.size = 0
 
+    def start_over(self) -> None:
+        """Take nothing for done: the database is another one."""
+        self._complete_to = 0
+        self._refused.clear()
+
     def work(self, embedder: Embedder, progress: Progress) -> None:
         """Embed what is missing, if anything is and no other process is at it; ``size`` says what is left.
 
@@ -70,7 +75,7 @@ class Backlog:
             if self.size > NOTEWORTHY:
                 progress = logged(f"Passages embedded with {identity.name}", logger, progress)
             while batch := self._next(store, model):
-                self._embed(batch, embedder, lambda done: progress(total - self.size + done, total))
+                self._embed(store, batch, embedder, lambda done: progress(total - self.size + done, total))
                 model = store.embeddings.number_of(identity.fingerprint) or 0
                 self.size = max(0, self.size - len(batch))
         self.size = 0
@@ -98,9 +103,10 @@ class Backlog:
         return {chunk: vector for (chunk, _), vector in zip(batch, vectors, strict=True)}
 
     def _embed(
-        self, batch: Sequence[tuple[int, str]], embedder: Embedder, tell: Callable[[int], None]
+        self, store: Store, batch: Sequence[tuple[int, str]], embedder: Embedder, tell: Callable[[int], None]
     ) -> None:
-        """Embed (chunk, text) as one commit, what ``tell`` lets finish if it ends the work."""
+        """Embed (chunk, text) read from ``store`` as one commit, what ``tell`` lets finish if it ends the
+        work."""
         by_length = sorted(batch, key=lambda one: len(one[1]))
         done: dict[int, bytes] = {}
         try:
@@ -110,4 +116,5 @@ class Backlog:
         finally:
             if done:
                 with self._write() as writer:
+                    store.assert_current()
                     writer.embeddings.add(writer.embeddings.register(embedder.identity), done.items())

@@ -158,7 +158,7 @@ class CatchUp:
 
     def _write_text(self, store: Store, anew: bool, progress: Progress) -> None:
         base = None if anew else _own(store, INDEX_NAME, lambda: TextIndex(self._directory))
-        token, seq = self._announce(INDEX_NAME)
+        token, seq = self._announce(INDEX_NAME, store)
         changed: list[int] = []
         if base is None:
             memories = _counted(store.changed_memories(0), store.memory_count(), progress)
@@ -175,7 +175,7 @@ class CatchUp:
         if model is None:
             return
         base = None if anew else _own(store, name, lambda: _open_vectors(self._directory, identity))
-        token, seq = self._announce(name)
+        token, seq = self._announce(name, store)
         after = base.seq if base else 0
         vector_index.write_snapshot(
             self._directory,
@@ -188,8 +188,9 @@ class CatchUp:
             progress=progress,
         )
 
-    def _announce(self, name: str) -> tuple[int, int]:
+    def _announce(self, name: str, source: Store) -> tuple[int, int]:
         with self._write() as store:
+            source.assert_current()  # or the index would hold another database than the one that knows it
             return store.announce_snapshot(name)
 
 

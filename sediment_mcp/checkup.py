@@ -15,12 +15,16 @@ from pathlib import Path
 from typing import TypedDict
 
 from . import surroundings, text_index, vector_index
+from .backups import FOLDER, named_in
 from .config import NO_MODEL, Config
 from .embedder import Embedder, ModelIdentity, load_embedder
 from .errors import DamagedSnapshot, ModelUnavailable, NewerDatabase, StorageError
 from .library import DATABASE, EXACT_UP_TO, TEXT_TAIL, VECTOR_TAIL, WRITE_LOCK, Library
+from .mended_rows import wrong_rows
 from .ownership import fault
 from .progress import Progress, unwatched
+from .restoring import is_damaged
+from .salvage import Salvaged, salvage
 from .store import Store
 from .surroundings import Finding, State, size
 from .text_index import TextIndex
@@ -34,8 +38,7 @@ COUNTED = 10_000_000  # changes; more are not told apart
 LAG = 4  # times the usual tail, from which an index should have been written long ago
 REBUILD = "sediment-mcp doctor --fix writes it anew."
 RECOVER = (
-    "End all sediment-mcp processes, copy the data directory away, then put a backup of "
-    f"{DATABASE} back or save what can be read with SQLite's own shell: sqlite3 {DATABASE} .recover."
+    "sediment-mcp doctor --fix saves what can be read, takes the rest from a backup and keeps this file."
 )
 Load = Callable[[Config], Embedder]
 
@@ -53,10 +56,32 @@ def examine(config: Config, load: Load = load_embedder) -> Iterator[Finding]:
     ):
         if finding is not None:
             yield finding
+    yield from _backups(config)
     identity, finding = _model(config, load)
     yield finding
     if is_safe:
         yield from _data(config.data_dir, identity)
+
+
+def _backups(config: Config) -> Iterator[Finding]:
+    """The newest backup, and damaged databases that were put aside."""
+    folder, database = config.data_dir / FOLDER, config.data_dir / DATABASE
+    made = named_in(folder)
+    if made:
+        total = size(sum(backup.path.stat().st_size for backup in made))
+        newest = f"{made[0].time:%Y-%m-%d %H:%M} UTC"
+        if _is_anything_stored(database):
+            yield Finding("backups", "ok", f"{len(made)}, {total}, the newest of {newest}.")
+        else:
+            yield Finding(
+                "backups", "warning", f"Nothing is stored, but there is a backup of {newest}.",
+                "sediment-mcp restore-backup shows what it holds, and goes back to it.",
+            )  # fmt: skip
+    for path in sorted(config.data_dir.glob(f"{database.stem}.damaged-*{database.suffix}")):
+        yield Finding(
+            "put aside", "ok", f"{path.name}, {size(path.stat().st_size)}: a damaged database.",
+            "Delete it when you no longer need it: it holds also what has been erased.",
+        )  # fmt: skip
 
 
 def worst(findings: list[Finding]) -> State:
@@ -65,20 +90,39 @@ def worst(findings: list[Finding]) -> State:
     return "problem" if "problem" in states else "warning" if "warning" in states else "ok"
 
 
-def mend(library: Library, progress: Callable[[str], Progress] = lambda _: unwatched) -> None:
-    """Make the data private, embed what is missing and write every index anew. A database that is missing,
-    damaged or newer is left as it is.
+def mend(library: Library, progress: Callable[[str], Progress] = lambda _: unwatched) -> list[Finding]:
+    """Make the data private, save what can be read of a damaged database, embed what is missing and write
+    every index anew; returns what became of a damaged database. A missing or newer one is left as it is.
 
     Raises:
         StorageError: the directory cannot be used, or another process is in the way for too long.
     """
-    if found := fault(library.config.data_dir):
-        raise StorageError(str(found))
+    if unsafe := fault(library.config.data_dir):
+        raise StorageError(str(unsafe))
     if library.config.data_dir.is_dir():
         with contextlib.suppress(PermissionError):  # of another user's files `examine` tells
             surroundings.make_all_private(library.config.data_dir)
+    found: list[Finding] = []
+    if is_damaged(library.database):
+        found.append(_saved(salvage(library, progress("damaged database"))))
     if worst(list(_database(library.database))) == "ok":
         reindex(library, progress)
+    return found
+
+
+def _saved(told: Salvaged) -> Finding:
+    parts = [f"{told['read']:,} memories were read"]
+    if told["from_backup"]:
+        parts.append(f"{told['from_backup']:,} came from the backup {told['backup']}")
+    if told["doubtful"]:
+        parts.append(f"{told['doubtful']:,} of these may have a wrong character in their text")
+    unknown = "" if told["is_complete"] else " or more, for the list of them is damaged too"
+    if told["lost"] or unknown:
+        parts.append(f"{told['lost']:,} are lost{unknown}")
+    return Finding(
+        "salvage", "ok" if len(parts) == 1 else "warning", f"The database was damaged: {', '.join(parts)}.",
+        f"It is kept as {told['kept']}: delete that file when you no longer need it.",
+    )  # fmt: skip
 
 
 class Reindexed(TypedDict):
@@ -155,6 +199,7 @@ def _database(path: Path) -> Iterator[Finding]:
     try:
         with contextlib.closing(Store(path, read_only=True)) as store:
             (schema, known), faults = store.schema(), store.integrity()
+            wrong = wrong_rows(store) if schema == known and not faults else 0
     except NewerDatabase as error:
         yield Finding("database", "problem", str(error))
     except StorageError as error:
@@ -166,8 +211,13 @@ def _database(path: Path) -> Iterator[Finding]:
         yield Finding("database", "ok", f"{size(path.stat().st_size)}, log {_log(path)}, schema {schema}.")
         if faults:
             yield Finding("integrity", "problem", f"Damaged: {'; '.join(faults[:3])}.", RECOVER)
+        elif wrong:
+            what = "memory is not what was stored" if wrong == 1 else "memories are not what was stored"
+            yield Finding("integrity", "problem", f"Damaged: {wrong:,} {what}.", RECOVER)
         else:
-            yield Finding("integrity", "ok", "SQLite finds nothing wrong.")
+            yield Finding(
+                "integrity", "ok", "SQLite finds nothing wrong, and every text agrees with its hash."
+            )
 
 
 def _cause(error: StorageError) -> str:

@@ -24,7 +24,8 @@ MODEL = "SEDIMENT_MODEL"
 LOG_LEVEL = "SEDIMENT_LOG_LEVEL"
 SECRETS = "SEDIMENT_SECRETS"
 QUESTIONS = "SEDIMENT_QUESTIONS"
-VARIABLES = (DATA_DIR, PROJECT, MODEL, LOG_LEVEL, SECRETS, QUESTIONS)
+BACKUPS = "SEDIMENT_BACKUPS"
+VARIABLES = (DATA_DIR, PROJECT, MODEL, LOG_LEVEL, SECRETS, QUESTIONS, BACKUPS)
 
 Secrets = Literal["warn", "refuse"]
 SECRETS_CHOICES: tuple[Secrets, ...] = ("warn", "refuse")
@@ -35,6 +36,8 @@ ChoiceT = TypeVar("ChoiceT", bound=str)
 
 DEFAULT_MODEL = "all-MiniLM-L6-v2"
 NO_MODEL = "none"
+KEPT_BACKUPS = 7
+MOST_BACKUPS = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +47,7 @@ class Config:
     ``model`` is `DEFAULT_MODEL`, `NO_MODEL`, or a folder or hub name for sentence-transformers.
     ``secrets`` says what becomes of a text that seems to hold one: stored with a warning, or refused.
     ``questions`` says what becomes of a question that finds nothing: forgotten, or kept for `stats`.
+    ``backups`` is how many automatic backups are kept; with 0 none are made.
     """
 
     data_dir: Path
@@ -52,6 +56,7 @@ class Config:
     log_level: LogLevel = "INFO"
     secrets: Secrets = "warn"
     questions: Questions = "forget"
+    backups: int = KEPT_BACKUPS
 
 
 def load_config(environment: Mapping[str, str], flags: Mapping[str, str | None] | None = None) -> Config:
@@ -70,6 +75,7 @@ def load_config(environment: Mapping[str, str], flags: Mapping[str, str | None] 
         log_level=_one_of(LOG_LEVELS, LOG_LEVEL, given.get(LOG_LEVEL, "").upper() or "INFO"),
         secrets=_one_of(SECRETS_CHOICES, SECRETS, given.get(SECRETS, "").lower()),
         questions=_one_of(QUESTIONS_CHOICES, QUESTIONS, given.get(QUESTIONS, "").lower()),
+        backups=_count(given.get(BACKUPS, "").strip() or str(KEPT_BACKUPS)),
     )
 
 
@@ -79,6 +85,14 @@ def _one_of(choices: tuple[ChoiceT, ...], variable: str, value: str) -> ChoiceT:
         if choice == (value.strip() or choices[0]):
             return choice
     raise BadArgument(f"{variable} is {value!r}: set it to one of {', '.join(choices)}.")
+
+
+def _count(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) < 20 and int(text) <= MOST_BACKUPS):
+        raise BadArgument(
+            f"{BACKUPS} is {text!r}: set it to how many daily backups to keep, 0 to {MOST_BACKUPS}."
+        )
+    return int(text)
 
 
 def default_data_dir() -> Path:

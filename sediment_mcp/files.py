@@ -68,6 +68,16 @@ def stamp(path: Path) -> tuple[int, int, int]:
     return status.st_mtime_ns, status.st_size, status.st_ino
 
 
+def identity(path: Path) -> tuple[int, int] | None:
+    """What stays the same of a file while it grows and changes, and differs once another one has its name;
+    None where there is none."""
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        return None
+    return status.st_dev, status.st_ino
+
+
 def write_atomically(path: Path, data: bytes, mode: int = PRIVATE_FILE) -> None:
     """Replace a file's content in one step that survives a crash and a power cut."""
     with replacing(path, mode) as file:

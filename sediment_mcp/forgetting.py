@@ -65,7 +65,7 @@ def delete(library: Library, ids: Sequence[str], *, permanent: bool) -> DeleteRe
             else:
                 store.update(replace(memory, deleted_at=now))
     if permanent and found:
-        library.erase_words()
+        library.erasing.elsewhere()
     return DeleteResult(
         deleted=[identity for identity in wanted if identity in found],
         not_found=[identity for identity in wanted if identity not in found],

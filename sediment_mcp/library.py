@@ -4,6 +4,10 @@ Two connections serve the calls, one that writes and one that reads, so that a q
 another process's write; the background opens its own. A write holds the cross-process lock from BEGIN
 to COMMIT, checkpoints included: SQLite up to 3.51.2 can corrupt a database whose checkpoint runs beside
 another connection's commit, and the lock is also fairer than SQLite's own waiting.
+
+The database file itself may be replaced, or be taken away, beside a running process. A connection is looked
+at before each use and opened anew where its file is no longer the one of that name, a write once more after
+its COMMIT: what is acknowledged is in the file that the next process opens.
 """
 
 from __future__ import annotations
@@ -17,10 +21,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from . import replacement
 from .backlog import Backlog
+from .backups import Backups
 from .catch_up import CatchUp
 from .config import Config
 from .embedder import Embedder, ModelIdentity, load_embedder
+from .erasing import Erasing
 from .errors import Busy, DamagedSnapshot, StorageError
 from .files import locked, prepare_directory
 from .memory import Candidate, Chunk, Filters, Memory
@@ -101,6 +108,8 @@ class Library:
         self._tends = tends
         self.backlog = Backlog(config.data_dir, self._connect, self.write)
         self.catch_up = CatchUp(config.data_dir, self._connect, self.write)
+        self.backups = Backups(config.data_dir, self._connect, config.backups, clock)
+        self.erasing = Erasing(self.catch_up, self.backups)
         self._retention = Retention(config.data_dir, self._connect, self.write, self.catch_up, clock)
         self._warm_up = WarmUp(lambda: load(config))
         self._opening, self._writing, self._reading = threading.Lock(), threading.Lock(), threading.Lock()
@@ -119,10 +128,7 @@ class Library:
             if self._closed:
                 raise StorageError("sediment-mcp is ending: call again once it has been started anew.")
             if self._opened is None:
-                prepare_directory(self.config.data_dir)
-                if not Store.is_prepared(self.database):
-                    with locked(self.config.data_dir / WRITE_LOCK):
-                        Store.prepare(self.database).close()
+                self._prepare()
                 self._opened = _Open(
                     writer=Store(self.database),
                     reader=Store(self.database),
@@ -132,6 +138,35 @@ class Library:
                 self._erased_in_log = self._opened.writer.has_erased(0)  # somebody may have died before that
                 self._wake(self._opened)
             return self._opened
+
+    def _prepare(self, *, is_locked: bool = False) -> None:
+        """See to it that there is a database to open; ``is_locked`` says that the write lock is held."""
+        prepare_directory(self.config.data_dir)
+        if replacement.waiting(self.database).exists() or not Store.is_prepared(self.database):
+            with contextlib.nullcontext() if is_locked else locked(self.config.data_dir / WRITE_LOCK):
+                replacement.finish(self.database)
+                Store.prepare(self.database).close()
+
+    def _renew_writer(self, opened: _Open) -> None:
+        """Open the writing connection anew if its file has been replaced; under the write lock."""
+        if replacement.waiting(self.database).exists() or not opened.writer.is_current():
+            opened.writer.retire()
+            self._prepare(is_locked=True)
+            opened.writer = Store(self.database)
+            self.backlog.start_over()
+
+    @contextlib.contextmanager
+    def _view(self) -> Generator[_Open]:
+        """The reading connection and what was read through it, both begun anew if the file was replaced."""
+        opened = self._open()
+        with self._reading:
+            if not opened.reader.is_current():
+                with locked(self.config.data_dir / WRITE_LOCK):
+                    opened.reader.retire()
+                    self._prepare(is_locked=True)
+                opened.reader, opened.search = Store(self.database), Search(self.config.data_dir)
+                self.backlog.start_over()
+            yield opened
 
     def _connect(self) -> Store:
         return Store(self.database)
@@ -155,21 +190,27 @@ class Library:
     # --- reading and writing ------------------------------------------------------------------
 
     @contextlib.contextmanager
-    def write(self, *, erase: bool = False) -> Generator[Store]:
-        """One transaction, durable when the block ends. With ``erase`` the log is emptied too, so that no
-        deleted text stays in it; where a slow reader is in the way, the next write tries again.
+    def write(self, *, erase: bool = False, beside: Path | None = None) -> Generator[Store]:
+        """One transaction, durable when the block ends, ``beside`` another database or not. With ``erase``
+        the file is written anew and the log is emptied, so that no deleted text stays in either; where a
+        slow reader is in the way of the latter, the next write tries again.
 
         Raises:
-            StorageError: the directory cannot be written, the disk is full, or somebody blocks the lock.
+            StorageError: the directory cannot be written, the disk is full, or somebody blocks the lock; or
+                the database was taken away at this very moment.
         """
         opened = self._open()
         with self._writing, locked(self.config.data_dir / WRITE_LOCK):
-            with opened.writer.transaction():
+            self._renew_writer(opened)
+            with opened.writer.attached(beside), opened.writer.transaction():
                 yield opened.writer
+            if erase:
+                self.erasing.in_file(opened.writer)
             if erase or self._erased_in_log:
                 self._erased_in_log = not opened.writer.empty_log(ERASE_PATIENCE if erase else 0)
             else:
                 opened.writer.checkpoint()
+            opened.writer.assert_current()
         self._wake(opened)
 
     @staticmethod
@@ -178,10 +219,9 @@ class Library:
             opened.upkeep.wake()
 
     @contextlib.contextmanager
-    def read(self) -> Generator[Store]:
-        """One moment of the database."""
-        opened = self._open()
-        with self._reading, opened.reader.snapshot():
+    def read(self, *, beside: Path | None = None) -> Generator[Store]:
+        """One moment of the database, ``beside`` another one or not."""
+        with self._view() as opened, opened.reader.attached(beside), opened.reader.snapshot():
             yield opened.reader
 
     # --- embedding ----------------------------------------------------------------------------
@@ -211,44 +251,44 @@ class Library:
 
     def find(self, text: str, filters: Filters, limit: int) -> Found:
         """Candidates for a question, as of the newest change of any process."""
-        opened = self._open()
+        self._open()
         embedder = self.embedder()
         vector = _unless_it_fails(lambda: embedder.embed_query(text)) if embedder else None
         identity = embedder.identity if embedder else None
-        if self._take_up_snapshots(opened, identity):
+        if self._take_up_snapshots(identity):
             with contextlib.suppress(StorageError, DamagedSnapshot):  # the tail answers too, only slower
-                self.catch_up.write_text(unless=lambda: not self._take_up_snapshots(opened, identity))
-            self._take_up_snapshots(opened, identity)
+                self.catch_up.write_text(unless=lambda: not self._take_up_snapshots(identity))
         question = Question(text, vector, filters, self.now(), limit)
         try:
-            candidates = self._candidates(opened, question)
+            candidates = self._candidates(identity, question)
         except DamagedSnapshot as error:  # noticed only in use: the background writes it anew
             logger.warning("%s", error)
-            with self._reading:
+            with self._view() as opened:
                 opened.search.text.reject()
-            candidates = self._candidates(opened, question)
+            candidates = self._candidates(identity, question)
         return Found(candidates, vector is not None, self._notes(vector))
 
-    def _candidates(self, opened: _Open, question: Question) -> list[Candidate]:
-        with self._reading, opened.reader.snapshot():
-            opened.search.read(opened.reader)
-            return opened.search.find(opened.reader, question)
+    def _candidates(self, identity: ModelIdentity | None, question: Question) -> list[Candidate]:
+        with self._view() as opened:
+            opened.search.reload(opened.reader, identity)
+            with opened.reader.snapshot():
+                opened.search.read(opened.reader)
+                return opened.search.find(opened.reader, question)
 
     def nearest(
         self, identity: ModelIdentity, vector: bytes, filters: Filters, least: float
     ) -> list[tuple[Memory, Chunk, float]]:
         """The memories nearest to a vector, as it is kept, from the cosine ``least`` on, each with its best
         passage; nearest first, as of the newest change of any process."""
-        opened = self._open()
-        with self._reading:
+        with self._view() as opened:
             opened.search.reload_vectors(opened.reader, identity)
             with opened.reader.snapshot():
                 return opened.search.nearest(opened.reader, unpack([vector])[0], filters, self.now(), least)
 
-    def _take_up_snapshots(self, opened: _Open, identity: ModelIdentity | None) -> bool:
+    def _take_up_snapshots(self, identity: ModelIdentity | None) -> bool:
         """Take up the newest; whether so much is missing from the text index that it had better be written
         first."""
-        with self._reading:
+        with self._view() as opened:
             opened.search.reload(opened.reader, identity)
             return opened.search.is_far_behind(opened.reader)
 
@@ -263,7 +303,7 @@ class Library:
 
     def tend(self, progress: Progress) -> None:
         """What the background does when it is woken: embed what is missing, write snapshots that lag and,
-        in a process that stays, remove what has ended.
+        in a process that stays, remove what has ended and make a backup once a day.
 
         Raises:
             Stopped: ``progress`` asked for it.
@@ -276,19 +316,24 @@ class Library:
             self._finish_erasing(progress)
             self._retention.tend(embedder.identity if embedder else None, progress)
         self._write_due_snapshots(embedder.identity if embedder else None, progress)
+        if self._tends:
+            self.backups.tend()
 
     def _finish_erasing(self, progress: Progress) -> None:
         """What a process that was killed, or could not write, has left of an erasure: the rows are gone, but
-        text may stay in the log and words in the index."""
-        opened = self._open()
-        if self._erased_in_log:
+        text may stay in the file, in the log, and words in the index."""
+        with self._view() as opened:
+            remains = opened.reader.has_remains()
+        if remains or self._erased_in_log:
             with self._writing, locked(self.config.data_dir / WRITE_LOCK):
+                self._renew_writer(opened)
+                if opened.writer.has_remains():
+                    self.erasing.in_file(opened.writer)
                 self._erased_in_log = not opened.writer.empty_log(patience=0)
         self.catch_up.forget_erased_words(wait=False, progress=progress)
 
     def _write_due_snapshots(self, identity: ModelIdentity | None, progress: Progress) -> None:
-        opened = self._open()
-        with self._reading:
+        with self._view() as opened:
             opened.search.reload(opened.reader, identity)
             with opened.reader.snapshot():
                 opened.search.forget_erased(opened.reader)
@@ -308,16 +353,6 @@ class Library:
         self._open()
         embedder = self.embedder()
         return self._retention.run(embedder.identity if embedder else None, progress)
-
-    def erase_words(self) -> None:
-        """Let no erased word stay in the text index; where it cannot be written, as on a full disk, do
-        without it for the time being. Where even that fails, the background tries again."""
-        try:
-            self.catch_up.forget_erased_words()
-        except (DamagedSnapshot, StorageError) as error:
-            logger.warning("%s", error)
-            with contextlib.suppress(StorageError):
-                self.catch_up.remove_text()
 
     def finish(self, progress: Callable[[str], Progress] = lambda _: unwatched) -> None:
         """Do at once what the background would do after many stores: embed what is missing, unless another

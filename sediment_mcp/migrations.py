@@ -107,6 +107,10 @@ MIGRATIONS: tuple[str, ...] = (
     CREATE INDEX memories_by_session ON memories (session, occurred_at, number, project)
         WHERE session IS NOT NULL AND deleted_at IS NULL;
     """,
+    """
+    -- Memories that are gone for good, so that backups can forget them too.
+    CREATE TABLE erased (id TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;
+    """,
 )
 
 

@@ -12,12 +12,14 @@ from pathlib import Path
 from typing import Any, Literal
 
 from .ages import Ages
-from .database import Database, marks, parts
+from .database import DAMAGED, Database, marks, parts
 from .embeddings import Embeddings
+from .errors import DamagedDatabase
 from .memory import Chunk, Filters, Kind, Memory
 from .selection import NEVER, STANDING, condition, micros, time_of
 from .tallies import Tallies
 
+CLEAN = "clean"  # the counter that says up to which change nothing erased is left in the file
 KEPT_TOKENS = 8  # snapshots of one index whose tokens are still known
 ID_ALPHABET = "23456789abcdefghjkmnpqrstuvwxyz"  # nothing that looks like something else, no leading dash
 ID_LENGTH = 12  # 31^12, 59 bits: a clash needs hundreds of millions of memories
@@ -114,6 +116,11 @@ class Store(Database):
             (seq, memory.number),
         )
         self.execute("DELETE FROM memories WHERE number = ?", (memory.number,))
+        self.note_erased([memory.id])
+
+    def note_erased(self, ids: Iterable[str]) -> None:
+        """Remember what is gone for good, until no backup holds it."""
+        self.execute_many("INSERT OR IGNORE INTO erased VALUES (?)", [(identity,) for identity in ids])
 
     def pass_on(self, old: str, new: str) -> None:
         """Let the history of one memory be that of another."""
@@ -232,6 +239,11 @@ class Store(Database):
         """All memories, deleted ones included."""
         return self.scalar("SELECT COUNT(*) FROM memories", ())
 
+    def newest(self) -> datetime | None:
+        """When the newest memory was stored."""
+        ((newest,),) = self.rows("SELECT MAX(created_at) FROM memories", ())
+        return None if newest is None else time_of(newest)
+
     def changed_memories(self, after: int) -> Iterator[Memory]:
         """Memories changed since ``after``, deleted ones included, in the order of their last change."""
         return self.each("seq > ? ORDER BY seq", (after,))
@@ -283,6 +295,28 @@ class Store(Database):
     def has_erased(self, after: int) -> bool:
         """Whether anything was erased since ``after``."""
         return bool(self.rows("SELECT 1 FROM tombstones WHERE seq > ? LIMIT 1", (after,)))
+
+    def has_remains(self) -> bool:
+        """Whether pieces of what was erased may still be in the file. SQLite overwrites what is deleted, but
+        not the copies that it leaves in the free space of a page when it moves rows from one to another."""
+        counted = self.rows("SELECT value FROM counters WHERE name = ?", (CLEAN,))
+        return self.has_erased(int(counted[0][0]) if counted else 0)
+
+    def erase_remains(self) -> None:
+        """Write the file anew, half a second at 100,000 memories; the caller holds the write lock and no
+        transaction is open.
+
+        Raises:
+            DiskFull: there is no room for it.
+        """
+        seq = self.seq()
+        self.vacuum()
+        with self.transaction():
+            self.execute("INSERT OR REPLACE INTO counters VALUES (?,?)", (CLEAN, seq))
+
+    def erased(self) -> set[str]:
+        """The ids of all that is gone for good."""
+        return {row[0] for row in self.rows("SELECT id FROM erased", ())}
 
     # --- snapshots ----------------------------------------------------------------------------
 
@@ -340,6 +374,13 @@ def _metadata(text: str) -> dict[str, Any]:
 
 
 def _memory(row: tuple[Any, ...]) -> Memory:
+    try:
+        return _memory_of(row)
+    except (ValueError, TypeError, OverflowError) as error:  # no JSON, no time: a page that was overwritten
+        raise DamagedDatabase(DAMAGED) from error
+
+
+def _memory_of(row: tuple[Any, ...]) -> Memory:
     return Memory(
         number=row[0], id=row[1], seq=row[2], content=row[3], kind=row[4], tags=_tags(row[5]),
         project=row[6], session=row[7], importance=row[8], metadata=_metadata(row[9]),

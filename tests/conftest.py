@@ -14,7 +14,7 @@ from embedding_double import EmbeddingDouble
 
 from sediment_mcp import library as library_module
 from sediment_mcp import upkeep
-from sediment_mcp.config import Config
+from sediment_mcp.config import KEPT_BACKUPS, Config
 from sediment_mcp.contract import DeleteMemory, ListMemories, QueryMemory, StoreMemory, parse
 from sediment_mcp.embedder import Embedder
 from sediment_mcp.errors import ModelUnavailable
@@ -47,13 +47,15 @@ class Host:
     clock: Clock = field(default_factory=Clock)
     model: Embedder | None = field(default_factory=EmbeddingDouble)
     project: str | None = None
+    kept: int = KEPT_BACKUPS
     library: Library = field(init=False)
 
     def __post_init__(self) -> None:
         self.reopen()
 
     def reopen(self) -> None:
-        self.library = Library(Config(self.directory), clock=self.clock, load=self._load, patience=30)
+        config = Config(self.directory, backups=self.kept)
+        self.library = Library(config, clock=self.clock, load=self._load, patience=30)
 
     def _load(self, _: Config) -> Embedder:
         if self.model is None:

@@ -178,11 +178,14 @@ def test_a_damaged_database_is_a_problem_with_a_remedy(healthy: Path, damage: Ca
 
 
 @pytest.mark.parametrize("damage", [garbage_everywhere, garbage_in_the_middle])
-def test_mending_leaves_a_damaged_database_as_it_is(healthy: Path, damage: Callable[[Path], None]) -> None:
+def test_mending_keeps_the_damaged_database(healthy: Path, damage: Callable[[Path], None]) -> None:
     damage(healthy / DATABASE)
     before = (healthy / DATABASE).read_bytes()
-    mend(Library(Config(healthy), load=load_double, tends=False))
-    assert (healthy / DATABASE).read_bytes() == before
+    (saved,) = mend(Library(Config(healthy), load=load_double, tends=False))
+    (kept,) = healthy.glob("memories.damaged-*.db")
+    assert kept.read_bytes() == before
+    assert kept.name in saved.remedy
+    assert worst(list(found(healthy).values())) == "ok"
 
 
 def test_a_newer_database_is_a_problem_and_stays_as_it_is(healthy: Path) -> None:

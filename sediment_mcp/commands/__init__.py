@@ -27,6 +27,8 @@ COMMANDS = {
     "ui": "ui.ui",
     "export": "transfer.export",
     "import": "transfer.import_",
+    "backup": "backups.backup",
+    "restore-backup": "backups.restore_backup",
     "doctor": "doctor.doctor",
     "reindex": "doctor.reindex",
     "install": "install.install",

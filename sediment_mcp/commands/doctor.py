@@ -17,11 +17,12 @@ def doctor(chosen: Chosen, library: Library) -> int:
     from .. import checkup
     from . import shown, terminal
 
+    findings: list[checkup.Finding] = []
     if chosen.fix:
         with terminal.bars() as bars:
-            checkup.mend(library, bars)
+            findings = checkup.mend(library, bars)
     with terminal.waiting("Looking at everything"):
-        findings = list(checkup.examine(library.config))
+        findings += checkup.examine(library.config)
     state = checkup.worst(findings)
     result = {"state": state, "findings": [asdict(finding) for finding in findings]}
     answer(chosen, result, lambda: shown.show_findings(findings))

@@ -33,6 +33,12 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "sediment-mcp import ~/notes --tag notes --dry-run",
     ),
     "ui": ("sediment-mcp ui", "sediment-mcp ui --port 8765 --no-browser"),
+    "backup": (
+        "sediment-mcp backup",
+        "sediment-mcp backup /mnt/disk/memories.db",
+        "sediment-mcp backup --list",
+    ),
+    "restore-backup": ("sediment-mcp restore-backup", "sediment-mcp restore-backup ~/memories.db --yes"),
     "doctor": ("sediment-mcp doctor", "sediment-mcp doctor --fix"),
     "reindex": ("sediment-mcp reindex",),
     "stats": ("sediment-mcp stats", "sediment-mcp stats --json"),

@@ -9,7 +9,7 @@ import argparse
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
-from ..config import DATA_DIR, LOG_LEVEL, MODEL, PROJECT, QUESTIONS, SECRETS
+from ..config import BACKUPS, DATA_DIR, LOG_LEVEL, MODEL, PROJECT, QUESTIONS, SECRETS
 from ..errors import BadArgument
 from .examples import epilog
 
@@ -20,6 +20,7 @@ FLAGS = {
     LOG_LEVEL: ("--log-level", "LEVEL", "DEBUG, INFO, WARNING or ERROR"),
     SECRETS: ("--secrets", "CHOICE", "warn of a secret in what is stored, or refuse it"),
     QUESTIONS: ("--questions", "CHOICE", "forget questions that find nothing, or keep them for stats"),
+    BACKUPS: ("--backups", "N", "how many daily backups to keep; 0 makes none"),
 }
 """Variable → its flag, which wins over it."""
 
@@ -84,6 +85,10 @@ def grammar() -> argparse.ArgumentParser:
     _add_export(_command(commands, "export", "write memories to a file: all, or those that a filter finds"))
     _add_import(
         _command(commands, "import", "take memories in: an export, notes, another program's memories")
+    )
+    _add_backup(_command(commands, "backup", "make a backup now, or list those that there are"))
+    _add_restore_backup(
+        _command(commands, "restore-backup", "go back to a backup; what is newer goes to the trash")
     )
     _add_doctor(_command(commands, "doctor", "look at everything: data, model, indexes, permissions"))
     _command(commands, "reindex", "embed what is missing and write both indexes anew")
@@ -221,6 +226,16 @@ def _add_import(command: argparse.ArgumentParser) -> None:
 
 def _add_passphrase(command: argparse.ArgumentParser) -> None:
     command.add_argument("--passphrase-file", metavar="FILE", help="its first line is the passphrase")
+
+
+def _add_backup(command: argparse.ArgumentParser) -> None:
+    command.add_argument("file", metavar="FILE", nargs="?", help="a new file of your own; else in the folder")
+    command.add_argument("--list", action="store_true", help="what there is in the folder")
+
+
+def _add_restore_backup(command: argparse.ArgumentParser) -> None:
+    command.add_argument("name", metavar="NAME", nargs="?", help="from the list, or a file; else the newest")
+    command.add_argument("--yes", action="store_true", help="do not ask")
 
 
 def _add_doctor(command: argparse.ArgumentParser) -> None:
