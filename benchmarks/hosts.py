@@ -76,7 +76,8 @@ class Remembered:
         if file is not None and file.exists():
             with np.load(file) as kept:
                 self._vectors = dict(zip(kept["keys"].tolist(), kept["vectors"], strict=True))
-        self._embedder: Embedder = load_embedder(Config(Path(tempfile.gettempdir())))
+        with tempfile.TemporaryDirectory() as empty:
+            self._embedder: Embedder = load_embedder(Config(Path(empty)))
         self.identity = self._embedder.identity
 
     def embed_documents(self, texts: Sequence[str]) -> np.ndarray:

@@ -48,6 +48,8 @@ def fault_of(directory: Path) -> Fault | None:
         return Fault(f"The data directory {directory} belongs to another user", remedy)
     if place.st_mode & 0o022 and _owner(place) != _myself():
         return Fault(f"The data directory {directory} is root's, and others may write to it", ANOTHER)
+    if place.st_mode & stat.S_ISVTX and place.st_mode & 0o002:
+        return Fault(f"The data directory {directory} is everybody's, as /tmp is", ANOTHER)
     return None
 
 

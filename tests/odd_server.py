@@ -113,6 +113,8 @@ def commit(fault: str) -> None:
 
     def faulty(self: StdioTransport, message: Any) -> None:
         is_answer = message.get("id") is not None and is_response(message)
+        if fault == "swallow":  # of a call that worked: one that failed may have been cancelled as well
+            is_answer = is_answer and "structuredContent" in message.get("result", {})
         match fault if fault == "alter" or (is_answer and next(count) == AT) else "":
             case "twice":
                 put(self, message)

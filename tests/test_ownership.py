@@ -78,7 +78,7 @@ def test_a_link_to_nowhere_makes_no_file(used: Path, tmp_path: Path) -> None:
 
 
 def test_a_snapshot_s_folder_and_what_is_in_it_are_no_links(used: Path, tmp_path: Path) -> None:
-    (folder,) = (path for path in used.iterdir() if path.is_dir())
+    (folder,) = used.glob("text-*")
     inner = next(folder.iterdir())
     inner.rename(tmp_path / "moved")
     inner.symlink_to(tmp_path / "moved")
@@ -175,6 +175,11 @@ def as_nobody() -> Iterator[None]:
     os.seteuid(NOBODY)
     yield
     os.seteuid(0)
+
+
+def test_a_directory_that_is_everybody_s_is_left_to_everybody(shared: Path) -> None:
+    refused(shared, "everybody's")
+    assert stat.S_IMODE(shared.stat().st_mode) == 0o1777
 
 
 @as_root

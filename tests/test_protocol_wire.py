@@ -49,7 +49,7 @@ def test_a_probe_without_envelope_leaves_room_for_the_handshake(peer: StdioPeer)
 def test_the_modern_era_is_discovered_and_served_without_a_handshake(peer: StdioPeer) -> None:
     discovered = peer.request("server/discover", modern_params())["result"]
     assert discovered["supportedVersions"] == [MODERN_PROTOCOL]
-    assert set(discovered["capabilities"]) == {"tools"}
+    assert set(discovered["capabilities"]) == {"tools", "resources", "prompts", "completions"}
     listed = peer.request("tools/list", modern_params())["result"]
     assert listed["resultType"] == "complete"
     assert listed["ttlMs"] > 0
@@ -84,7 +84,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StdioPeer]:
 
 
 def test_an_unknown_method_is_not_found(served: StdioPeer) -> None:
-    for method in ("no/such/method", "prompts/list", "resources/list", "logging/setLevel"):
+    for method in ("no/such/method", "tasks/list", "logging/setLevel"):
         params = {"level": "debug"} if method == "logging/setLevel" else None
         assert served.request(method, params)["error"]["code"] == -32601
 

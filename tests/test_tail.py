@@ -22,6 +22,7 @@ from sediment_mcp.catch_up import CatchUp
 from sediment_mcp.files import read_record, write_record
 from sediment_mcp.forgetting import restore_memories
 from sediment_mcp.memory import Filters
+from sediment_mcp.store import Store
 from sediment_mcp.tail import Statistics, TextTail, VectorTail, bm25, idf
 from sediment_mcp.text_index import Passage, TextIndex
 from sediment_mcp.vector_index import VectorIndex
@@ -339,9 +340,9 @@ def test_what_others_write_around_an_announcement_is_not_lost(
     assert embedder is not None
     announce = CatchUp._announce
 
-    def with_others(self: CatchUp, name: str) -> tuple[int, int]:
+    def with_others(self: CatchUp, name: str, store: Store) -> tuple[int, int]:
         ids.add(other.store(f"kiwi {len(ids)} before {name}")["id"])
-        announced = announce(self, name)
+        announced = announce(self, name, store)
         ids.add(other.store(f"kiwi {len(ids)} after {name}")["id"])
         return announced
 

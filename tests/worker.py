@@ -112,13 +112,13 @@ PLACES: dict[str, tuple[Any, str]] = {
     "text: announced": (catch_up.text_index, "write_snapshot"),
     "text: in the commit": (text_index, "_commit"),
     "text: committed": (text_index, "make_private"),
-    "text: pointer": (text_index, "write_atomically"),
+    "text: pointer": (text_index, "write_record"),
     "text: old folders": (text_index, "remove_old"),
     "vectors: announced": (catch_up.vector_index, "write_snapshot"),
     "vectors: added": (vector_index, "_unreachable"),
     "vectors: saved": (vector_index, "make_private"),
     "vectors: name": (vector_index, "publish"),
-    "vectors: pointer": (vector_index, "write_atomically"),
+    "vectors: pointer": (vector_index, "write_record"),
     "vectors: old files": (vector_index, "remove_old"),
 }
 

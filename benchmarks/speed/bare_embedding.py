@@ -15,7 +15,8 @@ from sediment_mcp.embedder import load_embedder
 
 
 def main() -> None:
-    embedder = load_embedder(Config(Path(tempfile.gettempdir())))
+    with tempfile.TemporaryDirectory() as empty:
+        embedder = load_embedder(Config(Path(empty)))
     embed = {"query": embedder.embed_query, "document": lambda text: embedder.embed_documents([text])}
     for line in sys.stdin:
         request = json.loads(line)
