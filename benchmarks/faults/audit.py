@@ -15,7 +15,7 @@ from sediment_mcp.text_index import TextIndex
 from .checker import Checker, Known
 from .slot import Common, Slot
 
-TOGETHER = 5  # words in one question
+TOGETHER = 5  # ids in one question
 REMOVED = 40  # of the latest removed memories, asked for in each process
 SETTLED = 45.0  # seconds until the background must have done its work
 
@@ -47,9 +47,9 @@ def _look_at_everything(slot: Slot) -> None:
         ]
     chance.shuffle(there)
     for start in range(0, len(there), TOGETHER):
-        slot.look("words", there[start : start + TOGETHER])
         slot.look("ids", there[start : start + TOGETHER])
     for word in there:
+        slot.look("words", [word])
         slot.look("meaning", [word])
     for word in removed:
         slot.look("words", [word])

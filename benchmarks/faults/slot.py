@@ -21,7 +21,7 @@ from . import texts
 from .checker import Known
 from .history import History
 
-FOUND, FOUND_OF_SEVERAL = 20, 100  # results asked for; several words lie far from what holds one of them
+FOUND = 20  # results asked for
 MOST_LIVE = 150  # memories; beyond it more is removed than stored
 REST = 0.03  # seconds at most between two calls, as a host has other things to do too
 IN_THE_PAST = "lies in the past"  # a call that waited for as long as its memory should live
@@ -344,11 +344,7 @@ class Slot(threading.Thread):
             results = answer["memories"] if answer is not None else []
         else:
             text = texts.hidden(texts.text(words[0])) if how == "meaning" else " ".join(words)
-            arguments = {
-                "query": text,
-                "limit": FOUND if len(words) == 1 else FOUND_OF_SEVERAL,
-                "max_chars": 100_000,
-            }
+            arguments = {"query": text, "limit": FOUND, "max_chars": 100_000}
             arguments["include_superseded"] = how == "history"
             answer = self._call("query_memory", arguments, begun)
             results = answer["results"] if answer is not None else []
