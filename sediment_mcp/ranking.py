@@ -89,9 +89,10 @@ def rank(
 def with_whole_match(candidates: Sequence[Candidate], order: list[int], limit: int | None) -> list[int]:
     """The order, in which the last of the first ``limit`` places goes to a memory that holds all the words of
     the question, if there is one and none stands before: many that all lie a little near must not hide
-    the only one that has the very word, such as a name that means nothing to the model."""
+    the only one that has the very word, such as a name that means nothing to the model. Who asks for one
+    memory gets the best."""
     whole = next((place for place, i in enumerate(order) if _holds_all(candidates[i])), 0)
-    if limit is None or whole < limit:
+    if limit is None or limit < 2 or whole < limit:
         return order
     return [*order[: limit - 1], order[whole], *order[limit - 1 : whole], *order[whole + 1 :]]
 

@@ -49,6 +49,8 @@ def test_the_only_memory_with_the_very_word_is_shown_though_all_others_lie_neare
     assert shown[-1].candidate == exact
     assert shown[-1].match == "strong"
     assert [s.candidate for s in shown[:4]] == [s.candidate for s in whole[:4]]
+    (best,) = rank([*near, exact], project=None, now=NOW, limit=1)
+    assert best.candidate == whole[0].candidate
     part = Candidate(memory(65), cosine=0.1, bm25=6.0, context_bm25=6.0, coverage=0.9)
     assert part not in [s.candidate for s in rank([*near, part], project=None, now=NOW, limit=5)]
 
