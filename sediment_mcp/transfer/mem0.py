@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from typing import Any, cast
 
 from .fitting import fitted, moment, session
 from .memory_service import tags_of
-from .record import Item, Problem
-from .sources import Source, text_of
+from .one_json import objects
+from .record import Item
+from .sources import Source
 
 SOURCE = "mem0"
 LISTS = ("results", "memories", "records")
@@ -38,16 +38,7 @@ def _memories(value: object) -> list[Any]:
 
 
 def read(source: Source) -> Iterator[Item]:
-    try:
-        value: object = json.loads(text_of(source.whole())[0])
-    except (ValueError, RecursionError):
-        yield Problem(source.name, "is no JSON: it may have been cut off.")
-        return
-    for number, fields in enumerate(_memories(value), start=1):
-        if isinstance(fields, dict):
-            yield from _items(f"memory {number}", cast("dict[str, Any]", fields))
-        else:
-            yield Problem(f"memory {number}", "is no JSON object.")
+    return objects(source, _memories, _items)
 
 
 def _items(place: str, fields: Mapping[str, Any]) -> Iterator[Item]:
