@@ -26,6 +26,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run a command, `serve` if none is given; returns the exit status."""
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # read when numpy is imported; more only cost time
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # from its import on onnxruntime would report to its makers
     arguments = list(sys.argv[1:] if argv is None else argv)
     if arguments in ([], ["serve"]):
         return _serve({})

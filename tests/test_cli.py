@@ -621,3 +621,19 @@ def test_a_newer_database_is_refused_in_a_sentence(run: Run, own_place: Path) ->
     outcome = run("list")
     assert (outcome.status, outcome.out) == (1, "")
     assert "newer" in outcome.err
+
+
+def test_nothing_is_written_outside_the_data_directory(tmp_path: Path) -> None:
+    """onnxruntime would keep reports for its makers in the user's cache, and send them."""
+    home = tmp_path / "home"
+    home.mkdir()
+    inherited = {name: value for name, value in os.environ.items() if name.startswith(("PATH", "PYTHON"))}
+    subprocess.run(
+        [*PROGRAM, "--data-dir", str(tmp_path / "data"), "store", RELEASES],
+        env={**inherited, "HOME": str(home), "XDG_CACHE_HOME": str(home / "cache")},
+        cwd=tmp_path,
+        check=True,
+        capture_output=True,
+    )
+    assert (tmp_path / "data" / "memories.db").exists()
+    assert list(home.rglob("*")) == []
