@@ -53,7 +53,7 @@ def _lines(result: Stats) -> Iterator[tuple[str, str]]:
     for one in result["embeddings"]:
         yield "embeddings", f"{one['passages']:,} by {one['model']}"
     for index in result["indexes"]:
-        yield f"{index['name']} index", _state(index)
+        yield f"{index['name'].removesuffix('s')} index", _state(index)
     yield "sizes", _joined(f"{place} {size(n)}" for place, n in result["sizes"].items())
     for asked in result["unanswered"][:SHOWN]:
         times = "once" if asked["times"] == 1 else f"{asked['times']:,} times"
