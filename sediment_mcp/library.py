@@ -352,7 +352,9 @@ class Library:
         """
         self._open()
         embedder = self.embedder()
-        return self._retention.run(embedder.identity if embedder else None, progress)
+        removed = self._retention.run(embedder.identity if embedder else None, progress)
+        self.erasing.elsewhere()
+        return removed
 
     def finish(self, progress: Callable[[str], Progress] = lambda _: unwatched) -> None:
         """Do at once what the background would do after many stores: embed what is missing, unless another

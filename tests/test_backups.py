@@ -227,6 +227,17 @@ def test_an_erasure_that_was_cut_off_is_taken_up(
     assert files_with(one.directory, "xyzzyplugh") == []
 
 
+def test_what_ends_in_the_trash_is_gone_from_the_backups_when_the_run_is_over(open_host: OpenHost) -> None:
+    host = open_host()
+    doomed = host.store("the password was xyzzyplugh")["id"]
+    host.tend()
+    host.delete(doomed)
+    assert len(files_with(host.directory / "backups", "xyzzyplugh")) == 1
+    host.clock.advance(days=31)
+    host.library.retain()
+    assert files_with(host.directory, "xyzzyplugh") == []
+
+
 def test_a_backup_that_is_damaged_cannot_forget_and_goes(host: Host) -> None:
     fill(host)
     doomed = host.store("the password was xyzzyplugh")["id"]
