@@ -2,7 +2,7 @@
 
 A pointer file ``vectors-<model>.json`` names the snapshot and carries its sequence, token and checksum.
 The settings are those that measurements chose: float16 loses nothing on real embeddings, connectivity 16
-and expansion 64 are the knee of build time against recall, and expansion 256 is spent on search.
+and expansion 64 are the knee of build time against recall, and expansion 256 or more is spent on search.
 
 usearch's edges, all met in practice: what is removed may leave its vector in the file; ``save`` truncates
 in place without a sync, and whoever has the file mapped dies, so a snapshot is written beside and renamed;
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 SETTINGS = "usearch-3 cos f16 connectivity-16 expansion-64"
 CONNECTIVITY, EXPANSION_ADD, EXPANSION_SEARCH = 16, 64, 256
+EXPANSION_SHARE, EXPANSION_MOST = 100, 2048  # of a large index a search visits this part: see `_expansion`
 REACH = 50  # a vector that its own embedding does not find among so many is unreachable
 READ_BYTES = 1 << 20
 BATCH = 200  # vectors between two reports of progress, a tenth of a second
@@ -70,6 +71,7 @@ class VectorIndex:
                 raise DamagedSnapshot(f"The vector index's file {file.name} is damaged: it is rebuilt.")
             self._index = _new_index(dimension)
             self._index.view(str(file))
+            self._index.expansion_search = _expansion(len(self._index))
             self._matrix = _matrix(file)
             self._chunks = _chunks_by_row(file, len(self._matrix))
             self.seq, self.token = int(pointer["seq"]), int(pointer["token"])
@@ -299,6 +301,12 @@ def _chunks_of_rows(index: Index, matrix: NDArray[np.float16]) -> NDArray[np.int
         for chunk, vector in zip(part.tolist(), vectors, strict=True):
             chunks[rows[hash(vector.tobytes())].pop()] = chunk
     return chunks
+
+
+def _expansion(count: int) -> int:
+    """How widely to search among so many: a fixed width loses what it must not as an index grows (recall@10
+    at 300,000 is .91 with 256 and .99 with 2,048, which costs 3 ms more)."""
+    return max(EXPANSION_SEARCH, min(EXPANSION_MOST, count // EXPANSION_SHARE))
 
 
 def _new_index(dimension: int) -> Index:
