@@ -11,7 +11,7 @@ import contextlib
 import logging
 import re
 import shutil
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -29,7 +29,6 @@ FOLDER = "backups"
 LOCK = "backups.lock"
 DAY, EVERY = timedelta(days=1), timedelta(hours=1)  # between two backups; between two looks of one process
 SPARE_DISK = 100 * 1024**2  # bytes that a backup leaves free, because stores need them more
-BATCH = 500  # ids looked up at a time
 STAMP = "%Y-%m-%d-%H%M%S"
 UNFINISHED = ".tmp"
 
@@ -339,15 +338,10 @@ def _forget(backup: Backup, erased: set[str]) -> None:
             if not pending:
                 return
             with store.transaction():
-                for batch in _batches(pending):
-                    for memory in store.by_ids(batch).values():
-                        store.erase(memory)
+                for memory in store.by_ids(pending).values():
+                    store.erase(memory)
                 store.note_erased(pending)
             store.erase_remains()
     except DamagedDatabase:
         logger.warning("The backup %s is damaged and cannot forget what was erased: removed.", backup.name)
         backup.path.unlink(missing_ok=True)
-
-
-def _batches(ids: Sequence[str]) -> list[Sequence[str]]:
-    return [ids[start : start + BATCH] for start in range(0, len(ids), BATCH)]
