@@ -1,4 +1,4 @@
-"""Retention in the system of record: the user's rules, and what may be due by them.
+"""Retention in the system of record: the user's rules, what may be due by them, and when it was looked.
 
 Every statement here is an index look-up while there are no rules and nothing has ended: it is asked again
 and again in the background of every server.
@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from .database import Database
-from .policy import GRACE, TRASH_LIFE, Aged, Rule
+from .policy import GRACE, TRASH_LIFE, Aged, Looks, Rule
 from .selection import micros, time_of
 
 AGED = (
@@ -21,6 +21,7 @@ AGED = (
 )
 ENDED = "(deleted_at <= ? OR expires_at <= ?)"
 OWN = {"kind": "kind = ?", "tag": "number IN (SELECT memory FROM tags WHERE tag = ?)"}
+LATEST, BEFORE = "looked", "looked-before"  # counters that hold the looks, in microseconds
 
 
 class Ages:
@@ -49,6 +50,21 @@ class Ages:
         self._database.execute(
             "DELETE FROM retention WHERE subject = ? AND name = ?", (rule.subject, rule.name)
         )
+
+    def looks(self) -> Looks:
+        """What the clock showed when something looked due."""
+        found = dict(
+            self._database.rows("SELECT name, value FROM counters WHERE name IN (?,?)", (LATEST, BEFORE))
+        )
+        latest, before = (time_of(found[name]) if name in found else None for name in (LATEST, BEFORE))
+        return Looks(latest, before)
+
+    def set_looks(self, looks: Looks) -> None:
+        """Keep this; inside a transaction."""
+        self._database.execute("DELETE FROM counters WHERE name IN (?,?)", (LATEST, BEFORE))
+        for name, time in ((LATEST, looks.latest), (BEFORE, looks.before)):
+            if time is not None:
+                self._database.execute("INSERT INTO counters VALUES (?,?)", (name, micros(time)))
 
     def candidates(self, rules: Sequence[Rule], now: datetime) -> list[Aged]:
         """Every memory that may be due: those that have ended, and those that a rule speaks of."""

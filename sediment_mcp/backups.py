@@ -134,8 +134,10 @@ class Backups:
                     self._make("daily")
 
     def _is_old(self, now: datetime) -> bool:
-        newest = next((backup for backup in self.all() if backup.kind == "daily"), None)
-        return newest is None or not timedelta(0) <= now - newest.time < DAY
+        """Whether there is no daily one of the last day; what a clock that ran ahead has dated is none."""
+        daily = (backup for backup in self.all() if backup.kind == "daily" and backup.time <= now)
+        newest = next(daily, None)
+        return newest is None or now - newest.time >= DAY
 
     def _has_changed(self, now: datetime) -> bool:
         """Whether there is anything that the newest backup lacks; where there is not, the database is at
@@ -178,8 +180,10 @@ class Backups:
 
     def _remove_old(self, kind: Kind, made: Path) -> None:
         """Keep the newest ones, and the fullest as long as the one just made holds less than half as much:
-        a database that was lost or emptied must not take its backups along."""
+        a database that was lost or emptied must not take its backups along. What a clock that ran ahead has
+        dated counts as the oldest."""
         mine = [backup for backup in self.all() if backup.kind == kind and backup.path != made]
+        mine.sort(key=lambda backup: backup.time > self._now())
         spare = mine[max(0, self._kept - 1) :] if kind != "made" else []
         if not spare:
             return
@@ -335,13 +339,13 @@ def _forget(backup: Backup, erased: set[str]) -> None:
         with contextlib.closing(Store(backup.path)) as store:
             store.upgrade()
             pending = sorted(erased - store.erased())
-            if not pending:
-                return
-            with store.transaction():
-                for memory in store.by_ids(pending).values():
-                    store.erase(memory)
-                store.note_erased(pending)
-            store.erase_remains()
+            if pending:
+                with store.transaction():
+                    for memory in store.by_ids(pending).values():
+                        store.erase(memory)
+                    store.note_erased(pending)
+            if store.has_remains():
+                store.erase_remains()
     except DamagedDatabase:
         logger.warning("The backup %s is damaged and cannot forget what was erased: removed.", backup.name)
         backup.path.unlink(missing_ok=True)

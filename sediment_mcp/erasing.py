@@ -37,6 +37,10 @@ class Erasing:
     def elsewhere(self) -> None:
         """Let no erased word stay in the text index, and nothing erased in the backups."""
         self._in_index()
+        self.in_backups()
+
+    def in_backups(self) -> None:
+        """Let nothing erased stay in the backups."""
         try:
             self._backups.forget_erased()
         except StorageError as error:

@@ -112,7 +112,7 @@ def preview_retention(library: Library, limit: int) -> Upcoming:
 
 
 def run_retention(library: Library) -> Removed:
-    """Remove what `preview_retention` lists, as every server does in its background.
+    """Remove what `preview_retention` lists, as every server does in its background a day later.
 
     Raises:
         Busy: another process is at it, and goes on for too long.

@@ -353,7 +353,7 @@ class Library:
         self._open()
         embedder = self.embedder()
         removed = self._retention.run(embedder.identity if embedder else None, progress)
-        self.erasing.elsewhere()
+        self.erasing.in_backups()
         return removed
 
     def finish(self, progress: Callable[[str], Progress] = lambda _: unwatched) -> None:

@@ -16,6 +16,7 @@ from typing import Literal
 TRASH_LIFE = timedelta(days=30)  # how long a deleted memory can be restored
 GRACE = timedelta(days=7)  # from the end of a memory, found by nothing, to the end of its text
 PINNED = 1.0  # importance
+APART = timedelta(days=1)  # two looks at the clock that must agree before anything goes unasked
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +59,25 @@ class Due:
     seq: int
     action: Literal["erase", "trash"]
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Looks:
+    """What the clock showed when something looked due: at the ``latest`` look that counts, and before it.
+
+    A machine's clock may be wrong for a while, by years after an empty battery, and what is erased is gone.
+    So what goes unasked goes as of the look before, at least `APART` earlier: a clock that jumps ahead and is
+    put right within that time removes nothing.
+    """
+
+    latest: datetime | None = None
+    before: datetime | None = None
+
+    def then(self, now: datetime) -> Looks:
+        """After one more look. Times that lie ahead of it were shown by a clock that has been put right."""
+        if self.latest is None or now < self.latest:
+            return Looks(now, None if self.before is None or now < self.before else self.before)
+        return Looks(now, self.latest) if now - self.latest >= APART else self
 
 
 def due(aged: Iterable[Aged], rules: Iterable[Rule], now: datetime) -> list[Due]:

@@ -1,7 +1,8 @@
 """Removing what has ended: the expired, the end of the trash, and what the user's rules take.
 
 `policy` decides, for a preview and for a run alike. One process does it at a time, an hour or more apart in
-the background, and in batches, so that nobody waits for long and it can be stopped between two of them.
+the background, and in batches, so that nobody waits for long and it can be stopped between two of them. The
+background does not trust the clock at once, as `Looks` tells; who asks for a run has seen what it removes.
 """
 
 from __future__ import annotations
@@ -72,7 +73,7 @@ class Retention:
         self._looked, self._had_model = now, identity is not None
         with locked_if_free(self._lock) as held:
             if held:
-                self._run(now, identity, progress, wait=False)
+                self._run(self._agreed(now), identity, progress, wait=False)
 
     def run(self, identity: ModelIdentity | None, progress: Progress = unwatched) -> list[Due]:
         """Remove what is due, now; returns what that was.
@@ -83,22 +84,36 @@ class Retention:
         with locked(self._lock):
             return self._run(self._now(), identity, progress, wait=True)
 
+    def _agreed(self, now: datetime) -> datetime | None:
+        """The moment by which the background may go, if there is one yet."""
+        with contextlib.closing(self._open_store()) as store, store.snapshot():
+            looks = store.ages.looks()
+            is_ahead = looks.latest is not None and now < looks.latest
+            if not is_ahead and not upcoming(store, now):
+                return None
+        if (looked := looks.then(now)) != looks:
+            with self._write(erase=False) as store:
+                store.ages.set_looks(looked)
+        return looked.before
+
     def _run(
-        self, now: datetime, identity: ModelIdentity | None, progress: Progress, *, wait: bool
+        self, as_of: datetime | None, identity: ModelIdentity | None, progress: Progress, *, wait: bool
     ) -> list[Due]:
         with contextlib.closing(self._open_store()) as store, store.snapshot():
-            found = upcoming(store, now)
+            found = upcoming(store, as_of) if as_of else []
+        erases = any(one.action == "erase" for one in found)
         removed: list[Due] = []
         for start in range(0, len(found), BATCH):
             progress(start, len(found))
-            removed += self._remove(found[start : start + BATCH], now)
+            is_last = start + BATCH >= len(found)  # then the file is written anew, once for all of them
+            removed += self._remove(found[start : start + BATCH], erase=erases and is_last)
         self._catch_up.forget_erased(identity, wait=wait, progress=progress)
         return removed
 
-    def _remove(self, batch: Sequence[Due], now: datetime) -> list[Due]:
+    def _remove(self, batch: Sequence[Due], *, erase: bool) -> list[Due]:
         """Remove those that are still as they were when it was decided."""
         removed: list[Due] = []
-        with self._write(erase=any(one.action == "erase" for one in batch)) as store:
+        with self._write(erase=erase) as store:
             there = store.by_ids([one.id for one in batch])
             for one in batch:
                 memory = there.get(one.id)
@@ -107,6 +122,6 @@ class Retention:
                 if one.action == "erase":
                     store.erase(memory)
                 else:
-                    store.update(replace(memory, deleted_at=now))
+                    store.update(replace(memory, deleted_at=self._now()))
                 removed.append(one)
         return removed

@@ -14,6 +14,7 @@ from sediment_mcp import backups as backups_module
 from sediment_mcp import restoring
 from sediment_mcp.config import BACKUPS, load_config
 from sediment_mcp.errors import BadArgument, DamagedDatabase, StorageError
+from sediment_mcp.store import Store
 
 OpenHost = Callable[..., Host]
 
@@ -187,6 +188,21 @@ def test_a_lost_database_does_not_rotate_its_backups_away(host: Host, clock: Clo
     assert full not in names(host), "the new life has grown past it"
 
 
+def test_a_backup_of_a_clock_that_ran_ahead_keeps_no_later_one_from_being_made_and_goes_first(
+    host: Host, clock: Clock
+) -> None:
+    for day in range(9):
+        if day == 1:
+            clock.advance(days=4000)
+        host.store(f"note {day}")
+        host.tend()
+        host.tend()
+        if day == 1:
+            clock.advance(days=-4000)
+        clock.advance(days=1)
+    assert [name[6:16] for name in names(host)] == [f"2026-05-{day:02}" for day in range(16, 9, -1)]
+
+
 # --- what is erased -----------------------------------------------------------------------------
 
 
@@ -209,6 +225,8 @@ def test_what_the_end_of_the_trash_erases_goes_too(host: Host, clock: Clock) -> 
     host.tend()
     clock.advance(days=31)
     host.tend()
+    clock.advance(days=1)
+    host.tend()
     assert names(host) == ["daily-2026-05-08-120000"]
     assert files_with(host.directory, "xyzzyplugh") == []
 
@@ -225,6 +243,30 @@ def test_an_erasure_that_was_cut_off_is_taken_up(
     assert len(files_with(one.directory / "backups", "xyzzyplugh")) == 1
     other.tend()
     assert files_with(one.directory, "xyzzyplugh") == []
+
+
+def test_a_backup_that_a_killed_process_had_not_written_anew_is_written_anew(
+    open_host: OpenHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    killed, other = open_host(), open_host()
+    doomed = killed.store("the password was xyzzyplugh")["id"]
+    killed.tend()
+
+    def die(store: Store) -> None:
+        if store.path.parent.name == "backups":
+            raise StorageError("The process is killed here.")
+        erase_remains(store)
+
+    erase_remains = Store.erase_remains
+    with monkeypatch.context() as patched:
+        patched.setattr(Store, "erase_remains", die)
+        killed.delete(doomed, permanent=True)
+    (backup,) = other.library.backups.all()
+    with contextlib.closing(Store(backup.path)) as store:
+        assert store.has_remains()
+    other.tend()
+    with contextlib.closing(Store(backup.path)) as store:
+        assert not store.has_remains()
 
 
 def test_what_ends_in_the_trash_is_gone_from_the_backups_when_the_run_is_over(open_host: OpenHost) -> None:

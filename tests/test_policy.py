@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sediment_mcp.policy import GRACE, TRASH_LIFE, Aged, Rule, due
+from sediment_mcp.policy import APART, GRACE, TRASH_LIFE, Aged, Looks, Rule, due
 
 NOW = datetime(2026, 5, 8, 12, 0, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -148,3 +148,46 @@ def test_the_limits_are_kept(memories: list[Aged], rules: list[Rule]) -> None:
         ]  # fmt: skip
         assert rule.max_count is None or len(own) <= rule.max_count
         assert rule.max_age is None or all(m.since > NOW - rule.max_age for m in own)
+
+
+# --- looks at the clock -------------------------------------------------------------------------
+
+HOURS = st.integers(1, 2000).map(lambda hours: timedelta(hours=hours))
+BRIEF = st.lists(st.integers(0, 23), min_size=1, max_size=5).map(sorted)  # hours from its begin
+
+
+@given(st.lists(st.tuples(HOURS, st.integers(-9000, 9000), BRIEF), max_size=12))
+def test_a_clock_that_is_wrong_for_less_than_a_day_at_a_time_never_gets_ahead(
+    episodes: list[tuple[timedelta, int, list[int]]],
+) -> None:
+    """Before and after each time that it is wrong there is a look while it is right."""
+    looks, true = Looks(), NOW
+    for apart, off, wrong in episodes:
+        looks = looks.then(true)
+        for hours in wrong:
+            looks = looks.then(true + timedelta(days=off, hours=hours))
+            assert looks.before is None or looks.before <= true + timedelta(hours=hours)
+        true += timedelta(hours=wrong[-1]) + apart
+    assert looks.before is None or looks.before <= true
+
+
+@given(st.lists(HOURS, min_size=1))
+def test_the_moment_to_go_by_was_shown_and_is_at_least_a_day_before_the_latest(
+    steps: list[timedelta],
+) -> None:
+    looks, now, shown = Looks(), NOW, set[datetime]()
+    for step in steps:
+        now += step
+        looks = looks.then(now)
+        shown.add(now)
+        assert looks.latest in shown
+        assert now - looks.latest < APART
+        assert looks.before is None or (looks.before in shown and looks.latest - looks.before >= APART)
+    assert looks.before is not None or now - NOW - steps[0] < APART
+
+
+def test_a_clock_set_back_for_good_is_trusted_again_after_a_day() -> None:
+    looks = Looks(NOW + 300 * DAY, NOW + 200 * DAY).then(NOW)
+    assert looks == Looks(NOW)
+    assert looks.then(NOW + DAY - MOMENT) == looks
+    assert looks.then(NOW + DAY) == Looks(NOW + DAY, NOW)

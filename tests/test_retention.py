@@ -26,7 +26,7 @@ from sediment_mcp.forgetting import (
     run_retention,
     set_rule,
 )
-from sediment_mcp.policy import Rule
+from sediment_mcp.policy import Looks, Rule
 from sediment_mcp.progress import Stopped, until, unwatched
 from sediment_mcp.vector_index import VectorIndex
 
@@ -44,6 +44,13 @@ def kept(host: Host) -> set[str]:
     """The ids of all rows, found or not."""
     with host.library.read() as store:
         return {row[0] for row in store.rows("SELECT id FROM memories", ())}
+
+
+def two_looks(host: Host, clock: Clock) -> None:
+    """Two by one process, a day apart: what was due at the first goes unasked at the second."""
+    host.tend()
+    clock.advance(days=1)
+    host.tend()
 
 
 def held_in_memory(host: Host) -> set[str]:
@@ -115,10 +122,10 @@ def test_a_rule_puts_into_the_trash_what_can_be_restored_and_then_stays(host: Ho
     host.tend()
     assert set(host.found("Bob")) == {old, new, pinned}, "its age counts from the day it was restored"
     clock.advance(days=10)
-    host.tend()
+    two_looks(host, clock)
     assert host.found("Bob") == [pinned]
     clock.advance(days=31)
-    host.tend()
+    two_looks(host, clock)
     assert kept(host) == {pinned}
 
 
@@ -171,7 +178,9 @@ def test_a_long_preview_shows_its_beginning_and_the_true_number(host: Host, cloc
 
 def test_a_server_looks_once_an_hour(host: Host, clock: Clock) -> None:
     note = host.store("Lunch", expires_at="2026-05-08T12:30:00Z")["id"]
-    clock.advance(days=7, minutes=20)
+    clock.advance(days=7, minutes=30)
+    host.tend()
+    clock.advance(hours=23, minutes=30)
     host.tend()
     clock.advance(minutes=59)
     host.tend()
@@ -181,6 +190,48 @@ def test_a_server_looks_once_an_hour(host: Host, clock: Clock) -> None:
     assert kept(host) == set()
 
 
+@pytest.mark.parametrize("days", [1, 9, 40, 4000])
+def test_a_clock_that_jumps_ahead_and_is_put_right_within_a_day_removes_nothing(
+    open_host: OpenHost, clock: Clock, days: int
+) -> None:
+    one, other = open_host(), open_host()
+    set_rule(one.library, Rule("kind", "episodic", DAY))
+    one.delete(one.store("deleted")["id"])
+    ids = {one.store("Lunch", kind="working")["id"], one.store("Met Bob", kind="episodic")["id"]}
+    one.tend()
+    for _ in range(3):
+        clock.advance(days=days)
+        for each in (one, other, other, one):
+            each.tend()
+            clock.advance(hours=5)
+        clock.advance(days=-days)
+        one.tend()
+        clock.advance(hours=-19)
+    assert ids <= set(one.found("Lunch Bob"))
+    assert len(kept(one)) == 3
+    clock.advance(days=31)
+    one.tend()
+    open_host().tend()
+    assert len(kept(one)) == 3
+    clock.advance(days=1)
+    one.tend()
+    assert len(kept(one)) == 1
+
+
+def test_a_machine_that_is_seldom_on_removes_at_each_visit_what_was_due_at_the_one_before(
+    open_host: OpenHost, clock: Clock
+) -> None:
+    lunch = []
+    for _ in range(4):
+        host = open_host()
+        host.list()
+        host.tend()
+        lunch.append(host.store(f"Lunch {len(lunch)}", kind="working")["id"])
+        host.end()
+        clock.advance(days=9)
+    assert kept(open_host()) == set(lunch[2:])
+
+
 def test_a_clock_that_was_set_back_does_not_end_the_looking(host: Host, clock: Clock) -> None:
     clock.advance(days=300)
     host.store("x")
@@ -188,7 +239,7 @@ def test_a_clock_that_was_set_back_does_not_end_the_looking(host: Host, clock: C
     clock.advance(days=-200)
     note = host.store("Lunch", kind="working")["id"]
     clock.advance(days=9)
-    host.tend()
+    two_looks(host, clock)
     assert note not in kept(host)
 
 
@@ -196,7 +247,7 @@ def test_one_process_at_a_time_does_it(host: Host, clock: Clock) -> None:
     note = host.store("Lunch", kind="working")["id"]
     clock.advance(days=9)
     with locked(host.directory / retention.LOCK):
-        host.tend()
+        two_looks(host, clock)
         assert kept(host) == {note}
 
 
@@ -205,8 +256,10 @@ def test_the_background_thread_of_a_server_does_it_unasked(
 ) -> None:
     early = open_host()
     early.store("Lunch", kind="working")
-    early.end()
     clock.advance(days=9)
+    early.tend()
+    early.end()
+    clock.advance(days=1)
     monkeypatch.setattr(upkeep, "SETTLE", 0.0)
     done, run = threading.Event(), retention.Retention._run
 
@@ -231,6 +284,8 @@ def test_a_run_stops_between_two_batches_and_is_taken_up_again(
         host.store(f"{SECRET} {n}", kind="working")
     host.rebuild_text()
     clock.advance(days=9)
+    host.tend()
+    clock.advance(days=1)
     looks = iter([False] * 2 + [True] * 100)
     with pytest.raises(Stopped):
         host.library.tend(until(lambda: next(looks)))
@@ -267,6 +322,8 @@ def test_a_process_that_lives_for_one_call_removes_nothing_by_the_way(tmp_path: 
     host = Host(tmp_path / "data", clock)
     note = host.store("Lunch", kind="working")["id"]
     clock.advance(days=9)
+    with host.library.write() as store:
+        store.ages.set_looks(Looks(clock(), clock()))
     brief = Library(Config(host.directory), clock=clock, load=host._load, tends=False)
     brief._open()
     brief.tend(unwatched)
@@ -300,7 +357,7 @@ def test_what_has_ended_leaves_no_trace_in_any_file_or_process(
         assert flushed or SECRET in held_in_memory(other), "it has not been asked since"
     clock.advance(days=40)
     assert traces(host.directory, SECRET), "the test looks in the wrong place"
-    host.tend()
+    two_looks(host, clock)
     assert traces(host.directory, SECRET) == []
     other.tend()  # an idle process is woken once a minute, and is asked nothing
     for each in (host, other):

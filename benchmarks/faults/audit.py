@@ -17,7 +17,7 @@ from .slot import Common, Slot
 
 TOGETHER = 5  # ids in one question
 REMOVED = 40  # of the latest removed memories, asked for in each process
-SETTLED = 45.0  # seconds until the background must have done its work
+SETTLED = 90.0  # seconds until the background, which looks once a minute, must have done its work
 
 
 def audit(common: Common, slots: Sequence[Slot]) -> None:
