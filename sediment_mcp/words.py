@@ -68,9 +68,7 @@ def occurrences(texts: Sequence[str], wanted: Collection[str]) -> list[tuple[dic
     if len(known.words) > KNOWN_WORDS:
         _vocabulary.cache_clear()
     split = [text.translate(_ASCII_WORDS).split() if text.isascii() else None for text in texts]
-    for found in split:
-        if found is not None and not known.words.issuperset(found):
-            known.learn(found)
+    known.learn(set[str]().union(*filter(None, split)))
     forms = {form: term for term in wanted for form in known.forms.get(term, ())}
     exact = {term: term for term in wanted}
     return [
@@ -96,11 +94,17 @@ class _Vocabulary:
         self.words: set[str] = set()
         self.forms: dict[str, tuple[str, ...]] = {}
 
-    def learn(self, found: Iterable[str]) -> None:
-        for word in set(found) - self.words:
-            term = "".join(terms(word))
-            self.forms[term] = (*self.forms.get(term, ()), word)
-            self.words.add(word)
+    def learn(self, found: set[str]) -> None:
+        """Take up words that may be new, all in one analysis: it gives each a term, unless it is too long."""
+        new = found - self.words
+        short = [word for word in new if len(word) < LONGEST]
+        self._note("", new.difference(short))
+        for word, term in zip(short, terms(" ".join(short)), strict=True):
+            self._note(term, (word,))
+
+    def _note(self, term: str, words: Iterable[str]) -> None:
+        self.forms[term] = (*self.forms.get(term, ()), *words)
+        self.words.update(words)
 
 
 @functools.cache

@@ -49,3 +49,10 @@ def test_no_more_words_are_remembered_than_a_call_brings_beyond_the_limit(monkey
 
 def test_what_is_too_long_to_be_a_word_counts_for_nothing():
     assert occurrences(["a" * 300 + " b"], {"b"}) == [({"b": 1}, 1)]
+
+
+def test_words_about_as_long_as_a_word_can_be_count_as_terms_finds_them():
+    texts = ["a" * length + " b" for length in range(words.LONGEST - 2, words.LONGEST + 3)]
+    lengths = [len(terms(text)) for text in texts]
+    assert set(lengths) == {1, 2}, "the limit is among them"
+    assert [length for _, length in occurrences(texts, {"b"})] == lengths
