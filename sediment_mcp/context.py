@@ -7,7 +7,7 @@ candidates of one query. Pure: arrays in, arrays out.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,20 +16,30 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 BESIDE = (0.7, 0.4)  # the weight of a neighbour at distance one and two
+Link = tuple[float, list[int], list[int]]
+"""A weight, rows, and for each of them one beside it that counts so much; no row stands twice."""
 K1, B = 1.2, 0.4  # b below the usual 0.75, because memories are short and their length says little
 
 
-def with_neighbours(
-    rows: NDArray[np.float32], beside: Sequence[Sequence[Sequence[int]]]
-) -> NDArray[np.float32]:
-    """Each row of shape (n, width) plus its neighbours' rows by their weight; ``beside[i][d]`` are the rows,
-    at most two, at distance d + 1 from row i."""
+def links(neighbours: Sequence[Sequence[Sequence[int]]], place: Mapping[int, int]) -> list[Link]:
+    """Which rows stand beside which, for `with_neighbours`. ``neighbours[i][d]`` are those, at most two, at
+    distance d + 1 from row i, by numbers of which ``place`` knows the rows of some."""
+    found: list[Link] = [(weight, [], []) for weight in BESIDE for _ in range(2)]
+    for row, sides in enumerate(neighbours):
+        for step, side in enumerate(sides):
+            for which, number in enumerate(side):
+                if number in place:
+                    _, rows, beside = found[2 * step + which]
+                    rows.append(row)
+                    beside.append(place[number])
+    return [link for link in found if link[1]]
+
+
+def with_neighbours(rows: NDArray[np.float32], links: Sequence[Link]) -> NDArray[np.float32]:
+    """Each row of shape (n, width) plus its neighbours' rows by their weight."""
     summed = rows.copy()
-    for step, weight in enumerate(BESIDE):
-        for side in range(2):  # apart, so that no row stands twice in one addition
-            own = [i for i, sides in enumerate(beside) if len(sides) > step and len(sides[step]) > side]
-            if own:
-                summed[own] += weight * rows[[beside[i][step][side] for i in own]]
+    for weight, own, beside in links:
+        summed[own] += weight * rows[beside]
     return summed
 
 

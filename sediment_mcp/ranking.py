@@ -63,12 +63,13 @@ def rank(
     total = [one + extra for one, extra in zip(own, context, strict=True)]
     relevance = over_maximum(total) if any(total) else [1.0] * len(total)
     factors = [nudges(candidate.memory, project, now) for candidate in candidates]
-    values = [share * prod(factor.values()) for share, factor in zip(relevance, factors, strict=True)]
+    nudged = [prod(factor.values()) for factor in factors]
+    values = [share * factor for share, factor in zip(relevance, nudged, strict=True)]
     order = best_first(candidates, values, range(len(candidates)))
     if asks_for_the_present(question):
         order[:CONTENDERS] = newest_first(candidates, values, order[:CONTENDERS])
     order = with_whole_match(candidates, order, limit)
-    scores = non_increasing([evidence(candidates[i]) * prod(factors[i].values()) for i in order])
+    scores = non_increasing([evidence(candidates[i]) * nudged[i] for i in order])
     words = over_maximum([candidate.bm25 for candidate in candidates])
     return [
         _scored(
@@ -84,6 +85,19 @@ def rank(
         )
         for i, score in zip(order[:limit], scores, strict=False)
     ]
+
+
+def foremost(
+    candidates: Sequence[Candidate], *, project: str | None, now: datetime, question: str, most: int
+) -> list[Memory]:
+    """At most so many of the candidates' memories, those that lead before their neighbours are known: who
+    stands far behind them is not carried into the answer by neighbours, nor are these."""
+    own = relevances(candidates, periods(question, now.date()))
+    values = [
+        value * project_factor(candidate.memory.project, project)
+        for value, candidate in zip(own, candidates, strict=True)
+    ]
+    return [candidates[i].memory for i in best_first(candidates, values, range(len(candidates)))[:most]]
 
 
 def with_whole_match(candidates: Sequence[Candidate], order: list[int], limit: int | None) -> list[int]:
@@ -197,7 +211,7 @@ def lent(candidates: Sequence[Candidate], relevance: Sequence[float]) -> list[fl
     own = {c.memory.number: r for c, r in zip(candidates, relevance, strict=True)}
     return [
         sum(
-            share * max((own.get(number, 0.0) for number in numbers), default=0.0)
+            share * max([own.get(number, 0.0) for number in numbers], default=0.0)
             for share, numbers in zip(LENT_BY_DISTANCE, candidate.neighbours, strict=False)
         )
         for candidate in candidates

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -10,11 +10,14 @@ from typing import TYPE_CHECKING
 
 from .columns import Columns
 from .embedder import ModelIdentity
-from .gathering import Found, candidates
+from .gathering import Asked, Beside, Found, Passages, candidates, passages
 from .memory import Candidate, Chunk, Filters, Memory
+from .ranking import foremost
 from .selection import is_narrow
 from .store import Store
+from .text_index import TextHit
 from .text_search import Terms, TextSearch
+from .vector_index import VectorHit
 from .vector_search import VectorSearch
 
 if TYPE_CHECKING:
@@ -24,6 +27,8 @@ if TYPE_CHECKING:
 FETCHED = 64  # passages asked of each leg at first; the union of 50 holds the answer 99.5 % of the time
 WANTED = 32  # different memories from each leg, so that one long memory cannot crowd out the others
 GROWTH = 4  # how much more is asked when a filter or a long memory has left too few
+FOREMOST = 48  # memories whose neighbours in the session are looked at; they are most of a query's cost …
+BEYOND = 8  # … or so many times what is asked for: a long answer ends where neighbours still decide
 CONTEXT = 2  # neighbours in the session, on each side
 FAR_BEHIND = 2000  # passages; the tail takes 0.1 ms for each, so from here on an index is written first
 
@@ -96,18 +101,20 @@ class Search:
 
     def find(self, store: Store, question: Question) -> list[Candidate]:
         """All that may answer; inside one read transaction, after `read`."""
-        terms = self.text.terms(question.text)
-        found: dict[int, Found] = {}
-        lexical = self._by_words(store, question, terms, found)
+        asked = Asked(self.text.terms(question.text), question.vector)
+        found = Found()
+        lexical = self._by_words(store, question, asked.terms, found)
         self._by_meaning(store, question, found)
-        neighbours = _with_neighbours(store, question, found)
-        chunks = [chunk for entry in found.values() for chunk in entry.chunks]
-        rows: dict[int, NDArray[np.float32]] = {}
-        if self.vectors is not None and question.vector is not None:
-            rows = self.vectors.rows(chunks)
-        return candidates(
-            found, vector=question.vector, terms=terms, lexical=lexical, rows=rows, neighbours=neighbours
-        )
+        own = self._passages(found, asked, lexical)
+        leading = _leading(question, candidates(own, asked))
+        neighbours, added = _neighbours(store, question, leading, found)
+        return candidates(own.and_(self._passages(added, asked, lexical)), asked, neighbours)
+
+    def _passages(self, found: Found, asked: Asked, lexical: Mapping[int, float]) -> Passages:
+        rows = None
+        if self.vectors is not None and asked.vector is not None:
+            rows = self.vectors.rows(list(found.chunks))
+        return passages(found, asked, lexical, rows)
 
     def nearest(
         self, store: Store, vector: NDArray[np.float32], filters: Filters, now: datetime, least: float
@@ -126,9 +133,7 @@ class Search:
             best.setdefault(memory.number, (memory, chunk, cosines[chunk.number]))
         return list(best.values())
 
-    def _by_words(
-        self, store: Store, question: Question, terms: Terms, found: dict[int, Found]
-    ) -> dict[int, float]:
+    def _by_words(self, store: Store, question: Question, terms: Terms, found: Found) -> dict[int, float]:
         """Add the memories that share words with the question; returns BM25 by chunk."""
         fetched = max(FETCHED, 2 * question.limit)
         while True:
@@ -137,10 +142,10 @@ class Search:
             if enough or len(hits) < fetched:
                 break
             fetched *= GROWTH
-        _add(found, store.with_chunks([hit.chunk for hit in hits], question.filters, question.now))
+        _join(store, question, hits, found)
         return {hit.chunk: hit.score for hit in hits}
 
-    def _by_meaning(self, store: Store, question: Question, found: dict[int, Found]) -> None:
+    def _by_meaning(self, store: Store, question: Question, found: Found) -> None:
         """Add the memories that lie nearest to the question. What most memories are, live and current, is
         sifted from what is found; if that leaves too few, and for any other filter, only what it lets through
         is searched."""
@@ -152,15 +157,15 @@ class Search:
             admitted = self._admitted(store, filters, now)
         while True:
             hits = self.vectors.search(question.vector, fetched, admitted)
-            pairs = store.with_chunks([hit.chunk for hit in hits], filters, now)
-            enough = len({memory.number for memory, _ in pairs}) >= max(WANTED, question.limit)
+            _join(store, question, hits, found)
+            owners = [found.chunks[hit.chunk].memory for hit in hits if hit.chunk in found.chunks]
+            enough = len(set(owners)) >= max(WANTED, question.limit)
             if enough or len(hits) < fetched:
                 break
-            if admitted is None and len(pairs) < len(hits):
+            if admitted is None and len(owners) < len(hits):
                 admitted = self._admitted(store, filters, now)
             else:
                 fetched *= GROWTH
-        _add(found, pairs)
 
     def _admitted(self, store: Store, filters: Filters, now: datetime) -> NDArray[np.bool_]:
         self._columns = self._columns or Columns()
@@ -168,34 +173,46 @@ class Search:
         return self._columns.admitted(filters, now)
 
 
-def _add(found: dict[int, Found], pairs: Iterable[tuple[Memory, Chunk]]) -> None:
-    for memory, chunk in pairs:
-        found.setdefault(memory.number, Found(memory)).chunks[chunk.number] = chunk
+def _join(
+    store: Store, question: Question, hits: Iterable[TextHit] | Iterable[VectorHit], found: Found
+) -> None:
+    """Add to what was found what the hits lead to, as far as the filters let it through."""
+    new = [hit.chunk for hit in hits if hit.chunk not in found.chunks]
+    found.add(store.with_chunks(new, question.filters, question.now))
 
 
-def _with_neighbours(
-    store: Store, question: Question, found: dict[int, Found]
-) -> dict[int, tuple[tuple[int, ...], ...]]:
-    """Add what stands beside the candidates in their sessions; returns the neighbours of each by distance.
-    Twice as far is looked, so that who stands beside those that are added is known as well."""
-    lines = store.session_lines([entry.memory for entry in found.values()], 2 * CONTEXT)
-    beside = {number: _beside(line, line.index(number)) for number, line in lines.items()}
-    new = {number for sides in beside.values() for side in sides for number in side} - found.keys()
-    memories = {
-        memory.number: memory for memory in store.numbered(sorted(new), question.filters, question.now)
-    }
-    _add(found, ((memories[chunk.memory], chunk) for chunk in store.chunks_of(sorted(memories))))
-    for number, line in lines.items():
-        place = line.index(number)
-        for other in range(max(0, place - CONTEXT), min(len(line), place + CONTEXT + 1)):
-            if line[other] in memories and line[other] not in beside:
-                beside[line[other]] = _beside(line, other)
-    return beside
+def _leading(question: Question, own: Sequence[Candidate]) -> list[Memory]:
+    """The memories whose neighbours are looked at."""
+    return foremost(
+        own,
+        project=question.filters.project,
+        now=question.now,
+        question=question.text,
+        most=max(FOREMOST, BEYOND * question.limit),
+    )
 
 
-def _beside(line: Sequence[int], place: int) -> tuple[tuple[int, ...], ...]:
+def _neighbours(
+    store: Store, question: Question, leading: Sequence[Memory], found: Found
+) -> tuple[dict[int, Beside], Found]:
+    """Who stands beside the leading memories in their sessions and, for which twice as far is looked, beside
+    those; and what of all these has not been found yet."""
+    neighbours: dict[int, Beside] = {}
+    for number, line in store.session_lines(leading, 2 * CONTEXT).items():
+        own = line.index(number)
+        for place in range(max(0, own - CONTEXT), min(len(line), own + CONTEXT + 1)):
+            if line[place] not in neighbours:  # many lines run through the same session
+                neighbours[line[place]] = _beside(line, place)
+    new = sorted(neighbours.keys() - found.memories.keys())
+    memories = {memory.number: memory for memory in store.numbered(new, question.filters, question.now)}
+    added = Found()
+    added.add((memories[chunk.memory], chunk) for chunk in store.chunks_of(sorted(memories)))
+    return neighbours, added
+
+
+def _beside(line: Sequence[int], place: int) -> Beside:
     """Who stands beside a place in a line, by distance from 1 to `CONTEXT`, the one before first."""
     return tuple(
-        tuple(line[at] for at in (place - step, place + step) if 0 <= at < len(line))
+        tuple([line[at] for at in (place - step, place + step) if 0 <= at < len(line)])
         for step in range(1, CONTEXT + 1)
     )

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from .vector_index import Rows
+
 K1, B = 1.2, 0.75  # those of tantivy, so that scores of tail and snapshot can be compared
 
 
@@ -146,9 +148,10 @@ class VectorTail:
             if row is not None:
                 self._chunks[row], self._matrix[row] = -1, 0
 
-    def vector(self, chunk: int) -> NDArray[np.float32] | None:
-        row = self._rows.get(chunk)
-        return None if row is None else self._matrix[row]
+    def rows(self, chunks: Sequence[int]) -> Rows:
+        """The vectors of those of these chunks that are held here."""
+        held = [chunk for chunk in chunks if chunk in self._rows]
+        return held, self._matrix[[self._rows[chunk] for chunk in held]]
 
     def search(
         self, vector: NDArray[np.float32], limit: int, admitted: NDArray[np.bool_] | None = None

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from usearch.index import Index
 
+    Rows = tuple[list[int], NDArray[np.float32]]  # chunks, and their vectors of shape (n, dimension)
+
 SETTINGS = "usearch-3 cos f16 connectivity-16 expansion-64"
 CONNECTIVITY, EXPANSION_ADD, EXPANSION_SEARCH = 16, 64, 256
 EXPANSION_SHARE, EXPANSION_MOST = 100, 2048  # of a large index a search visits this part: see `_expansion`
@@ -92,14 +94,14 @@ class VectorIndex:
         keys = np.fromiter(chunks, np.uint64)
         return int(np.count_nonzero(self._index.contains(keys))) if len(keys) else 0
 
-    def vectors(self, chunks: Sequence[int]) -> dict[int, NDArray[np.float32]]:
-        """The vector, of shape (dimension,), of each of these chunks that the snapshot holds."""
+    def rows(self, chunks: Sequence[int]) -> Rows:
+        """The vectors of those of these chunks that the snapshot holds."""
         import numpy as np
 
         wanted = np.array(chunks, np.int64)
         rows = self._rows.take(wanted, mode="clip")
         held = rows >= 0
-        return dict(zip(wanted[held].tolist(), self._matrix[rows[held]].astype(np.float32), strict=True))
+        return wanted[held].tolist(), self._matrix[rows[held]].astype(np.float32)
 
     @functools.cached_property
     def _rows(self) -> NDArray[np.int32]:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from .vector_index import Rows
 
 GROWTH = 4  # how much more is asked of the snapshot when what has changed since takes the best places
 
@@ -89,13 +90,16 @@ class VectorSearch(Leg[VectorIndex]):
                 return kept
             fetched = min(fetched * GROWTH, limit + self._outdated)
 
-    def rows(self, chunks: Sequence[int]) -> dict[int, NDArray[np.float32]]:
-        """The embedding, of shape (dimension,), of each of the chunks that has one as of the last `read`."""
-        found = {chunk: row for chunk in chunks if (row := self._tail.vector(chunk)) is not None}
-        if self._snapshot is not None:
-            dirty = self._tail.dirty
-            found |= self._snapshot.vectors([chunk for chunk in chunks if chunk not in dirty])
-        return found
+    def rows(self, chunks: Sequence[int]) -> Rows:
+        """The embeddings of those of the chunks that have one as of the last `read`, in any order."""
+        import numpy as np
+
+        held, vectors = self._tail.rows(chunks)
+        if self._snapshot is None:
+            return held, vectors
+        dirty = self._tail.dirty
+        more, others = self._snapshot.rows([chunk for chunk in chunks if chunk not in dirty])
+        return [*held, *more], np.concatenate([vectors, others])
 
 
 def index_name(fingerprint: str) -> str:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from sediment_mcp import context
-from sediment_mcp.context import bm25, cosines, with_neighbours
+from sediment_mcp.context import bm25, cosines, links, with_neighbours
 
 
 def array(*values):
@@ -15,14 +15,18 @@ def array(*values):
 
 def test_neighbours_are_added_by_their_weight():
     rows = array([1, 0], [10, 0], [100, 1])
-    beside = [[[1], [2]], [[0, 2], []], []]
+    found = links([((31,), (32,)), ((30, 32), ()), ()], {30: 0, 31: 1, 32: 2})
     by_hand = array([1 + 0.7 * 10 + 0.4 * 100, 0.4], [10 + 0.7 * 101, 0.7], [100, 1])
-    np.testing.assert_allclose(with_neighbours(rows, beside), by_hand, rtol=1e-6)
+    np.testing.assert_allclose(with_neighbours(rows, found), by_hand, rtol=1e-6)
+
+
+def test_neighbours_that_are_no_candidates_add_nothing():
+    assert links([((7, 8), (9,)), ()], {30: 0, 31: 1}) == []
 
 
 def test_without_neighbours_nothing_changes():
     rows = array([1, 2], [3, 4])
-    assert with_neighbours(rows, [(), ()]).tolist() == rows.tolist()
+    assert with_neighbours(rows, links([(), ()], {})).tolist() == rows.tolist()
 
 
 def test_bm25_by_hand():

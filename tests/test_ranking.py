@@ -129,6 +129,28 @@ def test_neighbours_that_are_no_candidates_lend_nothing():
     assert ranking.lent([Candidate(memory(1), neighbours=((8, 9), (10,)))], [1.0]) == [0.0]
 
 
+def leading(
+    *candidates: Candidate, project: str | None = None, question: str = "", most: int = 2
+) -> list[int]:
+    found = ranking.foremost(candidates, project=project, now=NOW, question=question, most=most)
+    return [memory.number for memory in found]
+
+
+def test_the_foremost_are_the_most_relevant():
+    near, nearer, far = (Candidate(memory(n), cosine=c) for n, c in ((1, 0.4), (2, 0.6), (3, 0.1)))
+    assert leading(near, far, nearer) == [2, 1]
+    assert leading(near, far, nearer, most=9) == [2, 1, 3]
+    assert leading() == []
+
+
+def test_the_foremost_are_rather_one_s_own_and_of_the_day_that_is_named():
+    other, own = (Candidate(memory(n, project=p), cosine=0.5) for n, p in ((2, "/b"), (1, "/a")))
+    least = Candidate(memory(3), cosine=0.1)
+    assert leading(other, own, least, project="/a") == [1, 2]
+    today, before = (Candidate(memory(n, days=n), cosine=0.5) for n in (0, 7))
+    assert leading(today, before, question="what was on 1 May 2026?", most=1) == [7]
+
+
 def test_evidence_by_hand():
     assert ranking.evidence(Candidate(memory(1), cosine=0.5, coverage=0.25)) == pytest.approx(0.4)
     assert ranking.evidence(Candidate(memory(1), cosine=-0.2, coverage=0.25)) == pytest.approx(0.1)

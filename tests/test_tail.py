@@ -175,9 +175,9 @@ def test_vector_search_is_exact(
         {hit.chunk: cosines[hit.chunk] for hit in hits}, abs=1e-5
     )
     assert len(tail) == len(expected)
-    for chunk in range(1, 125):
-        row = tail.vector(chunk)
-        assert (row is None) == (chunk not in expected)
+    held, matrix = tail.rows(range(1, 125))
+    assert held == sorted(expected)
+    assert all(np.array_equal(row, expected[chunk]) for chunk, row in zip(held, matrix, strict=True))
 
 
 # --- tail and snapshot together -----------------------------------------------------------------
@@ -368,7 +368,7 @@ def test_what_the_snapshot_cannot_reach_is_searched_exactly(host: Host) -> None:
     opened = host.library._opened
     assert opened is not None
     assert opened.search.vectors is not None
-    held = {n for n in range(1, 7) if opened.search.vectors._tail.vector(n) is not None}
+    held = set(opened.search.vectors._tail.rows(range(1, 7))[0])
     assert held == {2, 5}
 
 
