@@ -36,7 +36,8 @@ The rooms, some of them folders; a module imports only from its own floor and fr
        text_index  vector_index  words  tantivy and usearch, one file each; text to terms
        embedder                         text to vectors, by one of two runtimes:
        minilm  sentence_transformer     onnxruntime for the default model, any other model
-       weights  files  ownership        model files by their content; the data directory, its locks, its owner
+       weights  turns                   model files by their content; so many runs of a model at once
+       files  ownership                 the data directory, its locks, its owner
        secrets_check                    does a text hold a secret?
        questions                        what was asked in vain
        freed                            memory goes back to the system

@@ -21,6 +21,7 @@ from tokenizers import Tokenizer
 from .config import DEFAULT_MODEL
 from .embedder import ModelIdentity, fingerprint, well_formed
 from .errors import ModelUnavailable
+from .turns import Turns
 from .weights import sha256
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ MAX_TOKENS = 256
 BATCH_TOKENS = 512
 """Padded tokens that run together. One core is busy with that many already: a batch of 4,096 is a fifth
 slower, because it falls out of the processor's cache, and takes 70 MB more."""
+AT_ONCE = 2  # runs; each takes some 10 MB and a processor
 
 IDENTITY = ModelIdentity(
     name=DEFAULT_MODEL,
@@ -125,6 +127,7 @@ class MiniLM:
     def __init__(self, session: onnxruntime.InferenceSession, tokenizer: Tokenizer) -> None:
         self._session = session
         self._tokenizer = tokenizer
+        self._turns = Turns(AT_ONCE)
 
     @property
     def identity(self) -> ModelIdentity:
@@ -155,7 +158,8 @@ class MiniLM:
             padded[row, : len(ids)] = ids
             mask[row, : len(ids)] = 1
         inputs: dict[str, Any] = {"input_ids": padded, "attention_mask": mask}
-        return cast("NDArray[np.float32]", self._session.run(["embedding"], inputs)[0])
+        with self._turns.take():
+            return cast("NDArray[np.float32]", self._session.run(["embedding"], inputs)[0])
 
 
 def batches(lengths: Sequence[int], budget: int = BATCH_TOKENS) -> Iterator[list[int]]:

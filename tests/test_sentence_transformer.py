@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import threading
 from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -16,7 +15,6 @@ from sediment_mcp import minilm
 from sediment_mcp.config import Config
 from sediment_mcp.embedder import Embedder, load_embedder
 from sediment_mcp.errors import ModelUnavailable
-from sediment_mcp.sentence_transformer import Turns
 
 TEXTS = [
     "The cat sleeps.",
@@ -166,21 +164,3 @@ def test_a_damaged_model_is_told_by_its_name(tmp_path: Path, data_dir: Path) -> 
     with pytest.raises(ModelUnavailable, match=r"unset SEDIMENT_MODEL to use the default model\.$") as caught:
         load(damaged, data_dir)
     assert str(damaged) in str(caught.value)
-
-
-def test_whoever_waits_for_a_turn_comes_next() -> None:
-    turns, order = Turns(), []
-
-    def query() -> None:
-        with turns.take():
-            order.append("query")
-
-    thread = threading.Thread(target=query)
-    with turns.take():
-        thread.start()
-        while not turns.waited_for:
-            pass
-    with turns.take():
-        order.append("next batch")
-    thread.join()
-    assert order == ["query", "next batch"]
