@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from .selection import micros
-from .store import Store
+from .store import CHANGED, Store
 
 KEPT = (
     "content, text_key, kind, tags, project, session, importance, metadata, occurred_at, created_at, "
@@ -57,9 +57,10 @@ def adopt(store: Store, now: datetime) -> int:
     erased; returns how many. Ages count from now, or a rule would remove it at once. In a transaction."""
     seq = store.next_seq()
     store.execute(
-        f"INSERT INTO main.memories (id, seq, {KEPT}, restored_at) SELECT id, ?, {KEPT}, ? "
-        "FROM other.memories WHERE id NOT IN (SELECT id FROM main.memories) "
-        "AND id NOT IN (SELECT id FROM main.erased) ORDER BY number",
+        f"INSERT INTO main.memories (id, seq, {KEPT}, restored_at, changed_at) "
+        f"SELECT id, ?, {KEPT}, ?, changed_at FROM other.memories "
+        "WHERE id NOT IN (SELECT id FROM main.memories) AND id NOT IN (SELECT id FROM main.erased) "
+        "ORDER BY number",
         (seq, micros(now)),
     )
     new = f"{BOTH} WHERE mine.seq = ?"
@@ -97,7 +98,9 @@ def _adopt_embeddings(store: Store, seq: int) -> None:
 
 def return_to(store: Store, now: datetime) -> None:
     """Make what can be found what it is in the other database. What that one lacks goes to the trash, from
-    where it can be restored; what was erased since comes back, as it was asked for. In a transaction."""
+    where it can be restored; what was erased since comes back, as it was asked for. Whatever that touches is
+    changed now: another machine's export does not undo it. In a transaction."""
+    before = store.seq()
     store.execute("DELETE FROM main.erased WHERE id IN (SELECT id FROM other.memories)", ())
     changed = store.column(f"SELECT mine.number FROM {BOTH} WHERE {DIFFERENT}", ())
     adopt(store, now)
@@ -117,5 +120,6 @@ def return_to(store: Store, now: datetime) -> None:
         f"INSERT OR IGNORE INTO main.tags SELECT tag, mine.number FROM {BOTH} "
         "JOIN other.tags ON memory = theirs.number WHERE mine.seq = ?", (seq,),
     )  # fmt: skip
+    store.execute(f"UPDATE main.memories SET changed_at = {CHANGED} WHERE seq > ?", (micros(now), 1, before))
     store.execute("DELETE FROM main.retention", ())
     store.execute("INSERT INTO main.retention SELECT * FROM other.retention", ())

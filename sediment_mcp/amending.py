@@ -46,7 +46,7 @@ def amend(library: Library, identity: str, arguments: StoreMemory) -> StoreResul
             expires_at=arguments.expires_at,
         )
         if memory != old:
-            store.update(memory)
+            store.update(memory, now)
     return StoreResult(
         id=identity,
         status="duplicate",

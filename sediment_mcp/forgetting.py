@@ -63,7 +63,7 @@ def delete(library: Library, ids: Sequence[str], *, permanent: bool) -> DeleteRe
             if permanent:
                 store.erase(memory)
             else:
-                store.update(replace(memory, deleted_at=now))
+                store.update(replace(memory, deleted_at=now), now)
     if permanent and found:
         library.erasing.elsewhere()
     return DeleteResult(

@@ -161,6 +161,7 @@ def _again(store: Store, old: Memory, now: datetime) -> Memory:
             metadata=old.metadata,
             occurred_at=old.occurred_at,
             created_at=now,
+            changed_at=now,
             expires_at=expires_at,
         )
     )

@@ -23,7 +23,9 @@ class Memory:
 
     ``number`` is the database's own key and never leaves the process; ``id`` is what the world sees.
     ``project`` is None for a global memory. ``seq`` is the change that last touched the memory,
-    ``restored_at`` when it was last taken out of the trash.
+    ``restored_at`` when it was last taken out of the trash, ``changed_at`` when somebody last had a hand in
+    it: stored it (again), corrected its attributes, deleted or restored it. What replaced it is no part of
+    that, nor is what the house does by itself.
     """
 
     number: int
@@ -38,6 +40,7 @@ class Memory:
     metadata: Mapping[str, Any]
     occurred_at: datetime
     created_at: datetime
+    changed_at: datetime
     expires_at: datetime | None = None
     superseded_by: str | None = None
     deleted_at: datetime | None = None

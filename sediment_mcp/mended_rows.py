@@ -19,8 +19,9 @@ IMPORTANCE = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """``values`` are the id and the columns that `adoption.KEPT` names, then ``restored_at``; ``agrees`` says
-    whether they are those of the row: nothing was impossible, and the text is what its hash was made of."""
+    """``values`` are the id and the columns that `adoption.KEPT` names, then ``restored_at`` and
+    ``changed_at``; ``agrees`` says whether they are those of the row: nothing was impossible, and the text is
+    what its hash was made of."""
 
     number: int
     seq: int
@@ -34,16 +35,17 @@ class Row:
 def mended(row: Sequence[Any]) -> Row | None:
     """The row with whatever is impossible in it replaced by the usual; None without an id or a text."""
     number, identity, seq, content, _, kind, tags, project, session = row[:9]
-    importance, metadata, occurred, created, expires, successor, deleted, *restored = row[9:]
+    importance, metadata, occurred, created, expires, successor, deleted = row[9:16]
+    restored, changed = (_time(value) for value in (*row[16:], None, None)[:2])  # not in every schema
     if not (isinstance(content, str) and content and isinstance(identity, str) and identity):
         return None
     own_tags = _tags(tags)
-    created = _time(created) or _time(occurred) or 0
+    created, deleted = _time(created) or _time(occurred) or 0, _time(deleted)
     values = (
         identity, content, text_key(content), kind if kind in get_args(Kind) else "semantic", _dump(own_tags),
         _text(project), _text(session), _importance(importance), _dump(_object(metadata)),
-        _time(occurred) or created, created, _time(expires), _text(successor), _time(deleted),
-        _time(restored[0]) if restored else None,
+        _time(occurred) or created, created, _time(expires), _text(successor), deleted,
+        restored, max(created, deleted or 0, restored or 0) if changed is None else changed,
     )  # fmt: skip
     is_same = (identity, *row[3:]) == values[: len(row) - 2]
     return Row(number, seq if isinstance(seq, int) else 0, identity, content, own_tags, is_same, values)

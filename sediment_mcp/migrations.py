@@ -111,6 +111,13 @@ MIGRATIONS: tuple[str, ...] = (
     -- Memories that are gone for good, so that backups can forget them too.
     CREATE TABLE erased (id TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;
     """,
+    """
+    -- When a memory was last changed, so that of two machines' words on it the later counts. Of what is here
+    -- already the best that is known.
+    ALTER TABLE memories ADD COLUMN changed_at INTEGER NOT NULL DEFAULT 0;
+    UPDATE memories SET changed_at =
+        MAX(created_at, COALESCE(deleted_at, created_at), COALESCE(restored_at, created_at));
+    """,
 )
 
 

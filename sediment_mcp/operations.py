@@ -73,7 +73,7 @@ def store_memory(library: Library, arguments: StoreMemory, project: str | None) 
         existing = _duplicate(store, draft, arguments, now)
         older = repeated(store, draft, near, now) if not (existing or replaced) else []
         if existing is not None:
-            memory = _merge(store, existing, arguments, draft)
+            memory = _merge(store, existing, arguments, draft, now)
         else:
             memory, chunks = store.add(carrying(draft, older))
             if embedded is not None:
@@ -148,6 +148,7 @@ def new_draft(arguments: StoreMemory, project: str | None, now: datetime) -> Dra
         metadata=arguments.metadata,
         occurred_at=arguments.occurred_at or now,
         created_at=now,
+        changed_at=now,
         expires_at=expires_at,
     )
 
@@ -171,8 +172,9 @@ def _duplicate(store: Store, draft: Draft, arguments: StoreMemory, now: datetime
     return None
 
 
-def _merge(store: Store, existing: Memory, arguments: StoreMemory, draft: Draft) -> Memory:
-    """What the repetition adds to the memory: its tags, its metadata, a later end."""
+def _merge(store: Store, existing: Memory, arguments: StoreMemory, draft: Draft, now: datetime) -> Memory:
+    """What the repetition adds to the memory: its tags, its metadata, a later end. It is a change also where
+    it adds nothing: who stores a text again wants it kept, whatever another machine has done before."""
     memory = merged(
         existing,
         tags=draft.tags,
@@ -181,8 +183,7 @@ def _merge(store: Store, existing: Memory, arguments: StoreMemory, draft: Draft)
         occurred_at=arguments.occurred_at,
         expires_at=draft.expires_at,
     )
-    if memory != existing:
-        store.update(memory)
+    store.update(memory, now)
     return memory
 
 

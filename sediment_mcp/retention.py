@@ -122,6 +122,7 @@ class Retention:
                 if one.action == "erase":
                     store.erase(memory)
                 else:
-                    store.update(replace(memory, deleted_at=self._now()))
+                    moment = self._now()
+                    store.update(replace(memory, deleted_at=moment), moment)
                 removed.append(one)
         return removed

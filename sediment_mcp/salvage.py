@@ -276,8 +276,8 @@ def _write_memories(store: Store, rows: Mapping[int, Row]) -> None:
     for number, row in sorted(rows.items(), key=lambda item: (item[1].seq, item[0])):
         is_free = not store.rows("SELECT 1 FROM memories WHERE number = ?", (number,))
         store.execute(
-            f"INSERT OR IGNORE INTO memories (number, seq, id, {KEPT}, restored_at) "
-            "VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+            f"INSERT OR IGNORE INTO memories (number, seq, id, {KEPT}, restored_at, changed_at) "
+            "VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
             (number if is_free else None, store.next_seq(), *row.values),
         )
         store.execute_many(

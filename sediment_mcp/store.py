@@ -7,7 +7,7 @@ import json
 import secrets
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
@@ -29,9 +29,11 @@ MEMORY = (
     "memories.number, memories.id, memories.seq, memories.content, memories.kind, memories.tags, "
     "memories.project, memories.session, memories.importance, memories.metadata, memories.occurred_at, "
     "memories.created_at, memories.expires_at, memories.superseded_by, memories.deleted_at, "
-    "memories.restored_at"
+    "memories.restored_at, memories.changed_at"
 )
 CHUNK = 'chunks.number, chunks.memory, chunks.start, chunks."end"'
+CHANGED = f"MAX(?, MIN(changed_at, {micros(datetime.max.replace(tzinfo=UTC)) - 1}) + ?)"
+"""The moment of a change, for SQL: (now, 1) is later than any known before, whatever the clock says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,7 @@ class Draft:
     metadata: Mapping[str, Any]
     occurred_at: datetime
     created_at: datetime
+    changed_at: datetime
     expires_at: datetime | None
     id: str | None = None
     superseded_by: str | None = None
@@ -74,12 +77,12 @@ class Store(Database):
         seq = self.next_seq()
         number = self.scalar(
             "INSERT INTO memories (id, seq, content, text_key, kind, tags, project, session, importance, "
-            "metadata, occurred_at, created_at, expires_at, superseded_by, deleted_at, restored_at) "
-            "VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?) RETURNING number",
+            "metadata, occurred_at, created_at, expires_at, superseded_by, deleted_at, restored_at, "
+            "changed_at) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?) RETURNING number",
             (identity, seq, draft.content, draft.text_key, draft.kind, _dump(draft.tags), draft.project,
              draft.session, draft.importance, _dump(draft.metadata), micros(draft.occurred_at),
              micros(draft.created_at), _micros(draft.expires_at), draft.superseded_by,
-             _micros(draft.deleted_at), _micros(draft.restored_at)),
+             _micros(draft.deleted_at), _micros(draft.restored_at), micros(draft.changed_at)),
         )  # fmt: skip
         self._write_tags(number, draft.tags)
         chunks = [
@@ -90,20 +93,23 @@ class Store(Database):
         ]
         return self._one("memories.number = ?", number), chunks
 
-    def update(self, memory: Memory) -> None:
-        """Write a memory's changed attributes (its text never changes) as a change of its own."""
+    def update(self, memory: Memory, now: datetime | None = None) -> None:
+        """Write a memory's attributes (its text never changes). ``now`` says that this is somebody's own
+        change; without, ``memory`` itself knows when it was changed."""
+        changed = (micros(memory.changed_at), 0) if now is None else (micros(now), 1)
         self.execute(
             "UPDATE memories SET seq = ?, tags = ?, importance = ?, metadata = ?, occurred_at = ?, "
-            "expires_at = ?, superseded_by = ?, deleted_at = ?, restored_at = ? WHERE number = ?",
+            f"expires_at = ?, superseded_by = ?, deleted_at = ?, restored_at = ?, changed_at = {CHANGED} "
+            "WHERE number = ?",
             (self.next_seq(), _dump(memory.tags), memory.importance, _dump(memory.metadata),
              micros(memory.occurred_at), _micros(memory.expires_at), memory.superseded_by,
-             _micros(memory.deleted_at), _micros(memory.restored_at), memory.number),
+             _micros(memory.deleted_at), _micros(memory.restored_at), *changed, memory.number),
         )  # fmt: skip
         self._write_tags(memory.number, memory.tags)
 
     def restore(self, memory: Memory, now: datetime) -> None:
         """Take a memory out of the trash; its age counts anew, or a rule would put it back at once."""
-        self.update(replace(memory, deleted_at=None, restored_at=now))
+        self.update(replace(memory, deleted_at=None, restored_at=now), now)
 
     def erase(self, memory: Memory) -> None:
         """Remove a memory for good, leaving only the numbers of its chunks for the indexes to forget. What it
@@ -189,7 +195,7 @@ class Store(Database):
         """The memories of these chunks that the filter lets through, each with the chunk that led to it."""
         rule, values = condition(filters, now, few=True)
         return [
-            (_memory(row), Chunk(*row[16:]))
+            (_memory(row), Chunk(*row[17:]))
             for part in parts(chunks)
             for row in self.rows(
                 f"SELECT {MEMORY}, {CHUNK} FROM chunks JOIN memories ON memories.number = chunks.memory "
@@ -387,4 +393,5 @@ def _memory_of(row: tuple[Any, ...]) -> Memory:
         occurred_at=time_of(row[10]), created_at=time_of(row[11]),
         expires_at=_time(row[12]), superseded_by=row[13], deleted_at=_time(row[14]),
         restored_at=_time(row[15]),
+        changed_at=time_of(max(row[16], row[11], row[14] or 0)),  # an older version beside this one sets none
     )  # fmt: skip

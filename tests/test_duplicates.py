@@ -35,6 +35,7 @@ EXISTING = Memory(
     metadata={"source": "chat"},
     occurred_at=NOW - timedelta(days=1),
     created_at=NOW - timedelta(minutes=3),
+    changed_at=NOW - timedelta(minutes=3),
 )
 
 # --- the same text ------------------------------------------------------------------------------

@@ -384,3 +384,20 @@ def test_a_file_that_is_encrypted_for_a_key_is_told_apart() -> None:
     data = pyrage.encrypt(b"x", [pyrage.x25519.Identity.generate().to_public()])
     with pytest.raises(BadArgument, match="for a key"):
         sealing.unseal(data, "any", "file")
+
+
+def test_what_another_program_gives_out_again_adds_and_takes_nothing_away(host: Host, tmp_path: Path) -> None:
+    path = written(tmp_path, "\n".join(map(json.dumps, GRAPH)), "memory.jsonl")
+    bring(host, path)
+    dated = {memory["changed_at"] for memory in state(host).values()}
+    assert dated == {memory["created_at"] for memory in state(host).values()}
+    before = state(host)
+    host.clock.advance(days=1)
+    assert (bring(host, path).known, state(host)) == (4, before)
+    host.store("Ann is 40", tags=["mine"], importance=0.9)
+    graph = json.dumps(GRAPH[0] | {"entityType": "friend"})
+    host.clock.advance(days=1)
+    assert bring(host, written(tmp_path, graph, "memory.jsonl")).updated == 2
+    found = memories(host)["Ann is 40"]
+    assert (found["tags"], found["importance"]) == ({"person", "mine", "friend"}, 0.9)
+    assert found["changed_at"][:10] == "2026-05-10"

@@ -32,7 +32,7 @@ FINGERPRINT = MODEL.identity.fingerprint
 def memory_of(number: int, content: str = "", **more: Any) -> Memory:
     memory = Memory(
         number=number, id=f"id{number}", seq=number, content=content, kind="semantic", tags=(), project=None,
-        session=None, importance=0.5, metadata={}, occurred_at=NOW, created_at=NOW,
+        session=None, importance=0.5, metadata={}, occurred_at=NOW, created_at=NOW, changed_at=NOW,
     )  # fmt: skip
     return dataclasses.replace(memory, **more)
 

@@ -32,6 +32,7 @@ def memory(number: int, *, days: float = 0, importance: float = 1.0, project: st
         metadata={},
         occurred_at=when,
         created_at=when,
+        changed_at=when,
     )
 
 

@@ -25,6 +25,7 @@ from sediment_mcp.chunking import split
 from sediment_mcp.duplicates import text_key
 from sediment_mcp.errors import DamagedDatabase
 from sediment_mcp.library import DATABASE
+from sediment_mcp.mended_rows import mended
 from sediment_mcp.salvage import salvage
 from sediment_mcp.store import Draft, Store
 from sediment_mcp.vector_search import pack
@@ -58,7 +59,7 @@ def add(store: Store, clock: Clock, texts: list[str]) -> dict[str, str]:
             clock.advance(seconds=1)
             draft = Draft(
                 text, text_key(text), tuple(split(text)), "semantic", (f"tag{place % 7}",), None,
-                f"session{place % 20}", 0.5, {"place": place}, clock(), clock(), None,
+                f"session{place % 20}", 0.5, {"place": place}, clock(), clock(), clock(), None,
             )  # fmt: skip
             memory, chunks = store.add(draft)
             vectors = pack(model.embed_documents([text[a:b] for a, b in draft.spans]))
@@ -453,3 +454,31 @@ def test_two_running_servers_go_on_while_the_command_line_mends_and_goes_back(kn
 def no_header_beside(known: Known) -> None:
     with (known.directory / DATABASE).open("r+b") as file:
         file.write(bytes(100))
+
+
+def test_a_row_of_each_schema_is_read_as_it_is_and_an_undated_one_by_what_is_known() -> None:
+    first = (
+        1,
+        "a",
+        7,
+        "tea",
+        text_key("tea"),
+        "semantic",
+        "[]",
+        None,
+        None,
+        0.5,
+        "{}",
+        10,
+        20,
+        None,
+        None,
+        30,
+    )
+    for row, changed in ((first, 30), ((*first, 40), 40), ((*first, 40, 50), 50), ((*first, None, 50), 50)):
+        found = mended(row)
+        assert found is not None
+        assert (found.agrees, found.values[-1]) == (True, changed)
+    impossible = mended((*first, 40, 2**62))
+    assert impossible is not None
+    assert (impossible.agrees, impossible.values[-1]) == (False, 40)

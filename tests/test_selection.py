@@ -64,6 +64,7 @@ memories = st.builds(
     number=st.just(0), id=st.just(""), seq=st.just(0), content=st.just("kiwi"), kind=st.sampled_from(KINDS),
     tags=tags, project=st.none() | words, session=st.none() | words | st.just("🦔" * 256),
     importance=st.just(0.5), metadata=st.just({}), occurred_at=times, created_at=st.just(NOW),
+    changed_at=st.just(NOW),
     expires_at=st.none() | times, superseded_by=st.none() | st.just("newer"),
     deleted_at=st.none() | st.just(NOW),
 )  # fmt: skip
@@ -87,6 +88,7 @@ def draft_of(memory: Memory) -> Draft:
         content=memory.content, text_key=b"", spans=((0, len(memory.content)),), kind=memory.kind,
         tags=memory.tags, project=memory.project, session=memory.session, importance=memory.importance,
         metadata=memory.metadata, occurred_at=memory.occurred_at, created_at=memory.created_at,
+        changed_at=memory.changed_at,
         expires_at=memory.expires_at,
     )  # fmt: skip
 
@@ -148,7 +150,7 @@ def by_columns(store: Store, rule: Filters) -> set[int]:
 def plain(**more: datetime) -> Memory:
     memory = Memory(
         number=0, id="", seq=0, content="kiwi", kind="semantic", tags=(), project=None, session=None,
-        importance=0.5, metadata={}, occurred_at=NOW, created_at=NOW,
+        importance=0.5, metadata={}, occurred_at=NOW, created_at=NOW, changed_at=NOW,
     )  # fmt: skip
     return dataclasses.replace(memory, **more)
 

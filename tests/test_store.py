@@ -19,7 +19,7 @@ from sediment_mcp import migrations
 from sediment_mcp.errors import DamagedDatabase, DiskFull, NewerDatabase
 from sediment_mcp.memory import Filters, Memory
 from sediment_mcp.migrations import MIGRATIONS
-from sediment_mcp.selection import condition
+from sediment_mcp.selection import condition, micros
 from sediment_mcp.store import KEPT_TOKENS, Draft, Store
 from sediment_mcp.vector_search import pack, unpack
 
@@ -31,6 +31,7 @@ def draft(content: str = "kiwi", **more: Any) -> Draft:
     plain = Draft(
         content=content, text_key=content.encode(), spans=((0, len(content)),), kind="semantic", tags=(),
         project=None, session=None, importance=0.5, metadata={}, occurred_at=NOW, created_at=NOW,
+        changed_at=NOW,
         expires_at=None,
     )  # fmt: skip
     return dataclasses.replace(plain, **more)
@@ -84,16 +85,56 @@ def test_a_database_of_a_newer_version_is_refused_and_left_alone(tmp_path: Path,
     assert path.read_bytes() == before
 
 
+def _fill(earlier: Store) -> None:
+    """Write a memory with the columns that every schema has."""
+    earlier.execute(
+        "INSERT INTO memories (number, id, seq, content, text_key, kind, tags, session, importance, "
+        "metadata, occurred_at, created_at) "
+        "VALUES (1, 'kept', 1, 'kept', x'00', 'semantic', '[\"a\"]', 's', 0.5, '{}', ?, ?)",
+        (micros(NOW), micros(NOW)),
+    )
+    earlier.execute("INSERT INTO tags VALUES ('a', 1)", ())
+
+
+def test_of_a_memory_from_before_changes_were_dated_the_latest_that_is_known_counts(tmp_path: Path) -> None:
+    path, hour = tmp_path / "memories.db", timedelta(hours=1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(migrations, "MIGRATIONS", MIGRATIONS[:4])
+        with contextlib.closing(Store.prepare(path)) as earlier:
+            _fill(earlier)
+            for identity, deleted, restored in (
+                ("deleted", NOW + 2 * hour, NOW + hour),
+                ("back", None, NOW + hour),
+            ):
+                earlier.execute(
+                    "INSERT INTO memories SELECT NULL, ?, seq, content, text_key, kind, tags, project, "
+                    "session, importance, metadata, occurred_at + 1, created_at, expires_at, "
+                    "superseded_by, ?, ? FROM memories WHERE id = 'kept'",
+                    (identity, deleted and micros(deleted), micros(restored)),
+                )
+    with contextlib.closing(Store.prepare(path)) as store:
+        found = store.by_ids(["kept", "deleted", "back"])
+        assert [found[identity].changed_at for identity in ("kept", "deleted", "back")] == [
+            NOW,
+            NOW + 2 * hour,
+            NOW + hour,
+        ]
+        assert store.rows("SELECT changed_at FROM memories WHERE id = 'back'", ()) == [(micros(NOW + hour),)]
+
+
 def test_a_database_of_each_earlier_schema_is_brought_up_to_date(tmp_path: Path) -> None:
-    for steps in range(2, len(MIGRATIONS)):
+    for steps in range(1, len(MIGRATIONS)):
         path = tmp_path / f"{steps}.db"
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(migrations, "MIGRATIONS", MIGRATIONS[:steps])
             with contextlib.closing(Store.prepare(path)) as earlier:
-                memory = add(earlier, "kept", session="s", tags=("a",))
+                _fill(earlier)
         assert not Store.is_prepared(path)
         with contextlib.closing(Store.prepare(path)) as store:
             assert Store.is_prepared(path)
+            (memory,) = store.by_ids(["kept"]).values()
+            assert (memory.content, memory.session, memory.tags) == ("kept", "s", ("a",))
+            assert memory.changed_at == memory.created_at == NOW
             assert store.page(Filters(tags=("a",), session="s"), NOW, "newest", 9) == [memory]
             assert store.session_lines([memory], 2) == {memory.number: [memory.number]}
             assert store.integrity() == []

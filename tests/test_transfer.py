@@ -276,7 +276,7 @@ def test_an_export_that_a_shell_has_recoded_is_read(host: Host, other: Host, enc
 
 def test_a_newer_export_is_refused_as_a_whole(host: Host) -> None:
     with pytest.raises(BadArgument, match="update sediment-mcp"):
-        take_in(host, b'{"format":"sediment-mcp export","version":2}\n' + line())
+        take_in(host, b'{"format":"sediment-mcp export","version":3}\n' + line())
     assert state(host) == {}
 
 
@@ -298,6 +298,18 @@ def test_scope_and_tags_are_given_to_all(host: Host) -> None:
     assert state(host)["def"]["project"] == "/home/ben/shop"
     with pytest.raises(NoProject):
         take_in(host, line(id="ghi"), scope="project")
+
+
+def test_a_tag_for_everything_is_given_to_what_was_changed_here_since(host: Host) -> None:
+    take_in(host, line(tags=["a"]))
+    host.clock.advance(days=1)
+    host.store("a fact", tags=["mine"])
+    host.clock.advance(days=1)
+    assert take_in(host, line(tags=["a"]), tags=("b",)).updated == 1
+    before = state(host)
+    assert (before["abc"]["tags"], before["abc"]["changed_at"][:10]) == ({"a", "mine", "b"}, "2026-05-10")
+    assert take_in(host, line(tags=["a"]), tags=("b",)).updated == 0
+    assert state(host) == before
 
 
 def test_a_rule_of_retention_that_the_user_has_set_here_stays(host: Host, other: Host) -> None:

@@ -105,6 +105,7 @@ def _memory(
         metadata={"source": f"conversation {chance.randrange(10**4)}"} if chance.random() < 0.2 else {},
         occurred_at=at,
         created_at=now,
+        changed_at=now,
         expires_at=now + YEARS if kind == "working" else None,
     )
     return Planned(draft, sentences)

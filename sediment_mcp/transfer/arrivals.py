@@ -33,11 +33,13 @@ class Choices:
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """A memory about to be taken in; ``exported`` is its line if it comes from an export of ours."""
+    """A memory about to be taken in; ``occurred_at`` is the time that it brings, if any, ``exported`` is its
+    line if it comes from an export of ours."""
 
     place: str
     id: str
     draft: Draft
+    occurred_at: datetime | None
     notes: tuple[str, ...]
     exported: ExportedMemory | None
 
@@ -54,10 +56,11 @@ def arrival(library: Library, record: Record, choices: Choices) -> Arrival:
     notes = (*record.notes, *secret_warnings(library, arguments))
     if isinstance(arguments, ExportedMemory):
         draft = _as_it_was(arguments, choices)
-        return Arrival(record.place, arguments.id, draft, notes, arguments)
+        return Arrival(record.place, arguments.id, draft, draft.occurred_at, notes, arguments)
     draft = new_draft(arguments, owner(arguments.scope, choices.project), library.now())
     identity = derived_id(draft, arguments.occurred_at)
-    return Arrival(record.place, identity, replace(draft, id=identity), notes, None)
+    draft = replace(draft, id=identity)
+    return Arrival(record.place, identity, draft, arguments.occurred_at, notes, None)
 
 
 def _as_it_was(memory: ExportedMemory, choices: Choices) -> Draft:
@@ -75,12 +78,20 @@ def _as_it_was(memory: ExportedMemory, choices: Choices) -> Draft:
         metadata=memory.metadata,
         occurred_at=memory.occurred_at or created_at,
         created_at=created_at,
+        changed_at=_last_change(memory),
         expires_at=memory.expires_at,
         id=memory.id,
         superseded_by=memory.superseded_by,
         deleted_at=memory.deleted_at,
         restored_at=memory.restored_at,
     )
+
+
+def _last_change(memory: ExportedMemory) -> datetime:
+    """When it was last changed. An export from before this was kept gives the best it knows, as a database of
+    that age does."""
+    moments = (memory.changed_at or memory.restored_at, memory.created_at, memory.deleted_at)
+    return max(moment for moment in moments if moment is not None)
 
 
 def derived_id(draft: Draft, occurred_at: datetime | None) -> str:

@@ -13,14 +13,14 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from .. import archive
-from ..duplicates import is_duplicate, text_key
+from ..duplicates import both_tags, is_duplicate, merged, text_key
 from ..errors import BadArgument
 from ..operations import owner
 from ..policy import Rule
 from ..progress import Progress, unwatched
 from .arrivals import Arrival, Choices, arrival
 from .lines import vectors_of
-from .merging import joined, settled
+from .merging import joined, settled, together
 from .record import Item, Problem, Record, RuleRecord
 
 if TYPE_CHECKING:
@@ -172,14 +172,29 @@ class _Import:
     def _join(
         self, store: Store, here: dict[str, Memory], existing: Memory, one: Arrival, report: Report
     ) -> None:
-        memory = joined(existing, one.draft)
+        base = joined(existing, one.draft) if one.exported else existing
+        memory = self._added_to(base, one)
         if memory == existing:
             report.known += 1
             return
         report.updated += 1
         if not self.choices.dry:
-            store.update(memory)
+            store.update(memory, self.library.now() if memory != base else None)
             here[memory.id] = memory
+
+    def _added_to(self, base: Memory, one: Arrival) -> Memory:
+        """``base`` with the tags that the user wants on everything. Other programs do not say what was taken
+        away, and when: what comes from them is added too, as where the same text is stored again."""
+        if one.exported:
+            return replace(base, tags=both_tags(base.tags, self.choices.tags))
+        return merged(
+            base,
+            tags=one.draft.tags,
+            metadata=one.draft.metadata,
+            importance=one.draft.importance,
+            occurred_at=one.occurred_at,
+            expires_at=one.draft.expires_at,
+        )
 
     def _add(self, store: Store, one: Arrival, model: ModelIdentity | None) -> Memory:
         memory, chunks = store.add(one.draft)
@@ -234,7 +249,7 @@ class _Import:
         eldest, *others = sorted(same, key=lambda memory: (memory.created_at, memory.id))
         whole = eldest
         for other in others:
-            whole = joined(whole, other)
+            whole = together(whole, other)
             store.update(replace(other, superseded_by=eldest.id))
         if whole != eldest:
             store.update(whole)

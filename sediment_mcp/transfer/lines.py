@@ -27,7 +27,7 @@ from .record import Item, Problem, Record, RuleRecord
 from .sources import Source
 
 FORMAT = "sediment-mcp export"
-VERSION = 1
+VERSION = 2  # 1 did not say when a memory was last changed
 MAX_LINE = 16 * 1024 * 1024  # characters; the longest memory with its vectors takes a tenth
 ID = re.compile(r"[0-9A-Za-z_-]{1,16}")
 MOST_DAYS = 36_500
@@ -43,6 +43,7 @@ class ExportedMemory(StoreMemory):
     superseded_by: Id | None = None
     deleted_at: Time | None = None
     restored_at: Time | None = None
+    changed_at: Time | None = None
     passages: tuple[tuple[int, int], ...] = ()
     vectors: Mapping[str, str] | None = None
 
@@ -93,6 +94,7 @@ def described(memory: Memory) -> dict[str, Any]:
         "superseded_by": memory.superseded_by,
         "deleted_at": iso(memory.deleted_at),
         "restored_at": iso(memory.restored_at),
+        "changed_at": written(memory.changed_at),
     }
 
 

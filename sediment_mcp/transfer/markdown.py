@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 MARK = "sediment-mcp"
 """The field of the front matter that says what the file is: `MEMORY` or `BY_TAG`."""
 MEMORY, BY_TAG = "memory", "by tag"
-FORMAT = 1
+FORMAT = 2  # 1 did not say when a memory was last changed
 UNTAGGED = "untagged"
 LONGEST_NAME = 60  # characters of a file's name, besides its id and ending
 RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d|conin\$|conout\$)(\..*)?", re.IGNORECASE)

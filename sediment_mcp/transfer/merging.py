@@ -1,12 +1,19 @@
 """One memory in two states: the rule by which two machines that exchange exports come to agree.
 
 Ids are random, so the same id is the same memory; its text, kind and scope never change. What does change
-is joined so that nobody's part is lost, and so that it does not matter who imports from whom, or how often:
+comes out the same whoever imports from whom, and however often:
 
-    tags, metadata     all of both; of two values of one key the same one on every machine
-    importance, times  the higher importance, the later occurrence, the later end ("never" is the latest)
-    deleted?           what happened last: the later of the two deletions, or a later restore
+    attributes         tags, metadata, importance, occurrence, end, deleted or not: as a whole those of the
+                       side that was changed last, so that what was taken away there stays away
+    restored at        the later of both; a memory's age counts from it
     replaced by        whoever says so; if both do and name different ones, `settled` chooses
+
+"Last" is what the machines' own clocks say (`Memory.changed_at`): of two changes that know nothing of each
+other, that of a machine whose clock is an hour ahead counts as an hour later. A change of what has come from
+the other machine always counts as later than that, however wrong the clocks are.
+
+Two sides of the very same moment, as from a time when changes were not dated, are put `together`, so that
+nobody's part is lost. So are two memories that turn out to be one.
 """
 
 from __future__ import annotations
@@ -25,10 +32,28 @@ if TYPE_CHECKING:
 
 
 def joined(here: Memory, there: Memory | Draft) -> Memory:
-    """``here`` with what ``there`` adds; the links between versions are left to `settled`."""
-    restored_at = _later(here.restored_at, there.restored_at)
-    deleted_at = _later(here.deleted_at, there.deleted_at)
-    is_deleted = deleted_at is not None and (restored_at is None or deleted_at >= restored_at)
+    """``here`` with the attributes of the side that was changed last; the links between versions are left to
+    `settled`."""
+    if here.changed_at == there.changed_at:
+        return together(here, there)
+    last = max(here, there, key=lambda side: side.changed_at)
+    return replace(
+        here,
+        tags=last.tags,
+        metadata=last.metadata,
+        importance=last.importance,
+        occurred_at=last.occurred_at,
+        expires_at=last.expires_at,
+        deleted_at=last.deleted_at,
+        restored_at=_later(here.restored_at, there.restored_at),
+        changed_at=last.changed_at,
+    )
+
+
+def together(here: Memory, there: Memory | Draft) -> Memory:
+    """``here`` with what ``there`` adds: all tags and metadata of both, of two values of one key the same one
+    on every machine; the higher importance, the later occurrence, the later end ("never" is the latest), the
+    later deletion."""
     return replace(
         here,
         tags=_joined_tags(here.tags, there.tags),
@@ -36,8 +61,9 @@ def joined(here: Memory, there: Memory | Draft) -> Memory:
         importance=max(here.importance, there.importance),
         occurred_at=max(here.occurred_at, there.occurred_at),
         expires_at=later_end(here.expires_at, there.expires_at),
-        deleted_at=deleted_at if is_deleted else None,
-        restored_at=restored_at,
+        deleted_at=_later(here.deleted_at, there.deleted_at),
+        restored_at=_later(here.restored_at, there.restored_at),
+        changed_at=max(here.changed_at, there.changed_at),
     )
 
 

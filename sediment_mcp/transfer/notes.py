@@ -106,7 +106,7 @@ def _own(place: str, fields: dict[str, Any], body: str) -> Item:
     """A memory that was exported as Markdown: the text up to the line's end that was put after it."""
     if fields.pop(MARK) == BY_TAG:
         return Problem(place, "is a list by tag, for reading: import the JSON lines, or one file a memory.")
-    if fields.pop("format", FORMAT) != FORMAT:
+    if fields.pop("format", FORMAT) not in range(1, FORMAT + 1):
         return Problem(place, "was written by a newer sediment-mcp: update sediment-mcp.")
     return Record(place, exported({**fields, "content": body.removesuffix("\n")}))
 
