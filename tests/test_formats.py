@@ -401,3 +401,20 @@ def test_what_another_program_gives_out_again_adds_and_takes_nothing_away(host: 
     found = memories(host)["Ann is 40"]
     assert (found["tags"], found["importance"]) == ({"person", "mine", "friend"}, 0.9)
     assert found["changed_at"][:10] == "2026-05-10"
+
+
+def test_markdown_from_before_changes_were_dated_is_read_and_that_of_a_newer_version_is_not(
+    host: Host, tmp_path: Path
+) -> None:
+    identity = host.store("Ann is 40")["id"]
+    before = state(host)
+    folder = tmp_path / "notes"
+    markdown.write_memories(host.library, folder, Selection())
+    (path,) = folder.iterdir()
+    text = path.read_text()
+    host.delete(identity, permanent=True)
+    path.write_text(re.sub(r"changed_at: .*\n", "", text).replace("format: 2", "format: 1"))
+    assert bring(host, folder).imported == 1
+    assert state(host) == before
+    path.write_text(text.replace("format: 2", "format: 3"))
+    assert "update sediment-mcp" in bring(host, folder).skipped[0][1]

@@ -53,7 +53,7 @@ def joined(here: Memory, there: Memory | Draft) -> Memory:
 def together(here: Memory, there: Memory | Draft) -> Memory:
     """``here`` with what ``there`` adds: all tags and metadata of both, of two values of one key the same one
     on every machine; the higher importance, the later occurrence, the later end ("never" is the latest), the
-    later deletion."""
+    later deletion. Only of metadata that are too large together the order of several joins decides."""
     return replace(
         here,
         tags=_joined_tags(here.tags, there.tags),
