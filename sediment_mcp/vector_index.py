@@ -276,6 +276,8 @@ def _matrix(file: Path) -> NDArray[np.float16]:
     import numpy as np
 
     rows, size = np.fromfile(file, "<u4", 2).tolist()
+    if HEADER + rows * size > file.stat().st_size:
+        raise ValueError("it ends before its vectors do")
     if rows == 0:
         return np.empty((0, size // 2), "<f2")
     return np.memmap(file, "<f2", "r", offset=HEADER, shape=(rows, size // 2))

@@ -13,7 +13,7 @@ from conftest import SMALL, Host
 from embedding_double import DIMENSION, EmbeddingDouble
 
 from sediment_mcp import library as library_module
-from sediment_mcp import text_index, upkeep
+from sediment_mcp import text_index, upkeep, vector_index
 from sediment_mcp.files import read_record, write_record
 from sediment_mcp.text_index import TextIndex
 from sediment_mcp.vector_index import VectorIndex
@@ -154,6 +154,24 @@ def test_a_damaged_file_changes_no_answer(known: Known, files_named: str, damage
     for path in files:
         DAMAGES[damage](path)
     assert_recovers(known)
+
+
+@pytest.mark.parametrize("header", [b"\xff" * 8, b"\xff\xff\0\0\xff\xff\0\0"])
+def test_a_file_that_is_damaged_just_after_its_check_changes_no_answer(
+    known: Known, monkeypatch: pytest.MonkeyPatch, header: bytes
+) -> None:
+    matrix, damaged = vector_index._matrix, set[Path]()
+
+    def late(file: Path) -> object:
+        if not damaged:
+            damaged.add(file)
+            with file.open("r+b") as there:
+                there.write(header)
+        return matrix(file)
+
+    monkeypatch.setattr(vector_index, "_matrix", late)
+    assert_recovers(known)
+    assert damaged
 
 
 # --- damage to the whole ------------------------------------------------------------------------
