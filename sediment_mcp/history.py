@@ -20,7 +20,7 @@ from .contract import MemoryResult
 from .duplicates import text_key
 from .errors import BadArgument, UnknownMemory, shown
 from .memory import Filters, Memory
-from .operations import WORKING_LIFE
+from .policy import end_of_returned
 from .selection import admits
 from .store import Draft
 
@@ -142,11 +142,7 @@ def _same_text(store: Store, old: Memory, now: datetime) -> Memory | None:
 
 
 def _again(store: Store, old: Memory, now: datetime) -> Memory:
-    """Store an old version's text, attributes and embeddings once more. An end that lies in the past is not
-    taken over."""
-    expires_at = old.expires_at if old.expires_at and old.expires_at > now else None
-    if expires_at is None and old.kind == "working":
-        expires_at = now + WORKING_LIFE
+    """Store an old version's text, attributes and embeddings once more."""
     chunks = store.chunks_of([old.number])
     memory, added = store.add(
         Draft(
@@ -162,7 +158,7 @@ def _again(store: Store, old: Memory, now: datetime) -> Memory:
             occurred_at=old.occurred_at,
             created_at=now,
             changed_at=now,
-            expires_at=expires_at,
+            expires_at=end_of_returned(old.kind, old.expires_at, now),
         )
     )
     store.embeddings.copy(zip((chunk.number for chunk in chunks), added, strict=True))

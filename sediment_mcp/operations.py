@@ -8,7 +8,7 @@ import hashlib
 import json
 import logging
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING, Literal
 
 from . import questions
@@ -34,6 +34,7 @@ from .excerpts import excerpts
 from .forgetting import delete
 from .likeness import carrying, neighbours, repeated, similar
 from .memory import Filters, Memory, ScoredMemory
+from .policy import WORKING_LIFE
 from .ranking import rank
 from .secrets_check import kinds_of_secrets
 from .selection import micros
@@ -45,7 +46,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-WORKING_LIFE = timedelta(hours=24)
 MAX_INTEGER = 2**63 - 1  # SQLite's
 EVERYTHING = -1  # SQLite's word for no limit
 EMBEDDED_AT_ONCE = 8  # passages; what is longer is embedded in the background, so that a store stays quick

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
+WORKING_LIFE = timedelta(hours=24)  # of a memory of this kind that does not say when it ends
 TRASH_LIFE = timedelta(days=30)  # how long a deleted memory can be restored
 GRACE = timedelta(days=7)  # from the end of a memory, found by nothing, to the end of its text
 PINNED = 1.0  # importance
@@ -89,6 +90,13 @@ def due(aged: Iterable[Aged], rules: Iterable[Rule], now: datetime) -> list[Due]
         for memory in _beyond(rule, subject_to_rules, now):
             found.setdefault(memory.number, memory)
     return list(found.values())
+
+
+def end_of_returned(kind: str, expires_at: datetime | None, now: datetime) -> datetime | None:
+    """When a memory that comes back ends: as it said, unless that is over, or nothing would find it."""
+    if expires_at is None or expires_at > now:
+        return expires_at
+    return now + WORKING_LIFE if kind == "working" else None
 
 
 def _ended(aged: Iterable[Aged], now: datetime) -> Iterator[Due]:

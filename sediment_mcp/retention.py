@@ -82,25 +82,27 @@ class Retention:
             Busy: another process is at it, and goes on for too long.
         """
         with locked(self._lock):
-            return self._run(self._now(), identity, progress, wait=True)
+            return self._run(self._due(self._now()), identity, progress, wait=True)
 
-    def _agreed(self, now: datetime) -> datetime | None:
-        """The moment by which the background may go, if there is one yet."""
+    def _due(self, now: datetime) -> list[Due]:
         with contextlib.closing(self._open_store()) as store, store.snapshot():
-            looks = store.ages.looks()
+            return upcoming(store, now)
+
+    def _agreed(self, now: datetime) -> list[Due]:
+        """What two looks at the clock agree on, of which this is one."""
+        with contextlib.closing(self._open_store()) as store, store.snapshot():
+            found, looks = set(upcoming(store, now)), store.ages.looks()
             is_ahead = looks.latest is not None and now < looks.latest
-            if not is_ahead and not upcoming(store, now):
-                return None
-        if (looked := looks.then(now)) != looks:
+            looked = looks.then(now) if found or is_ahead else looks
+            agreed = upcoming(store, looked.before) if looked.before else []
+        if looked != looks:
             with self._write(erase=False) as store:
                 store.ages.set_looks(looked)
-        return looked.before
+        return [one for one in agreed if one in found]
 
     def _run(
-        self, as_of: datetime | None, identity: ModelIdentity | None, progress: Progress, *, wait: bool
+        self, found: Sequence[Due], identity: ModelIdentity | None, progress: Progress, *, wait: bool
     ) -> list[Due]:
-        with contextlib.closing(self._open_store()) as store, store.snapshot():
-            found = upcoming(store, as_of) if as_of else []
         erases = any(one.action == "erase" for one in found)
         removed: list[Due] = []
         for start in range(0, len(found), BATCH):

@@ -16,6 +16,7 @@ from .database import DAMAGED, Database, marks, parts
 from .embeddings import Embeddings
 from .errors import DamagedDatabase
 from .memory import Chunk, Filters, Kind, Memory
+from .policy import end_of_returned
 from .selection import NEVER, STANDING, condition, micros, time_of
 from .tallies import Tallies
 
@@ -109,7 +110,8 @@ class Store(Database):
 
     def restore(self, memory: Memory, now: datetime) -> None:
         """Take a memory out of the trash; its age counts anew, or a rule would put it back at once."""
-        self.update(replace(memory, deleted_at=None, restored_at=now), now)
+        expires_at = end_of_returned(memory.kind, memory.expires_at, now)
+        self.update(replace(memory, deleted_at=None, restored_at=now, expires_at=expires_at), now)
 
     def erase(self, memory: Memory) -> None:
         """Remove a memory for good, leaving only the numbers of its chunks for the indexes to forget. What it

@@ -529,3 +529,24 @@ def test_an_index_without_anything_erased_is_not_written_anew(
     monkeypatch.setattr(CatchUp, "write_vectors", refuse)
     monkeypatch.setattr(CatchUp, "write_text", refuse)
     run_retention(host.library)
+
+
+@pytest.mark.parametrize(("kind", "end"), [("semantic", None), ("working", "2026-05-21T12:00:00Z")])
+def test_what_has_ended_in_the_trash_is_found_once_it_is_restored(
+    host: Host, clock: Clock, kind: str, end: str | None
+) -> None:
+    note = host.store("Lunch with Ada", kind=kind, expires_at="2026-05-09")["id"]
+    host.delete(note)
+    clock.advance(days=12)
+    assert restore_memories(host.library, [note]) == ([note], [])
+    (found,) = host.list()["memories"]
+    assert (found["id"], found["expires_at"]) == (note, end)
+
+
+def test_a_restored_memory_keeps_an_end_that_is_still_to_come(host: Host, clock: Clock) -> None:
+    note = host.store("Lunch with Ada", expires_at="2026-05-29T12:00:00Z")["id"]
+    host.delete(note)
+    clock.advance(days=12)
+    restore_memories(host.library, [note])
+    (found,) = host.list()["memories"]
+    assert found["expires_at"] == "2026-05-29T12:00:00Z"

@@ -111,6 +111,8 @@ class Model:
 
     memories: dict[str, Known] = field(default_factory=dict)
     rules: dict[str, Rule] = field(default_factory=dict)
+    looked: datetime | None = None
+    looked_before: datetime | None = None
 
     def found(self, now: datetime, wanted: dict[str, Any], project: str | None) -> dict[str, Known]:
         return {m.id: m for m in self.memories.values() if m.may_be_found(now, wanted, project)}
@@ -178,14 +180,22 @@ class Model:
                 gone |= dict.fromkeys((m.id for m in own[limit.max_count :]), "trash")
         return gone
 
-    def retain(self, now: datetime) -> dict[str, str]:
-        gone = self.ended(now)
+    def remove(self, gone: dict[str, str], now: datetime) -> None:
         for identity, how in gone.items():
             if how == "erase":
                 self.erase(identity)
             else:
                 self.memories[identity].deleted_at = now
-        return gone
+
+    def retain_unasked(self, now: datetime) -> None:
+        """Only what two looks a day apart agree on."""
+        if not (found := self.ended(now)):
+            return
+        if self.looked is None or now - self.looked >= DAY:
+            self.looked_before, self.looked = self.looked, now
+        if self.looked_before:
+            before = self.ended(self.looked_before)
+            self.remove({one: how for one, how in found.items() if before.get(one) == how}, now)
 
 
 FILTERS = st.fixed_dictionaries(
@@ -323,6 +333,13 @@ class Storage(RuleBasedStateMachine):
         assert restored == ([identity] if known and known.deleted else [])
         if known and known.deleted:
             known.deleted_at, known.since = None, self.clock()
+            known.expires_at = self.end_of_returned(known)
+
+    def end_of_returned(self, known: Known) -> datetime | None:
+        now = self.clock()
+        if known.expires_at is None or known.expires_at > now:
+            return known.expires_at
+        return now + timedelta(hours=24) if known.kind == "working" else None
 
     @rule(host=HOSTS, identity=consumes(ids))
     def erase(self, host: int, identity: str) -> None:
@@ -351,11 +368,10 @@ class Storage(RuleBasedStateMachine):
         if elsewhere:
             assert result["id"] == elsewhere.id
         else:
-            end = old.expires_at if old.expires_at and old.expires_at > now else None
-            end = now + timedelta(hours=24) if old.kind == "working" and not end else end
             memories[result["id"]] = replace(
-                old, id=result["id"], tags=list(old.tags), since=now, expires_at=end, superseded_by=None
-            )
+                old, id=result["id"], tags=list(old.tags), since=now,
+                expires_at=self.end_of_returned(old), superseded_by=None,
+            )  # fmt: skip
         for m in chain:
             if m.superseded_by == head and not last:
                 m.superseded_by = result["id"]
@@ -382,7 +398,7 @@ class Storage(RuleBasedStateMachine):
         removed = run_retention(self.hosts[host].library)
         told = {"erase": removed["erased"], "trash": removed["trashed"]}
         assert {identity: how for how, ids in told.items() for identity in ids} == expected
-        self.expected.retain(self.clock())
+        self.expected.remove(expected, self.clock())
 
     @rule(hours=st.sampled_from([1, 12, 24, 8 * 24, 31 * 24]))
     def time_passes(self, hours: int) -> None:
@@ -400,7 +416,7 @@ class Storage(RuleBasedStateMachine):
         now = self.clock()
         if host not in self.looked or now - self.looked[host] >= HOUR:
             self.looked[host] = now
-            self.expected.retain(now)
+            self.expected.retain_unasked(now)
 
     @rule(host=HOSTS)
     def write_text(self, host: int) -> None:
