@@ -91,14 +91,15 @@ class Retention:
     def _agreed(self, now: datetime) -> list[Due]:
         """What two looks at the clock agree on, of which this is one."""
         with contextlib.closing(self._open_store()) as store, store.snapshot():
-            found, looks = set(upcoming(store, now)), store.ages.looks()
+            found, looks = upcoming(store, now), store.ages.looks()
             is_ahead = looks.latest is not None and now < looks.latest
             looked = looks.then(now) if found or is_ahead else looks
-            agreed = upcoming(store, looked.before) if looked.before else []
+            before = upcoming(store, looked.before) if looked.before else []
         if looked != looks:
             with self._write(erase=False) as store:
                 store.ages.set_looks(looked)
-        return [one for one in agreed if one in found]
+        agreed = {(one.number, one.action) for one in before}  # the reason may be another one
+        return [one for one in found if (one.number, one.action) in agreed]
 
     def _run(
         self, found: Sequence[Due], identity: ModelIdentity | None, progress: Progress, *, wait: bool

@@ -175,7 +175,7 @@ def test_vector_search_is_exact(
         {hit.chunk: cosines[hit.chunk] for hit in hits}, abs=1e-5
     )
     assert len(tail) == len(expected)
-    held, matrix = tail.rows(range(1, 125))
+    held, matrix = tail.rows(range(1, 250))
     assert held == sorted(expected)
     assert all(np.array_equal(row, expected[chunk]) for chunk, row in zip(held, matrix, strict=True))
 
