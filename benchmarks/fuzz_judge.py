@@ -191,12 +191,14 @@ class Judge:
         self.refused += "error" in message or bool(message["result"].get("isError"))
         for fault in self._faults(message, line):
             self._tell(fault, line)
+        unread = message.get("error", {}).get("code") in UNREAD
         if key is None:
             self._refusals -= 1
         elif key in self._asked and self._asked[key].missing > 0:
-            unread = self._asked[key].cancelled and message.get("error", {}).get("code") in UNREAD
-            if not (unread and self._was_wild(message["id"])):
+            if not (unread and self._asked[key].cancelled and self._was_wild(message["id"])):
                 self._asked[key].answered += 1
+        elif unread and self._was_wild(message["id"]):
+            pass
         elif self._late[key] > 0:
             self._late[key] -= 1
         elif not self._was_wild(message["id"]):

@@ -98,3 +98,22 @@ def test_only_a_cancelled_request_may_stay_unanswered() -> None:
         )
         judge.close_round()
         assert (judge.defects == []) is sound
+
+
+def test_the_refusal_of_a_line_too_deep_is_not_taken_for_a_late_answer_under_its_id() -> None:
+    request, answer = b'{"jsonrpc":"2.0","id":5,"method":"m"}', b'{"jsonrpc":"2.0","id":5,"result":{}}'
+    judge = Judge()
+    for line in (
+        request,
+        request,
+        b'{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":5}}',
+    ):
+        judge.line_sent(line)
+    judge.line_received(answer)
+    judge.close_round()  # the other one may come late
+    judge.line_sent(b'{"jsonrpc":"2.0","id":5,"method":"m","params":' + b"[" * 200)
+    judge.line_received(b'{"jsonrpc":"2.0","id":5,"error":{"code":-32700,"message":"Too deep."}}')
+    assert judge.settled()
+    judge.line_received(answer)
+    judge.close_round()
+    assert judge.defects == []
