@@ -191,17 +191,17 @@ class Judge:
         self.refused += "error" in message or bool(message["result"].get("isError"))
         for fault in self._faults(message, line):
             self._tell(fault, line)
-        unread = message.get("error", {}).get("code") in UNREAD
         if key is None:
             self._refusals -= 1
         elif key in self._asked and self._asked[key].missing > 0:
-            if not (unread and self._asked[key].cancelled and self._was_wild(message["id"])):
+            unread = self._asked[key].cancelled and message.get("error", {}).get("code") in UNREAD
+            if not (unread and self._was_wild(message["id"])):
                 self._asked[key].answered += 1
-        elif unread and self._was_wild(message["id"]):
-            pass
+        elif self._was_wild(message["id"]):
+            pass  # or late, where both are possible: then what comes for this line will count as late
         elif self._late[key] > 0:
             self._late[key] -= 1
-        elif not self._was_wild(message["id"]):
+        else:
             self._tell("an answer that nobody waits for", line)
         check = self._checks.pop(key, None) if key else None
         if check and not check(message):
