@@ -182,8 +182,9 @@ class Backups:
         """Keep the newest ones, and the fullest as long as the one just made holds less than half as much:
         a database that was lost or emptied must not take its backups along. What a clock that ran ahead has
         dated counts as the oldest."""
+        now = self._now()
         mine = [backup for backup in self.all() if backup.kind == kind and backup.path != made]
-        mine.sort(key=lambda backup: backup.time > self._now())
+        mine.sort(key=lambda backup: backup.time > now)
         spare = mine[max(0, self._kept - 1) :] if kind != "made" else []
         if not spare:
             return

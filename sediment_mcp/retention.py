@@ -115,7 +115,7 @@ class Retention:
 
     def _remove(self, batch: Sequence[Due], *, erase: bool) -> list[Due]:
         """Remove those that are still as they were when it was decided."""
-        removed: list[Due] = []
+        removed, now = list[Due](), self._now()
         with self._write(erase=erase) as store:
             there = store.by_ids([one.id for one in batch])
             for one in batch:
@@ -125,7 +125,6 @@ class Retention:
                 if one.action == "erase":
                     store.erase(memory)
                 else:
-                    moment = self._now()
-                    store.update(replace(memory, deleted_at=moment), moment)
+                    store.update(replace(memory, deleted_at=now), now)
                 removed.append(one)
         return removed
