@@ -13,11 +13,11 @@ from typing import Any, Protocol
 import numpy as np
 from stdio_client import Server, close_input
 
+from sediment_mcp.app import Library
 from sediment_mcp.config import MODEL, NO_MODEL, Config
-from sediment_mcp.contract import QueryMemory, StoreMemory, parse
-from sediment_mcp.embedder import Embedder, load_embedder
-from sediment_mcp.library import Library
-from sediment_mcp.operations import query_memory, store_memory
+from sediment_mcp.embeddings.protocols import Embedder, load_embedder
+from sediment_mcp.operations.arguments import QueryMemory, StoreMemory, parse
+from sediment_mcp.operations.tools import query_memory, store_memory
 
 SCRIPT = Path(sys.executable).with_name("sediment-mcp")
 

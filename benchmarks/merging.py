@@ -17,9 +17,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from sediment_mcp.config import Config
-from sediment_mcp.duplicates import text_key
-from sediment_mcp.embedder import Embedder, load_embedder
-from sediment_mcp.near_duplicates import NEAR, is_near_duplicate
+from sediment_mcp.domain.duplicates import text_key
+from sediment_mcp.domain.near_duplicates import NEAR, is_near_duplicate
+from sediment_mcp.embeddings.protocols import Embedder, load_embedder
 
 Change = Callable[[str], str]
 

@@ -37,7 +37,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from sediment_mcp import context, gathering, ranking, search
+from sediment_mcp.search import candidates, ranking, retriever, session_context
 
 LIMIT, MAX_CHARS = 50, 100_000
 AGES, DEALS = 180, 3  # days; how often ages are dealt out anew
@@ -134,7 +134,9 @@ def _constants(settings: list[str]) -> Iterator[tuple[Any, str, Any]]:
     """(module, name, value) of each NAME=VALUE."""
     for setting in settings:
         name, _, value = setting.partition("=")
-        owners = [module for module in (ranking, context, search, gathering) if hasattr(module, name)]
+        owners = [
+            module for module in (ranking, session_context, retriever, candidates) if hasattr(module, name)
+        ]
         if not owners:
             sys.exit(f"{name} is no constant of ranking: see sediment_mcp/ranking.py and context.py.")
         yield owners[0], name, json.loads(value)

@@ -1,4 +1,4 @@
-"""Write `sediment_mcp/minilm.onnx`: the operators of all-MiniLM-L6-v2, without a single weight.
+"""Write `sediment_mcp/embeddings/minilm.onnx`: the operators of all-MiniLM-L6-v2, without a single weight.
 
 The graph follows the published architecture: BERT (Devlin et al. 2019, arXiv:1810.04805) with the exact,
 erf-based GELU, six layers of width 384 with twelve heads; then, as Sentence-BERT does (Reimers and
@@ -25,7 +25,7 @@ import onnx
 from onnx import TensorProto, helper
 
 ROOT = Path(__file__).resolve().parent.parent
-SHIPPED = ROOT / "sediment_mcp" / "minilm.onnx"
+SHIPPED = ROOT / "sediment_mcp" / "embeddings" / "minilm.onnx"
 
 LAYERS, WIDTH, HEADS = 6, 384, 12
 LAYER_NORM_EPSILON = 1e-12

@@ -21,11 +21,11 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from sediment_mcp import __version__
-from sediment_mcp.commands.options import FLAGS
+from sediment_mcp.cli.options import FLAGS
 from sediment_mcp.config import DATA_DIR, PROJECT
-from sediment_mcp.contract import TOOLS
-from sediment_mcp.hosts.entry import CPU, PACKAGE, Command, entry_of
-from sediment_mcp.hosts.places import NAME, host_named
+from sediment_mcp.hosts.launch_command import CPU, PACKAGE, Command, entry_of
+from sediment_mcp.hosts.registry import NAME, host_named
+from sediment_mcp.operations.arguments import TOOLS
 
 ROOT = Path(__file__).resolve().parent.parent
 BUNDLE = ROOT / "one_click"

@@ -1,3 +1,3 @@
-from .cli import main
+from sediment_mcp.cli.main import main
 
 raise SystemExit(main())

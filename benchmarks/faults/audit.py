@@ -9,8 +9,8 @@ import time
 from collections.abc import Iterator, Sequence
 
 from sediment_mcp.errors import DamagedSnapshot
-from sediment_mcp.store import Store
-from sediment_mcp.text_index import TextIndex
+from sediment_mcp.indexes.tantivy_index import TextIndex
+from sediment_mcp.storage.sql.memories import Store
 
 from .checker import Checker, Known
 from .slot import Common, Slot

@@ -3,11 +3,13 @@
 import os
 import sys
 
-from sediment_mcp import cli, library, upkeep
+from sediment_mcp import app
+from sediment_mcp.background import worker
+from sediment_mcp.cli import main
 
-library.TEXT_TAIL, library.EXACT_UP_TO, library.VECTOR_TAIL = 12, 40, 12
-upkeep.SETTLE = 0.02
-upkeep.REST = 2.0  # so that what failed while the disk was full is tried again within this campaign
+app.TEXT_TAIL, app.EXACT_UP_TO, app.VECTOR_TAIL = 12, 40, 12
+worker.SETTLE = 0.02
+worker.REST = 2.0  # so that what failed while the disk was full is tried again within this campaign
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-sys.exit(cli.main(["serve"]))
+sys.exit(main.main(["serve"]))

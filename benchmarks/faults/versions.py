@@ -8,7 +8,7 @@ from io import BytesIO
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-SCHEMA = "sediment_mcp/migrations.py"
+SCHEMA = "sediment_mcp/storage/sqlite/migrations.py"
 
 
 def _git(*arguments: str) -> bytes:

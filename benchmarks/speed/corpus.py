@@ -30,14 +30,14 @@ from pathlib import Path
 import numpy as np
 from sentences import MEANINGS, OF_TOPIC, TOPICS, Writer
 
-from sediment_mcp.chunking import split
+from sediment_mcp.app import Library
 from sediment_mcp.config import Config
-from sediment_mcp.duplicates import text_key
-from sediment_mcp.library import Library
-from sediment_mcp.memory import Kind
-from sediment_mcp.minilm import IDENTITY
-from sediment_mcp.store import Draft, Store
-from sediment_mcp.vector_search import pack
+from sediment_mcp.domain.chunking import split
+from sediment_mcp.domain.duplicates import text_key
+from sediment_mcp.domain.memory import Kind
+from sediment_mcp.embeddings.minilm import IDENTITY
+from sediment_mcp.indexes.vector_search import pack
+from sediment_mcp.storage.sql.memories import Draft, Store
 
 REAL = 1000
 SPREAD = 0.45

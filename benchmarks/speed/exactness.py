@@ -21,13 +21,13 @@ from hosts import SCRIPT
 from sentences import TOPICS, Writer
 from stdio_client import Server, close_input
 
-from sediment_mcp.library import DATABASE
-from sediment_mcp.memory import Filters, Memory
-from sediment_mcp.minilm import IDENTITY
-from sediment_mcp.search import FETCHED, Question, Search
-from sediment_mcp.selection import admits
-from sediment_mcp.store import Store
-from sediment_mcp.vector_search import unpack
+from sediment_mcp.app import DATABASE
+from sediment_mcp.domain.filters import admits
+from sediment_mcp.domain.memory import Filters, Memory
+from sediment_mcp.embeddings.minilm import IDENTITY
+from sediment_mcp.indexes.vector_search import unpack
+from sediment_mcp.search.retriever import FETCHED, Question, Search
+from sediment_mcp.storage.sql.memories import Store
 
 K = 10
 TOLERANCE = 1e-3  # of a cosine: float16 summed in another order

@@ -46,7 +46,7 @@ def _embedder(weights: Path, package: Path, directory: Path) -> Any:
     assert spec.loader is not None
     module = sys.modules["sediment_mcp"] = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    from sediment_mcp import minilm
+    from sediment_mcp.embeddings import minilm
 
     return minilm.load_folder(weights, directory)
 

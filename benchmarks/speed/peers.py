@@ -29,7 +29,7 @@ from sentences import TOPICS, Writer
 from stdio_client import Server, close_input
 
 import sediment_mcp
-from sediment_mcp.minilm import packaged_folder
+from sediment_mcp.embeddings.minilm import packaged_folder
 
 PATIENCE = 300  # seconds in which a peer has to take the memories
 RUNS, CALLS = 3, 30  # at most: some take a second for a call

@@ -1,5 +1,5 @@
 """Start the server of the installed package."""
 
-from sediment_mcp.cli import main
+from sediment_mcp.cli.main import main
 
 raise SystemExit(main([]))

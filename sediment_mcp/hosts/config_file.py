@@ -12,8 +12,8 @@ import os
 import stat
 from pathlib import Path
 
-from ..errors import UnusableFile
-from ..files import PRIVATE_FILE, write_atomically
+from sediment_mcp.errors import UnusableFile
+from sediment_mcp.system.files import PRIVATE_FILE, write_atomically
 
 BACKUP = ".sediment.bak"
 _MARKS = (codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)

@@ -16,7 +16,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn, cast
 
-from ..errors import BadArgument
+from sediment_mcp.errors import BadArgument
 
 _TOKEN = re.compile(
     r"""

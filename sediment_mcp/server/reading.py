@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 from mcp import types
 from mcp.shared.exceptions import MCPError
 
-from ..errors import BadArgument, SedimentError
-from ..jsonrpc import to_json, valid_text
-from .tools import BROKEN
+from sediment_mcp.errors import BadArgument, SedimentError
+from sediment_mcp.server.jsonrpc import to_json, valid_text
+from sediment_mcp.server.tools import BROKEN
 
 if TYPE_CHECKING:
-    from ..library import Library
+    from sediment_mcp.app import Library
 
 JSON = "application/json"
 LONGEST_URI = 500  # characters of one that is repeated
@@ -43,7 +43,7 @@ def _told(**about: str) -> Generator[None]:
 
 
 def resources(library: Library, project: str | None, cursor: str | None) -> types.ListResourcesResult:
-    from ..resources import listed
+    from sediment_mcp.server.resources import listed
 
     with _told():
         page, next_cursor = listed(library, project, cursor)
@@ -62,7 +62,7 @@ def resources(library: Library, project: str | None, cursor: str | None) -> type
 
 
 def templates() -> types.ListResourceTemplatesResult:
-    from ..resources import TEMPLATE
+    from sediment_mcp.server.resources import TEMPLATE
 
     template = types.ResourceTemplate(
         uri_template=TEMPLATE,
@@ -75,7 +75,7 @@ def templates() -> types.ListResourceTemplatesResult:
 
 
 def resource(library: Library, uri: str, project: str | None) -> types.ReadResourceResult:
-    from ..resources import read
+    from sediment_mcp.server.resources import read
 
     with _told(uri=valid_text(uri[:LONGEST_URI])):
         text = to_json(read(library, uri, project))
@@ -86,7 +86,7 @@ def resource(library: Library, uri: str, project: str | None) -> types.ReadResou
 
 
 def prompts() -> types.ListPromptsResult:
-    from ..prompts import PROMPTS
+    from sediment_mcp.server.prompts import PROMPTS
 
     found = [
         types.Prompt(
@@ -106,7 +106,7 @@ def prompts() -> types.ListPromptsResult:
 def prompt(
     library: Library, name: str, given: Mapping[str, str], project: str | None
 ) -> types.GetPromptResult:
-    from ..prompts import message
+    from sediment_mcp.server.prompts import message
 
     with _told():
         said = message(library, name, given, project)
@@ -122,7 +122,7 @@ def _of_user(text: str) -> types.PromptMessage:
 
 
 def completion(library: Library, params: types.CompleteRequestParams) -> types.CompleteResult:
-    from ..prompts import completions
+    from sediment_mcp.server.prompts import completions
 
     with _told():
         found = completions(library, params.argument.name, params.argument.value)

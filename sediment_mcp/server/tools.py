@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 from mcp import types
 from mcp.shared.exceptions import MCPError
 
-from ..errors import SedimentError, shown
-from ..jsonrpc import to_json, valid_text
+from sediment_mcp.errors import SedimentError, shown
+from sediment_mcp.server.jsonrpc import to_json, valid_text
 
 if TYPE_CHECKING:
-    from .. import contract
-    from ..library import Library
+    from sediment_mcp.app import Library
+    from sediment_mcp.operations import arguments
 
 BROKEN = (
     "Something went wrong inside sediment-mcp, and not because of the arguments: "
@@ -25,15 +25,15 @@ log = logging.getLogger(__name__)
 
 
 def listing() -> list[types.Tool]:
-    from .. import contract
+    from sediment_mcp.operations import arguments
 
     return [
         types.Tool(
             name=tool.name,
             title=tool.title,
             description=tool.description,
-            input_schema=contract.input_schema(tool),
-            output_schema=contract.output_schema(tool),
+            input_schema=arguments.input_schema(tool),
+            output_schema=arguments.output_schema(tool),
             annotations=types.ToolAnnotations(
                 read_only_hint=tool.read_only,
                 destructive_hint=tool.destructive,
@@ -41,29 +41,29 @@ def listing() -> list[types.Tool]:
                 open_world_hint=False,
             ),
         )
-        for tool in contract.TOOLS
+        for tool in arguments.TOOLS
     ]
 
 
-def named(name: str) -> contract.Tool:
+def named(name: str) -> arguments.Tool:
     """An unknown tool is a protocol error, -32602: the specification names it as its first example."""
-    from .. import contract
+    from sediment_mcp.operations import arguments
 
-    known = {tool.name: tool for tool in contract.TOOLS}
+    known = {tool.name: tool for tool in arguments.TOOLS}
     if name not in known:
         raise MCPError(types.INVALID_PARAMS, f"Unknown tool {shown(name)}: use {', '.join(known)}.")
     return known[name]
 
 
 def call(
-    library: Library, tool: contract.Tool, given: dict[str, Any], where: str | None
+    library: Library, tool: arguments.Tool, given: dict[str, Any], where: str | None
 ) -> types.CallToolResult:
     """Run one operation, in a worker thread; every outcome is a result."""
-    from .. import contract, operations
+    from sediment_mcp.operations import tools
+    from sediment_mcp.operations.arguments import parse
 
     try:
-        arguments = contract.parse(tool.arguments, given)
-        return _answer(getattr(operations, tool.name)(library, arguments, where))
+        return _answer(getattr(tools, tool.name)(library, parse(tool.arguments, given), where))
     except SedimentError as error:
         return _failure(str(error))
     except BaseException:  # a panic in a Rust extension is no Exception, and must not end the process

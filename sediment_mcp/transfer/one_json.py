@@ -6,8 +6,8 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, cast
 
-from .record import Item, Problem
-from .sources import Source, text_of
+from sediment_mcp.transfer.records import Item, Problem
+from sediment_mcp.transfer.source import Source, text_of
 
 
 def objects(

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from . import notes
-from .recognition import reader
-from .record import Item, Problem
-from .sealing import is_sealed, unseal
-from .sources import Source, held, open_file
+from sediment_mcp.transfer.detect import reader
+from sediment_mcp.transfer.encryption import is_sealed, unseal
+from sediment_mcp.transfer.formats import notes
+from sediment_mcp.transfer.records import Item, Problem
+from sediment_mcp.transfer.source import Source, held, open_file
 
 NAME = "standard input"
 IN_MEMORY = 64 * 1024 * 1024  # bytes of standard input; what is longer waits in a file of the system's

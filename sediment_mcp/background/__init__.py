@@ -1,0 +1,1 @@
+"""Work that runs by itself: embedding, index snapshots, retention, secure erasure, backups."""

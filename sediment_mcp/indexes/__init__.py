@@ -1,0 +1,1 @@
+"""Derived indexes: BM25 over passages (tantivy) and HNSW over embeddings (usearch), with their memtables."""

@@ -1,0 +1,1 @@
+"""The system of record: memories, chunks, embeddings and the change sequence."""

@@ -1,0 +1,1 @@
+"""Statements in the SQL that SQLite and PostgreSQL share."""

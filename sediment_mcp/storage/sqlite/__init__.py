@@ -1,0 +1,1 @@
+"""What only SQLite has: connections, migrations, attached databases, file replacement."""

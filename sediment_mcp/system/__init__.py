@@ -1,0 +1,1 @@
+"""The operating system: files, locks, the data directory, text and time formats."""

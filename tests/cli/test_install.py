@@ -1,0 +1,249 @@
+"""`install` and `guidance` as a person uses them: real processes, in a home directory of their own."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.stdio_peer import REPOSITORY, SERVER, StdioPeer
+
+from sediment_mcp.hosts.launch_command import Command
+from sediment_mcp.hosts.registry import HOSTS
+from sediment_mcp.hosts.smoke_test import try_out
+
+CURSOR = ".cursor/mcp.json"
+
+
+def environment(home: Path, **more: str) -> dict[str, str]:
+    """All that points into the user's home points into this one."""
+    own = {name: value for name, value in os.environ.items() if not name.startswith("SEDIMENT_")}
+    for variable in ("XDG_CONFIG_HOME", "XDG_DATA_HOME", "CLAUDE_CONFIG_DIR", "UV"):
+        own.pop(variable, None)
+    places = {"HOME": home, "USERPROFILE": home}
+    places |= {"APPDATA": home / "AppData/Roaming", "LOCALAPPDATA": home / "AppData/Local"}
+    return {
+        **own,
+        **{name: str(place) for name, place in places.items()},
+        "PYTHONPATH": str(REPOSITORY),
+        **more,
+    }
+
+
+def run(
+    home: Path, *arguments: str, cwd: Path | None = None, **more: str
+) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*SERVER, *arguments],
+        env=environment(home, **more),
+        cwd=cwd or home,
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        timeout=120,
+        check=False,
+    )
+
+
+def result_of(home: Path, *arguments: str, status: int = 0, cwd: Path | None = None) -> Any:
+    outcome = run(home, *arguments, "--json", cwd=cwd)
+    assert outcome.returncode == status, outcome.stderr
+    return json.loads(outcome.stdout)
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    (tmp_path / "home" / ".cursor").mkdir(parents=True)
+    return tmp_path / "home"
+
+
+# --- install ------------------------------------------------------------------------------------
+
+
+def test_what_was_installed_is_started_by_the_host(home: Path) -> None:
+    outcome = run(home, "install", "cursor")
+    assert outcome.returncode == 0, outcome.stderr
+    assert "It works: 4 tools" in outcome.stdout
+    assert "Remember that" in outcome.stdout
+    entry = json.loads((home / CURSOR).read_text(encoding="utf-8"))["mcpServers"]["sediment"]
+    assert Path(entry["command"]).is_absolute()
+    with StdioPeer(home / "data", command=[entry["command"], *entry["args"]]) as peer:
+        assert peer.initialize()["serverInfo"]["name"] == "sediment-mcp"
+
+
+def test_the_list_says_how_each_host_stands(home: Path) -> None:
+    (home / ".claude.json").write_text("[")
+    (home / ".junie").mkdir()
+    (home / ".codeium/windsurf").mkdir(parents=True)
+    (home / ".codeium/windsurf/mcp_config.json").write_text(
+        '{"mcpServers": {"sediment": {"command": "mine", "args": ["a b"]}}}'
+    )
+    run(home, "install", "cursor", "--no-check")
+    states = {one["host"]: one["state"] for one in result_of(home, "install")["hosts"]}
+    assert states == {
+        "claude-code": "unusable", "cursor": "installed", "windsurf": "another command",
+        "junie": "not installed",
+    }  # fmt: skip
+    shown = run(home, "install").stdout
+    assert "mine 'a b'" in shown
+    assert "is no JSON at line 1" in shown
+
+
+def test_no_host_at_all_is_said(tmp_path: Path) -> None:
+    assert "sediment-mcp install cursor" in run(tmp_path, "install").stdout
+    outcome = run(tmp_path, "install", "--all")
+    assert (outcome.returncode, outcome.stdout) == (2, "")
+    assert "No host was found" in outcome.stderr
+
+
+def test_a_dry_run_shows_the_change_and_makes_none(home: Path) -> None:
+    (home / CURSOR).write_text("{}")
+    shown = run(home, "install", "--all", "--dry-run").stdout
+    assert '+    "sediment": {' in shown
+    assert "It works" not in shown
+    assert (home / CURSOR).read_text() == "{}"
+    run(home, "install", "cursor", "--no-check")
+    assert '-    "sediment": {' in run(home, "install", "cursor", "--uninstall", "--dry-run").stdout
+    assert "sediment" in (home / CURSOR).read_text()
+    assert run(home, "install", "cursor", "--uninstall").returncode == 0
+    assert (home / CURSOR).read_text() == "{}"
+
+
+def test_an_entry_of_the_user_s_is_shown_and_kept(home: Path) -> None:
+    text = '{"mcpServers": {"sediment": {"command": "mine"}}}'
+    (home / CURSOR).write_text(text)
+    outcome = run(home, "install", "cursor", "--no-check")
+    assert outcome.returncode == 1
+    assert "mine" in outcome.stdout
+    assert "--force" in outcome.stdout
+    assert (home / CURSOR).read_text() == text
+    (change,) = result_of(home, "install", "cursor", "--no-check", "--force")["changes"]
+    assert change["outcome"] == "replaced"
+
+
+def test_the_flags_given_to_install_reach_the_server(home: Path) -> None:
+    (home / "model").mkdir()
+    given = ("--data-dir", "here", "--project", "", "--model", "model", "--secrets", "refuse")
+    result_of(home, "install", "cursor", "--no-check", *given)
+    entry = json.loads((home / CURSOR).read_text())["mcpServers"]["sediment"]
+    own = entry["args"][entry["args"].index("--data-dir") :]
+    assert own == [
+        "--data-dir", str(home / "here"), "--project", "", "--model", str(home / "model"),
+        "--secrets", "refuse",
+    ]  # fmt: skip
+    assert not (home / "here").exists()
+
+
+def test_a_variable_that_hosts_do_not_see_is_named(home: Path) -> None:
+    outcome = run(home, "install", "cursor", "--no-check", SEDIMENT_DATA_DIR=str(home / "d"))
+    assert "SEDIMENT_DATA_DIR is set in this shell" in outcome.stderr
+    assert "--data-dir" in outcome.stderr
+
+
+def test_what_only_the_host_can_write_is_shown_to_paste(home: Path) -> None:
+    config = result_of(home, "install", "jetbrains", "--no-check")["by_hand"]["jetbrains"]
+    assert set(config["mcpServers"]["sediment"]) >= {"command", "args"}
+    shown = run(home, "install", "jetbrains", "--no-check").stdout
+    assert json.loads(shown[shown.index("{") :]) == config
+    assert "in its settings" in run(home, "install", "jetbrains", "--uninstall").stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("nano",), [host.name for host in HOSTS]),
+        (("cursor", "--all"), ["--all"]),
+        (("--uninstall",), ["Name the hosts"]),
+        (("--force",), ["Name the hosts"]),
+    ],
+)
+def test_a_wrong_call_is_explained(arguments: tuple[str, ...], words: list[str], home: Path) -> None:
+    outcome = run(home, "install", *arguments)
+    assert outcome.returncode == 2
+    assert all(word in outcome.stderr for word in words)
+    assert not (home / CURSOR).exists()
+
+
+def test_one_file_that_cannot_be_used_does_not_keep_the_others_back(home: Path) -> None:
+    (home / ".claude.json").write_text("[]")
+    changes = result_of(home, "install", "--all", "--no-check", status=1)["changes"]
+    assert [(change["host"], change["outcome"]) for change in changes] == [
+        ("claude-code", "unusable"), ("cursor", "added"),
+    ]  # fmt: skip
+
+
+# --- the check ----------------------------------------------------------------------------------
+
+
+def python(program: str) -> Command:
+    return Command(sys.executable, ("-c", program))
+
+
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [
+        (Command("/does/not/exist"), "cannot be started"),
+        (python("import sys; sys.exit('no module named torch')"), "no module named torch"),
+        (python("pass"), "without an answer"),
+        (python("print('hello'); print('[]'); print('{}')"), "without an answer"),
+    ],
+)
+def test_a_command_that_does_not_work_is_told_with_its_reason(
+    command: Command, words: str, home: Path
+) -> None:
+    trial = try_out(command, environment(home), home)
+    assert trial.tools == ()
+    assert words in trial.problem
+
+
+def test_a_command_that_says_nothing_is_ended(home: Path) -> None:
+    silent = python("import sys, time; sys.stdin.read(); time.sleep(1000)")
+    assert try_out(silent, environment(home), home, patience=0.5).problem == "It gave no answer in time."
+
+
+def test_the_command_s_own_environment_is_used(home: Path) -> None:
+    program = "import os, sys; sys.exit(os.environ['A'] + os.getcwd())"
+    command = Command(sys.executable, ("-c", program), {"A": "b"})
+    assert try_out(command, environment(home), home).problem == f"It said: b{os.path.realpath(home)}"
+
+
+# --- guidance -----------------------------------------------------------------------------------
+
+
+def test_guidance_is_written_into_the_project_and_taken_out(home: Path, tmp_path: Path) -> None:
+    project = tmp_path / "project"
+    (project / ".git").mkdir(parents=True)
+    (project / "inner").mkdir()
+    (project / "CLAUDE.md").write_bytes(b"# Mine\r\n\r\nRules.")
+    inner = project / "inner"
+    files = result_of(home, "guidance", "claude", "cursor", "agents", cwd=inner)["files"]
+    assert [one["outcome"] for one in files] == ["written"] * 3
+    assert (project / "CLAUDE.md").read_bytes().startswith(b"# Mine\r\n\r\nRules.\r\n<!-- sediment-mcp")
+    assert (project / ".cursor/rules/sediment.mdc").read_text().startswith("---\ndescription: ")
+    assert "alwaysApply: true\n---\n" in (project / ".cursor/rules/sediment.mdc").read_text()
+    assert "query_memory" in (project / "AGENTS.md").read_text()
+    again = result_of(home, "guidance", "claude", "cursor", "agents", cwd=inner)["files"]
+    assert [(one["outcome"], one["diff"]) for one in again] == [("unchanged", "")] * 3
+    states = [one["state"] for one in result_of(home, "guidance", cwd=inner)["files"]]
+    assert states == ["written"] * 3
+    gone = result_of(home, "guidance", "claude", "cursor", "agents", "--uninstall", cwd=inner)["files"]
+    assert [one["outcome"] for one in gone] == ["removed"] * 3
+    assert (project / "CLAUDE.md").read_bytes() == b"# Mine\r\n\r\nRules."
+    assert sorted(path.name for path in project.iterdir()) == [".cursor", ".git", "CLAUDE.md", "inner"]
+
+
+def test_a_dry_run_of_guidance_writes_nothing(home: Path) -> None:
+    shown = run(home, "guidance", "agents", "--dry-run").stdout
+    assert "+## Memory" in shown
+    assert not (home / "AGENTS.md").exists()
+
+
+def test_unknown_guidance_is_refused(home: Path) -> None:
+    outcome = run(home, "guidance", "emacs")
+    assert outcome.returncode == 2
+    assert "claude, cursor, agents" in outcome.stderr
+    assert run(home, "guidance", "--uninstall").returncode == 2

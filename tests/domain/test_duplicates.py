@@ -1,0 +1,186 @@
+"""The same text, and what a repetition adds."""
+
+from __future__ import annotations
+
+import json
+import unicodedata
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sediment_mcp.domain.duplicates import (
+    MAX_METADATA_BYTES,
+    MAX_TAGS,
+    RETRY_WINDOW,
+    is_duplicate,
+    is_same_event,
+    merged,
+    text_key,
+)
+from sediment_mcp.domain.memory import Memory
+
+NOW = datetime(2026, 5, 8, 14, 30, tzinfo=UTC)
+EXISTING = Memory(
+    number=1,
+    id="m1",
+    seq=1,
+    content="The deploy failed.",
+    kind="episodic",
+    tags=("deploy",),
+    project=None,
+    session="monday",
+    importance=0.5,
+    metadata={"source": "chat"},
+    occurred_at=NOW - timedelta(days=1),
+    created_at=NOW - timedelta(minutes=3),
+    changed_at=NOW - timedelta(minutes=3),
+)
+
+# --- the same text ------------------------------------------------------------------------------
+
+
+def test_white_space_does_not_make_a_text_new():
+    assert text_key("  one\n\ttwo  ") == text_key("one two")
+
+
+def test_white_space_between_words_is_not_nothing():
+    assert text_key("one two") != text_key("onetwo")
+
+
+def test_both_spellings_of_an_accent_are_the_same_text():
+    assert text_key("caf\u00e9") == text_key("cafe\u0301")
+
+
+def test_case_makes_a_text_new():
+    assert text_key("set PATH") != text_key("set path")
+
+
+def test_a_number_makes_a_text_new():
+    assert text_key("limit 100 per minute") != text_key("limit 1000 per minute")
+
+
+@given(st.text())
+def test_a_key_has_32_bytes_and_outlives_normalisation(text):
+    assert len(text_key(text)) == 32
+    assert text_key(unicodedata.normalize("NFD", text)) == text_key(text)
+
+
+@given(
+    st.lists(st.text(alphabet="ab\u00e9", min_size=1), min_size=1), st.sampled_from(["\n", "\t ", "\u3000"])
+)
+def test_any_white_space_is_one_space(words, space):
+    assert text_key(space.join(words)) == text_key(" ".join(words))
+
+
+@given(st.text(alphabet="aAbB ", max_size=8), st.text(alphabet="aAbB ", max_size=8))
+def test_keys_are_equal_only_for_equal_words(one, other):
+    assert (text_key(one) == text_key(other)) == (one.split() == other.split())
+
+
+# --- the same event -----------------------------------------------------------------------------
+
+
+def same_event(**changes) -> bool:
+    asked = {"session": "monday", "occurred_at": None, "now": NOW} | changes
+    return is_same_event(EXISTING, **asked)
+
+
+def test_a_retry_within_minutes_is_the_same_event():
+    assert same_event()
+
+
+def test_a_retry_is_recognised_up_to_the_end_of_the_window_and_no_longer():
+    assert same_event(now=EXISTING.created_at + RETRY_WINDOW)
+    assert not same_event(now=EXISTING.created_at + RETRY_WINDOW + timedelta(seconds=1))
+
+
+def test_the_same_time_in_the_same_session_is_the_same_event_however_late():
+    assert same_event(occurred_at=EXISTING.occurred_at, now=NOW + timedelta(days=400))
+
+
+def test_another_time_is_another_event_even_at_once():
+    assert not same_event(occurred_at=EXISTING.occurred_at + timedelta(seconds=1))
+
+
+def test_another_session_is_another_event():
+    assert not same_event(session="tuesday")
+    assert not same_event(session=None, occurred_at=EXISTING.occurred_at)
+
+
+def test_a_fact_is_a_duplicate_whenever_and_wherever_it_is_said_again():
+    fact = replace(EXISTING, kind="semantic")
+    late = NOW + timedelta(days=400)
+    assert is_duplicate(fact, session="other", occurred_at=late, now=late)
+    assert not is_duplicate(EXISTING, session="other", occurred_at=late, now=late)
+
+
+# --- what a repetition adds ---------------------------------------------------------------------
+
+times = st.datetimes(datetime(2000, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001
+tag_lists = st.lists(st.text("abcdefgh", min_size=1, max_size=3), max_size=MAX_TAGS, unique=True)
+metadata = st.dictionaries(st.text(max_size=5), st.integers() | st.text(max_size=3000), max_size=4).filter(
+    lambda value: len(json.dumps(value, ensure_ascii=False).encode()) <= MAX_METADATA_BYTES
+)
+memories = st.builds(
+    lambda **changes: replace(EXISTING, **changes),
+    tags=tag_lists.map(tuple),
+    metadata=metadata,
+    importance=st.floats(0, 1),
+    occurred_at=times,
+    expires_at=st.none() | times,
+)
+additions = st.fixed_dictionaries(
+    {
+        "tags": tag_lists,
+        "metadata": metadata,
+        "importance": st.floats(0, 1),
+        "occurred_at": st.none() | times,
+        "expires_at": st.none() | times,
+    }
+)
+
+
+@given(memories, additions)
+def test_merging_twice_changes_nothing_more(existing, added):
+    once = merged(existing, **added)
+    assert merged(once, **added) == once
+
+
+@given(memories, additions)
+def test_no_tag_is_lost_and_the_limit_holds(existing, added):
+    tags = merged(existing, **added).tags
+    assert tags[: len(existing.tags)] == existing.tags
+    assert len(tags) <= MAX_TAGS
+    assert len(set(tags)) == len(tags)
+    assert set(added["tags"]) <= set(tags) or len(tags) == MAX_TAGS
+
+
+@given(memories, additions)
+def test_metadata_is_all_of_both_or_stays_as_it_was(existing, added):
+    both = {**existing.metadata, **added["metadata"]}
+    fits = len(json.dumps(both, ensure_ascii=False).encode()) <= MAX_METADATA_BYTES
+    assert merged(existing, **added).metadata == (both if fits else existing.metadata)
+
+
+@given(memories, additions)
+def test_times_and_importance_never_go_down(existing, added):
+    memory = merged(existing, **added)
+    assert memory.importance >= max(existing.importance, added["importance"])
+    assert memory.occurred_at >= existing.occurred_at
+    if added["occurred_at"] is not None:
+        assert memory.occurred_at in (existing.occurred_at, added["occurred_at"])
+
+
+@given(memories, additions)
+def test_who_never_expires_on_one_side_never_expires(existing, added):
+    ends = (existing.expires_at, added["expires_at"])
+    assert merged(existing, **added).expires_at == (None if None in ends else max(ends))
+
+
+@given(memories, additions)
+def test_text_and_identity_stay(existing, added):
+    memory = merged(existing, **added)
+    changed = {name: getattr(existing, name) for name in ("tags", "metadata", "importance", "occurred_at")}
+    assert replace(memory, **changed, expires_at=existing.expires_at) == existing

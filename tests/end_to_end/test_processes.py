@@ -1,0 +1,120 @@
+"""Four processes on one directory: each finds its own writes at once, and those of the others; in the end
+all see the same."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import threading
+from collections import defaultdict
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from support.embedding_double import DIMENSION, EmbeddingDouble
+from support.host import SMALL, Host
+from support.worker import assert_found, assert_gone, everything
+
+from sediment_mcp import app as library_module
+from sediment_mcp.background import worker
+from sediment_mcp.indexes.tantivy_index import TextIndex
+from sediment_mcp.indexes.usearch_index import VectorIndex
+from sediment_mcp.system.progress import Progress
+
+WORKER = Path(__file__).parents[1] / "support" / "worker.py"
+NAMES = ("ada", "bob", "cyd", "dov")
+STEPS = 40
+
+
+def run_all(directory: Path) -> None:
+    running = [
+        subprocess.Popen(
+            [sys.executable, WORKER, "mix", directory, name, str(STEPS)],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )
+        for name in NAMES
+    ]  # fmt: skip
+    outcomes = [(process.communicate(timeout=200), process.returncode) for process in running]
+    for (said, complained), code in outcomes:
+        assert code == 0, complained[-3000:]
+        assert complained == ""
+        assert json.loads(said.splitlines()[-1])[0] == "done"
+
+
+def test_four_processes_agree_at_every_moment_and_in_the_end(tmp_path: Path, quiet_background: None) -> None:
+    run_all(tmp_path)
+    entries = [
+        json.loads(line) for path in tmp_path.glob("*.journal") for line in path.read_text().splitlines()
+    ]
+    deleted = {entry[1] for entry in entries if entry[0] == "deleting"}
+    own = {entry[1]: entry[2] for entry in entries if entry[0] == "stored"}
+    shared: dict[str, set[str]] = defaultdict(set)
+    for entry in entries:
+        if entry[0] == "shared":
+            shared[entry[2]].add(entry[1])
+    assert len(own) == len(NAMES) * STEPS
+    assert len(deleted) == len(NAMES) * STEPS // 4
+    assert len(shared) == STEPS
+    assert all(len(ids) == 1 for ids in shared.values()), "the same text became two memories"
+    expected = {i: text for i, text in own.items() if i not in deleted}
+    expected |= {next(iter(ids)): text for text, ids in shared.items()}
+
+    host = Host(tmp_path / "data")
+    there = {memory["id"]: memory for memory in everything(host)}
+    assert {identity: memory["content"] for identity, memory in there.items()} == expected
+    assert all(set(there[next(iter(ids))]["tags"]) == set(NAMES) for ids in shared.values())
+    for identity, text in expected.items():
+        assert_found(host, identity, text)
+    for identity in deleted:
+        assert_gone(host, own[identity])
+    text = TextIndex(tmp_path / "data")
+    vectors = VectorIndex(tmp_path / "data", EmbeddingDouble().identity.fingerprint, DIMENSION)
+    assert text.count > len(expected) // 2
+    assert vectors.count > len(expected) // 2
+    with host.library.read() as store:
+        assert store.integrity() == []
+        assert store.seq() >= len(NAMES) * STEPS * 2
+    host.end()
+
+
+def test_threads_of_one_process_share_one_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The server calls from several threads, and the background works beside them."""
+    monkeypatch.setattr(worker, "SETTLE", 0.0)
+    for name, value in SMALL.items():
+        monkeypatch.setattr(library_module, name, value)
+    host = Host(tmp_path / "data")
+
+    def work(name: str) -> dict[str, str]:
+        own: dict[str, str] = {}
+        for step in range(15):
+            text = f"{name}word{step} was written by {name}"
+            identity = host.store(text)["id"]
+            assert_found(host, identity, text)
+            own[identity] = text
+            if step % 5 == 4:
+                host.delete(identity, permanent=step % 2 == 0)
+                assert_gone(host, own.pop(identity))
+        return own
+
+    with ThreadPoolExecutor(len(NAMES)) as threads:
+        expected = {i: text for own in threads.map(work, NAMES) for i, text in own.items()}
+    assert {memory["id"]: memory["content"] for memory in everything(host)} == expected
+    host.end()
+
+
+def test_work_that_fails_is_not_tried_again_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It wakes its own thread by the writes that came before its failure."""
+    monkeypatch.setattr(worker, "SETTLE", 0.0)
+    tried, again = threading.Event(), threading.Event()
+
+    def work(_: Progress) -> None:
+        (again if tried.is_set() else tried).set()
+        thread.wake()
+        raise RuntimeError("on purpose")
+
+    thread = worker.Upkeep(work)
+    thread.wake()
+    assert tried.wait(30)
+    assert not again.wait(0.3)
+    thread.close(30)

@@ -1,0 +1,404 @@
+"""What the doctor finds: in health, in every kind of damage, beside others, and without leaving a trace."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import onnxruntime  # noqa: F401  before usearch, which brings a C++ runtime that crashes onnxruntime's import
+import pytest
+from support.embedding_double import EmbeddingDouble, load_double
+from support.host import Host
+
+from sediment_mcp.app import DATABASE, WRITE_LOCK, Library
+from sediment_mcp.config import Config, load_config
+from sediment_mcp.embeddings.protocols import Embedder, load_embedder
+from sediment_mcp.errors import ModelUnavailable
+from sediment_mcp.indexes import tantivy_index
+from sediment_mcp.indexes.indexer import TEXT_LOCK
+from sediment_mcp.maintenance import environment
+from sediment_mcp.maintenance.doctor import Finding, examine, mend, reindex, worst
+from sediment_mcp.storage.sql.memories import Store
+from sediment_mcp.system.files import locked
+
+OpenHost = Callable[..., Host]
+
+
+def found(directory: Path, load: Callable[[Config], Embedder] = load_double) -> dict[str, Finding]:
+    return {finding.name: finding for finding in examine(Config(directory), load)}
+
+
+def problems(directory: Path, load: Callable[[Config], Embedder] = load_double) -> set[str]:
+    return {name for name, finding in found(directory, load).items() if finding.state != "ok"}
+
+
+def fill(host: Host, count: int = 12) -> list[str]:
+    return [host.store(f"memory number {n}")["id"] for n in range(count)]
+
+
+def write_indexes(host: Host) -> None:
+    host.library.rebuild()
+
+
+def everything(directory: Path) -> dict[str, tuple[int, int, int]]:
+    """Every file and folder with its mode, size and time of change."""
+    return {
+        str(path.relative_to(directory)): (s.st_mode, s.st_size, s.st_mtime_ns)
+        for path in [directory, *directory.rglob("*")]
+        if (s := path.stat())
+    }
+
+
+@pytest.fixture
+def healthy(open_host: OpenHost, small_thresholds: None) -> Path:
+    """A closed data directory with memories and both indexes."""
+    host = open_host()
+    fill(host)
+    write_indexes(host)
+    host.end()
+    return host.directory
+
+
+# --- nothing, and health ------------------------------------------------------------------------
+
+
+def test_where_nothing_is_stored_all_is_well_and_nothing_is_made(tmp_path: Path) -> None:
+    findings = found(tmp_path / "data", load_embedder)
+    assert worst(list(findings.values())) == "ok"
+    assert "Nothing is stored yet" in findings["database"].sentence
+    assert not (tmp_path / "data").exists()
+
+
+def test_an_empty_database_file_is_nothing_stored(tmp_path: Path) -> None:
+    (tmp_path / DATABASE).touch(0o600)
+    tmp_path.chmod(0o700)
+    assert "Nothing is stored yet" in found(tmp_path)["database"].sentence
+
+
+def test_a_healthy_directory_is_told_in_numbers(healthy: Path) -> None:
+    findings = found(healthy)
+    assert {name for name, finding in findings.items() if finding.state != "ok"} == set()
+    assert "12 live" in findings["memories"].sentence
+    assert "12 of 12" in findings["embeddings"].sentence
+    for index in ("text index", "vector index"):
+        assert "Sound" in findings[index].sentence
+        assert "12 passages, 0 in the tail" in findings[index].sentence
+
+
+def test_looking_leaves_no_trace(healthy: Path) -> None:
+    before = everything(healthy)
+    found(healthy, load_embedder)
+    assert everything(healthy) == before
+
+
+def test_looking_after_a_crash_leaves_the_log_alone(open_host: OpenHost) -> None:
+    host = open_host()
+    fill(host)
+    assert (host.directory / f"{DATABASE}-wal").stat().st_size > 0
+    before = everything(host.directory)
+    assert "12 live" in found(host.directory)["memories"].sentence
+    assert everything(host.directory).keys() == before.keys()
+
+
+def test_memories_are_counted_by_what_became_of_them(open_host: OpenHost) -> None:
+    host = open_host()
+    kept, gone, old = (host.store(text)["id"] for text in ("kept", "gone", "old"))
+    host.delete(gone)
+    host.store("new", replaces=[old])
+    host.store("brief", expires_at=host.clock().replace(year=2026, month=5, day=9).isoformat())
+    assert kept in host.found("kept")
+    with host.library.read() as store:
+        assert store.tallies.states(host.clock()) == {"live": 3, "superseded": 1, "expired": 0, "deleted": 1}
+        host.clock.advance(days=30)
+        assert store.tallies.states(host.clock()) == {"live": 2, "superseded": 1, "expired": 1, "deleted": 1}
+
+
+# --- the model ----------------------------------------------------------------------------------
+
+
+def no_model(_: Config) -> Embedder:
+    raise ModelUnavailable("The weights are missing: install them.")
+
+
+def broken_model(_: Config) -> Embedder:
+    raise RuntimeError("a bug in the model's code")
+
+
+def test_a_model_that_cannot_be_loaded_is_a_problem_and_says_why(healthy: Path) -> None:
+    finding = found(healthy, no_model)["model"]
+    assert (finding.state, finding.sentence) == ("problem", "The weights are missing: install them.")
+    assert "a bug in the model's code" in found(healthy, broken_model)["model"].sentence
+
+
+def test_indexes_are_looked_at_without_a_model_too(healthy: Path) -> None:
+    assert "Sound" in found(healthy, no_model)["vector index"].sentence
+
+
+def test_a_model_that_was_switched_off_is_no_problem(tmp_path: Path) -> None:
+    config = load_config({"SEDIMENT_DATA_DIR": str(tmp_path / "data"), "SEDIMENT_MODEL": "none"})
+    (finding,) = (finding for finding in examine(config) if finding.name == "model")
+    assert finding.state == "ok"
+    assert "SEDIMENT_MODEL" in finding.sentence
+
+
+def test_missing_embeddings_are_counted_and_other_models_named(healthy: Path) -> None:
+    findings = found(healthy, lambda _: EmbeddingDouble("another"))
+    assert findings["embeddings"].state == "warning"
+    assert "0 of 12" in findings["embeddings"].sentence
+    assert "reindex" in findings["embeddings"].remedy
+    assert "double (12 passages)" in findings["other models"].sentence
+
+
+# --- damage -------------------------------------------------------------------------------------
+
+
+def garbage_everywhere(database: Path) -> None:
+    database.write_bytes(b"garbage " * 10_000)
+
+
+def garbage_in_the_middle(database: Path) -> None:
+    data = bytearray(database.read_bytes())
+    data[8192:40960] = b"\xff" * (40960 - 8192)
+    database.write_bytes(data)
+
+
+def cut_short(database: Path) -> None:
+    database.write_bytes(database.read_bytes()[: database.stat().st_size // 2])
+
+
+@pytest.mark.parametrize("damage", [garbage_everywhere, garbage_in_the_middle, cut_short])
+def test_a_damaged_database_is_a_problem_with_a_remedy(healthy: Path, damage: Callable[[Path], None]) -> None:
+    damage(healthy / DATABASE)
+    faults = [finding for finding in found(healthy).values() if finding.state == "problem"]
+    assert faults
+    assert {finding.name for finding in faults} <= {"database", "integrity"}
+    assert all("backup" in finding.remedy for finding in faults)
+
+
+@pytest.mark.parametrize("damage", [garbage_everywhere, garbage_in_the_middle])
+def test_mending_keeps_the_damaged_database(healthy: Path, damage: Callable[[Path], None]) -> None:
+    damage(healthy / DATABASE)
+    before = (healthy / DATABASE).read_bytes()
+    (saved,) = mend(Library(Config(healthy), load=load_double, tends=False))
+    (kept,) = healthy.glob("memories.damaged-*.db")
+    assert kept.read_bytes() == before
+    assert kept.name in saved.remedy
+    assert worst(list(found(healthy).values())) == "ok"
+
+
+def test_a_newer_database_is_a_problem_and_stays_as_it_is(healthy: Path) -> None:
+    with contextlib.closing(Store(healthy / DATABASE)) as store:
+        store.execute("PRAGMA user_version = 999", ())
+    finding = found(healthy)["database"]
+    assert finding.state == "problem"
+    assert "newer" in finding.sentence
+    before = (healthy / DATABASE).read_bytes()
+    mend(Library(Config(healthy), load=load_double, tends=False))
+    assert (healthy / DATABASE).read_bytes() == before
+
+
+def break_pointer(directory: Path) -> None:
+    (directory / tantivy_index.POINTER).write_text("{")
+
+
+def break_segment(directory: Path) -> None:
+    file = max(directory.glob("text-*/*.store"), key=lambda path: path.stat().st_size)
+    data = bytearray(file.read_bytes())
+    data[0] ^= 1
+    file.write_bytes(data)
+
+
+def remove_segments(directory: Path) -> None:
+    for file in directory.glob("text-*/*"):
+        file.unlink()
+
+
+@pytest.mark.parametrize("damage", [break_pointer, break_segment, remove_segments])
+def test_a_damaged_text_index_is_a_problem_that_mending_ends(
+    healthy: Path, damage: Callable[[Path], None]
+) -> None:
+    damage(healthy)
+    assert problems(healthy) == {"text index"}
+    assert "doctor --fix" in found(healthy)["text index"].remedy
+    mend(Library(Config(healthy), load=load_double, tends=False))
+    assert problems(healthy) == set()
+
+
+def test_a_damaged_vector_index_is_a_problem_that_mending_ends(healthy: Path) -> None:
+    (file,) = healthy.glob("vectors-*.usearch")
+    data = bytearray(file.read_bytes())
+    data[-1] ^= 1
+    file.write_bytes(data)
+    assert problems(healthy) == {"vector index"}
+    mend(Library(Config(healthy), load=load_double, tends=False, patience=30))
+    assert problems(healthy) == set()
+    assert "Sound" in found(healthy)["vector index"].sentence
+
+
+def test_indexes_of_another_history_are_a_problem(healthy: Path) -> None:
+    with contextlib.closing(Store(healthy / DATABASE)) as store:
+        store.execute("DELETE FROM snapshots", ())
+    assert problems(healthy) == {"text index", "vector index"}
+
+
+def test_passages_that_an_index_lacks_are_counted(healthy: Path) -> None:
+    with contextlib.closing(Store(healthy / DATABASE)) as store:
+        store.execute('INSERT INTO chunks (memory, start, "end") SELECT number, 0, 1 FROM memories', ())
+        store.execute(
+            "INSERT INTO embeddings (model, chunk, seq, vector) SELECT 1, number, 1, x'00' FROM chunks "
+            "WHERE number NOT IN (SELECT chunk FROM embeddings)", ()
+        )  # fmt: skip
+    findings = found(healthy)
+    for index in ("text index", "vector index"):
+        assert findings[index].state == "problem"
+        assert "12 passages are missing" in findings[index].sentence
+
+
+def test_what_the_tail_holds_is_counted_and_far_too_much_is_a_warning(
+    open_host: OpenHost, monkeypatch: pytest.MonkeyPatch, small_thresholds: None
+) -> None:
+    host = open_host()
+    fill(host)
+    write_indexes(host)
+    host.store("one more")
+    assert "1 in the tail" in found(host.directory)["text index"].sentence
+    monkeypatch.setattr("sediment_mcp.maintenance.doctor.TEXT_TAIL", 1)
+    for n in range(4):
+        host.store(f"and more {n}")
+    finding = found(host.directory)["text index"]
+    assert (finding.state, "5 in the tail" in finding.sentence) == ("warning", True)
+
+
+def test_many_passages_without_an_index_are_a_warning(
+    open_host: OpenHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    host = open_host()
+    fill(host, 4)
+    assert problems(host.directory) == set()
+    monkeypatch.setattr("sediment_mcp.maintenance.doctor.TEXT_TAIL", 1)
+    monkeypatch.setattr("sediment_mcp.maintenance.doctor.EXACT_UP_TO", 1)
+    assert problems(host.directory) == {"text index", "vector index"}
+
+
+# --- the directory ------------------------------------------------------------------------------
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX permissions")
+def test_what_others_may_read_is_named_and_made_private(healthy: Path) -> None:
+    (folder,) = healthy.glob("text-*")
+    public = [healthy, healthy / DATABASE, folder, next(folder.iterdir())]
+    for path in public:
+        path.chmod(path.stat().st_mode | 0o055)
+    finding = found(healthy)["permissions"]
+    assert finding.state == "warning"
+    assert DATABASE in finding.sentence
+    mend(Library(Config(healthy), load=load_double, tends=False))
+    assert problems(healthy) == set()
+    assert all(path.stat().st_mode & 0o077 == 0 for path in healthy.rglob("*"))
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX permissions")
+def test_a_link_in_the_directory_is_not_followed(healthy: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    other.chmod(0o755)
+    (healthy / "link").symlink_to(other)
+    assert problems(healthy) == {"permissions"}
+    environment.make_all_private(healthy)
+    assert other.stat().st_mode & 0o777 == 0o755
+
+
+def test_the_real_path_is_shown(healthy: Path, tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(healthy)
+    assert os.path.realpath(healthy) in found(tmp_path / "link")["data directory"].sentence
+
+
+def test_a_file_in_the_directory_s_place_is_a_problem(tmp_path: Path) -> None:
+    (tmp_path / "data").write_text("")
+    finding = found(tmp_path / "data")["data directory"]
+    assert finding.state == "problem"
+    assert "SEDIMENT_DATA_DIR" in finding.remedy
+
+
+@pytest.mark.parametrize(
+    ("place", "private"),
+    [
+        ("C:/Users/ann/AppData/Local/Packages/Claude_x/LocalCache/Roaming/sediment-mcp", True),
+        (r"C:\Users\ann\AppData\Local\Packages\Claude_x\LocalCache\Local", True),
+        ("C:/Users/ann/.sediment-mcp", False),
+        ("C:/Users/ann/AppData/Roaming/sediment-mcp", False),
+        ("/home/ann/packages/appdata", False),
+    ],
+)
+def test_a_private_copy_of_appdata_is_recognised(place: str, private: bool) -> None:
+    assert environment.is_private_copy(Path(place)) is private
+
+
+@pytest.mark.parametrize(("free", "state"), [(10**12, "ok"), (100 * 1024**2, "warning"), (1024, "problem")])
+def test_little_space_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, free: int, state: str) -> None:
+    usage = environment.shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(environment.shutil, "disk_usage", lambda _: usage._replace(free=free))
+    finding = found(tmp_path / "not" / "there" / "yet")["disk"]
+    assert (finding.state, bool(finding.remedy)) == (state, state != "ok")
+
+
+@pytest.mark.parametrize(
+    ("count", "text"),
+    [(0, "0 bytes"), (999, "999 bytes"), (1500, "1.5 kB"), (94_208_000, "94.2 MB"), (5e12, "5000.0 GB")],
+)
+def test_sizes_are_for_people(count: float, text: str) -> None:
+    assert environment.size(count) == text
+
+
+def test_a_missing_library_is_a_problem(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(environment, "LIBRARIES", ("numpy", "no-such-library"))
+    finding = environment.libraries()
+    assert finding.state == "problem"
+    assert "no-such-library" in finding.sentence
+    assert "numpy" not in finding.sentence
+
+
+# --- beside others ------------------------------------------------------------------------------
+
+
+def test_a_write_lock_that_is_held_is_told(healthy: Path) -> None:
+    with locked(healthy / WRITE_LOCK):
+        assert found(healthy)["locks"].state == "warning"
+    assert found(healthy)["locks"].state == "ok"
+
+
+def test_work_of_other_processes_is_told_by_its_name(healthy: Path) -> None:
+    with locked(healthy / TEXT_LOCK):
+        finding = found(healthy)["locks"]
+    assert (finding.state, "writing the text index" in finding.sentence) == ("ok", True)
+
+
+def test_every_lock_is_known(healthy: Path) -> None:
+    assert {path.name for path in healthy.glob("*.lock")} <= {WRITE_LOCK, *environment.WORKS}
+
+
+def test_looking_beside_a_writer_holds_nobody_up(open_host: OpenHost) -> None:
+    host = open_host()
+    fill(host, 3)
+    with host.library.write() as store:
+        assert store.seq() > 0
+        assert "3 live" in found(host.directory)["memories"].sentence
+    assert len(host.list()["memories"]) == 3
+
+
+# --- reindex ------------------------------------------------------------------------------------
+
+
+def test_reindexing_embeds_what_another_model_has_and_tells_how_far_it_is(healthy: Path) -> None:
+    told: dict[str, list[tuple[int, int]]] = {}
+    library = Library(Config(healthy), load=lambda _: EmbeddingDouble("another"), tends=False, patience=30)
+    result = reindex(library, lambda name: lambda *far: told.setdefault(name, []).append(far))
+    library.close()
+    assert result == {"model": "another", "passages": 12, "embedded": 12}
+    assert problems(healthy, lambda _: EmbeddingDouble("another")) == set()
+    assert {name: far[-1] for name, far in told.items()} == {
+        "embeddings": (12, 12), "text index": (12, 12), "vector index": (12, 12),
+    }  # fmt: skip

@@ -1,0 +1,484 @@
+"""A database damaged in any way: what SQLite can still read survives, the rest comes from the backup."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import random
+import shutil
+import sqlite3
+import subprocess
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.embedding_double import EmbeddingDouble, load_double
+from support.host import Clock, Host
+from support.stdio_peer import SERVER, StdioPeer
+
+from sediment_mcp.app import DATABASE
+from sediment_mcp.domain.chunking import split
+from sediment_mcp.domain.duplicates import text_key
+from sediment_mcp.errors import DamagedDatabase
+from sediment_mcp.indexes.vector_search import pack
+from sediment_mcp.maintenance import doctor
+from sediment_mcp.maintenance.row_repair import mended
+from sediment_mcp.maintenance.salvage import salvage
+from sediment_mcp.storage.sql.memories import Draft, Store
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGE = 4096
+COUNT = 200
+
+
+@dataclass
+class Known:
+    """A data directory: all texts by id, and those that its backup holds."""
+
+    directory: Path
+    texts: dict[str, str]
+    backed_up: dict[str, str]
+
+
+def text_of(number: int, choose: random.Random) -> str:
+    """Mostly short, some over several pages."""
+    words = [f"w{choose.randrange(500)}" for _ in range(choose.choice((10, 20, 40, 120, 1500)))]
+    return f"memory{number} {' '.join(words)}"
+
+
+def add(store: Store, clock: Clock, texts: list[str]) -> dict[str, str]:
+    model = EmbeddingDouble()
+    found: dict[str, str] = {}
+    with store.transaction():
+        number = store.embeddings.register(model.identity)
+        for place, text in enumerate(texts):
+            clock.advance(seconds=1)
+            draft = Draft(
+                text, text_key(text), tuple(split(text)), "semantic", (f"tag{place % 7}",), None,
+                f"session{place % 20}", 0.5, {"place": place}, clock(), clock(), clock(), None,
+            )  # fmt: skip
+            memory, chunks = store.add(draft)
+            vectors = pack(model.embed_documents([text[a:b] for a, b in draft.spans]))
+            store.embeddings.add(number, zip(chunks, vectors, strict=True))
+            found[memory.id] = text
+    return found
+
+
+@pytest.fixture(scope="module")
+def pattern(tmp_path_factory: pytest.TempPathFactory) -> Known:
+    directory, clock, choose = tmp_path_factory.mktemp("pattern") / "data", Clock(), random.Random(3)
+    host = Host(directory, clock)
+    host.list()
+    with contextlib.closing(Store(directory / DATABASE)) as store:
+        older = add(store, clock, [text_of(n, choose) for n in range(COUNT - 40)])
+        host.library.backups.make()
+        newer = add(store, clock, [text_of(n, choose) for n in range(COUNT - 40, COUNT)])
+        store.empty_log()
+    host.end()
+    assert not (directory / f"{DATABASE}-wal").exists()
+    return Known(directory, older | newer, older)
+
+
+@pytest.fixture
+def known(pattern: Known, tmp_path: Path) -> Known:
+    shutil.copytree(pattern.directory, tmp_path / "data")
+    return Known(tmp_path / "data", pattern.texts, pattern.backed_up)
+
+
+def without_backup(known: Known) -> Known:
+    shutil.rmtree(known.directory / "backups")
+    return Known(known.directory, known.texts, {})
+
+
+@contextlib.contextmanager
+def opened(known: Known) -> Iterator[Host]:
+    host = Host(known.directory, Clock(Clock().time + timedelta(days=1)))
+    yield host
+    host.end()
+
+
+def readable(known: Known) -> dict[str, str]:
+    """What SQLite can still read, asked for one row at a time."""
+    copy = known.directory.parent / "oracle.db"
+    shutil.copy(known.directory / DATABASE, copy)
+    found: dict[str, str] = {}
+    with contextlib.closing(sqlite3.connect(copy)) as raw:
+        raw.text_factory = lambda data: data.decode("utf-8", "replace")
+        for number in range(1, COUNT + 1):
+            with contextlib.suppress(sqlite3.Error):
+                row = raw.execute("SELECT id, content FROM memories WHERE number = ?", (number,)).fetchone()
+                if row and known.texts.get(row[0]) == row[1]:
+                    found[row[0]] = row[1]
+    return found
+
+
+def contents(known: Known) -> dict[str, str]:
+    with contextlib.closing(sqlite3.connect(known.directory / DATABASE)) as raw:
+        assert raw.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+        assert raw.execute("PRAGMA foreign_key_check").fetchall() == []
+        bare = "SELECT id FROM memories WHERE number NOT IN (SELECT memory FROM chunks)"
+        assert raw.execute(bare).fetchall() == []
+        tags = raw.execute("SELECT memory, tag FROM tags ORDER BY memory, tag").fetchall()
+        own = raw.execute("SELECT number, tags FROM memories ORDER BY number").fetchall()
+        assert tags == [(number, tag) for number, text in own for tag in sorted(json.loads(text))]
+        return dict(raw.execute("SELECT id, content FROM memories").fetchall())
+
+
+# --- every kind of damage -----------------------------------------------------------------------
+
+
+def zeroed_pages(data: bytearray, choose: random.Random) -> None:
+    for _ in range(choose.choice((1, 2, 8))):
+        page = choose.randrange(1, len(data) // PAGE)
+        data[page * PAGE : (page + 1) * PAGE] = bytes(PAGE)
+
+
+def garbage_pages(data: bytearray, choose: random.Random) -> None:
+    for _ in range(choose.choice((1, 3))):
+        page = choose.randrange(1, len(data) // PAGE)
+        data[page * PAGE : (page + 1) * PAGE] = choose.randbytes(PAGE)
+
+
+def flipped_bits(data: bytearray, choose: random.Random) -> None:
+    for _ in range(choose.choice((1, 10, 100))):
+        bit = choose.randrange(HEADER_BITS, len(data) * 8)
+        data[bit // 8] ^= 1 << bit % 8
+
+
+def truncated(data: bytearray, choose: random.Random) -> None:
+    del data[choose.randrange(1, len(data)) :]
+
+
+def header(data: bytearray, choose: random.Random) -> None:
+    start = choose.randrange(100)
+    data[start : start + 16] = choose.randbytes(len(data[start : start + 16]))
+
+
+def no_header(data: bytearray, choose: random.Random) -> None:
+    data[:100] = choose.randbytes(100)
+
+
+def no_first_page(data: bytearray, choose: random.Random) -> None:
+    data[:PAGE] = bytes(PAGE)
+
+
+def no_rows(data: bytearray, _: random.Random) -> None:
+    page = data.index(b"memory3 ") // PAGE
+    data[page * PAGE : (page + 1) * PAGE] = bytes(PAGE)
+
+
+HEADER_BITS = 800
+DAMAGES = [zeroed_pages, garbage_pages, flipped_bits, truncated, header, no_header, no_first_page]
+SEEDS = {
+    zeroed_pages: 4,
+    garbage_pages: 2,
+    flipped_bits: 4,
+    truncated: 3,
+    header: 3,
+    no_header: 1,
+    no_first_page: 1,
+}
+CASES = [(damage, seed) for damage in DAMAGES for seed in range(SEEDS[damage])]
+
+
+def damage(known: Known, how: Callable[[bytearray, random.Random], None], seed: int) -> bytes:
+    path = known.directory / DATABASE
+    data = bytearray(path.read_bytes())
+    how(data, random.Random(seed))
+    path.write_bytes(data)
+    return bytes(data)
+
+
+@pytest.mark.parametrize(("how", "seed"), CASES, ids=[f"{how.__name__} {seed}" for how, seed in CASES])
+def test_what_can_be_read_survives_and_the_backup_has_the_rest(
+    known: Known, how: Callable[[bytearray, random.Random], None], seed: int
+) -> None:
+    damaged = damage(known, how, seed)
+    expected = known.backed_up | readable(known)
+    with opened(known) as host:
+        told = salvage(host.library)
+        there = contents(known)
+        assert {i: text for i, text in there.items() if i in expected} == expected
+        assert (known.directory / told["kept"]).read_bytes() == damaged
+        assert told["read"] + told["from_backup"] == len(there)
+        assert list((known.directory / "backups").glob("*.tmp*")) == []
+        identity, text = random.Random(seed).choice(sorted(expected.items()))
+        assert identity in host.found_by_words(text.split()[0])
+        host.store("life goes on")
+
+
+@pytest.mark.parametrize("how", [zeroed_pages, truncated, flipped_bits, no_header, no_first_page])
+def test_without_a_backup_what_can_be_read_survives(
+    known: Known, how: Callable[[bytearray, random.Random], None]
+) -> None:
+    damage(without_backup(known), how, 11)
+    expected = readable(known)
+    with opened(known) as host:
+        told = salvage(host.library)
+    there = contents(known)
+    assert expected.items() <= there.items()
+    assert told["backup"] is None
+    if how in (no_header, no_first_page):
+        assert there == known.texts, "the rows themselves were sound"
+
+
+# --- details ------------------------------------------------------------------------------------
+
+
+def rootpage(known: Known, name: str) -> int:
+    with contextlib.closing(sqlite3.connect(known.directory / DATABASE)) as raw:
+        return raw.execute("SELECT rootpage FROM sqlite_schema WHERE name = ?", (name,)).fetchone()[0]
+
+
+def zero(known: Known, page: int) -> None:
+    with (known.directory / DATABASE).open("r+b") as file:
+        file.seek((page - 1) * PAGE)
+        file.write(bytes(PAGE))
+
+
+@pytest.mark.parametrize(
+    "name", ["memories_by_text", "sqlite_autoindex_memories_1", "tags", "chunks", "embeddings", "counters"]
+)
+def test_whatever_can_be_made_anew_is(known: Known, name: str) -> None:
+    page = rootpage(without_backup(known), name)
+    zero(known, page)
+    with opened(known) as host:
+        salvage(host.library)
+        assert contents(known) == known.texts
+        host.tend()
+        identity, text = next(iter(known.texts.items()))
+        assert host.found_by_words(text.split()[0]) == {identity}
+        with host.library.read() as store:
+            done, total = store.embeddings.counts(1)
+        assert done == total
+
+
+def test_embeddings_and_numbers_are_kept_where_they_are_sound(known: Known) -> None:
+    zero(known, rootpage(known, "memories_by_text"))
+    with contextlib.closing(sqlite3.connect(known.directory / DATABASE)) as raw:
+        before = raw.execute("SELECT chunk, vector FROM embeddings ORDER BY chunk").fetchall()
+    with opened(known) as host:
+        assert salvage(host.library)["from_backup"] == 0
+    with contextlib.closing(sqlite3.connect(known.directory / DATABASE)) as raw:
+        assert raw.execute("SELECT chunk, vector FROM embeddings ORDER BY chunk").fetchall() == before
+
+
+def test_a_text_that_its_hash_contradicts_is_taken_from_the_backup(known: Known) -> None:
+    path = known.directory / DATABASE
+    data = path.read_bytes()
+    assert data.count(b"memory17 ") == data.count(b"memory190 ") == 1
+    path.write_bytes(data.replace(b"memory17 ", b"memory\xff7 ").replace(b"memory190 ", b"memory1\xff0 "))
+    with opened(known) as host:
+        told = salvage(host.library)
+    there = contents(known)
+    wrong = {identity for identity, text in known.texts.items() if there.get(identity) != text}
+    assert [known.texts[identity].split()[0] for identity in wrong] == ["memory190"], "it is newer"
+    assert (told["doubtful"], told["from_backup"], told["lost"]) == (1, 1, 0)
+
+
+def test_what_was_deleted_since_the_backup_stays_deleted(known: Known) -> None:
+    """The page with the row is gone, the index that knows of its deletion is not."""
+    identity, text = list(known.backed_up.items())[100]
+    erased = list(known.backed_up)[101]
+    with opened(known) as host:
+        with contextlib.suppress(DamagedDatabase):
+            host.delete(identity)
+        with host.library.write(erase=True) as store:
+            store.erase(store.by_ids([erased])[erased])
+    path = known.directory / DATABASE
+    data = path.read_bytes()
+    zero(known, data.index(text.encode()[:30]) // PAGE + 1)
+    assert identity not in readable(known)
+    with opened(known) as host:
+        assert salvage(host.library)["from_backup"] > 0
+        assert host.found_by_words(text.split()[0]) == set()
+        assert identity in contents(known)
+        assert erased not in contents(known)
+
+
+def test_a_damaged_log_takes_nothing_but_itself(known: Known) -> None:
+    host = Host(known.directory)
+    host.store("only in the log")
+    log = known.directory / f"{DATABASE}-wal"
+    kept = log.read_bytes()
+    host.end()
+    log.write_bytes(kept[:-100] + bytes(100))
+    with opened(known) as after:
+        salvage(after.library)
+    assert contents(known).items() >= known.texts.items()
+
+
+def test_a_sound_log_is_read_too(known: Known) -> None:
+    host = Host(known.directory)
+    host.list()
+    identity = host.store("only in the log")["id"]
+    log, path = known.directory / f"{DATABASE}-wal", known.directory / DATABASE
+    kept, database = log.read_bytes(), path.read_bytes()
+    assert b"only in the log" not in database
+    host.end()
+    log.write_bytes(kept)
+    data = bytearray(database)
+    zeroed_pages(data, random.Random(5))
+    path.write_bytes(data)
+    with opened(known) as after:
+        salvage(after.library)
+    assert contents(known)[identity] == "only in the log"
+
+
+def test_a_disk_that_fills_up_leaves_all_as_it_was(known: Known, monkeypatch: pytest.MonkeyPatch) -> None:
+    from sediment_mcp.errors import DiskFull, StorageError
+    from sediment_mcp.storage.sqlite import swap
+
+    damaged = damage(known, zeroed_pages, 1)
+
+    def full(*_: object) -> None:
+        raise DiskFull("full")
+
+    for place in ("copy_file", "replace"):
+        with monkeypatch.context() as patch, opened(known) as host:
+            patch.setattr(swap, place, full)
+            with pytest.raises(StorageError):
+                salvage(host.library)
+        assert (known.directory / DATABASE).read_bytes() == damaged
+        assert list((known.directory / "backups").glob("*.tmp*")) == []
+
+
+# --- the doctor, and running servers ------------------------------------------------------------
+
+
+def ask_everything(host: Host, known: Known) -> None:
+    host.store("a new one")
+    host.query("memory3")
+    for identity in known.texts:
+        host.list(ids=[identity])
+
+
+@pytest.mark.parametrize("how", [no_rows, no_header, truncated])
+def test_a_call_that_meets_the_damage_names_the_remedy_and_the_doctor_mends_it(
+    known: Known, how: Callable[[bytearray, random.Random], None]
+) -> None:
+    damage(known, how, 2)
+    with opened(known) as host:
+        with pytest.raises(DamagedDatabase, match="`sediment-mcp doctor --fix`"):
+            ask_everything(host, known)
+        findings = {f.name: f for f in doctor.examine(host.library.config, load_double)}
+        broken = findings.get("integrity", findings["database"])
+        assert broken.state == "problem"
+        assert "doctor --fix" in broken.remedy
+        (saved,) = doctor.mend(host.library)
+        assert "memories were read" in saved.sentence
+        assert ("from the backup made-" in saved.sentence) == (how is not no_header)
+        after = list(doctor.examine(host.library.config, load_double))
+        assert doctor.worst(after) == "ok", [f for f in after if f.state != "ok"]
+        assert any(finding.name == "put aside" for finding in after)
+        assert doctor.mend(host.library) == []
+
+
+def test_a_sound_database_is_not_salvaged(known: Known) -> None:
+    with opened(known) as host:
+        assert doctor.mend(host.library) == []
+        assert list(known.directory.glob("*damaged*")) == []
+
+
+def test_a_running_server_goes_on_with_the_salvaged_database(known: Known) -> None:
+    with opened(known) as server, opened(known) as doctor:
+        server.store("before the damage")
+        with server.library.write(erase=True):
+            pass
+        zero(known, rootpage(known, "memories_by_text"))
+        salvage(doctor.library)
+        identity = server.store("after the salvage")["id"]
+        assert doctor.found_by_words("salvage") == {identity}
+        assert server.found_by_words("before")
+        assert server.list()["total"] == COUNT + 2
+
+
+def test_a_lost_database_is_told_of_as_long_as_there_is_a_backup(known: Known) -> None:
+    (known.directory / DATABASE).unlink()
+    with opened(known) as host:
+        findings = {f.name: f for f in doctor.examine(host.library.config, load_double)}
+    assert findings["backups"].state == "warning"
+    assert "restore-backup" in findings["backups"].remedy
+
+
+def test_two_running_servers_go_on_while_the_command_line_mends_and_goes_back(known: Known) -> None:
+    """Real processes: each holds the damaged file open when it is replaced, and each has rows in its tail
+    that go beyond the sequence of what it finds afterwards."""
+    environment = {"SEDIMENT_MODEL": "none"}
+
+    def command(*words: str) -> Any:
+        own = {name: value for name, value in os.environ.items() if not name.startswith("SEDIMENT_")}
+        done = subprocess.run(
+            [*SERVER, "--data-dir", known.directory, "--model", "none", *words, "--json"],
+            env={**own, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr + done.stdout
+        return json.loads(done.stdout)
+
+    with (
+        StdioPeer(known.directory, environment=environment) as one,
+        StdioPeer(known.directory, environment=environment) as other,
+    ):
+        for server in (one, other):
+            server.initialize()
+
+        def store(server: StdioPeer, text: str) -> str:
+            return server.call("store_memory", content=text)["structuredContent"]["id"]
+
+        def found(server: StdioPeer, word: str) -> list[str]:
+            answer = server.call("query_memory", query=word, limit=1)["structuredContent"]
+            return [found["id"] for found in answer["results"] if word in found["content"]]
+
+        (newest,) = command("backup", "--list")["backups"]
+        future = store(one, "zebra of a future")
+        assert found(other, "zebra") == [future]
+        no_header_beside(known)
+        findings = {finding["name"]: finding for finding in command("doctor", "--fix")["findings"]}
+        assert "memories were read" in findings["salvage"]["sentence"]
+        after = store(other, "yak stored after the salvage")
+        assert found(one, "yak") == found(other, "yak") == [after]
+        assert found(one, "zebra") == [future]
+        told = command("restore-backup", newest["name"], "--yes")
+        assert (told["leaving"], told["memories"]) == (42, len(known.backed_up))
+        last = store(one, "wombat stored after going back")
+        for server in (one, other):
+            assert found(server, "wombat") == [last]
+            assert found(server, "yak") == found(server, "zebra") == []
+    assert len(contents(known)) == COUNT + 3
+
+
+def no_header_beside(known: Known) -> None:
+    with (known.directory / DATABASE).open("r+b") as file:
+        file.write(bytes(100))
+
+
+def test_a_row_of_each_schema_is_read_as_it_is_and_an_undated_one_by_what_is_known() -> None:
+    first = (
+        1,
+        "a",
+        7,
+        "tea",
+        text_key("tea"),
+        "semantic",
+        "[]",
+        None,
+        None,
+        0.5,
+        "{}",
+        10,
+        20,
+        None,
+        None,
+        30,
+    )
+    for row, changed in ((first, 30), ((*first, 40), 40), ((*first, 40, 50), 50), ((*first, None, 50), 50)):
+        found = mended(row)
+        assert found is not None
+        assert (found.agrees, found.values[-1]) == (True, changed)
+    impossible = mended((*first, 40, 2**62))
+    assert impossible is not None
+    assert (impossible.agrees, impossible.values[-1]) == (False, 40)

@@ -1,0 +1,193 @@
+"""Numbers about what there is: they add up, whatever has happened to the memories."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from support.command_line import Run, own_place, run, store
+from support.host import Clock, Host
+
+from sediment_mcp.config import QUESTIONS
+from sediment_mcp.operations import unanswered_queries
+from sediment_mcp.operations.stats import Stats, stats
+
+__all__ = ["own_place", "run"]  # fixtures
+
+OpenHost = Callable[..., Host]
+NOW = datetime(2026, 5, 8, 12, 0, tzinfo=UTC)
+
+
+def counts(named: Any) -> dict[str, int]:
+    return {one["name"]: one["memories"] for one in named}
+
+
+def of(host: Host) -> Stats:
+    return stats(host.library)
+
+
+# --- memories -----------------------------------------------------------------------------------
+
+
+def test_an_empty_store_counts_to_nothing(open_host: OpenHost) -> None:
+    result = of(open_host())
+    assert result["memories"] == {"live": 0, "superseded": 0, "expired": 0, "deleted": 0}
+    assert result["kinds"] == result["months"] == {}
+    assert result["projects"] == result["tags"] == result["unanswered"] == []
+    assert set(result["stored_within"].values()) == {0}
+
+
+def test_only_live_memories_are_counted_by_what_they_are(open_host: OpenHost) -> None:
+    host = open_host(project="/code/shop")
+    host.store("The shop closes at six.", tags=["shop", "hours"])
+    host.store("Deploy with make ship.", kind="procedural", tags=["shop"])
+    old = host.store("The shop closes at five.", tags=["old"])["id"]
+    host.store("The shop closes at seven.", replaces=[old])
+    host.delete(host.store("A mistake.", tags=["wrong"])["id"])
+    host.store("The user likes tea.", scope="global", session="monday")
+    result = of(host)
+    assert result["memories"] == {"live": 4, "superseded": 1, "expired": 0, "deleted": 1}
+    assert result["kinds"] == {"semantic": 3, "procedural": 1}
+    assert list(counts(result["projects"]).items()) == [("/code/shop", 3), ("", 1)]
+    assert list(counts(result["tags"]).items()) == [("shop", 2), ("hours", 1)]
+    assert result["sessions"] == 1
+
+
+def test_ages_and_months_count_from_the_day_of_storing(open_host: OpenHost, clock: Clock) -> None:
+    host = open_host()
+    for text, day in (("first", 0), ("second", 300), ("third", 363)):
+        clock.time = NOW + timedelta(days=day)
+        host.store(text, occurred_at="2020-01-01")
+    clock.time = NOW + timedelta(days=364)
+    result = of(host)
+    assert result["stored_within"] == {"day": 0, "week": 1, "month": 1, "year": 3}
+    assert result["months"] == {"2026-05": 1, "2027-03": 1, "2027-05": 1}
+    assert list(result["months"]) == sorted(result["months"])
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.text(max_size=5), st.lists(st.text(st.sampled_from("aA%_\\é"), min_size=1, max_size=4), max_size=8))
+def test_tags_are_found_by_how_they_begin(tmp_path: Path, prefix: str, tags: list[str]) -> None:
+    prefix = prefix.replace("\0", "")
+    host = Host(tmp_path / str(hash((prefix, *tags))), model=None)
+    host.store("tagged", tags=tags, importance=0.5)
+    with host.library.read() as opened:
+        found = set(opened.tallies.tags(host.clock(), prefix))
+    host.end()
+    lowered = prefix.translate({sign: sign + 32 for sign in range(ord("A"), ord("Z") + 1)})
+    own = {tag: tag.translate({sign: sign + 32 for sign in range(ord("A"), ord("Z") + 1)}) for tag in tags}
+    assert found == {tag for tag in tags if own[tag].startswith(lowered)}
+
+
+def test_sessions_come_latest_first(open_host: OpenHost) -> None:
+    host = open_host()
+    for name, day in (("Alpha", "2026-01-02"), ("beta", "2026-03-01"), ("alps", "2026-01-05")):
+        host.store(f"said in {name}", session=name, occurred_at=day)
+    with host.library.read() as opened:
+        assert opened.tallies.sessions() == ["beta", "alps", "Alpha"]
+        assert opened.tallies.sessions("al") == ["alps", "Alpha"]
+
+
+# --- indexes and sizes --------------------------------------------------------------------------
+
+
+def test_an_index_is_behind_by_what_was_stored_since(open_host: OpenHost, small_thresholds: None) -> None:
+    host = open_host()
+    for number in range(8):
+        host.store(f"note number {number} about ducks")
+    assert [(index["exists"], index["behind"]) for index in of(host)["indexes"]] == [(False, 8)] * 2
+    host.tend()
+    assert [(index["exists"], index["behind"]) for index in of(host)["indexes"]] == [(True, 0)] * 2
+    host.store("one more")
+    assert [(index["exists"], index["behind"]) for index in of(host)["indexes"]] == [(True, 1)] * 2
+
+
+def test_sizes_add_up_to_the_directory(open_host: OpenHost, small_thresholds: None) -> None:
+    host = open_host()
+    for number in range(8):
+        host.store(f"note number {number} about ducks")
+    host.tend()
+    sizes = of(host)["sizes"]
+    assert {"database", "log", "text index", "vector index"} <= set(sizes)
+    files = [path for path in host.directory.rglob("*") if path.is_file()]
+    assert sum(sizes.values()) == sum(path.stat().st_size for path in files)
+    assert sizes["database"] == (host.directory / "memories.db").stat().st_size
+
+
+# --- questions ----------------------------------------------------------------------------------
+
+
+def keeping(host: Host) -> Host:
+    host.library.config = replace(host.library.config, questions="keep")
+    return host
+
+
+def test_by_default_no_question_is_kept(open_host: OpenHost) -> None:
+    host = open_host()
+    host.query("what was never told")
+    assert of(host)["unanswered"] == []
+    assert not (host.directory / unanswered_queries.FILE).exists()
+
+
+def test_only_what_found_nothing_is_kept(open_host: OpenHost, clock: Clock) -> None:
+    host = keeping(open_host(model=None))
+    host.store("The bicycle stands in the cellar.")
+    host.query("bicycle cellar")
+    host.query("where is the piano")
+    clock.advance(days=1)
+    host.query("where is the piano")
+    host.query("who painted it")
+    found = [(asked["question"], asked["times"], asked["last"][:10]) for asked in of(host)["unanswered"]]
+    assert found == [("where is the piano", 2, "2026-05-09"), ("who painted it", 1, "2026-05-09")]
+    assert (host.directory / unanswered_queries.FILE).stat().st_mode & 0o077 == 0
+
+
+def test_a_question_that_cannot_be_kept_is_answered_all_the_same(open_host: OpenHost) -> None:
+    host = keeping(open_host(model=None))
+    host.store("The bicycle stands in the cellar.")
+    (host.directory / unanswered_queries.FILE).mkdir()
+    assert host.query("where is the piano")["mode"] == "lexical"
+
+
+def test_the_file_stays_small_and_keeps_the_newest(tmp_path: Path) -> None:
+    asked = 2 * unanswered_queries.MOST_BYTES // unanswered_queries.MOST_CHARACTERS
+    for number in range(asked):
+        unanswered_queries.keep(tmp_path, f"{number} " + "x" * 2 * unanswered_queries.MOST_CHARACTERS, NOW)
+        assert (tmp_path / unanswered_queries.FILE).stat().st_size <= unanswered_queries.MOST_BYTES + 1000
+    kept = {int(one.question.split()[0]) for one in unanswered_queries.unanswered(tmp_path)}
+    assert max(kept) == asked - 1
+    assert kept == set(range(min(kept), asked))
+
+
+@pytest.mark.parametrize("line", ["", "{", "[]", "null", '{"question": 1, "asked_at": "x"}', "\udc80"])
+def test_a_line_that_cannot_be_read_is_passed_over(tmp_path: Path, line: str) -> None:
+    unanswered_queries.keep(tmp_path, "before", NOW)
+    with (tmp_path / unanswered_queries.FILE).open("ab") as file:
+        file.write(line.encode(errors="surrogateescape") + b"\n")
+    unanswered_queries.keep(tmp_path, "after", NOW)
+    assert {one.question for one in unanswered_queries.unanswered(tmp_path)} == {"before", "after"}
+
+
+# --- the command --------------------------------------------------------------------------------
+
+
+def test_the_command_shows_what_json_says(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SEDIMENT_MODEL", "none")
+    monkeypatch.setenv(QUESTIONS, "keep")
+    store(run, "The staging database is in Frankfurt.", "--tag", "net")
+    run("query", "wallpaper")
+    shown, result = run("stats").out, run("stats", "--json").json
+    assert "1 live" in shown
+    assert "net 1" in shown
+    assert "wallpaper (once" in shown
+    assert result["memories"]["live"] == 1
+    assert [asked["question"] for asked in result["unanswered"]] == ["wallpaper"]
+    assert "wallpaper" not in run("stats", "--forget-questions").out
+    assert json.loads(run("stats", "--json").out)["unanswered"] == []

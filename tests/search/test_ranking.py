@@ -1,0 +1,384 @@
+"""Ranking: each formula by hand, then what the order promises."""
+
+from __future__ import annotations
+
+import itertools
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sediment_mcp.domain.memory import Candidate, Memory
+from sediment_mcp.search import ranking
+from sediment_mcp.search.query_dates import periods
+from sediment_mcp.search.ranking import rank
+
+NOW = datetime(2026, 5, 8, tzinfo=UTC)
+
+
+def memory(number: int, *, days: float = 0, importance: float = 1.0, project: str | None = None) -> Memory:
+    when = NOW - timedelta(days=days)
+    return Memory(
+        number=number,
+        id=f"m{number}",
+        seq=number,
+        content=f"Memory {number}.",
+        kind="semantic",
+        tags=(),
+        project=project,
+        session=None,
+        importance=importance,
+        metadata={},
+        occurred_at=when,
+        created_at=when,
+        changed_at=when,
+    )
+
+
+def numbers(*candidates: Candidate, project: str | None = None, question: str = "") -> list[int]:
+    ranked = rank(candidates, project=project, now=NOW, question=question)
+    return [scored.candidate.memory.number for scored in ranked]
+
+
+def test_the_only_memory_with_the_very_word_is_shown_though_all_others_lie_nearer():
+    near = [Candidate(memory(n), cosine=0.25 + n / 10_000) for n in range(64)]
+    exact = Candidate(memory(64), cosine=0.1, bm25=6.0, context_bm25=6.0, coverage=1.0)
+    whole = rank([*near, exact], project=None, now=NOW)
+    assert [scored.candidate for scored in whole].index(exact) > 20, "it has to be promoted at all"
+    shown = rank([*near, exact], project=None, now=NOW, limit=5)
+    assert shown[-1].candidate == exact
+    assert shown[-1].match == "strong"
+    assert [s.candidate for s in shown[:4]] == [s.candidate for s in whole[:4]]
+    (best,) = rank([*near, exact], project=None, now=NOW, limit=1)
+    assert best.candidate == whole[0].candidate
+    part = Candidate(memory(65), cosine=0.1, bm25=6.0, context_bm25=6.0, coverage=0.9)
+    assert part not in [s.candidate for s in rank([*near, part], project=None, now=NOW, limit=5)]
+
+
+# --- each formula by hand -----------------------------------------------------------------------
+
+
+def test_spread_by_hand():
+    assert ranking.spread([1.0, 3.0, 5.0]) == pytest.approx([0.0, 2 / (8 / 3) ** 0.5, 4 / (8 / 3) ** 0.5])
+
+
+def test_what_is_all_alike_tells_nothing_apart():
+    assert ranking.spread([0.3, 0.3]) == [0.0, 0.0]
+    assert ranking.spread([]) == []
+
+
+def test_relevance_by_hand():
+    near = Candidate(memory(1), cosine=0.5, context_cosine=0.7, bm25=2, context_bm25=4)
+    far = Candidate(memory(2), cosine=0.1, context_cosine=0.3)
+    # two values lie two standard deviations apart, whatever they are
+    assert ranking.relevances([near, far]) == pytest.approx([0.6 * 2 + 0.4 * 2, 0.0])
+
+
+def test_a_named_day_adds_to_relevance():
+    named = periods("what happened on 6 May 2026?", NOW.date())
+    found = [Candidate(memory(1, days=2), cosine=0.5), Candidate(memory(2, days=3), cosine=0.5)]
+    assert ranking.relevances(found, named) == pytest.approx([1.5, 0.0])
+
+
+def test_the_part_of_the_best_by_hand():
+    assert ranking.over_maximum([8.0, 2.0, 0.0]) == [1.0, 0.25, 0.0]
+
+
+def test_no_word_in_common_is_zero_for_all():
+    assert ranking.over_maximum([0.0, 0.0]) == [0.0, 0.0]
+
+
+def test_fusion_by_hand():
+    assert ranking.fuse(0.5, 1.0) == pytest.approx(0.6 * 0.5 + 0.4 * 1.0)
+
+
+def test_recency_by_hand():
+    assert ranking.recency(timedelta(0)) == pytest.approx(1.0)
+    assert ranking.recency(timedelta(days=90)) == pytest.approx(0.99)
+    assert ranking.recency(timedelta(days=180)) == pytest.approx(0.985)
+    assert ranking.recency(timedelta(days=400_000)) == pytest.approx(0.98)
+
+
+def test_the_future_counts_as_now():
+    assert ranking.recency(timedelta(days=-30)) == pytest.approx(1.0)
+
+
+def test_importance_by_hand():
+    assert [ranking.importance(value) for value in (0, 0.5, 1)] == pytest.approx([0.95, 0.975, 1.0])
+
+
+@pytest.mark.parametrize(
+    ("owner", "asking", "factor"),
+    [(None, None, 1), (None, "a", 1), ("a", "a", 1), ("b", "a", 0.8), ("b", None, 0.8)],
+)
+def test_only_another_project_s_memory_is_held_back(owner, asking, factor):
+    assert ranking.project_factor(owner, asking) == pytest.approx(factor)
+
+
+def test_the_better_neighbour_at_each_distance_lends():
+    candidates = [
+        Candidate(memory(1), neighbours=((2, 3), (4,))),
+        Candidate(memory(2)),
+        Candidate(memory(3)),
+        Candidate(memory(4)),
+    ]
+    assert ranking.lent(candidates, [0.1, 0.5, 0.9, 0.4])[0] == pytest.approx(0.3 * 0.9 + 0.2 * 0.4)
+
+
+def test_neighbours_that_are_no_candidates_lend_nothing():
+    assert ranking.lent([Candidate(memory(1), neighbours=((8, 9), (10,)))], [1.0]) == [0.0]
+
+
+def leading(
+    *candidates: Candidate, project: str | None = None, question: str = "", most: int = 2
+) -> list[int]:
+    found = ranking.foremost(candidates, project=project, now=NOW, question=question, most=most)
+    return [memory.number for memory in found]
+
+
+def test_the_foremost_are_the_most_relevant():
+    near, nearer, far = (Candidate(memory(n), cosine=c) for n, c in ((1, 0.4), (2, 0.6), (3, 0.1)))
+    assert leading(near, far, nearer) == [2, 1]
+    assert leading(near, far, nearer, most=9) == [2, 1, 3]
+    assert leading() == []
+
+
+def test_the_foremost_are_rather_one_s_own_and_of_the_day_that_is_named():
+    other, own = (Candidate(memory(n, project=p), cosine=0.5) for n, p in ((2, "/b"), (1, "/a")))
+    least = Candidate(memory(3), cosine=0.1)
+    assert leading(other, own, least, project="/a") == [1, 2]
+    today, before = (Candidate(memory(n, days=n), cosine=0.5) for n in (0, 7))
+    assert leading(today, before, question="what was on 1 May 2026?", most=1) == [7]
+
+
+def test_evidence_by_hand():
+    assert ranking.evidence(Candidate(memory(1), cosine=0.5, coverage=0.25)) == pytest.approx(0.4)
+    assert ranking.evidence(Candidate(memory(1), cosine=-0.2, coverage=0.25)) == pytest.approx(0.1)
+    assert ranking.evidence(Candidate(memory(1), coverage=0.25)) == pytest.approx(0.25)
+
+
+def test_rising_runs_share_their_mean():
+    assert ranking.non_increasing([0.9, 0.2, 0.6, 0.1]) == pytest.approx([0.9, 0.4, 0.4, 0.1])
+    assert ranking.non_increasing([0.1, 0.2, 0.6]) == pytest.approx([0.3, 0.3, 0.3])
+
+
+@given(st.lists(st.floats(0, 1), max_size=30))
+def test_a_smoothed_sequence_falls_and_keeps_its_sum(values):
+    smooth = ranking.non_increasing(values)
+    assert all(a >= b for a, b in itertools.pairwise(smooth))
+    assert sum(smooth) == pytest.approx(sum(values))
+
+
+@pytest.mark.parametrize(
+    ("cosine", "coverage", "match"),
+    [
+        (0.45, 0, "strong"),  # a paraphrase: 0.6 * 0.45 = 0.27 alone would not do
+        (0.44, 0, "weak"),
+        (0.3, 0.38, "strong"),  # 0.18 + 0.152 = 0.332
+        (0.3, 0.36, "weak"),
+        (0.0, 0.83, "strong"),
+        (None, 0.6, "strong"),
+        (None, 0.59, "weak"),
+    ],
+)
+def test_a_strong_match_has_meaning_or_words_in_common(cosine, coverage, match):
+    assert ranking.match(Candidate(memory(1), cosine=cosine, coverage=coverage)) == match
+
+
+# --- the order ----------------------------------------------------------------------------------
+
+
+def test_meaning_and_words_add_up():
+    both = Candidate(memory(1), cosine=0.6, bm25=8)
+    meaning = Candidate(memory(2), cosine=0.6)
+    words = Candidate(memory(3), cosine=0.1, bm25=8)
+    neither = Candidate(memory(4), cosine=0.1)
+    assert numbers(neither, words, meaning, both) == [1, 2, 3, 4]
+
+
+def test_without_any_embedding_words_alone_decide():
+    assert numbers(Candidate(memory(1), bm25=1), Candidate(memory(2), bm25=9), Candidate(memory(3))) == [
+        2,
+        1,
+        3,
+    ]
+
+
+def test_without_any_embedding_coverage_does_not_count_twice():
+    rare_word = Candidate(memory(1), bm25=9, coverage=0.1)
+    all_words = Candidate(memory(2), bm25=8, coverage=0.9)
+    assert numbers(all_words, rare_word) == [1, 2]
+
+
+def test_a_memory_without_embedding_is_first_if_it_has_all_the_words():
+    fresh = Candidate(memory(9), bm25=12, coverage=1.0)
+    old = [Candidate(memory(n), cosine=0.1 * n, bm25=n, coverage=0.2) for n in range(1, 6)]
+    assert numbers(*old, fresh)[0] == 9
+
+
+def test_a_memory_without_embedding_does_not_float_on_a_single_word():
+    fresh = Candidate(memory(9), bm25=3, coverage=0.1)
+    good = Candidate(memory(1), cosine=0.7, bm25=12, coverage=0.8)
+    fair = Candidate(memory(2), cosine=0.6, bm25=3, coverage=0.1)
+    assert numbers(fresh, good, fair, Candidate(memory(3), cosine=0.0)) == [1, 2, 9, 3]
+
+
+def test_a_turn_beside_the_best_turn_rises():
+    best = Candidate(memory(1), cosine=0.9, bm25=9)
+    beside = Candidate(memory(2), cosine=0.30, neighbours=((1,),))
+    alone = Candidate(memory(3), cosine=0.32)
+    far = Candidate(memory(4), cosine=0.0)
+    assert numbers(alone, beside, best, far) == [1, 2, 3, 4]
+
+
+def test_another_project_s_memory_comes_after_one_s_own():
+    own = Candidate(memory(1, project="/a"), cosine=0.5)
+    other = Candidate(memory(2, project="/b"), cosine=0.5)
+    assert numbers(other, own, project="/a") == [1, 2]
+    assert numbers(other, own, project="/b") == [2, 1]
+
+
+def test_of_two_alike_the_newer_wins_and_of_two_that_fit_the_age_is_nothing():
+    assert numbers(Candidate(memory(1, days=400), cosine=0.5), Candidate(memory(2), cosine=0.5)) == [2, 1]
+    old_and_right = Candidate(memory(1, days=4000), cosine=0.6)
+    assert numbers(old_and_right, Candidate(memory(2), cosine=0.5), Candidate(memory(3), cosine=0.0))[0] == 1
+
+
+VERSIONS = (
+    Candidate(memory(1, days=60), cosine=0.9, bm25=9),
+    Candidate(memory(2, days=30), cosine=0.5, bm25=4),
+    Candidate(memory(3, days=0), cosine=0.1, bm25=0),
+)
+
+
+def test_a_question_for_the_present_finds_the_newest_version_first():
+    assert numbers(*VERSIONS, question="what is the current limit?") == [3, 2, 1]
+
+
+def test_any_other_question_finds_what_fits_best_however_old():
+    assert numbers(*VERSIONS, question="what was the limit at first?") == [1, 2, 3]
+
+
+def test_the_present_is_looked_for_among_the_most_relevant_only():
+    fitting = [Candidate(memory(n, days=50), cosine=0.9 - n / 100, bm25=9) for n in range(1, 11)]
+    assert numbers(Candidate(memory(99), cosine=0.1), *fitting, question="what is it now?")[-1] == 99
+
+
+def test_the_order_of_contenders_by_hand():
+    found = [Candidate(memory(1, days=20)), Candidate(memory(2)), Candidate(memory(3, days=10))]
+    # (1 + 1) / 2 * 1/2 = 0.5 < (1 + 0.1) / 2 = 0.55 < (1 + 0.8) / 2 * 2 ** -0.5 = 0.636
+    assert ranking.newest_first(found, [1.0, 0.1, 0.8], [0, 1, 2]) == [2, 1, 0]
+
+
+def test_a_memory_of_the_day_that_is_named_comes_first():
+    then, before = Candidate(memory(1, days=1), cosine=0.5), Candidate(memory(2, days=9), cosine=0.52)
+    other = [Candidate(memory(n, days=99), cosine=0.0) for n in range(3, 9)]
+    assert numbers(then, before, *other, question="what was said yesterday?")[0] == 1
+    assert numbers(then, before, *other, question="what was said?")[0] == 2
+
+
+def test_only_so_many_are_returned_as_are_wanted():
+    found = [Candidate(memory(n), cosine=n / 10) for n in range(1, 6)]
+    whole = rank(found, project=None, now=NOW)
+    assert rank(found, project=None, now=NOW, limit=2) == whole[:2]
+
+
+def test_ties_go_to_the_newer_then_to_the_higher_number():
+    tomorrow = Candidate(memory(1, days=-2), cosine=0.5)
+    today = Candidate(memory(2, days=-1), cosine=0.5)
+    twin = Candidate(memory(3, days=-1), cosine=0.5)
+    assert numbers(today, twin, tomorrow) == [1, 3, 2]
+
+
+def test_no_candidate_no_result():
+    assert rank([], project=None, now=NOW) == []
+
+
+def test_signals_say_why():
+    scored = rank(
+        [
+            Candidate(
+                memory(1, days=90, importance=0.0, project="/b"), cosine=0.123456, bm25=4, neighbours=((2,),)
+            ),
+            Candidate(memory(2), bm25=8, coverage=1.0),
+        ],
+        project="/a",
+        now=NOW,
+    )
+    by_number = {s.candidate.memory.number: s.signals for s in scored}
+    # the other one's words are two deviations better, and it lends 0.3 of that
+    assert by_number[1] == {
+        "relevance": pytest.approx(0.3, abs=1e-4),
+        "semantic": 0.1235,
+        "lexical": 0.5,
+        "context": 1.0,
+        "recency": 0.99,
+        "importance": 0.95,
+        "project": 0.8,
+    }
+    assert "semantic" not in by_number[2]
+
+
+def test_the_score_means_the_same_for_every_query():
+    poor = rank([Candidate(memory(1), cosine=0.1, bm25=0.5, coverage=0.05)], project=None, now=NOW)
+    good = rank([Candidate(memory(1), cosine=0.8, bm25=0.5, coverage=0.9)], project=None, now=NOW)
+    assert poor[0].score == pytest.approx(0.08)
+    assert good[0].score == pytest.approx(0.84)
+
+
+candidates = st.lists(
+    st.builds(
+        lambda number, days, importance, project, cosine, bm25, coverage, beside: Candidate(
+            memory(number, days=days, importance=importance, project=project),
+            cosine=cosine,
+            bm25=bm25,
+            coverage=coverage,
+            context_cosine=cosine,
+            context_bm25=bm25 / 2,
+            neighbours=((beside,), (beside + 1,)),
+        ),
+        st.integers(1, 40),
+        st.integers(-10, 4000),
+        st.floats(0, 1),
+        st.sampled_from([None, "/a", "/b"]),
+        st.none() | st.floats(-1, 1),
+        st.floats(0, 50),
+        st.floats(0, 1),
+        st.integers(1, 40),
+    ),
+    max_size=20,
+    unique_by=lambda candidate: candidate.memory.number,
+)
+
+
+@given(candidates, st.sampled_from([None, "/a"]))
+def test_scores_fall_along_the_order_and_stay_between_0_and_1(found, project):
+    scores = [scored.score for scored in rank(found, project=project, now=NOW)]
+    assert scores == sorted(scores, reverse=True)
+    assert all(0 <= score <= 1 for score in scores)
+
+
+@given(candidates, st.randoms())
+def test_the_order_does_not_depend_on_the_order_of_the_candidates(found, dice):
+    shuffled = dice.sample(found, len(found))
+    ranked = rank(found, project="/a", now=NOW)
+    assert [s.candidate for s in rank(shuffled, project="/a", now=NOW)] == [s.candidate for s in ranked]
+    assert sorted(s.candidate.memory.number for s in ranked) == sorted(c.memory.number for c in found)
+
+
+@given(
+    one=st.tuples(st.floats(0, 1), st.floats(0, 20_000), st.floats(0, 1)),
+    other=st.tuples(st.floats(0, 1), st.floats(0, 20_000), st.floats(0, 1)),
+)
+def test_age_and_importance_only_decide_between_memories_that_fit_almost_alike(one, other):
+    """Five per cent each: what fits better by more than a tenth comes first, however old or unimportant."""
+    found = [
+        Candidate(memory(number, days=days, importance=importance), cosine=cosine)
+        for number, (cosine, days, importance) in enumerate([one, other], start=1)
+    ] + [Candidate(memory(3), cosine=0.0), Candidate(memory(4), cosine=1.0)]  # they span the whole scale
+    order = numbers(*found)
+    assert sorted(order) == [1, 2, 3, 4], "a nudge hides nothing"
+    for better, worse in ((0, 1), (1, 0)):
+        if found[better].cosine * 0.95 * 0.95 > found[worse].cosine:
+            assert order.index(better + 1) < order.index(worse + 1)

@@ -1,0 +1,102 @@
+"""A library over a temporary directory, called like a host would, and a clock that is told the time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from sediment_mcp.app import Library
+from sediment_mcp.config import KEPT_BACKUPS, Config
+from sediment_mcp.embeddings.protocols import Embedder
+from sediment_mcp.errors import ModelUnavailable
+from sediment_mcp.operations.arguments import DeleteMemory, ListMemories, QueryMemory, StoreMemory, parse
+from sediment_mcp.operations.tools import delete_memory, list_memories, query_memory, store_memory
+from sediment_mcp.system.progress import unwatched
+from support.embedding_double import EmbeddingDouble
+
+SMALL = {"TEXT_TAIL": 4, "EXACT_UP_TO": 6, "VECTOR_TAIL": 4}
+NO_MODEL_TODAY = "There is no model today: memories are found by their words."
+
+
+@dataclass
+class Clock:
+    """Time that moves only when it is told to."""
+
+    time: datetime = datetime(2026, 5, 8, 12, 0, tzinfo=UTC)
+
+    def __call__(self) -> datetime:
+        return self.time
+
+    def advance(self, **by: float) -> None:
+        self.time += timedelta(**by)
+
+
+@dataclass
+class Host:
+    """One process's library, called like a host would; the background works only when it is told to."""
+
+    directory: Path
+    clock: Clock = field(default_factory=Clock)
+    model: Embedder | None = field(default_factory=EmbeddingDouble)
+    project: str | None = None
+    kept: int = KEPT_BACKUPS
+    library: Library = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.reopen()
+
+    def reopen(self) -> None:
+        config = Config(self.directory, backups=self.kept)
+        self.library = Library(config, clock=self.clock, load=self._load, patience=30)
+
+    def _load(self, _: Config) -> Embedder:
+        if self.model is None:
+            raise ModelUnavailable(NO_MODEL_TODAY)
+        return self.model
+
+    def store(self, content: str, **arguments: Any) -> Any:
+        return store_memory(self.library, parse(StoreMemory, {"content": content, **arguments}), self.project)
+
+    def query(self, query: str, **arguments: Any) -> Any:
+        return query_memory(self.library, parse(QueryMemory, {"query": query, **arguments}), self.project)
+
+    def list(self, **arguments: Any) -> Any:
+        return list_memories(self.library, parse(ListMemories, arguments), self.project)
+
+    def delete(self, *ids: str, permanent: bool = False) -> Any:
+        arguments = parse(DeleteMemory, {"ids": list(ids), "permanent": permanent})
+        return delete_memory(self.library, arguments, self.project)
+
+    def found(self, query: str, **arguments: Any) -> list[str]:
+        """The ids found, best first."""
+        return [result["id"] for result in self.query(query, **{"limit": 100, **arguments})["results"]]
+
+    def found_by_words(self, query: str, **arguments: Any) -> set[str]:
+        results = self.query(query, **{"limit": 100, "max_chars": 100_000, **arguments})["results"]
+        return {result["id"] for result in results if result["signals"]["lexical"] > 0}
+
+    def found_by_meaning(self, text: str, **arguments: Any) -> set[str]:
+        """Ask for ``text`` backwards, which shares no word with it."""
+        results = self.query(text[::-1], **{"limit": 100, "max_chars": 100_000, **arguments})["results"]
+        return {result["id"] for result in results if result["signals"].get("semantic", 0) > 0.99}
+
+    def tend(self) -> None:
+        """Let the background do once what it does when it is woken."""
+        self.library.embedder()
+        self.library.tend(unwatched)
+
+    def rebuild_text(self) -> None:
+        self.library._open()
+        self.library.catch_up.write_text(anew=True)
+
+    def crash(self) -> None:
+        """Drop everything as it is, without closing, and start anew."""
+        opened = self.library._opened
+        if opened is not None and opened.upkeep is not None:
+            opened.upkeep.close(0)  # a thread, unlike in a crashed process, would live on
+        self.reopen()
+
+    def end(self) -> None:
+        self.library.close()

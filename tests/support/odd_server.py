@@ -1,0 +1,144 @@
+"""The real server whose tools do what the query says: the odd things a tool must be allowed to do.
+
+Only the operation's body is replaced, in this process alone; everything in front of it is the real thing.
+Run as a program, with one argument: a folder in which a file "go" lets held calls continue. With the name of
+a fault as a second one, the operations are the real ones too, and the transport commits the fault instead.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+from sediment_mcp.server.stdio import StdioTransport, protect_stdout
+
+protect_stdout()
+
+from sediment_mcp.config import load_config  # noqa: E402
+from sediment_mcp.errors import StorageError  # noqa: E402
+from sediment_mcp.operations import tools  # noqa: E402
+from sediment_mcp.server.app import serve  # noqa: E402
+from sediment_mcp.server.jsonrpc import is_response  # noqa: E402
+
+FOLDER = Path(sys.argv[1])
+
+
+def answer(note: str) -> dict[str, Any]:
+    return {"results": [], "mode": "lexical", "notes": [note]}
+
+
+def hang() -> None:
+    threading.Event().wait()
+
+
+def hold() -> None:
+    while not (FOLDER / "go").exists():
+        time.sleep(0.005)
+    (FOLDER / "done").touch()
+
+
+def pollute() -> None:
+    sys.__stdout__.write("polluted: original stdout\n")
+    sys.__stdout__.flush()
+    os.write(1, b"polluted: descriptor\n")
+    subprocess.run([sys.executable, "-c", "print('polluted: child'); input()"], check=False)
+    print("polluted: print")
+
+
+def raise_panic() -> None:
+    class Panic(BaseException):
+        pass
+
+    raise Panic("secret panic")
+
+
+def query_memory(library: object, arguments: Any, project: str | None) -> dict[str, Any]:
+    sys.stderr.write(f"working on {arguments.query}\n")
+    sys.stderr.flush()
+    match arguments.query:
+        case "hang":
+            hang()
+        case "hold":
+            hold()
+        case "pollute":
+            pollute()
+        case "never close":
+            type(library).close = lambda _: hang()  # type: ignore[attr-defined]
+        case "fail":
+            raise StorageError("The disk is upside down: turn it over.")
+        case "break":
+            raise ValueError("secret detail")
+        case "panic":
+            raise_panic()
+        case "half":
+            return answer("half a pair: \ud83d")
+        case "nan":
+            return answer("not a number") | {"extra": float("nan")}
+        case "project":
+            return answer(repr(project))
+        case _:
+            pass
+    return answer(arguments.query)
+
+
+# --- a transport that breaks its promises -------------------------------------------------------
+
+AT = 6  # the answer that goes wrong
+
+
+def leak(answer: Any) -> None:
+    answer["error"] = {"code": -32603, "message": f'Traceback: File "{__file__}"'}
+    answer.pop("result", None)
+
+
+def alter(answer: Any) -> None:
+    """Every memory that is told is another one."""
+    for memory in answer.get("result", {}).get("structuredContent", {}).get("results", ()):
+        memory["content"] += "!"
+    result = answer.get("result", {})
+    if "results" in result.get("structuredContent", {}):
+        result["content"][0]["text"] = json.dumps(result["structuredContent"])
+
+
+def commit(fault: str) -> None:
+    """From now on one answer goes wrong, or with "alter" every one."""
+    put, count = StdioTransport._put, itertools.count()
+
+    def faulty(self: StdioTransport, message: Any) -> None:
+        is_answer = message.get("id") is not None and is_response(message)
+        if fault == "swallow":  # of a call that worked: one that failed may have been cancelled as well
+            is_answer = is_answer and "structuredContent" in message.get("result", {})
+        match fault if fault == "alter" or (is_answer and next(count) == AT) else "":
+            case "twice":
+                put(self, message)
+            case "swallow":
+                return
+            case "die":
+                os._exit(3)
+            case "chatter":
+                os.write(self._wire.outbound, b"hello\n")
+            case "leak":
+                leak(message)
+            case "alter":
+                alter(message)
+            case _:
+                pass
+        put(self, message)
+
+    StdioTransport._put = faulty  # type: ignore[method-assign]
+
+
+if len(sys.argv) > 2:
+    commit(sys.argv[2])
+else:
+    tools.query_memory = query_memory  # type: ignore[assignment]
+
+if __name__ == "__main__":
+    raise SystemExit(serve(load_config(os.environ)))

@@ -1,0 +1,23 @@
+"""Where a text has left traces: in which files of a data directory its words can be read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+def traces(directory: Path, text: str) -> list[str]:
+    """Where something of ``text`` is left: files that hold any of its words, and text indexes, unused ones
+    too, that know any of them (tantivy writes words apart, so their bytes do not show)."""
+    words = [word for word in text.split() if len(word) > 9]
+    files = [
+        str(file.relative_to(directory))
+        for file in directory.rglob("*")
+        if file.is_file() and any(word.encode() in file.read_bytes() for word in words)
+    ]
+    return files + [folder.name for folder in directory.glob("text-*") if _knows(folder, words)]
+
+
+def _knows(folder: Path, words: list[str]) -> bool:
+    _, index = tantivy_index._open(folder)
+    searcher = index.searcher()  # its frequencies count deleted passages too, until their words are gone
+    return any(searcher.doc_freq("body", term) for word in words for term in terms(word))

@@ -1,0 +1,299 @@
+"""The data directory: private, locked between processes, replaced in one step, and clear when it fails."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sqlite3
+import stat
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from support.host import Host
+
+from sediment_mcp.errors import Busy, NewerDatabase, StorageError
+from sediment_mcp.system.files import (
+    locked,
+    locked_if_free,
+    make_private,
+    prepare_directory,
+    publish,
+    stamp,
+    write_atomically,
+)
+
+posix = pytest.mark.skipif(sys.platform == "win32", reason="POSIX")
+NOBODY = 65534
+
+HOLD = """
+import sys
+from pathlib import Path
+from sediment_mcp.files import locked
+with locked(Path(sys.argv[1])):
+    print("held", flush=True)
+    sys.stdin.readline()
+print("released", flush=True)
+"""
+
+ON_A_FULL_DISK = """
+import json, resource, sys
+from pathlib import Path
+from support.host import Host
+from sediment_mcp.errors import SedimentError
+
+host = Host(Path(sys.argv[1]))
+size = host.library.database.stat().st_size if host.library.database.exists() else 0
+kept = [host.store(f"kiwi {n}")["id"] for n in range(3)]
+hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]), hard))
+refused, went = [], []
+for n in range(40):
+    try:
+        went.append(host.store(f"plum {n} " + "many words " * 900)["id"])
+    except SedimentError as error:
+        refused.append(str(error))
+found = sorted(host.found_by_words("plum"))
+still = sorted(host.found_by_words("kiwi"))
+try:
+    host.rebuild_text()
+    index = "written"
+except SedimentError as error:
+    index = type(error).__name__
+after = sorted(host.found_by_words("kiwi"))
+resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, hard))
+went.append(host.store("plum at last")["id"])
+host.rebuild_text()
+print(json.dumps({
+    "kept": sorted(kept), "still": still, "after": after, "refused": refused, "index": index,
+    "went": sorted(went), "found": found, "last": sorted(host.found_by_words("plum")),
+    "total": host.list()["total"],
+}))
+host.end()
+"""
+
+
+# --- locks --------------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def held_elsewhere(path: Path) -> Iterator[subprocess.Popen[str]]:
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLD, path], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "held\n"
+        yield process
+        process.kill()
+
+
+def test_a_lock_is_held_against_other_processes(tmp_path: Path) -> None:
+    path = tmp_path / "a.lock"
+    with held_elsewhere(path) as process:
+        with pytest.raises(Busy, match="try again"), locked(path, patience=0):
+            pytest.fail("two hold one lock")
+        with locked_if_free(path) as held:
+            assert held is False
+        with locked(tmp_path / "another.lock", patience=0):
+            pass
+        assert process.stdin is not None
+        print(file=process.stdin, flush=True)
+        with locked(path):  # waits for it
+            pass
+
+
+def test_a_lock_is_held_against_other_threads_and_libraries(tmp_path: Path) -> None:
+    path = tmp_path / "a.lock"
+    with locked(path), locked_if_free(path) as held:
+        assert held is False
+    with locked_if_free(path) as held:
+        assert held is True
+
+
+@posix
+def test_a_killed_holder_holds_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "a.lock"
+    with held_elsewhere(path) as process:
+        process.kill()
+        with locked(path):
+            pass
+
+
+def test_a_blocked_write_is_told_and_a_query_does_not_wait(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    identity = host.store("kiwi")["id"]
+    monkeypatch.setattr(locked.__wrapped__, "__defaults__", (0.0,))  # type: ignore[attr-defined]
+    with held_elsewhere(host.directory / "write.lock"):
+        assert host.found("kiwi") == [identity]
+        assert host.list()["total"] == 1
+        with pytest.raises(Busy, match="try again"):
+            host.store("plum")
+    assert host.store("plum")["status"] == "stored"
+
+
+# --- replacing files ----------------------------------------------------------------------------
+
+
+def test_a_file_is_replaced_whole(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    write_atomically(path, b"first")
+    before = stamp(path)
+    reader = path.open("rb")
+    write_atomically(path, b"other")
+    assert path.read_bytes() == b"other"
+    assert stamp(path) != before
+    with reader:
+        assert reader.read() == b"first"
+    assert [file.name for file in tmp_path.iterdir()] == ["a.json"]
+
+
+def test_what_fails_before_the_end_leaves_the_old_file(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    write_atomically(path, b"first")
+    with pytest.raises(FileNotFoundError):
+        publish(tmp_path / "never written", path)
+    assert path.read_bytes() == b"first"
+
+
+# --- privacy ------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def no_umask() -> Iterator[None]:
+    before = os.umask(0)
+    yield
+    os.umask(before)
+
+
+@posix
+def test_nobody_else_may_look(tmp_path: Path, no_umask: None, small_thresholds: None) -> None:
+    host = Host(tmp_path / "parent" / "data")
+    for number in range(12):
+        host.store(f"kiwi {number}")
+    host.tend()
+    host.delete(host.store("secret")["id"], permanent=True)
+    modes = {path: stat.S_IMODE(path.lstat().st_mode) for path in host.directory.rglob("*")}
+    assert {path.name for path in modes} >= {"memories.db", "memories.db-wal", "text.json", "write.lock"}
+    assert any(path.suffix == ".usearch" for path in modes)
+    assert {mode for path, mode in modes.items() if path.is_dir()} == {0o700}
+    assert {oct(mode) for path, mode in modes.items() if not path.is_dir()} == {oct(0o600)}, modes
+    assert stat.S_IMODE(host.directory.stat().st_mode) == 0o700
+    host.end()
+
+
+@posix
+def test_an_open_directory_is_closed_to_others(tmp_path: Path) -> None:
+    directory = tmp_path / "data"
+    directory.mkdir()
+    directory.chmod(0o755)
+    prepare_directory(directory)
+    assert stat.S_IMODE(directory.stat().st_mode) == 0o700
+    (directory / "inner").mkdir(mode=0o755)
+    (directory / "inner" / "file").write_text("x")
+    make_private(directory / "inner")
+    assert stat.S_IMODE((directory / "inner" / "file").stat().st_mode) == 0o600
+
+
+# --- what cannot be used ------------------------------------------------------------------------
+
+
+def calls(host: Host) -> list[Callable[[], object]]:
+    return [
+        lambda: host.store("kiwi"), lambda: host.query("kiwi"), host.list, lambda: host.delete("x"),
+    ]  # fmt: skip
+
+
+def test_a_file_in_the_directorys_place_is_told(tmp_path: Path) -> None:
+    (tmp_path / "data").write_text("in the way")
+    host = Host(tmp_path / "data")
+    for call in calls(host):
+        with pytest.raises(StorageError, match="SEDIMENT_DATA_DIR"):
+            call()
+    assert (tmp_path / "data").read_text() == "in the way"
+
+
+def test_a_newer_database_is_refused_by_every_operation(host: Host) -> None:
+    host.store("kiwi")
+    host.end()
+    with contextlib.closing(sqlite3.connect(host.directory / "memories.db")) as raw:
+        raw.execute("PRAGMA user_version = 99")
+    host.reopen()
+    for call in calls(host):
+        with pytest.raises(NewerDatabase, match="update sediment-mcp"):
+            call()
+
+
+@contextlib.contextmanager
+def as_somebody_without_power() -> Iterator[None]:
+    """File permissions mean nothing to root."""
+    if os.geteuid() != 0:
+        yield
+        return
+    os.seteuid(NOBODY)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+
+
+@pytest.fixture
+def outside() -> Iterator[Path]:
+    """A directory that everybody can reach."""
+    with tempfile.TemporaryDirectory(prefix="sediment-") as name:
+        Path(name).chmod(0o755)
+        yield Path(name)
+
+
+@posix
+@pytest.mark.parametrize("filled", [False, True], ids=["new", "filled"])
+def test_a_directory_that_cannot_be_written_is_told(
+    outside: Path, filled: bool, quiet_background: None
+) -> None:
+    directory = outside / "data"
+    if filled:
+        host = Host(directory)
+        host.store("kiwi")
+        host.end()
+    else:
+        directory.mkdir()
+    for path in (*directory.iterdir(), directory):
+        if os.geteuid() == 0:
+            os.chown(path, NOBODY, NOBODY)
+        path.chmod(0o500 if path.is_dir() else 0o400)
+    host = Host(directory)
+    host.library.embedder()
+    with as_somebody_without_power():
+        with pytest.raises(StorageError, match="permissions") as told:
+            host.store("plum")
+        assert str(directory) not in str(told.value)
+    for path in (directory, *directory.iterdir()):
+        if os.geteuid() == 0:
+            os.chown(path, 0, 0)
+        path.chmod(0o700 if path.is_dir() else 0o600)
+    assert Host(directory).store("plum")["status"] == "stored"
+
+
+@posix
+@pytest.mark.parametrize("limit", [150_000, 400_000])
+def test_a_full_disk_refuses_and_breaks_nothing(tmp_path: Path, limit: int) -> None:
+    """No file may grow beyond the limit; the log is the first that wants to."""
+    done = subprocess.run(
+        [sys.executable, "-c", ON_A_FULL_DISK, tmp_path / "data", str(limit)],
+        cwd=Path(__file__).parents[1], check=True, capture_output=True, text=True,
+    )  # fmt: skip
+    told = json.loads(done.stdout)
+    assert told["refused"], "the disk was never full"
+    assert all(sentence.endswith((".", "is.")) for sentence in told["refused"])
+    assert not any(str(tmp_path) in sentence for sentence in told["refused"])
+    assert told["still"] == told["after"] == told["kept"]
+    assert told["found"] == [i for i in told["went"] if i in told["found"]]
+    assert len(told["found"]) == len(told["went"]) - 1
+    assert told["last"] == told["went"]
+    assert told["total"] == len(told["kept"]) + len(told["went"])
+    with contextlib.closing(sqlite3.connect(tmp_path / "data" / "memories.db")) as database:
+        assert database.execute("PRAGMA integrity_check").fetchall() == [("ok",)]

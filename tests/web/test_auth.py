@@ -1,0 +1,239 @@
+"""Who may ask the page's server, and what a browser may do with its answers."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+import socket
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from urllib.error import HTTPError
+
+import pytest
+from support.command_line import Run, own_place, run
+from support.host import Host
+from support.stdio_peer import REPOSITORY, SERVER
+from support.ui_server import UiServer
+
+from sediment_mcp.web import server as web_server
+from sediment_mcp.web.app import MOST_BYTES, PAGE
+from sediment_mcp.web.auth import HEADERS
+from sediment_mcp.web.mutations import CHANGES
+from sediment_mcp.web.queries import READINGS
+from sediment_mcp.web.request import Desk
+
+__all__ = ["own_place", "run"]  # fixtures
+
+FILES = sorted(path for path in PAGE.rglob("*") if path.is_file())
+
+
+@pytest.fixture
+def server(host: Host) -> Iterator[UiServer]:
+    with UiServer(host) as server:
+        yield server
+
+
+def page(server: UiServer, path: str = "/") -> str:
+    return f"{server.gate.place}{path}"
+
+
+# --- the address --------------------------------------------------------------------------------
+
+
+def test_the_address_is_exchanged_for_a_cookie_once(server: UiServer) -> None:
+    answer = server.enter()
+    assert (answer.status, answer.headers["location"]) == (303, page(server))
+    name, *rest = answer.headers["set-cookie"].split("; ")
+    assert set(rest) == {f"Path={page(server)}", "HttpOnly", "SameSite=Strict"}
+    assert server.request("GET", page(server), headers={"Cookie": name}).status == 200
+    again = server.enter()
+    assert again.status == 401
+    assert "set-cookie" not in again.headers
+    assert "sediment-mcp ui" in again.body.decode()
+
+
+def test_a_wrong_token_opens_nothing_and_costs_nothing(server: UiServer) -> None:
+    for query in ("", "?token=", "?token=wrong", "?token=%C3%A9", "?other=1"):
+        answer = server.request("GET", f"/{query}")
+        assert answer.status == 401, query
+        assert "set-cookie" not in answer.headers
+    assert server.enter().status == 303
+
+
+def test_the_token_is_nowhere_in_what_is_served(server: UiServer) -> None:
+    token = server.gate.token
+    assert token
+    answers = [server.request("GET", page(server), headers=server.known), server.get("status")]
+    assert all(token.encode() not in answer.body for answer in answers)
+
+
+def test_without_the_cookie_nothing_is_answered(server: UiServer) -> None:
+    server.enter()
+    paths = (page(server), page(server, "/main.js"), page(server, "/api/status"), "/", "/api/status")
+    for cookie in (None, "", "sediment=", "sediment=wrong", "other=x", "sediment", '"', "\xe9"):
+        for path in paths:
+            assert server.request("GET", path, headers={"Cookie": cookie}).status == 401, (cookie, path)
+
+
+def test_the_cookie_is_good_for_this_server_s_place_alone(server: UiServer) -> None:
+    assert server.request("GET", "/", headers=server.known).status == 401
+    assert server.request("GET", "/elsewhere/api/status", headers=server.known).status == 401
+
+
+# --- where a request comes from -----------------------------------------------------------------
+
+
+def test_a_foreign_host_is_refused(server: UiServer) -> None:
+    port, path = server.gate.port, page(server, "/api/status")
+    known = server.known
+    for name in ("", "evil.example", f"evil.example:{port}", f"localhost:{port}", "127.0.0.1", "127.0.0.1:1"):
+        assert server.request("GET", path, headers={**known, "Host": name}).status == 421, name
+    assert server.request("GET", path, headers={**known, "Host": None}).status == 400  # h11 says so itself
+    assert server.request("GET", path, headers=known).status == 200
+
+
+def test_a_foreign_host_does_not_use_up_the_token(server: UiServer) -> None:
+    query = server.address.partition("?")[2]
+    assert server.request("GET", f"/?{query}", headers={"Host": "evil.example"}).status == 421
+    assert server.enter().status == 303
+
+
+def test_what_another_page_asks_is_refused(server: UiServer) -> None:
+    for site in ("cross-site", "same-site", "odd"):
+        headers = {**server.known, "Sec-Fetch-Site": site}
+        assert server.request("GET", page(server, "/api/status"), headers=headers).status == 403
+        assert server.request("GET", page(server), headers=headers).status == 403
+
+
+def test_a_change_must_come_from_the_page_itself(server: UiServer) -> None:
+    own = f"127.0.0.1:{server.gate.port}"
+    body = json.dumps({"content": "planted"}).encode()
+    for origin in (None, "null", "http://evil.example", "http://127.0.0.1:1", f"https://{own}"):
+        headers = {**server.known, "Content-Type": "application/json", "Origin": origin}
+        assert server.request("POST", page(server, "/api/add"), body, headers).status == 403, origin
+    assert server.host.list()["total"] == 0
+
+
+def test_nothing_is_changed_by_reading(server: UiServer) -> None:
+    for name in CHANGES:
+        assert server.get(name, content="planted").status == 405
+    for name in READINGS:
+        assert server.post(name).status == 405
+    assert server.host.list()["total"] == 0
+
+
+# --- what is answered ---------------------------------------------------------------------------
+
+
+def test_every_answer_binds_the_browser(server: UiServer) -> None:
+    answers = [
+        server.request("GET", "/"),
+        server.enter(),
+        server.request("GET", page(server), headers=server.known),
+        server.get("status"),
+        server.get("search"),
+        server.request("GET", page(server, "/nothing"), headers=server.known),
+        server.request("GET", "/", headers={"Host": "evil.example"}),
+    ]
+    for answer in answers:
+        assert {name.lower(): value for name, value in HEADERS.items()}.items() <= answer.headers.items()
+        assert "server" not in answer.headers
+    policy = HEADERS["Content-Security-Policy"]
+    assert policy.startswith("default-src 'none'")
+    assert not re.search(r"unsafe|\*|http|data:", policy)
+
+
+def test_the_page_s_files_are_all_there_and_nothing_else(server: UiServer) -> None:
+    for path in FILES:
+        name = path.relative_to(PAGE).as_posix()
+        answer = server.request("GET", page(server, f"/{name}"), headers=server.known)
+        assert (answer.status, answer.body) == (200, path.read_bytes())
+    for path in ("/../gate.py", "/%2e%2e/gate.py", "/..%2fgate.py", "//etc/passwd", "/style/"):
+        assert server.request("GET", page(server, path), headers=server.known).status == 404
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
+def test_the_page_needs_no_network_and_makes_no_html_of_text(path: Path) -> None:
+    text = path.read_text(encoding="utf-8").replace("http://www.w3.org/2000/svg", "")
+    assert "//" not in re.sub(r"(?m)^\s*//.*$|\s// .*$", "", text).replace("http://", "//")
+    for way in ("innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "DOMParser"):
+        assert way not in text
+    if path.suffix == ".html":
+        assert not re.search(r"<script(?![^>]*\ssrc=)|<style|\son\w+=|\sstyle=", text)
+
+
+def test_a_request_that_is_too_large_is_refused(server: UiServer) -> None:
+    assert server.post("add", content="x" * MOST_BYTES).status == 413
+    assert server.host.list()["total"] == 0
+
+
+# --- the server ---------------------------------------------------------------------------------
+
+
+def test_only_this_machine_reaches_it() -> None:
+    with server.listening(0) as place:
+        assert place.getsockname()[0] == "127.0.0.1"
+
+
+def test_nobody_asking_for_long_ends_it(host: Host) -> None:
+    told: list[str] = []
+    server.serve(Desk(host.library, None), server.listening(0), told.append, idle=0.01)
+    assert len(told) == 1
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no SIGINT to another process there")
+def test_the_command_prints_its_address_and_ends_with_ctrl_c(tmp_path: Path) -> None:
+    command = [*SERVER, "--data-dir", str(tmp_path), "--model", "none", "ui", "--no-browser", "--json"]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=REPOSITORY
+    ) as process:
+        assert process.stdout is not None
+        address = json.loads(process.stdout.readline())["address"]
+        assert re.fullmatch(r"http://127\.0\.0\.1:\d+/\?token=[\w-]{32}", address)
+        browser = urllib.request.build_opener(urllib.request.HTTPCookieProcessor())
+        with browser.open(address) as answer:
+            assert b"<title>Memories</title>" in answer.read()
+        with pytest.raises(HTTPError, match="401"):
+            urllib.request.urlopen(address)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=30)
+    assert (process.returncode, out, err) == (0, "", "")
+
+
+@pytest.fixture
+def unserved(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The server announces its address and ends at once; the list holds what browsers were opened with."""
+    opened: list[str] = []
+
+    def serve(desk: Desk, place: socket.socket, announce: Callable[[str], None]) -> None:
+        assert desk.library.config.questions == "forget"  # what is half typed is no question
+        place.close()
+        announce("http://x")
+
+    monkeypatch.setattr(web_server, "serve", serve)
+    monkeypatch.setattr(web_server, "open_browser", opened.append)
+    return opened
+
+
+def test_the_browser_is_opened_unless_it_is_not_wanted(run: Run, unserved: list[str]) -> None:
+    outcome = run("ui", "--questions", "keep")
+    assert (outcome.status, unserved) == (0, ["http://x"])
+    assert "http://x" in outcome.out
+    assert "Ctrl-C" in outcome.out
+    assert run("ui", "--no-browser", "--json").json == {"address": "http://x"}
+    assert unserved == ["http://x"]
+
+
+def test_a_port_that_cannot_be_had_is_told(run: Run, unserved: list[str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        outcome = run("ui", "--port", str(taken.getsockname()[1]))
+    assert (outcome.status, outcome.out, unserved) == (2, "", [])
+    assert "choose another" in outcome.err
+    for port in ("soon", "-1", "65536", "1.5"):
+        outcome = run("ui", f"--port={port}")
+        assert outcome.status == 2
+        assert "--port" in outcome.err
