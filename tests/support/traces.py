@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from sediment_mcp.indexes import tantivy_index
+from sediment_mcp.indexes.analyzer import terms
+
 
 def traces(directory: Path, text: str) -> list[str]:
     """Where something of ``text`` is left: files that hold any of its words, and text indexes, unused ones
