@@ -26,7 +26,8 @@ as_root = pytest.mark.skipif(not ROOT, reason="only root can give files away")
 
 OURS = (
     "memories.db", "memories.db-wal", "memories.db-shm", "write.lock", "embed.lock", "text.lock",
-    "vectors.lock", "text.json", "verified.json", "text.json.4242.tmp",
+    "vectors.lock", "text.json", "verified.json",
+    pytest.param(f"text.json.{os.getpid()}.tmp", id="text.json.PID.tmp"),  # an id that every process agrees on
 )  # fmt: skip
 
 
