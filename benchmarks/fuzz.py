@@ -32,7 +32,8 @@ from fuzz_values import odd_value, sentence, write
 
 import sediment_mcp
 from sediment_mcp.config import DATA_DIR, MODEL, NO_MODEL, PROJECT
-from sediment_mcp.operations import arguments
+from sediment_mcp.server.tool_schemas import build_input_schema
+from sediment_mcp.server.tools import TOOLS
 
 SERVER = (sys.executable, "-m", "sediment_mcp")
 ERAS = (*HANDSHAKES, MODERN)
@@ -67,7 +68,7 @@ class Session:
         self._word = f"canary{self._rng.getrandbits(64):x}"
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115  closed by `_close`
         self.judge = Judge([str(directory), str(Path(sediment_mcp.__file__).parent), sys.prefix])
-        schemas = {tool.name: arguments.input_schema(tool) for tool in arguments.TOOLS}
+        schemas = {tool.name: build_input_schema(tool.arguments) for tool in TOOLS}
         self._directory, self._told = directory, 0
         self._transcript: list[bytes] = []
         self._lines = Generator(self._rng, era, schemas)

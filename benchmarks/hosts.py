@@ -13,11 +13,13 @@ from typing import Any, Protocol
 import numpy as np
 from stdio_client import Server, close_input
 
-from sediment_mcp.app import Library
-from sediment_mcp.config import MODEL, NO_MODEL, Config
-from sediment_mcp.embeddings.protocols import Embedder, load_embedder
-from sediment_mcp.operations.arguments import QueryMemory, StoreMemory, parse
-from sediment_mcp.operations.tools import query_memory, store_memory
+from sediment_mcp.app import Application
+from sediment_mcp.config import DEFAULT_MODEL, MODEL, NO_MODEL, Config, Tuning
+from sediment_mcp.embeddings.loader import load_embedder
+from sediment_mcp.embeddings.protocols import Embedder
+from sediment_mcp.operations.arguments import QueryMemory, StoreMemory, parse_arguments
+from sediment_mcp.operations.query_memory import query_memory
+from sediment_mcp.operations.store_memory import store_memory
 
 SCRIPT = Path(sys.executable).with_name("sediment-mcp")
 
@@ -51,19 +53,20 @@ class OverStdio:
 class InProcess:
     """The operations called directly, with embeddings that are remembered from run to run."""
 
-    def __init__(self, remembered: Remembered | None) -> None:
+    def __init__(self, remembered: Remembered | None, tuning: Tuning) -> None:
         self._directory = tempfile.mkdtemp(prefix="sediment-retrieval-")
-        config = Config(Path(self._directory), project="", model=Config.model if remembered else NO_MODEL)
-        self._library = Library(config, tends=False, load=lambda c: remembered or load_embedder(c))
+        model = DEFAULT_MODEL if remembered else NO_MODEL
+        config = Config(Path(self._directory), project="", model=model, tuning=tuning)
+        self._app = Application(config, is_resident=False, load=lambda c: remembered or load_embedder(c))
 
     def store(self, arguments: dict[str, Any]) -> str:
-        return store_memory(self._library, parse(StoreMemory, arguments), None)["id"]
+        return store_memory(self._app, parse_arguments(StoreMemory, arguments), None)["id"]
 
     def query(self, arguments: dict[str, Any]) -> dict[str, Any]:
-        return dict(query_memory(self._library, parse(QueryMemory, arguments), None))
+        return dict(query_memory(self._app, parse_arguments(QueryMemory, arguments), None))
 
     def close(self) -> None:
-        self._library.close()
+        self._app.close()
         shutil.rmtree(self._directory)
 
 

@@ -17,9 +17,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from sediment_mcp.config import Config
-from sediment_mcp.domain.duplicates import text_key
-from sediment_mcp.domain.near_duplicates import NEAR, is_near_duplicate
-from sediment_mcp.embeddings.protocols import Embedder, load_embedder
+from sediment_mcp.domain.duplicates import compute_content_hash
+from sediment_mcp.domain.near_duplicates import MIN_COSINE, is_near_duplicate
+from sediment_mcp.embeddings.loader import load_embedder
+from sediment_mcp.embeddings.protocols import Embedder
 
 Change = Callable[[str], str]
 
@@ -70,14 +71,19 @@ def main() -> None:
 
 
 def report(name: str, texts: list[str], change: Change, embedder: Embedder) -> None:
-    pairs = [(text, change(text)) for text in texts if text_key(change(text)) != text_key(text)]
+    pairs = [
+        (text, change(text))
+        for text in texts
+        if compute_content_hash(change(text)) != compute_content_hash(text)
+    ]
     ours = embedder.embed_documents([text for text, _ in pairs])
     theirs = embedder.embed_documents([text for _, text in pairs])
     cosines = (ours * theirs).sum(axis=1)
     merged = [is_near_duplicate(*pair, float(cosine)) for pair, cosine in zip(pairs, cosines, strict=True)]
-    close = int((cosines >= NEAR).sum())
+    close = int((cosines >= MIN_COSINE).sum())
     print(
-        f"  {name:<34}{sum(merged):>5} of {len(pairs):>5} merge; {close:>5} have a cosine of {NEAR} or more"
+        f"  {name:<34}{sum(merged):>5} of {len(pairs):>5} merge; "
+        f"{close:>5} have a cosine of {MIN_COSINE} or more"
     )
 
 
@@ -88,7 +94,9 @@ def list_merges(texts: list[str], embedder: Embedder) -> None:
     for newer in range(len(texts)):
         for older in range(newer):
             if is_near_duplicate(texts[older], texts[newer], float(cosines[older, newer])):
-                mark = "=" if text_key(texts[older]) == text_key(texts[newer]) else "~"
+                mark = (
+                    "=" if compute_content_hash(texts[older]) == compute_content_hash(texts[newer]) else "~"
+                )
                 print(f"  {mark} {texts[older]}\n    {texts[newer]}")
 
 

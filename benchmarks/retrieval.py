@@ -5,7 +5,8 @@
 
 prints a table and writes the same as JSON (--json). The real server is used, over stdio; --in-process
 calls the same operations directly, --words-only does without the model, --set gives ranking other
-constants for this run (ablations; in process only). README.md beside this file says what the figures mean.
+constants or the server another tuning for this run (ablations; in process only). README.md beside this
+file says what the figures mean.
 """
 
 from __future__ import annotations
@@ -14,9 +15,9 @@ import argparse
 import json
 import random
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -37,8 +38,10 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from sediment_mcp.search import candidates, ranking, retriever, session_context
+from sediment_mcp.config import Tuning
+from sediment_mcp.search import calibration, candidates, fusion, index_view, ranking, session_context
 
+TUNABLE = ranking, fusion, calibration, session_context, index_view, candidates
 LIMIT, MAX_CHARS = 50, 100_000
 AGES, DEALS = 180, 3  # days; how often ages are dealt out anew
 
@@ -130,16 +133,20 @@ def run_developer_memories(run: Run, folder: Path) -> None:
 # --- the command --------------------------------------------------------------------------------
 
 
-def _constants(settings: list[str]) -> Iterator[tuple[Any, str, Any]]:
-    """(module, name, value) of each NAME=VALUE."""
+def _apply(settings: list[str]) -> Tuning:
+    """Give the constants that NAME=VALUE settings name these values; returns the tuning they ask for."""
+    tuning = Tuning()
     for setting in settings:
-        name, _, value = setting.partition("=")
-        owners = [
-            module for module in (ranking, session_context, retriever, candidates) if hasattr(module, name)
-        ]
-        if not owners:
-            sys.exit(f"{name} is no constant of ranking: see sediment_mcp/ranking.py and context.py.")
-        yield owners[0], name, json.loads(value)
+        name, _, text = setting.partition("=")
+        value = json.loads(text)
+        owners = [module for module in TUNABLE if hasattr(module, name)]
+        if name in {one.name for one in fields(Tuning)}:
+            tuning = replace(tuning, **{name: value})
+        elif owners:
+            setattr(owners[0], name, value)
+        else:
+            sys.exit(f"{name} is no constant of sediment_mcp/search and no field of Tuning in config.py.")
+    return tuning
 
 
 def show(figures: list[dict[str, Any]]) -> None:
@@ -167,13 +174,12 @@ def main() -> None:
     arguments = parser.parse_args()
     if arguments.set and not arguments.in_process:
         parser.error("--set works with --in-process only")
-    for module, name, value in _constants(arguments.set):
-        setattr(module, name, value)
+    tuning = _apply(arguments.set)
     remembered = Remembered(arguments.embeddings) if arguments.in_process else None
 
     def open_host() -> Host:
         if arguments.in_process:
-            return InProcess(None if arguments.words_only else remembered)
+            return InProcess(None if arguments.words_only else remembered, tuning)
         return OverStdio(arguments.server, model=not arguments.words_only)
 
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()

@@ -1,6 +1,8 @@
-"""What the user decides: one frozen value, built once at the edge and passed on as an argument.
+"""The user's settings: one frozen value, built once at the start and passed as an argument.
 
-This is the only module that names an environment variable. A flag of the same name wins over it.
+The user's own settings, in ``SEDIMENT_…`` variables of the environment, are defined and read by this module
+alone; a flag of the same name wins over a variable. Variables of other programs are named elsewhere:
+`cli.main` sets three that libraries read, `cli` has that of shell completion, and `hosts` has those of hosts.
 """
 
 from __future__ import annotations
@@ -9,7 +11,7 @@ import difflib
 import os
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, TypeVar
 
@@ -41,13 +43,37 @@ MOST_BACKUPS = 1000
 
 
 @dataclass(frozen=True, slots=True)
-class Config:
-    """``project`` None means "find out"; the empty string means "none, and do not look for one".
+class Tuning:
+    """Measured thresholds, batch sizes and timeouts; only tests and benchmarks set them."""
 
+    text_memtable_limit: int = 256  # chunks; an index commit costs the same for one and for hundreds
+    exact_search_limit: int = 10_000  # embeddings; exact search takes 2 ms for so many and misses nothing
+    vector_memtable_limit: int = 5_000  # embeddings beyond a snapshot; 0.9 ms more for a query
+    far_behind: int = 2000  # chunks not indexed, 0.1 ms each; from this number on, an index is written first
+    common_terms_from: int = 1000  # chunks; from this number on, common terms are left out for rarer ones
+    foremost: int = 48  # memories whose neighbours are read, which is most of the cost of a query ...
+    foremost_per_result: int = 8  # ... or so many for each result, because neighbours change the ranking
+    commit_every: int = 512  # chunks embedded between two commits; one of 32 takes a fifth longer
+    retention_batch: int = 500  # memories removed between two commits
+    settle_seconds: float = 0.2  # to wait for more writes before background work begins
+    rest_seconds: float = 60.0  # between two checks for work that other processes may have left undone
+    lock_timeout: float = 30.0  # seconds; a writer holds a lock for milliseconds, unless it hangs
+    close_timeout: float = 0.5  # seconds that the end of the process waits for work under way
+    erase_timeout_ms: int = 2000  # how long emptying the log waits for readers
+    max_wal_bytes: int = 4 * 1024 * 1024  # a longer log is moved into the database
+    spare_disk_bytes: int = 100 * 1024 * 1024  # that a backup leaves free for storing memories
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """The settings of a process.
+
+    ``project`` None means that it is to be found out; the empty string means that there is none.
     ``model`` is `DEFAULT_MODEL`, `NO_MODEL`, or a folder or hub name for sentence-transformers.
-    ``secrets`` says what becomes of a text that seems to hold one: stored with a warning, or refused.
-    ``questions`` says what becomes of a question that finds nothing: forgotten, or kept for `stats`.
+    ``secrets``: a text that seems to hold a secret is stored with a warning ("warn") or refused ("refuse").
+    ``questions``: a query that finds nothing is forgotten ("forget") or kept for `stats` ("keep").
     ``backups`` is how many automatic backups are kept; with 0 none are made.
+    ``tuning`` is not a setting of the user: no variable and no flag sets it.
     """
 
     data_dir: Path
@@ -57,10 +83,13 @@ class Config:
     secrets: Secrets = "warn"
     questions: Questions = "forget"
     backups: int = KEPT_BACKUPS
+    tuning: Tuning = field(default_factory=Tuning)
 
 
 def load_config(environment: Mapping[str, str], flags: Mapping[str, str | None] | None = None) -> Config:
-    """Build the configuration; ``flags`` has the variables' names as keys and wins over ``environment``.
+    """Build the configuration from the environment and the flags.
+
+    ``flags`` has names of variables as keys, and wins over ``environment``.
 
     Raises:
         BadArgument: a value is not one of those allowed.
@@ -72,22 +101,22 @@ def load_config(environment: Mapping[str, str], flags: Mapping[str, str | None] 
         data_dir=Path(directory).expanduser().absolute() if directory else default_data_dir(),
         project=given.get(PROJECT),
         model=given.get(MODEL, "").strip() or DEFAULT_MODEL,
-        log_level=_one_of(LOG_LEVELS, LOG_LEVEL, given.get(LOG_LEVEL, "").upper() or "INFO"),
-        secrets=_one_of(SECRETS_CHOICES, SECRETS, given.get(SECRETS, "").lower()),
-        questions=_one_of(QUESTIONS_CHOICES, QUESTIONS, given.get(QUESTIONS, "").lower()),
-        backups=_count(given.get(BACKUPS, "").strip() or str(KEPT_BACKUPS)),
+        log_level=_parse_choice(LOG_LEVELS, LOG_LEVEL, given.get(LOG_LEVEL, "").upper() or "INFO"),
+        secrets=_parse_choice(SECRETS_CHOICES, SECRETS, given.get(SECRETS, "").lower()),
+        questions=_parse_choice(QUESTIONS_CHOICES, QUESTIONS, given.get(QUESTIONS, "").lower()),
+        backups=_parse_backups(given.get(BACKUPS, "").strip() or str(KEPT_BACKUPS)),
     )
 
 
-def _one_of(choices: tuple[ChoiceT, ...], variable: str, value: str) -> ChoiceT:
-    """The choice that the value names; the first one if it is empty."""
+def _parse_choice(choices: tuple[ChoiceT, ...], variable: str, value: str) -> ChoiceT:
+    """Return the choice that the value names; the first choice if the value is empty."""
     for choice in choices:
         if choice == (value.strip() or choices[0]):
             return choice
     raise BadArgument(f"{variable} is {value!r}: set it to one of {', '.join(choices)}.")
 
 
-def _count(text: str) -> int:
+def _parse_backups(text: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) < 20 and int(text) <= MOST_BACKUPS):
         raise BadArgument(
             f"{BACKUPS} is {text!r}: set it to how many daily backups to keep, 0 to {MOST_BACKUPS}."
@@ -96,7 +125,7 @@ def _count(text: str) -> int:
 
 
 def default_data_dir() -> Path:
-    """The user's data directory.
+    """Return the user's data directory.
 
     On Windows it lies outside AppData: Claude Desktop is a packaged app there, and Windows gives its
     children a private copy of AppData that no other host would see.
@@ -109,12 +138,15 @@ def default_data_dir() -> Path:
 
 
 def environment() -> Mapping[str, str]:
-    """All variables of this process, for an edge that hands them on; nothing else may look at them."""
+    """Return all environment variables of this process.
+
+    Only the entry points in `cli` may call this; they pass the variables on as an argument.
+    """
     return os.environ
 
 
 def unknown_variables(environment: Mapping[str, str] = os.environ) -> list[str]:
-    """A warning for each ``SEDIMENT_…`` variable that means nothing, so that a typing error is noticed."""
+    """Return a warning for each unknown ``SEDIMENT_…`` variable: it may be a typing error."""
     warnings: list[str] = []
     for name in sorted(environment):
         if name.startswith("SEDIMENT_") and name not in VARIABLES:

@@ -1,4 +1,4 @@
-"""Everything that can go wrong, as one tree.
+"""The error classes of the package, as one tree.
 
     SedimentError
     ├── BadArgument            a parameter is missing, of the wrong type, or out of range
@@ -12,22 +12,23 @@
     │   └── Busy               another process holds the write lock for too long
     ├── UnusableFile           a host's or a project's own file cannot be read or changed
     ├── ModelUnavailable       the embedding model cannot be loaded; words still work
-    └── DamagedSnapshot        derived state cannot be used; it is rebuilt, users never see this
+    ├── ModelFailed            the embedding model fails on a text, which is found by its words
+    ├── DamagedSnapshot        derived state cannot be used; it is rebuilt, users never see this
+    └── Stopped                the progress callback of long work has stopped it; the old state stays valid
+
+All errors that leave their folder are defined here. A folder may define others for itself, which it catches
+or which its callers know only by a base class in this tree: `InvalidConfig` and `InvalidJson` in hosts,
+`InvalidMessage` in server.
 
 Each message is one sentence, or two, that ends with what to do next: hosts show it to a model and
-terminals to a person, and both need the remedy more than the cause.
+terminals to a person, and the remedy is what both need most.
 """
 
 from __future__ import annotations
 
-import reprlib
-from collections.abc import Sequence
-
-LONGEST_NAME = 64  # characters
-
 
 class SedimentError(Exception):
-    """Base of everything that this package raises on purpose."""
+    """The base of all errors that this package raises on purpose."""
 
 
 class BadArgument(SedimentError):
@@ -54,8 +55,17 @@ class NewerDatabase(StorageError):
     """The database was written by a newer version of sediment-mcp."""
 
 
+DAMAGED = (
+    "The database is damaged: run `sediment-mcp doctor --fix`, which saves what can be read, takes the rest "
+    "from the newest backup and keeps the damaged file."
+)
+
+
 class DamagedDatabase(StorageError):
     """SQLite reports that the database file is malformed."""
+
+    def __init__(self, message: str = DAMAGED) -> None:
+        super().__init__(message)
 
 
 class DiskFull(StorageError):
@@ -63,36 +73,24 @@ class DiskFull(StorageError):
 
 
 class Busy(StorageError):
-    """Another process holds the write lock for longer than anyone should."""
+    """Another process holds the write lock for too long."""
 
 
 class UnusableFile(SedimentError):
-    """A file of a host or of a project cannot be read or changed; it is left as it is."""
+    """A file of a host or of a project cannot be read or changed; it is unchanged."""
 
 
 class ModelUnavailable(SedimentError):
     """The embedding model cannot be loaded."""
 
 
+class ModelFailed(SedimentError):
+    """The embedding model was loaded but fails on a text."""
+
+
 class DamagedSnapshot(SedimentError):
     """A derived index cannot be used and has to be rebuilt."""
 
 
-def shown(value: object) -> str:
-    """How a message names what was sent: as it stands, or quoted on one line and shortened where it is
-    long or would not be plain to see."""
-    plain = isinstance(value, str) and value.isprintable() and 0 < len(value.strip()) == len(value)
-    return str(value) if plain and len(str(value)) <= LONGEST_NAME else reprlib.repr(value)
-
-
-def listed(names: Sequence[str], most: int = 5) -> str:
-    """The first few names, and how many more there are."""
-    more = len(names) - most
-    return ", ".join(map(shown, names[:most])) + (f" and {more} more" if more > 0 else "")
-
-
-def told(faults: Sequence[str], most: int = 5) -> str:
-    """The first few different faults of a call, a sentence each, and how many more arguments are wrong."""
-    different = list(dict.fromkeys(faults))
-    more = len(different) - most
-    return " ".join(different[:most]) + (f" {more} more arguments are wrong." if more > 0 else "")
+class Stopped(SedimentError):
+    """Long work was stopped by its progress callback; the state before it stays valid."""

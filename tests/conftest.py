@@ -1,4 +1,4 @@
-"""Fixtures that all tests share: hosts over a temporary directory, a clock, small thresholds."""
+"""Fixtures that all tests share: hosts over a temporary directory, and their clock."""
 
 from __future__ import annotations
 
@@ -8,33 +8,21 @@ from typing import Any
 
 import onnxruntime  # noqa: F401 - before any test can import usearch, see usearch_index
 import pytest
-from support.host import SMALL, Clock, Host
-
-from sediment_mcp import app as library_module
-from sediment_mcp.background import worker
-
-
-@pytest.fixture
-def quiet_background(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The background thread settles for ever: tests say themselves when it works."""
-    monkeypatch.setattr(worker, "SETTLE", 1e6)
-
-
-@pytest.fixture
-def small_thresholds(monkeypatch: pytest.MonkeyPatch, quiet_background: None) -> None:
-    """Snapshots are due after a handful of memories."""
-    for name, value in SMALL.items():
-        monkeypatch.setattr(library_module, name, value)
+from support.host import Clock, Host
 
 
 @pytest.fixture
 def clock() -> Clock:
+    """Return a clock that stands still."""
     return Clock()
 
 
 @pytest.fixture
-def open_host(tmp_path: Path, clock: Clock, quiet_background: None) -> Iterator[Callable[..., Host]]:
-    """Makes hosts that share one data directory and one clock."""
+def open_host(tmp_path: Path, clock: Clock) -> Iterator[Callable[..., Host]]:
+    """Yield a maker of hosts that share one data directory and one clock.
+
+    Its arguments are those of `Host`: with ``tuning=SMALL`` a handful of memories makes snapshots due.
+    """
     hosts: list[Host] = []
 
     def open_one(**settings: Any) -> Host:
@@ -48,4 +36,5 @@ def open_host(tmp_path: Path, clock: Clock, quiet_background: None) -> Iterator[
 
 @pytest.fixture
 def host(open_host: Callable[..., Host]) -> Host:
+    """Return one host with the thresholds of every day."""
     return open_host()

@@ -9,8 +9,8 @@ import time
 from collections.abc import Iterator, Sequence
 
 from sediment_mcp.errors import DamagedSnapshot
-from sediment_mcp.indexes.tantivy_index import TextIndex
-from sediment_mcp.storage.sql.memories import Store
+from sediment_mcp.indexes.tantivy_index import TantivyIndex
+from sediment_mcp.storage.sqlite.session import open_session
 
 from .checker import Checker, Known
 from .slot import Common, Slot
@@ -68,8 +68,8 @@ def _wait_for_embeddings(common: Common, slots: Sequence[Slot]) -> None:
         return
     limit, database = time.monotonic() + SETTLED, common.directory / "memories.db"
     while database.exists():
-        with contextlib.closing(Store(database, read_only=True)) as store:
-            have, total = store.embeddings.counts(1)
+        with contextlib.closing(open_session(database, read_only=True)) as session:
+            have, total = session.embeddings.count_embedded(1)
         if have == total:
             return
         if time.monotonic() > limit:
@@ -125,8 +125,8 @@ def _found_in_files(common: Common, words: Sequence[bytes]) -> dict[str, set[str
             if word in data:
                 found.setdefault(word.decode(), set()).add(path.name)
     with contextlib.suppress(DamagedSnapshot):  # tantivy writes words apart, so their bytes may not show
-        index = TextIndex(common.directory)
+        index = TantivyIndex(common.directory)
         for word in words:
-            if index.frequency(word.decode()):
+            if index.document_frequency(word.decode()):
                 found.setdefault(word.decode(), set()).add("the text index")
     return found

@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 from sediment_mcp.config import Config
-from sediment_mcp.embeddings.protocols import load_embedder
+from sediment_mcp.embeddings.loader import load_embedder
 
 
 def main() -> None:

@@ -4,6 +4,12 @@ from __future__ import annotations
 
 from mcp.server import MCPServer
 
-app = MCPServer("bare", version="1")
-app.add_tool(lambda: "", name="nothing", description="Does nothing.")
-app.run("stdio")
+
+def main() -> None:
+    server = MCPServer("bare", version="1")
+    server.add_tool(lambda: "", name="nothing", description="Does nothing.")
+    server.run("stdio")
+
+
+if __name__ == "__main__":
+    main()

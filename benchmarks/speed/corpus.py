@@ -30,14 +30,14 @@ from pathlib import Path
 import numpy as np
 from sentences import MEANINGS, OF_TOPIC, TOPICS, Writer
 
-from sediment_mcp.app import Library
+from sediment_mcp.app import Application
 from sediment_mcp.config import Config
-from sediment_mcp.domain.chunking import split
-from sediment_mcp.domain.duplicates import text_key
-from sediment_mcp.domain.memory import Kind
+from sediment_mcp.domain.chunking import split_into_chunks
+from sediment_mcp.domain.duplicates import compute_content_hash
+from sediment_mcp.domain.memory import Kind, NewMemory
+from sediment_mcp.embeddings.codec import encode_vectors
 from sediment_mcp.embeddings.minilm import IDENTITY
-from sediment_mcp.indexes.vector_search import pack
-from sediment_mcp.storage.sql.memories import Draft, Store
+from sediment_mcp.storage.protocols import WriteSession
 
 REAL = 1000
 SPREAD = 0.45
@@ -60,7 +60,7 @@ Embed = Callable[[Sequence[str]], np.ndarray]
 class Planned:
     """A memory to be: its draft, and for each sentence (start, end, meaning)."""
 
-    draft: Draft
+    draft: NewMemory
     sentences: list[tuple[int, int, int]]
 
 
@@ -93,10 +93,10 @@ def _memory(
     chance = writer.chance
     text, sentences = _text(writer, topic)
     kind = chance.choices(KINDS, KIND_WEIGHTS)[0]
-    draft = Draft(
+    draft = NewMemory(
         content=text,
-        text_key=text_key(text),
-        spans=tuple(split(text)),
+        content_hash=compute_content_hash(text),
+        spans=tuple(split_into_chunks(text)),
         kind=kind,
         tags=_tags(chance, topic),
         project=project,
@@ -203,20 +203,20 @@ def fill(directory: Path, count: int, vectors: Vectors, progress: Callable[[int]
     """Store so many memories in ``directory``, telling ``progress`` how many are there; writes no indexes."""
     now = datetime.now(UTC)
     source = planned(now)
-    library = Library(Config(directory), tends=False)
+    app = Application(Config(directory), is_resident=False)
     done = 0
     while done < count:
         known = done < REAL
         memories = list(islice(source, min(BATCH, count - done)))
         rows = vectors.real(memories) if known else vectors.mixed(memories)
-        with library.write() as store:
-            _add(store, memories, rows)
+        with app.storage.write() as session:
+            _add(session, memories, rows)
         done += len(memories)
         progress(done)
-    library.close()
+    app.close()
 
 
-def _add(store: Store, memories: Sequence[Planned], rows: np.ndarray) -> None:
-    model = store.embeddings.register(IDENTITY)
-    chunks = [chunk for memory in memories for chunk in store.add(memory.draft)[1]]
-    store.embeddings.add(model, zip(chunks, pack(rows), strict=True))
+def _add(session: WriteSession, memories: Sequence[Planned], rows: np.ndarray) -> None:
+    model = session.embeddings.register(IDENTITY)
+    chunks = [chunk for memory in memories for chunk in session.add(memory.draft)[1]]
+    session.embeddings.add(model, zip(chunks, encode_vectors(rows), strict=True))

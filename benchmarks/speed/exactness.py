@@ -21,13 +21,15 @@ from hosts import SCRIPT
 from sentences import TOPICS, Writer
 from stdio_client import Server, close_input
 
-from sediment_mcp.app import DATABASE
-from sediment_mcp.domain.filters import admits
-from sediment_mcp.domain.memory import Filters, Memory
+from sediment_mcp.config import Tuning
+from sediment_mcp.domain.filters import Filters, matches
+from sediment_mcp.domain.memory import Memory
+from sediment_mcp.embeddings.codec import decode_vectors
 from sediment_mcp.embeddings.minilm import IDENTITY
-from sediment_mcp.indexes.vector_search import unpack
-from sediment_mcp.search.retriever import FETCHED, Question, Search
-from sediment_mcp.storage.sql.memories import Store
+from sediment_mcp.search.index_view import FIRST_FETCH, IndexView, Query
+from sediment_mcp.storage.protocols import ReadSession
+from sediment_mcp.storage.sqlite.session import open_session
+from sediment_mcp.storage.sqlite.storage import DATABASE
 
 K = 10
 TOLERANCE = 1e-3  # of a cosine: float16 summed in another order
@@ -54,12 +56,12 @@ def questions(embed: Any, count: int) -> list[Asked]:
 class Whole:
     """All memories and passages of a directory, to search them without any index."""
 
-    def __init__(self, store: Store) -> None:
-        self.memories = {memory.number: memory for memory in store.changed_memories(0)}
-        model = store.embeddings.number_of(IDENTITY.fingerprint)
+    def __init__(self, session: ReadSession) -> None:
+        self.memories = {memory.key: memory for memory in session.changes.memories_since(0)}
+        model = session.embeddings.model_key(IDENTITY.fingerprint)
         assert model is not None
-        vectors = store.embeddings.since(model, 0)
-        self.owner = {chunk: number for number, chunk in _owners(store, list(self.memories))}
+        vectors = session.embeddings.since(model, 0)
+        self.owner = {chunk: number for number, chunk in _owners(session, list(self.memories))}
         self.memory_of = np.array([self.owner[chunk] for chunk in vectors])
         self._vectors = list(vectors.values())
 
@@ -67,35 +69,35 @@ class Whole:
         """Shape (questions, passages); float32."""
         wanted = np.stack([one.vector for one in asked])
         parts = [
-            wanted @ unpack(self._vectors[start : start + BLOCK]).T
+            wanted @ decode_vectors(self._vectors[start : start + BLOCK]).T
             for start in range(0, len(self._vectors), BLOCK)
         ]
         return np.concatenate(parts, axis=1)
 
 
-def _owners(store: Store, numbers: Sequence[int]) -> list[tuple[int, int]]:
-    return [(chunk.memory, chunk.number) for chunk in store.chunks_of(numbers)]
+def _owners(session: ReadSession, numbers: Sequence[int]) -> list[tuple[int, int]]:
+    return [(chunk.memory_key, chunk.id) for chunk in session.chunks_of(numbers)]
 
 
 @contextlib.contextmanager
-def _opened(directory: Path) -> Generator[tuple[Store, Search]]:
+def _opened(directory: Path) -> Generator[tuple[ReadSession, IndexView]]:
     """A moment of the data directory, its snapshots taken up."""
-    with contextlib.closing(Store(directory / DATABASE, read_only=True)) as store:
-        search = Search(directory)
-        search.reload(store, IDENTITY)
-        with store.snapshot():
-            search.read(store)
-            yield store, search
+    with contextlib.closing(open_session(directory / DATABASE, read_only=True)) as session:
+        search = IndexView(directory, Tuning())
+        search.reload(session, IDENTITY)
+        with session.snapshot():
+            search.apply_changes(session)
+            yield session, search
 
 
 def recall(directory: Path, asked: Sequence[Asked]) -> dict[str, float]:
     """Of the `K` nearest passages of each question, the share that the vector leg brings; the mean over the
     questions, and the worst of them."""
-    with _opened(directory) as (store, search):
+    with _opened(directory) as (session, search):
         assert search.vectors is not None
-        exact = -np.sort(np.partition(-Whole(store).cosines(asked), K - 1, axis=1)[:, :K], axis=1)
+        exact = -np.sort(np.partition(-Whole(session).cosines(asked), K - 1, axis=1)[:, :K], axis=1)
         shares = [
-            _share([hit.cosine for hit in search.vectors.search(one.vector, FETCHED)], best)
+            _share([hit.cosine for hit in search.vectors.search(one.vector, FIRST_FETCH)], best)
             for one, best in zip(asked, exact, strict=True)
         ]
         has_index = search.vectors.snapshot_seq > 0
@@ -165,10 +167,10 @@ def filters(directory: Path, asked: Sequence[Asked], rounds: int) -> list[dict[s
     """For each filter: the share of memories it admits, whether the candidates hold the best by meaning and
     by words that there are, how many wrong ones they hold, and what it costs over stdio."""
     now = datetime.now(UTC)
-    with _opened(directory) as (store, search):
-        whole = Whole(store)
+    with _opened(directory) as (session, search):
+        whole = Whole(session)
         chosen = cases(list(whole.memories.values()), now)
-        truth = _Truth(store, search, whole, asked, now)
+        truth = _Truth(session, search, whole, asked, now)
         figures = {name: truth.compare(arguments) for name, arguments in chosen.items()}
     costs = _costs(directory, chosen, asked, rounds)
     unfiltered = costs.pop("")
@@ -189,9 +191,9 @@ class _Truth:
     """Every question's scores over all passages, and what a filter should leave of them."""
 
     def __init__(
-        self, store: Store, search: Search, whole: Whole, asked: Sequence[Asked], now: datetime
+        self, session: ReadSession, search: IndexView, whole: Whole, asked: Sequence[Asked], now: datetime
     ) -> None:
-        self._store, self._search, self._whole, self._asked, self._now = store, search, whole, asked, now
+        self._store, self._search, self._whole, self._asked, self._now = session, search, whole, asked, now
         self._cosines = whole.cosines(asked)
         self._words = [self._by_words(one) for one in asked]
         self._allowed: dict[Filters, set[int]] = {}
@@ -199,13 +201,13 @@ class _Truth:
     def _by_words(self, one: Asked) -> tuple[np.ndarray, np.ndarray]:
         """(memories, scores) of every passage that shares a word with the question, best first."""
         text = self._search.text
-        hits = text.search(text.terms(one.text), Filters(), self._now, len(self._whole.memory_of))
-        return np.array([hit.memory for hit in hits]), np.array([hit.score for hit in hits])
+        hits = text.search(text.select_terms(one.text), Filters(), self._now, len(self._whole.memory_of))
+        return np.array([hit.memory_key for hit in hits]), np.array([hit.score for hit in hits])
 
     def _admitted(self, chosen: Filters) -> set[int]:
         if chosen not in self._allowed:
             self._allowed[chosen] = {
-                n for n, m in self._whole.memories.items() if admits(chosen, m, self._now)
+                n for n, m in self._whole.memories.items() if matches(chosen, m, self._now)
             }
         return self._allowed[chosen]
 
@@ -214,8 +216,10 @@ class _Truth:
         for row, one in enumerate(self._asked):
             chosen = _filters(_for(arguments, one.topic))
             allowed = self._admitted(chosen)
-            candidates = self._search.find(self._store, Question(one.text, one.vector, chosen, self._now, K))
-            numbers = {found.memory.number for found in candidates}
+            candidates = self._search.find_candidates(
+                self._store, Query(one.text, one.vector, chosen, self._now, K)
+            )
+            numbers = {found.memory.key for found in candidates}
             admitted.append(len(allowed) / len(self._whole.memories))
             wrong += len(numbers - allowed)
             meaning.append(_share(self._best_cosines(row, numbers), self._best_cosines(row, allowed)))

@@ -29,7 +29,7 @@ from sentences import TOPICS, Writer
 from stdio_client import Server, close_input
 
 import sediment_mcp
-from sediment_mcp.embeddings.minilm import packaged_folder
+from sediment_mcp.embeddings.minilm import find_packaged_folder
 
 PATIENCE = 300  # seconds in which a peer has to take the memories
 RUNS, CALLS = 3, 30  # at most: some take a second for a call
@@ -90,7 +90,7 @@ def _memory_service_variables(directory: Path) -> dict[str, str]:
         "HOME": str(directory),
         "MCP_MEMORY_BASE_DIR": str(directory),
         "MCP_MEMORY_STORAGE_BACKEND": "sqlite_vec",
-        "MCP_EMBEDDING_MODEL": str(packaged_folder()),
+        "MCP_EMBEDDING_MODEL": str(find_packaged_folder()),
         "MCP_MDNS_ENABLED": "false",
         "MCP_SEMANTIC_DEDUP_ENABLED": "false",  # or it would refuse what resembles what it has
         "HF_HUB_OFFLINE": "1",
@@ -114,7 +114,7 @@ PEERS = (
         lambda environment, directory: [
             str(environment / "bin" / "python"),
             str(Path(__file__).with_name("peer_chroma.py")),
-            *map(str, (directory, packaged_folder(), Path(sediment_mcp.__file__).parent)),
+            *map(str, (directory, find_packaged_folder(), Path(sediment_mcp.__file__).parent)),
         ],
         _ask_chroma,
         mcp=False,

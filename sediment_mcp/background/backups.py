@@ -1,8 +1,8 @@
-"""Backups of the database: made once a day in the background, kept in a folder of their own, a week of them.
+"""Daily backups of the database, of which a week is kept in a separate folder.
 
 Each is a whole database without a log. It is written under a temporary name, checked and synced before it
-gets its own, so a process killed at any moment leaves nothing but a file that the next one takes away; and a
-damaged database never takes the place of a good backup. What is erased for good is erased from them too.
+gets its own, so a process killed at any moment leaves only a temporary file, which the next process deletes.
+A damaged database never replaces a good backup. Permanently erased memories are erased from backups too.
 """
 
 from __future__ import annotations
@@ -17,90 +17,100 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Literal, get_args
 
+from sediment_mcp.background.interval import Interval
+from sediment_mcp.config import Tuning
 from sediment_mcp.errors import BadArgument, DamagedDatabase, DiskFull, StorageError
-from sediment_mcp.storage.sql.memories import Store
-from sediment_mcp.storage.sqlite.connection import DAMAGED
-from sediment_mcp.storage.sqlite.swap import clear_disk_errors
-from sediment_mcp.system.files import locked, locked_if_free, prepare_directory, publish
+from sediment_mcp.storage.sqlite.backup_file import (
+    Contents,
+    assert_sound,
+    copy_sound,
+    erase_in_file,
+    read_contents,
+    write_copy,
+)
+from sediment_mcp.storage.sqlite.storage import SqliteStorage
+from sediment_mcp.system.data_directory import prepare_directory
+from sediment_mcp.system.files import publish, translate_os_errors
+from sediment_mcp.system.locks import locked, locked_if_free
 
 logger = logging.getLogger(__name__)
 
 FOLDER = "backups"
 LOCK = "backups.lock"
-DAY, EVERY = timedelta(days=1), timedelta(hours=1)  # between two backups; between two looks of one process
-SPARE_DISK = 100 * 1024**2  # bytes that a backup leaves free, because stores need them more
-STAMP = "%Y-%m-%d-%H%M%S"
+DAY = timedelta(days=1)
+CHECK_EVERY = timedelta(hours=1)  # between two checks of one process
+TIME_FORMAT = "%Y-%m-%d-%H%M%S"
 UNFINISHED = ".tmp"
 
-Kind = Literal["daily", "made", "before-restore"]
-"""By itself, by hand, and of what a restore was about to change. Those made by hand are never removed."""
+BackupKind = Literal["daily", "made", "before-restore"]
+"""Made daily, by hand, or before a restore; those made by hand are never removed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Backup:
-    """A file in the folder; ``time`` is when it was begun."""
+    """A backup in the folder; ``time`` is when it was started."""
 
     path: Path
-    kind: Kind
+    kind: BackupKind
     time: datetime
 
     @property
     def name(self) -> str:
+        """The file's name without its ending, by which users call it."""
         return self.path.stem
 
 
-@dataclass(frozen=True, slots=True)
-class Contents:
-    """What a backup holds: ``memories``, those in its trash included, the time of the ``newest``, and the
-    change ``seq`` that it has reached."""
-
-    memories: int
-    newest: datetime | None
-    seq: int
-
-
 class Backups:
-    """The backups of one data directory. May be used from any thread and any number of processes."""
+    """The backups of one data directory.
+
+    May be used from any thread and any number of processes.
+    """
 
     def __init__(
-        self, directory: Path, open_store: Callable[[], Store], kept: int, clock: Callable[[], datetime]
+        self,
+        directory: Path,
+        storage: SqliteStorage,
+        kept: int,
+        clock: Callable[[], datetime],
+        tuning: Tuning,
     ) -> None:
-        """``open_store`` gives a connection for reading; ``kept`` is how many of each kind stay."""
+        """Keep the ``kept`` newest backups of each kind."""
         self.folder = directory / FOLDER
         self._lock = directory / LOCK
-        self._open_store = open_store
+        self._storage = storage
         self._kept = kept
         self._now = clock
-        self._looked: datetime | None = None
-        self._checked: datetime | None = None
-        self._clean_to: int | None = None  # what was erased up to this change is in no backup
-        self._complaint = ""
+        self._tuning = tuning
+        self._daily_check = Interval(CHECK_EVERY)
+        self._soundness_check = Interval(DAY)
+        self._purged_to: int | None = None  # no backup holds what was erased up to this change
+        self._last_problem = ""
 
-    # --- looking --------------------------------------------------------------------------------
+    # --- reading --------------------------------------------------------------------------------
 
-    def all(self) -> list[Backup]:
-        """Every backup in the folder, the newest first."""
-        return named_in(self.folder)
+    def list_all(self) -> list[Backup]:
+        """Return every backup in the folder, the newest first."""
+        return list_backups(self.folder)
 
-    def contents(self, backup: Backup) -> Contents | None:
-        """What it holds; None if it cannot be read."""
-        with locked(self._lock):
-            return contents_of(backup.path)
+    def read_contents(self, backup: Backup) -> Contents | None:
+        """Return the contents of a backup, or None if it cannot be read."""
+        with locked(self._lock, self._tuning.lock_timeout):
+            return read_contents(backup.path)
 
     # --- making ---------------------------------------------------------------------------------
 
-    def make(self, kind: Kind = "made") -> Backup:
-        """Make one now.
+    def make(self, kind: BackupKind = "made") -> Backup:
+        """Make a backup now.
 
         Raises:
             DamagedDatabase: the copy is not sound, because the database is not; nothing is kept of it.
-            StorageError: the directory cannot be written, or another process is at it for too long.
+            StorageError: the directory cannot be written, or another process keeps the lock for too long.
         """
-        with locked(self._lock):
+        with locked(self._lock, self._tuning.lock_timeout):
             return self._make(kind)
 
     def make_file(self, path: Path) -> None:
-        """Make one now as a file of the user's own, which is never changed and never removed.
+        """Make a backup now as a file of the user, which is never changed or removed.
 
         Raises:
             BadArgument: there is such a file already.
@@ -110,56 +120,62 @@ class Backups:
             raise BadArgument(f"{path} is there already: give another name, or move it away.")
         self._write(path)
 
-    def tend(self) -> None:
-        """Forget what was erased, and make the backup of the day if it is due and no other process is at it.
-        What goes wrong is said once, not every hour."""
+    def run(self) -> None:
+        """Purge erased memories from backups, and make the daily backup if it is due.
+
+        It is left out while another process is working on the backups. A failure is logged once, not
+        every hour.
+        """
         try:
-            self.forget_erased(wait=False)
+            self.purge_erased(wait=False)
             self._make_daily()
         except (StorageError, OSError) as error:
-            if str(error) != self._complaint:
+            if str(error) != self._last_problem:
                 logger.warning("No backup was made, those from before are kept: %s", error)
-            self._complaint = str(error)
+            self._last_problem = str(error)
         else:
-            self._complaint = ""
+            self._last_problem = ""
 
     def _make_daily(self) -> None:
         now = self._now()
-        if not self._kept or (self._looked is not None and timedelta(0) <= now - self._looked < EVERY):
+        if not self._kept or not self._daily_check.is_due(now):
             return
-        self._looked = now
-        if self._is_old(now):
-            with locked_if_free(self._lock) as held:
-                if held and self._is_old(now) and self._has_changed(now):
+        self._daily_check.start(now)
+        if self._is_daily_due(now):
+            with locked_if_free(self._lock) as is_held:
+                if is_held and self._is_daily_due(now) and self._has_changed(now):
                     self._make("daily")
 
-    def _is_old(self, now: datetime) -> bool:
-        """Whether there is no daily one of the last day; what a clock that ran ahead has dated is none."""
-        daily = (backup for backup in self.all() if backup.kind == "daily" and backup.time <= now)
+    def _is_daily_due(self, now: datetime) -> bool:
+        """Return True if there is no daily backup of the last day; future dates do not count."""
+        daily = (backup for backup in self.list_all() if backup.kind == "daily" and backup.time <= now)
         newest = next(daily, None)
         return newest is None or now - newest.time >= DAY
 
     def _has_changed(self, now: datetime) -> bool:
-        """Whether there is anything that the newest backup lacks; where there is not, the database is at
-        least looked at, so that damage is noticed while the backups are young."""
-        with contextlib.closing(self._open_store()) as store:
-            newest = next(iter(self.all()), None)
-            known = contents_of(newest.path) if newest else None
-            if known.seq != store.seq() if known else store.memory_count() > 0:
+        """Return True if the newest backup lacks a change.
+
+        If not, the database is at least checked, so that damage is noticed while the backups are recent.
+        """
+        with self._storage.connect() as session:
+            newest = next(iter(self.list_all()), None)
+            known = read_contents(newest.path) if newest else None
+            changes = session.changes
+            if known.seq != changes.seq() if known else changes.count_memories() > 0:
                 return True
             if newest is None:
-                self._looked = None  # the first memory does not have to wait for the next look
-            if self._checked is None or now - self._checked >= DAY:
-                self._checked = now
-                _assert_sound(store)
+                self._daily_check.reset()  # the first memory need not wait for the next check
+            if self._soundness_check.is_due(now):
+                self._soundness_check.start(now)
+                assert_sound(session)
         return False
 
-    def _make(self, kind: Kind) -> Backup:
-        """Under the lock."""
+    def _make(self, kind: BackupKind) -> Backup:
+        """Make a backup; the caller holds the lock."""
         prepare_directory(self.folder)
-        self._tidy()
+        self._remove_unfinished()
         time = self._now().replace(microsecond=0)
-        while (path := self.folder / f"{kind}-{time:{STAMP}}.db").exists():
+        while (path := self.folder / f"{kind}-{time:{TIME_FORMAT}}.db").exists():
             time += timedelta(seconds=1)
         self._write(path)
         self._remove_old(kind, path)
@@ -168,185 +184,158 @@ class Backups:
     def _write(self, path: Path) -> None:
         temporary = path.with_name(path.name + UNFINISHED)
         try:
-            with contextlib.closing(self._open_store()) as store:
-                _assert_space(path.parent, store.path.stat().st_size)
-                store.copy_to(temporary)
-            with contextlib.closing(Store(temporary)) as copy:
-                _assert_sound(copy)
-            with clear_disk_errors():
+            with self._storage.connect() as session:
+                self._check_space(path.parent, self._storage.path.stat().st_size)
+                write_copy(session, temporary)
+            with translate_os_errors():
                 publish(temporary, path)
         finally:
             temporary.unlink(missing_ok=True)
 
-    def _remove_old(self, kind: Kind, made: Path) -> None:
-        """Keep the newest ones, and the fullest as long as the one just made holds less than half as much:
-        a database that was lost or emptied must not take its backups along. What a clock that ran ahead has
-        dated counts as the oldest."""
+    def _check_space(self, folder: Path, needed_bytes: int) -> None:
+        """Check that enough space is left, because a full disk would make the next store fail."""
+        with contextlib.suppress(OSError):
+            if shutil.disk_usage(folder).free < needed_bytes + self._tuning.spare_disk_bytes:
+                raise DiskFull("The disk is too full for a backup: free some space.")
+
+    def _remove_old(self, kind: BackupKind, made: Path) -> None:
+        """Remove all but the newest backups.
+
+        The one with the most memories is also kept while the one just made holds less than half as many. A
+        database that was lost or emptied must not take its backups along. What a clock that ran ahead has
+        dated counts as the oldest.
+        """
         now = self._now()
-        mine = [backup for backup in self.all() if backup.kind == kind and backup.path != made]
-        mine.sort(key=lambda backup: backup.time > now)
-        spare = mine[max(0, self._kept - 1) :] if kind != "made" else []
-        if not spare:
+        others = [backup for backup in self.list_all() if backup.kind == kind and backup.path != made]
+        others.sort(key=lambda backup: backup.time > now)
+        surplus = others[max(0, self._kept - 1) :] if kind != "made" else []
+        if not surplus:
             return
-        counts = {backup.path: _count(backup.path) for backup in (*mine, *spare)}
+        counts = {backup.path: _count_memories(backup.path) for backup in others}
         fullest = max(counts, key=lambda path: counts[path])
-        for backup in spare:
-            if backup.path != fullest or counts[fullest] <= 2 * _count(made):
+        for backup in surplus:
+            if backup.path != fullest or counts[fullest] <= 2 * _count_memories(made):
                 backup.path.unlink(missing_ok=True)
 
-    # --- giving back ----------------------------------------------------------------------------
+    # --- restoring ----------------------------------------------------------------------------
 
-    def named(self, name: str) -> Path:
-        """The file of a backup, by its name in the folder or by its path.
+    def find(self, name: str) -> Path:
+        """Return the path of a backup, given its name in the folder or its path.
 
         Raises:
             BadArgument: there is none of this name.
         """
-        own = {backup.name: backup.path for backup in self.all()}
+        own = {backup.name: backup.path for backup in self.list_all()}
         path = own.get(name.removesuffix(".db"), Path(name).expanduser())
         if not path.is_file():
             raise BadArgument(f"There is no backup {name}: sediment-mcp backup --list shows what there is.")
         return path
 
     @contextlib.contextmanager
-    def workshop(self) -> Generator[Path]:
-        """The folder for unfinished files, whose names hold `UNFINISHED`; they go at the end, or when the
-        next process comes.
+    def scratch_directory(self) -> Generator[Path]:
+        """Lend the folder for unfinished files, whose names hold `UNFINISHED`.
+
+        They are deleted at the end, or by the next process.
 
         Raises:
-            StorageError: the directory cannot be written, or another process is at it for too long.
+            StorageError: the directory cannot be written, or another process keeps the lock for too long.
         """
-        with locked(self._lock):
+        with locked(self._lock, self._tuning.lock_timeout):
             prepare_directory(self.folder)
-            self._tidy()
+            self._remove_unfinished()
             try:
                 yield self.folder
             finally:
-                self._tidy()
+                self._remove_unfinished()
 
     @contextlib.contextmanager
-    def borrowed(self, path: Path) -> Generator[Path]:
-        """A sound copy of a backup with today's schema, to be used up or thrown away.
+    def sound_copy(self, path: Path) -> Generator[Path]:
+        """Lend a sound copy of a backup with the current schema, which is deleted afterwards.
 
         Raises:
-            BadArgument: it is none, or it is damaged.
-            StorageError: see `workshop`.
+            BadArgument: the file is not a backup, or is damaged.
+            StorageError: see `scratch_directory`.
         """
-        with self.workshop() as folder:
-            copy = folder / f"borrowed{UNFINISHED}"
-            try:
-                copy_sound(path, copy, read_only=path.parent != self.folder)
-            except DamagedDatabase as error:
-                raise BadArgument(
-                    f"{path} is not a sound backup: sediment-mcp backup --list shows others."
-                ) from error
-            yield copy
+        with self.scratch_directory() as folder:
+            yield self.copy_into(folder, path)
 
-    def _tidy(self) -> None:
+    def copy_into(self, folder: Path, path: Path) -> Path:
+        """Copy a backup into the scratch directory, with the current schema; see `sound_copy`."""
+        copy = folder / f"copy{UNFINISHED}"
+        try:
+            copy_sound(path, copy, read_only=path.parent != self.folder)
+        except DamagedDatabase as error:
+            raise BadArgument(
+                f"{path} is not a sound backup: sediment-mcp backup --list shows others."
+            ) from error
+        return copy
+
+    def _remove_unfinished(self) -> None:
         for leftover in self.folder.glob(f"*{UNFINISHED}*"):
             leftover.unlink(missing_ok=True)
 
-    # --- forgetting -----------------------------------------------------------------------------
+    # --- erasing --------------------------------------------------------------------------------
 
-    def forget_erased(self, *, wait: bool = True) -> None:
-        """Take what is gone for good out of every backup; costs one look where nothing is.
+    def purge_erased(self, *, wait: bool = True) -> None:
+        """Purge permanently erased memories from every backup.
+
+        If there are none, that takes one query.
 
         Raises:
-            StorageError: a backup cannot be written, or another process is at it for too long.
+            StorageError: a backup cannot be written, or another process keeps the lock for too long.
         """
         with contextlib.ExitStack() as stack:
-            store = stack.enter_context(contextlib.closing(self._open_store()))
-            newest = store.seq()
-            clean_to = self._clean_to
-            if clean_to is not None and clean_to <= newest and not store.has_erased(clean_to):
+            session = stack.enter_context(self._storage.connect())
+            newest, purged_to = session.changes.seq(), self._purged_to
+            if (
+                purged_to is not None
+                and purged_to <= newest
+                and not session.changes.has_erased_since(purged_to)
+            ):
                 return
             if self.folder.is_dir():
                 if wait:
-                    stack.enter_context(locked(self._lock))
+                    stack.enter_context(locked(self._lock, self._tuning.lock_timeout))
                 elif not stack.enter_context(locked_if_free(self._lock)):
                     return
-                erased = store.erased()
-                for backup in self.all():
-                    _forget(backup, erased)
-                self._tidy()
-            self._clean_to = newest
+                erased_ids = session.erased_ids()
+                for backup in self.list_all():
+                    _purge(backup, erased_ids)
+                self._remove_unfinished()
+            self._purged_to = newest
 
 
-def named_in(folder: Path) -> list[Backup]:
-    """Every backup in a folder, the newest first."""
+def list_backups(folder: Path) -> list[Backup]:
+    """Return every backup in a folder, the newest first."""
     files = folder.iterdir() if folder.is_dir() else ()
-    found = [backup for path in files if (backup := _named(path)) is not None]
+    found = [backup for path in files if (backup := _parse_name(path)) is not None]
     return sorted(found, key=lambda backup: (backup.time, backup.name), reverse=True)
 
 
-def _named(path: Path) -> Backup | None:
-    match = re.fullmatch(rf"({'|'.join(get_args(Kind))})-(\d{{4}}-\d\d-\d\d-\d{{6}})\.db", path.name)
+def _parse_name(path: Path) -> Backup | None:
+    match = re.fullmatch(rf"({'|'.join(get_args(BackupKind))})-(\d{{4}}-\d\d-\d\d-\d{{6}})\.db", path.name)
     if match is None:
         return None
     try:
-        time = datetime.strptime(match[2], STAMP).replace(tzinfo=UTC)
+        time = datetime.strptime(match[2], TIME_FORMAT).replace(tzinfo=UTC)
     except ValueError:
         return None
-    kind = next(kind for kind in get_args(Kind) if kind == match[1])
+    kind = next(kind for kind in get_args(BackupKind) if kind == match[1])
     return Backup(path, kind, time)
 
 
-def contents_of(path: Path) -> Contents | None:
-    """What a database file holds; None if it cannot be read."""
-    try:
-        with contextlib.closing(Store(path)) as store:
-            return Contents(store.memory_count(), store.newest(), store.seq())
-    except StorageError:
-        return None
-
-
-def copy_sound(path: Path, copy: Path, *, read_only: bool = False) -> None:
-    """Copy a backup and bring its schema up to date. A stranger's file is opened read-only; one of the folder
-    may have to be rolled back first, after a crash.
-
-    Raises:
-        DamagedDatabase: it is damaged, or holds no memories.
-    """
-    with contextlib.closing(Store(path, read_only=read_only)) as source:
-        if not source.is_ours():
-            raise DamagedDatabase(f"{path} holds no memories.")
-        source.copy_to(copy)
-    with contextlib.closing(Store(copy)) as store:
-        store.upgrade()
-        _assert_sound(store)
-
-
-def _count(path: Path) -> int:
-    contents = contents_of(path)
+def _count_memories(path: Path) -> int:
+    contents = read_contents(path)
     return contents.memories if contents else 0
 
 
-def _assert_sound(store: Store) -> None:
-    if store.integrity():
-        raise DamagedDatabase(DAMAGED)
+def _purge(backup: Backup, erased_ids: set[str]) -> None:
+    """Erase memories in a backup, or delete the backup if it is damaged.
 
-
-def _assert_space(folder: Path, needed: int) -> None:
-    """Leave room: a disk that a backup has filled would refuse the next store."""
-    with contextlib.suppress(OSError):
-        if shutil.disk_usage(folder).free < needed + SPARE_DISK:
-            raise DiskFull("The disk is too full for a backup: free some space.")
-
-
-def _forget(backup: Backup, erased: set[str]) -> None:
-    """Erase these memories in a backup, which remembers that it has; one that is damaged is removed, because
-    nothing can be erased in it."""
+    Nothing can be erased in a damaged backup.
+    """
     try:
-        with contextlib.closing(Store(backup.path)) as store:
-            store.upgrade()
-            pending = sorted(erased - store.erased())
-            if pending:
-                with store.transaction():
-                    for memory in store.by_ids(pending).values():
-                        store.erase(memory)
-                    store.note_erased(pending)
-            if store.has_remains():
-                store.erase_remains()
+        erase_in_file(backup.path, erased_ids)
     except DamagedDatabase:
         logger.warning("The backup %s is damaged and cannot forget what was erased: removed.", backup.name)
         backup.path.unlink(missing_ok=True)

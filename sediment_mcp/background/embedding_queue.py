@@ -1,120 +1,133 @@
-"""Embeddings that are missing: of memories stored before the model was there, or of another model.
+"""Embed the chunks that lack an embedding of the current model.
 
-The backlog is worked off in batches, each one commit, so it can be stopped at any moment and goes on where
-it was, in this process or in another. A batch is large and embedded by length, in pieces: the model pads the
+They were stored before the model was available, or embedded by another model.
+
+The queue is processed in batches, each one commit, so it can be stopped at any moment and continues from
+there, in this process or in another. A batch is large and embedded by length, in pieces: the model pads the
 texts that it reads together to the longest of them, and padding takes as long as text.
 """
 
 from __future__ import annotations
 
-import contextlib
 import logging
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Hashable, Sequence
 from pathlib import Path
 
+from sediment_mcp.embeddings.codec import encode_vectors
 from sediment_mcp.embeddings.protocols import Embedder
-from sediment_mcp.indexes.vector_search import pack
-from sediment_mcp.storage.sql.memories import Store
-from sediment_mcp.system.files import locked_if_free
-from sediment_mcp.system.progress import Progress, logged
+from sediment_mcp.errors import ModelFailed
+from sediment_mcp.storage.protocols import MemoryStorage, ReadSession
+from sediment_mcp.system.locks import locked_if_free
+from sediment_mcp.system.progress import Progress, log_progress
 
 logger = logging.getLogger(__name__)
 
 LOCK = "embed.lock"
-BATCH = 512  # passages embedded between two commits; one of 32 takes a fifth longer
-PIECE = 64  # passages embedded between two looks at whether to stop
-NOTEWORTHY = 100  # passages, some seconds of work, from which on progress is logged
+STOP_CHECK_EVERY = 64  # chunks embedded between two checks whether to stop
+LOG_FROM = 100  # progress is logged from this number of chunks on, some seconds of work
 
 
-class Backlog:
-    """The passages of one data directory that lack an embedding of the model in use."""
+class EmbeddingQueue:
+    """The chunks of one store that lack an embedding of the model in use."""
 
-    def __init__(
-        self,
-        directory: Path,
-        open_store: Callable[[], Store],
-        write: Callable[[], AbstractContextManager[Store]],
-    ) -> None:
-        """``open_store`` gives a connection for reading, ``write`` a transaction."""
-        self._directory = directory
-        self._open_store = open_store
-        self._write = write
-        self._complete_to = 0  # nothing up to this change lacks an embedding
-        self._refused: set[int] = set()  # passages that the model fails on, until the process ends
+    def __init__(self, directory: Path, storage: MemoryStorage, commit_every: int) -> None:
+        """Commit after every ``commit_every`` chunks."""
+        self._lock = directory / LOCK
+        self._storage = storage
+        self._commit_every = commit_every
+        self._complete: tuple[Hashable, int] = (
+            None,
+            0,
+        )  # in this database no chunk up to this change lacks one
+        self._failed: set[int] = set()  # chunks that the model fails on, until the process ends
         self.size = 0
 
-    def start_over(self) -> None:
-        """Take nothing for done: the database is another one."""
-        self._complete_to = 0
-        self._refused.clear()
+    def run(self, embedder: Embedder, progress: Progress) -> None:
+        """Embed the chunks that lack an embedding, unless another process is doing it.
 
-    def work(self, embedder: Embedder, progress: Progress) -> None:
-        """Embed what is missing, if anything is and no other process is at it; ``size`` says what is left.
+        Afterwards ``size`` is how many are left.
 
         Raises:
             Stopped: ``progress`` asked for it.
         """
-        with contextlib.closing(self._open_store()) as store:
-            newest, model = store.seq(), store.embeddings.number_of(embedder.identity.fingerprint) or 0
-            is_due = store.embeddings.lacks(model, self._complete_to)
+        with self._storage.connect() as session:
+            newest, store_id = session.changes.seq(), session.store_id
+            model_key = session.embeddings.model_key(embedder.identity.fingerprint)
+            if self._complete[0] != store_id or newest < self._complete[1]:  # the database was replaced
+                self._complete = (store_id, 0)
+                self._failed.clear()
+            is_due = session.embeddings.is_missing_since(model_key, self._complete[1])
         if is_due:
-            with locked_if_free(self._directory / LOCK) as held:
-                if not held:
+            with locked_if_free(self._lock) as is_held:
+                if not is_held:
                     return
-                self.work_all(embedder, progress)
-        self._complete_to = newest
+                self.run_all(embedder, progress)
+        self._complete = (store_id, newest)
 
-    def work_all(self, embedder: Embedder, progress: Progress) -> None:
-        """Embed what is missing, whoever else is at it: a passage embedded twice is kept once."""
-        identity = embedder.identity
-        with contextlib.closing(self._open_store()) as store:
-            model = store.embeddings.number_of(identity.fingerprint) or 0
-            have, total = store.embeddings.counts(model)
-            self.size = total - have - len(self._refused)
-            if self.size > NOTEWORTHY:
-                progress = logged(f"Passages embedded with {identity.name}", logger, progress)
-            while batch := self._next(store, model):
-                self._embed(store, batch, embedder, lambda done: progress(total - self.size + done, total))
-                model = store.embeddings.number_of(identity.fingerprint) or 0
+    def run_all(self, embedder: Embedder, progress: Progress) -> None:
+        """Embed the chunks that lack an embedding, even if another process is doing it too.
+
+        A chunk that is embedded twice is stored once.
+        """
+        fingerprint = embedder.identity.fingerprint
+        with self._storage.connect() as session:
+            model_key = session.embeddings.model_key(fingerprint)
+            embedded, total = session.embeddings.count_embedded(model_key)
+            self.size = total - embedded - len(self._failed)
+            if self.size > LOG_FROM:
+                progress = log_progress(f"Passages embedded with {embedder.identity.name}", logger, progress)
+            while batch := self._read_next_batch(session, model_key):
+                self._embed(session, batch, embedder, lambda done: progress(total - self.size + done, total))
+                model_key = session.embeddings.model_key(fingerprint)
                 self.size = max(0, self.size - len(batch))
         self.size = 0
         progress(total, total)
 
-    def _next(self, store: Store, model: int) -> list[tuple[int, str]]:
-        """(chunk, text) of what is to be embedded together."""
+    def _read_next_batch(self, session: ReadSession, model_key: int | None) -> list[tuple[int, str]]:
+        """Return the (chunk id, text) pairs to embed before the next commit."""
         if self.size <= 0:
             return []
-        missing = store.embeddings.missing(model, BATCH + len(self._refused))
-        return [one for one in missing if one[0] not in self._refused][:BATCH]
-
-    def _embedded(self, embedder: Embedder, batch: list[tuple[int, str]]) -> dict[int, bytes]:
-        """The vectors by chunk; a passage that the model fails on must not keep the others waiting."""
-        try:
-            vectors = pack(embedder.embed_documents([text for _, text in batch]))
-        except Exception:
-            if len(batch) == 1:
-                logger.exception("The embedding model failed on a passage, which is found by its words alone")
-                self._refused.add(batch[0][0])
-                return {}
-            return {
-                chunk: vector for one in batch for chunk, vector in self._embedded(embedder, [one]).items()
-            }
-        return {chunk: vector for (chunk, _), vector in zip(batch, vectors, strict=True)}
+        missing = session.embeddings.missing(model_key, self._commit_every + len(self._failed))
+        return [chunk for chunk in missing if chunk[0] not in self._failed][: self._commit_every]
 
     def _embed(
-        self, store: Store, batch: Sequence[tuple[int, str]], embedder: Embedder, tell: Callable[[int], None]
+        self,
+        session: ReadSession,
+        batch: Sequence[tuple[int, str]],
+        embedder: Embedder,
+        report: Callable[[int], None],
     ) -> None:
-        """Embed (chunk, text) read from ``store`` as one commit, what ``tell`` lets finish if it ends the
-        work."""
-        by_length = sorted(batch, key=lambda one: len(one[1]))
-        done: dict[int, bytes] = {}
+        """Embed (chunk id, text) pairs and commit them together, even if ``report`` stops it.
+
+        The pairs were read from ``session``.
+        """
+        by_length = sorted(batch, key=lambda chunk: len(chunk[1]))
+        vectors: dict[int, bytes] = {}
         try:
-            for start in range(0, len(batch), PIECE):
-                tell(start)
-                done |= self._embedded(embedder, by_length[start : start + PIECE])
+            for start in range(0, len(batch), STOP_CHECK_EVERY):
+                report(start)
+                vectors |= self._encode(embedder, by_length[start : start + STOP_CHECK_EVERY])
         finally:
-            if done:
-                with self._write() as writer:
-                    store.assert_current()
-                    writer.embeddings.add(writer.embeddings.register(embedder.identity), done.items())
+            if vectors:
+                with self._storage.write() as writer:
+                    session.assert_current()
+                    writer.embeddings.add(writer.embeddings.register(embedder.identity), vectors.items())
+
+    def _encode(self, embedder: Embedder, chunks: Sequence[tuple[int, str]]) -> dict[int, bytes]:
+        """Return the vectors by chunk id, without chunks that the model fails on.
+
+        These must not block the others.
+        """
+        try:
+            vectors = encode_vectors(embedder.embed_documents([text for _, text in chunks]))
+        except ModelFailed:
+            if len(chunks) == 1:
+                logger.exception("The embedding model failed on a passage, which is found by its words alone")
+                self._failed.add(chunks[0][0])
+                return {}
+            return {
+                chunk_id: vector
+                for chunk in chunks
+                for chunk_id, vector in self._encode(embedder, [chunk]).items()
+            }
+        return {chunk_id: vector for (chunk_id, _), vector in zip(chunks, vectors, strict=True)}

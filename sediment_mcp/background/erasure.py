@@ -1,56 +1,55 @@
-"""What an erasure leaves behind its rows: pieces in the file, words in the index, copies in backups.
+"""Purge the remains of secure erases from the text index and from backups.
 
-The rows are gone, which nothing here can undo; so where it fails it says so in the log, and the background
-tries again.
+The rows themselves are already erased, so a failure is only logged, and the background worker tries again.
 """
 
 from __future__ import annotations
 
 import contextlib
 import logging
-from typing import TYPE_CHECKING
 
+from sediment_mcp.background.backups import Backups
 from sediment_mcp.errors import DamagedSnapshot, StorageError
-
-if TYPE_CHECKING:
-    from sediment_mcp.background.backups import Backups
-    from sediment_mcp.indexes.indexer import CatchUp
-    from sediment_mcp.storage.sql.memories import Store
+from sediment_mcp.indexes.indexer import Indexer
+from sediment_mcp.storage.protocols import MemoryStorage
+from sediment_mcp.system.progress import Progress
 
 logger = logging.getLogger(__name__)
 
 
-class Erasing:
-    """Takes what has been erased out of everything that is not a row."""
+class Erasure:
+    """Purges erased memories from all indexes and backups."""
 
-    def __init__(self, catch_up: CatchUp, backups: Backups) -> None:
-        self._catch_up = catch_up
+    def __init__(self, storage: MemoryStorage, indexer: Indexer, backups: Backups) -> None:
+        self._storage = storage
+        self._indexer = indexer
         self._backups = backups
 
-    def in_file(self, writer: Store) -> None:
-        """Write the database anew; under the write lock."""
-        try:
-            writer.erase_remains()
-        except StorageError as error:  # the disk may have no room for it
-            logger.warning("Pieces of what was erased may stay in the database until a later try: %s", error)
+    def run(self, progress: Progress) -> None:
+        """Finish a secure erase that another process left unfinished.
 
-    def elsewhere(self) -> None:
-        """Let no erased word stay in the text index, and nothing erased in the backups."""
-        self._in_index()
-        self.in_backups()
+        That process was killed, or could not write.
+        """
+        self._storage.finish_secure_erase()
+        self._indexer.purge_erased_text(wait=False, progress=progress)
 
-    def in_backups(self) -> None:
-        """Let nothing erased stay in the backups."""
+    def purge(self) -> None:
+        """Purge erased memories from the text index and the backups."""
+        self._purge_text_index()
+        self.purge_backups()
+
+    def purge_backups(self) -> None:
+        """Purge erased memories from the backups."""
         try:
-            self._backups.forget_erased()
+            self._backups.purge_erased()
         except StorageError as error:
             logger.warning("The backups still hold what was erased, until a later try: %s", error)
 
-    def _in_index(self) -> None:
-        """Where the index cannot be written, as on a full disk, do without it for the time being."""
+    def _purge_text_index(self) -> None:
+        """Purge the text index, or delete it if it cannot be written, as on a full disk."""
         try:
-            self._catch_up.forget_erased_words()
+            self._indexer.purge_erased_text()
         except (DamagedSnapshot, StorageError) as error:
             logger.warning("%s", error)
             with contextlib.suppress(StorageError):
-                self._catch_up.remove_text()
+                self._indexer.remove_text()

@@ -1,7 +1,7 @@
-"""Work off the path of calls: embeddings that are missing, snapshots that lag behind.
+"""The background worker: a thread that runs due jobs beside the calls.
 
-One daemon thread a process, woken by writes and asleep otherwise. Whatever it is doing when the process
-dies, the next process, or another one, takes up from what is committed.
+There is one daemon thread in a process, which writes wake and which otherwise sleeps. If the process dies
+during a job, the next process or another one continues from the last commit.
 """
 
 from __future__ import annotations
@@ -10,45 +10,56 @@ import logging
 import threading
 from collections.abc import Callable
 
-from sediment_mcp.system.progress import Progress, Stopped, until
+from sediment_mcp.config import Tuning
+from sediment_mcp.errors import Stopped
+from sediment_mcp.system.progress import Progress, stop_when
 
 logger = logging.getLogger(__name__)
 
-REST = 60.0  # seconds between looks at what other processes may have left undone
-SETTLE = 0.2  # seconds that a burst of writes gets before work begins beside it
 
+class Worker:
+    """Runs ``work`` in a thread, after each `wake` and at intervals.
 
-class Upkeep:
-    """Runs ``work`` in a thread: after each `wake`, and once in a while."""
+    The first `wake` starts the thread.
+    """
 
-    def __init__(self, work: Callable[[Progress], None]) -> None:
-        """``work`` gets a watcher that tells it to stop when the process ends."""
+    def __init__(self, work: Callable[[Progress], None], tuning: Tuning) -> None:
+        """Run ``work`` with a progress callback that stops it when the process ends."""
         self._work = work
+        self._tuning = tuning
+        self._starting = threading.Lock()
         self._stop = threading.Event()
         self._woken = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="upkeep", daemon=True)
-        self._thread.start()
+        self._thread: threading.Thread | None = None
 
     def wake(self) -> None:
+        """Let the thread run the due jobs soon."""
         self._woken.set()
+        with self._starting:
+            if self._thread is None and not self._stop.is_set():
+                self._thread = threading.Thread(target=self._run, name="background worker", daemon=True)
+                self._thread.start()
 
-    def close(self, patience: float) -> None:
-        """Ask the thread to end and wait for it, at most ``patience`` seconds."""
+    def close(self, timeout: float) -> None:
+        """Ask the thread to end and wait for it, at most ``timeout`` seconds."""
         self._stop.set()
         self._woken.set()
-        self._thread.join(patience)
+        with self._starting:
+            thread = self._thread
+        if thread is not None:
+            thread.join(timeout)
 
     def _run(self) -> None:
         while not self._stop.is_set():
-            self._woken.wait(REST)
-            self._stop.wait(SETTLE)
+            self._woken.wait(self._tuning.rest_seconds)
+            self._stop.wait(self._tuning.settle_seconds)
             self._woken.clear()
             if self._stop.is_set():
                 return
             try:
-                self._work(until(self._stop.is_set))
+                self._work(stop_when(self._stop.is_set))
             except Stopped:
                 return
             except Exception:
                 logger.exception("Work in the background failed and is tried again later")
-                self._stop.wait(REST)  # what failed may have woken the thread by its own writes
+                self._stop.wait(self._tuning.rest_seconds)  # it may have woken the thread by its own writes

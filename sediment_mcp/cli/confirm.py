@@ -1,109 +1,96 @@
-"""What the commands share: arguments from the shell, the model, questions to a person, the answer."""
+"""Talk to the person at the terminal: say a sentence, ask, read what is typed or piped."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from sediment_mcp.app import Library
-    from sediment_mcp.cli.options import Chosen
-    from sediment_mcp.config import Config
-    from sediment_mcp.operations.arguments import ArgumentsT
+    from sediment_mcp.errors import SedimentError
 
-TIDY_UP = 5.0  # seconds that embedding a long text goes on before it is left to a running server
+FAILED, WRONG_ARGUMENTS = 1, 2
+"""Exit statuses: the command failed; its arguments were wrong."""
 
 
-def parsed(model: type[ArgumentsT], chosen: Chosen) -> ArgumentsT:
-    """The command's arguments, checked as the tool checks them; broken Unicode from the shell is mended."""
-    from sediment_mcp.cli.options import parameters
-    from sediment_mcp.operations.arguments import parse
-    from sediment_mcp.server.jsonrpc import valid_text
+def say(sentence: str) -> None:
+    """Write one line to stderr, without the control characters that a quotation may hold."""
+    from sediment_mcp.system.text import show_control_characters
 
-    def mended(value: str | list[str] | bool) -> Any:
-        if isinstance(value, list):
-            return [valid_text(item) for item in value]
-        return valid_text(value) if isinstance(value, str) else value
-
-    given = parameters(chosen, list(model.model_fields))
-    return parse(model, {name: mended(value) for name, value in given.items()})
+    sys.stderr.write(f"sediment-mcp: {show_control_characters(' '.join(sentence.split()))}\n")
 
 
-def project(config: Config) -> str | None:
-    """What the user has set, else the git work tree around the working directory."""
-    from pathlib import Path
+def report_error(error: SedimentError) -> int:
+    """Say what went wrong; return the exit status for it."""
+    from sediment_mcp.errors import BadArgument
 
-    from sediment_mcp.server.jsonrpc import valid_text
-    from sediment_mcp.system.project_root import project_of_folder
-
-    found = project_of_folder(Path()) if config.project is None else config.project
-    return valid_text(found) if found else None
+    say(str(error))
+    return WRONG_ARGUMENTS if isinstance(error, BadArgument) else FAILED
 
 
-def standard_input() -> str:
-    """All of it as UTF-8; reading ends where it is too long for a memory in any case."""
-    from sediment_mcp.operations.arguments import MAX_CONTENT
-
-    return sys.stdin.buffer.read(4 * MAX_CONTENT + 4).decode(errors="replace")
-
-
-def load_model(library: Library) -> None:
-    """Wait for the model, with a word on the screen; without one, what follows goes by words."""
-    from sediment_mcp.cli.terminal import waiting
-    from sediment_mcp.config import NO_MODEL
-
-    with waiting("Loading the model"):
-        embedder = library.embedder()
-    if embedder is None and library.config.model != NO_MODEL:
-        say(library.model_problem)
-
-
-def tidy_up(library: Library) -> None:
-    """Do for a little while what a server does in the background, so that a long text is embedded too."""
-    import time
-
-    from sediment_mcp.system.progress import Stopped, until
-
-    end = time.monotonic() + TIDY_UP
-    try:
-        library.tend(until(lambda: time.monotonic() > end))
-    except Stopped:
-        return
-
-
-def confirmed(question: str, expected: Sequence[str], otherwise: str) -> bool:
-    """Ask a person; any of the ``expected`` answers means yes.
+def confirm(question: str, expected_answers: Sequence[str], refusal: str) -> bool:
+    """Ask a person; return True if the answer is one of those expected.
 
     Raises:
-        BadArgument: nobody is there to be asked; the sentence is ``otherwise``.
+        BadArgument: standard input is no terminal, so nobody can be asked; ``refusal`` is its sentence.
     """
     from sediment_mcp.errors import BadArgument
 
     if not sys.stdin.isatty():
-        raise BadArgument(otherwise)
+        raise BadArgument(refusal)
     sys.stderr.write(question)
     sys.stderr.flush()
-    return sys.stdin.readline().strip().lower() in expected
+    return sys.stdin.readline().strip().lower() in expected_answers
 
 
-def answer(chosen: Chosen, result: Any, show: Callable[[], None]) -> int:
-    """Print the result, for machines or for people."""
-    if chosen.json:
-        _print_json(result)
-    else:
-        show()
-    return 0
+def confirm_yes(question: str, refusal: str) -> bool:
+    """Ask a question; return True if the answer is y or yes.
+
+    Raises:
+        BadArgument: standard input is no terminal, so nobody can be asked; ``refusal`` is its sentence.
+    """
+    return confirm(f"{question} [y/N] ", ("y", "yes"), refusal)
 
 
-def _print_json(result: Any) -> None:
-    from sediment_mcp.server.jsonrpc import to_json
+def read_standard_input() -> str:
+    """Return standard input as UTF-8 text, cut off where it is too long for any memory."""
+    from sediment_mcp.operations.arguments import MAX_CONTENT_CHARS
 
-    sys.stdout.write(to_json(result) + "\n")
+    return sys.stdin.buffer.read(4 * MAX_CONTENT_CHARS + 4).decode(errors="replace")
 
 
-def say(sentence: str) -> None:
-    """One line on stderr; what it quotes may hold anything, so no control character gets through."""
-    from sediment_mcp.system.text import visible
+def read_passphrase(file: str | None, *, twice: bool = False) -> str:
+    """Return a passphrase from the file that the user names, or ask for it.
 
-    sys.stderr.write(f"sediment-mcp: {visible(' '.join(sentence.split()))}\n")
+    Raises:
+        BadArgument: there is none, or it is not the same both times.
+    """
+    from sediment_mcp.errors import BadArgument
+
+    if file is not None:
+        return _read_first_line(Path(file))
+    if not sys.stdin.isatty():
+        raise BadArgument(
+            "A passphrase is needed, and nobody is here to be asked: add --passphrase-file FILE."
+        )
+    from getpass import getpass
+
+    passphrase = getpass("Passphrase: ")
+    if not passphrase:
+        raise BadArgument("An empty passphrase protects nothing: type one.")
+    if twice and getpass("Once more: ") != passphrase:
+        raise BadArgument("The two passphrases differ: try again.")
+    return passphrase
+
+
+def _read_first_line(path: Path) -> str:
+    from sediment_mcp.errors import BadArgument
+
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadArgument(f"The passphrase file {path} cannot be read ({error}): check it.") from None
+    if not lines or not lines[0]:
+        raise BadArgument(f"The first line of {path} is empty: write the passphrase into it.")
+    return lines[0]

@@ -1,6 +1,6 @@
-"""The command line: an edge that translates between a person and the operations, and nothing else.
+"""The command line: translate between a person and the operations, and nothing else.
 
-Exit status: 0 all is well (finding nothing is), 1 something failed or was not found by its id, 2 wrong
+Exit status: 0 success (also when nothing is found), 1 something failed or was not found by its id, 2 wrong
 arguments, 130 interrupted.
 """
 
@@ -11,117 +11,78 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from sediment_mcp.cli.confirm import say
+from sediment_mcp.cli import COMPLETION_VARIABLE, PROGRAM
+from sediment_mcp.cli.confirm import report_error
+from sediment_mcp.cli.launcher import start_server
 
 if TYPE_CHECKING:
-    from sediment_mcp.cli.options import Chosen
-    from sediment_mcp.config import Config
-    from sediment_mcp.errors import SedimentError
+    from click import ClickException
 
-MODEL_PATIENCE = 120.0  # seconds; a person who asks for meaning waits for a slow model
 INTERRUPTED = 130  # 128 + SIGINT, as shells count
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run a command, `serve` if none is given; returns the exit status."""
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # read when numpy is imported; more only cost time
-    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # from its import on onnxruntime would report to its makers
+    """Run a command, `serve` if none is given; return the exit status."""
+    _set_variables_of_libraries()
     arguments = list(sys.argv[1:] if argv is None else argv)
-    if arguments in ([], ["serve"]):
-        return _serve({})
+    completion = os.environ.get(COMPLETION_VARIABLE)
+    if arguments in ([], ["serve"]) and not completion:
+        return start_server({})
     try:
-        status = _run(arguments)
+        status = _complete(completion) if completion else _run(arguments)
         sys.stdout.flush()
     except KeyboardInterrupt:
         return INTERRUPTED
-    except BrokenPipeError:  # whoever read our output has seen enough
+    except BrokenPipeError:  # the reader of our output, such as `head`, has closed it
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     return status
 
 
-def _serve(flags: dict[str, str | None]) -> int:
-    if os.isatty(0):
-        say("Serving MCP on stdin and stdout, for a host to talk to. Ctrl-C ends it, --help shows more.")
-    from sediment_mcp.server.stdio import protect_stdout
+def _set_variables_of_libraries() -> None:
+    """Set variables that libraries read when they are imported, as they take no argument for it.
 
-    protect_stdout()  # before any other import: what prints while it is imported would reach the client
-    from sediment_mcp.config import load_config
-    from sediment_mcp.errors import SedimentError
-    from sediment_mcp.server.app import serve
+    The user's own variables are read by `sediment_mcp.config` alone.
+    """
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # for numpy; more threads only cost time
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # otherwise onnxruntime sends reports once it is imported
+
+
+def _complete(instruction: str) -> int:
+    """Answer a shell that asks what it can complete; return the exit status."""
+    from click.shell_completion import shell_complete
+
+    from sediment_mcp.cli.group import program
+
+    return shell_complete(program, {}, PROGRAM, COMPLETION_VARIABLE, instruction)
+
+
+def _run(arguments: list[str]) -> int:
+    """Parse the arguments and run the command; return the exit status."""
+    from click import ClickException
+    from click.exceptions import Exit
+
+    from sediment_mcp.cli.group import program
+    from sediment_mcp.errors import BadArgument, SedimentError
 
     try:
-        return serve(load_config(os.environ, flags))
+        with program.make_context(PROGRAM, arguments) as ctx:
+            status: int = program.invoke(ctx)
+            return status
+    except Exit as end:
+        return end.exit_code
+    except ClickException as error:
+        return report_error(BadArgument(_describe(error)))
     except SedimentError as error:
-        return _failed(error)
+        return report_error(error)
 
 
-def _run(arguments: Sequence[str]) -> int:
-    from sediment_mcp.cli import options
-    from sediment_mcp.config import LOG_LEVEL, load_config, unknown_variables
-    from sediment_mcp.errors import SedimentError
-
-    try:
-        chosen = options.read(arguments)
-        if chosen.command == "serve" and not chosen.version:
-            return _serve(options.flags(chosen))
-        _write_utf8()
-        config = load_config({LOG_LEVEL: "WARNING", **os.environ}, options.flags(chosen))
-        for warning in unknown_variables():
-            say(warning)
-        return _version(config) if chosen.version else _command(chosen, config)
-    except SedimentError as error:
-        return _failed(error)
-
-
-def _command(chosen: Chosen, config: Config) -> int:
-    """Run anything but `serve`. The library costs nothing until it is used."""
-    from sediment_mcp.app import Library
-    from sediment_mcp.cli.dispatch import run
-
-    _log_to_stderr(config)
-    library = Library(config, patience=MODEL_PATIENCE, tends=False)
-    try:
-        return run(chosen, library)
-    finally:
-        library.close()
-
-
-def _version(config: Config) -> int:
-    import platform
-
-    from sediment_mcp import __version__
-
-    place = os.path.realpath(config.data_dir)
-    print(f"sediment-mcp {__version__}\nPython {platform.python_version()}\n{place}")  # noqa: T201
-    return 0
-
-
-# --- pieces -------------------------------------------------------------------------------------
-
-
-def _write_utf8() -> None:
-    """Whatever the locale says: memories hold any text, and machines expect UTF-8."""
-    from io import TextIOWrapper
-
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, TextIOWrapper) and not stream.isatty():
-            stream.reconfigure(encoding="utf-8", errors="replace")
-
-
-def _log_to_stderr(config: Config) -> None:
-    import logging
-
-    logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="sediment-mcp: %(message)s")
-    logging.getLogger("sediment_mcp").setLevel(config.log_level)
-    logging.getLogger("sediment_mcp.embeddings.loader").setLevel(
-        logging.ERROR
-    )  # said by `_load_model`, or in notes
-
-
-def _failed(error: SedimentError) -> int:
-    from sediment_mcp.errors import BadArgument
-
-    say(str(error))
-    return 2 if isinstance(error, BadArgument) else 1
+def _describe(error: ClickException) -> str:
+    """Return a usage error as a cause and its remedy."""
+    ctx = getattr(error, "ctx", None)
+    help_command = f"{ctx.command_path if ctx else PROGRAM} --help"
+    cause = error.format_message()
+    if "Did you mean" in cause:
+        return f"{cause} See {help_command}."
+    return f"{cause.rstrip('.')}: see {help_command}."

@@ -1,17 +1,36 @@
-"""The command line's grammar: every tool parameter is an option of its command, and none is checked here.
+"""The options, the types and the command class that all commands share.
 
-Values stay text; the contract checks them, so that a wrong one is answered with the tools' own sentences.
+Values stay text until an operation checks them, so that a wrong one is answered in the same sentences
+as in a tool call.
 """
 
 from __future__ import annotations
 
-import argparse
-from collections.abc import Sequence
-from typing import Any, NoReturn
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any, TypeVar, cast, get_args
 
-from sediment_mcp.cli.examples import epilog
-from sediment_mcp.config import BACKUPS, DATA_DIR, LOG_LEVEL, MODEL, PROJECT, QUESTIONS, SECRETS
+import click
+from click.shell_completion import CompletionItem
+
+from sediment_mcp.cli.invocation import Invocation
+from sediment_mcp.config import (
+    BACKUPS,
+    DATA_DIR,
+    LOG_LEVEL,
+    LOG_LEVELS,
+    MODEL,
+    PROJECT,
+    QUESTIONS,
+    QUESTIONS_CHOICES,
+    SECRETS,
+    SECRETS_CHOICES,
+)
 from sediment_mcp.errors import BadArgument
+
+if TYPE_CHECKING:
+    from sediment_mcp.operations.arguments import ArgumentsT
 
 FLAGS = {
     DATA_DIR: ("--data-dir", "DIR", "where the memories are"),
@@ -22,273 +41,315 @@ FLAGS = {
     QUESTIONS: ("--questions", "CHOICE", "forget questions that find nothing, or keep them for stats"),
     BACKUPS: ("--backups", "N", "how many daily backups to keep; 0 makes none"),
 }
-"""Variable → its flag, which wins over it."""
+"""Variable → its flag, which takes precedence over it."""
 
-EPILOG = """\
-Each command explains its options: sediment-mcp query --help.
-Without a command MCP is served over stdin and stdout, which is what hosts start."""
+STREAM = "-"
+"""What stands for standard input or output in the place of a file or text."""
 
-Chosen = argparse.Namespace
+MAX_COUNT = 1_000_000_000
+MAX_PORT = 65_535
+HELP_WIDTH = 100  # columns
+TEXT = re.compile(r"-(\d+|\d*\.\d+)|-.*\s.*", re.DOTALL)
+"""What begins like an option and is none: a negative number, or several words."""
+
+FunctionT = TypeVar("FunctionT", bound=Callable[..., Any])
+Decorator = Callable[[FunctionT], FunctionT]
+Completion = Callable[[click.Context, click.Parameter, str], list[Any]]
+
+pass_invocation = click.make_pass_decorator(Invocation, ensure=True)
 
 
-class _Parser(argparse.ArgumentParser):
-    """Says what is wrong as an error of the package, for `cli` to show like all others."""
-
-    def error(self, message: str) -> NoReturn:
-        raise BadArgument(f"{message[:1].upper()}{message[1:]}: see {self.prog} --help.")
+# --- completion and types of values -------------------------------------------------------------
 
 
-def read(arguments: Sequence[str]) -> Chosen:
-    """What the command line says; ``command`` is `serve` if it names none.
+def complete_words(list_words: Callable[[], Iterable[str]]) -> Completion:
+    """Return a completion that offers words, which are listed only when a shell asks."""
+
+    def complete(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[Any]:
+        return [word for word in list_words() if word.startswith(incomplete)]
+
+    return complete
+
+
+def complete_file(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[Any]:
+    """Let the shell complete a file's name."""
+    return [CompletionItem(incomplete, type="file")]
+
+
+def complete_directory(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[Any]:
+    """Let the shell complete a directory's name."""
+    return [CompletionItem(incomplete, type="dir")]
+
+
+def list_kinds() -> Iterable[str]:
+    """Return the kinds of memories."""
+    from sediment_mcp.domain.memory import Kind
+
+    return get_args(Kind)
+
+
+class WholeNumber(click.IntRange):
+    """A whole number within bounds, refused in a sentence of the package."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the number.
+
+        Raises:
+            BadArgument: it is no number, or out of bounds.
+        """
+        try:
+            return super().convert(value, param, ctx)
+        except click.BadParameter:
+            name = param.opts[0] if param else "number"
+            raise BadArgument(
+                f"{name} is {value!r}: give a whole number from {self.min} to {self.max}."
+            ) from None
+
+
+# --- options and arguments that several commands have -------------------------------------------
+
+
+class GlobalOption(click.Option):
+    """An option before or after the command; the one after it takes precedence."""
+
+    def __init__(self, variable: str) -> None:
+        flag, metavar, summary = FLAGS[variable]
+        super().__init__(
+            [flag],
+            metavar=metavar,
+            help=f"{summary} ({variable})",
+            expose_value=False,
+            callback=self._store_flag,
+            shell_complete=_FLAG_COMPLETIONS.get(variable),
+        )
+        self.variable = variable
+
+    def _store_flag(self, ctx: click.Context, parameter: click.Parameter, value: str | None) -> None:
+        if value is not None:
+            ctx.ensure_object(Invocation).flags[self.variable] = value
+
+
+_FLAG_COMPLETIONS: Mapping[str, Completion] = {
+    DATA_DIR: complete_directory,
+    PROJECT: complete_directory,
+    LOG_LEVEL: complete_words(lambda: LOG_LEVELS),
+    SECRETS: complete_words(lambda: SECRETS_CHOICES),
+    QUESTIONS: complete_words(lambda: QUESTIONS_CHOICES),
+}
+
+
+def _store_json(ctx: click.Context, parameter: click.Parameter, value: bool) -> None:
+    if value:
+        ctx.ensure_object(Invocation).json = True
+
+
+def _build_json_option() -> click.Option:
+    return click.Option(
+        ["--json"], is_flag=True, expose_value=False, callback=_store_json, help="print the result as JSON"
+    )
+
+
+def combine_options(*options: Decorator[Any]) -> Decorator[Any]:
+    """Return one decorator that declares the options in this order."""
+
+    def declare(function: Any) -> Any:
+        for option in reversed(options):
+            function = option(function)
+        return function
+
+    return declare
+
+
+def scope_option(summary: str, *values: str) -> Decorator[Any]:
+    """Declare --scope with the values that a command allows."""
+    return click.option(
+        "--scope", metavar="SCOPE", shell_complete=complete_words(lambda: values), help=summary
+    )
+
+
+kind_option = click.option(
+    "--kind",
+    metavar="KIND",
+    shell_complete=complete_words(list_kinds),
+    help="semantic (fact), episodic (event), procedural (how-to) or working",
+)
+tags_option = click.option("--tag", "tags", metavar="TAG", multiple=True, help="repeatable")
+session_option = click.option("--session", metavar="NAME", help="the conversation it belongs to")
+history_option = click.option("--include-superseded", is_flag=True, help="include what was replaced")
+dry_run_option = click.option("--dry-run", is_flag=True, help="show what would change, and change nothing")
+yes_option = click.option("--yes", is_flag=True, help="do not ask")
+passphrase_option = click.option(
+    "--passphrase-file",
+    metavar="FILE",
+    shell_complete=complete_file,
+    help="its first line is the passphrase",
+)
+selection_options = combine_options(
+    scope_option("all (default), project or global", "all", "project", "global"),
+    kind_option,
+    tags_option,
+    session_option,
+    click.option("--since", metavar="TIME", help="earliest occurred_at, ISO 8601"),
+    click.option("--until", metavar="TIME", help="latest occurred_at"),
+)
+filter_options = combine_options(selection_options, history_option)
+
+
+# --- commands -----------------------------------------------------------------------------------
+
+
+def takes_value(options: Mapping[str, click.Option], name: str) -> bool:
+    """Return True if the name is that of an option with a value."""
+    return name in options and not options[name].is_flag
+
+
+class _StrictParsing(click.Command):
+    """Refuse an option's name where an option's value should be, as in `--tag --yes`."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse the arguments.
+
+        Raises:
+            click.BadOptionUsage: an option lacks its value.
+        """
+        options = self.options_by_name(ctx)
+        own_args = args[: args.index("--")] if "--" in args else args
+        for option, value in pairwise(own_args):
+            if takes_value(options, option) and value in options:
+                raise click.BadOptionUsage(option, f"Option {option!r} requires an argument.", ctx)
+        try:
+            return super().parse_args(ctx, args)
+        except click.UsageError as error:
+            error.ctx = error.ctx or ctx  # so that it names the command whose help explains it
+            raise
+
+    def options_by_name(self, ctx: click.Context) -> dict[str, click.Option]:
+        """Return each option under each of its names."""
+        options = [parameter for parameter in self.get_params(ctx) if isinstance(parameter, click.Option)]
+        return {name: option for option in options for name in option.opts}
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the command's own options, and the global ones under a title of theirs."""
+        sections: dict[str, list[tuple[str, str]]] = {}
+        for parameter in self.get_params(ctx):
+            record = parameter.get_help_record(ctx)
+            if record is not None and isinstance(parameter, click.Option):
+                title = "Global options" if isinstance(parameter, GlobalOption) else "Options"
+                sections.setdefault(title, []).append(record)
+        for title, rows in sections.items():
+            with formatter.section(title):
+                formatter.write_dl(rows)
+
+
+class Command(_StrictParsing):
+    """A command with examples, the global options and, unless it says otherwise, --json."""
+
+    def __init__(
+        self,
+        *args: Any,
+        params: list[click.Parameter],
+        examples: tuple[str, ...] = (),
+        prints_json: bool = True,
+        uses_config: bool = True,
+        **attributes: Any,
+    ) -> None:
+        shared = [_build_json_option()] if prints_json else []
+        super().__init__(*args, params=[*params, *shared, *global_options()], **attributes)
+        self.examples = examples
+        self.uses_config = uses_config
+        self.context_settings = {"max_content_width": HELP_WIDTH}
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse the arguments; text such as "- buy milk" or "-5" is an argument, not an option."""
+        options = self.options_by_name(ctx)
+        end = args.index("--") if "--" in args else len(args)
+        own_args, texts = list[str](), list[str]()
+        for before, argument in pairwise(["", *args[:end]]):
+            is_option = argument.partition("=")[0] in options
+            is_text = TEXT.fullmatch(argument) and not is_option and not takes_value(options, before)
+            (texts if is_text else own_args).append(argument)
+        if texts and not takes_value(options, (own_args or [""])[-1]):
+            args = [*own_args, "--", *texts, *args[end + 1 :]]
+        return super().parse_args(ctx, args)
+
+    def get_short_help_str(self, limit: int = 45) -> str:
+        """Return the first sentence of the help, whole and without its period."""
+        return (self.help or "").partition("\n\n")[0].replace("\n", " ").removesuffix(".")
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the examples, each on a line of its own."""
+        formatter.write("\nExamples:\n" + "".join(f"  {example}\n" for example in self.examples))
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command with what the user has configured; return its exit status."""
+        invocation = ctx.ensure_object(Invocation)
+        if not self.uses_config:
+            return super().invoke(ctx)
+        with invocation.prepare():
+            return super().invoke(ctx)
+
+
+class Group(_StrictParsing, click.Group):
+    """The base of the program's group of commands."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the options, then the commands."""
+        super().format_options(ctx, formatter)
+        self.format_commands(ctx, formatter)
+
+
+def global_options() -> list[GlobalOption]:
+    """Return an option for each variable."""
+    return [GlobalOption(variable) for variable in FLAGS]
+
+
+def command(
+    name: str, *examples: str, prints_json: bool = True, uses_config: bool = True
+) -> Callable[[Callable[..., int]], Command]:
+    """Declare a command with its examples; its help is the function's docstring."""
+    return click.command(
+        name, cls=Command, examples=examples, prints_json=prints_json, uses_config=uses_config
+    )
+
+
+# --- values for the operations ------------------------------------------------------------------
+
+
+def parse_arguments(model: type[ArgumentsT], values: Mapping[str, Any]) -> ArgumentsT:
+    """Check the options that were given as a tool call's arguments are checked.
 
     Raises:
-        BadArgument: an unknown command or option, or one that lacks its value.
+        BadArgument: one sentence for each argument that is wrong.
     """
-    return grammar().parse_args(arguments)
+    from sediment_mcp.operations import arguments
+
+    given = {
+        name: _repair(value)
+        for name, value in values.items()
+        if name in model.model_fields and value is not None and value is not False and value != ()
+    }
+    return arguments.parse_arguments(model, given)
 
 
-def flags(chosen: Chosen) -> dict[str, str | None]:
-    """The global flags by the variables they win over."""
-    return {variable: getattr(chosen, variable, None) for variable in FLAGS}
+def parse_value(name: str, annotation: Any, value: object) -> Any:
+    """Check one value as a tool call's argument of this annotated type is checked.
+
+    Raises:
+        BadArgument: the value is wrong.
+    """
+    from pydantic import create_model
+
+    from sediment_mcp.operations.arguments import Arguments
+
+    fields: dict[str, Any] = {name: (annotation, ...)}
+    model: type[Arguments] = create_model("Value", __base__=Arguments, **fields)
+    return getattr(parse_arguments(model, {name: value}), name)
 
 
-def parameters(chosen: Chosen, names: Sequence[str]) -> dict[str, Any]:
-    """Those of the tool parameters ``names`` that were given."""
-    return {name: value for name in names if (value := getattr(chosen, name, None)) not in (None, [])}
+def _repair(value: Any) -> Any:
+    """Replace invalid Unicode in text from the shell."""
+    from sediment_mcp.system.text import valid_text
 
-
-def grammar() -> argparse.ArgumentParser:
-    """All commands with their options; a new one each time."""
-    parser = _Parser(
-        prog="sediment-mcp",
-        description="A memory for desktop agents: local, shared by all hosts, found by meaning and by words.",
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
-    parser.set_defaults(command="serve")
-    parser.add_argument("--version", action="store_true", help="version, Python and data directory, then end")
-    _add_flags(parser)
-    commands = parser.add_subparsers(title="commands", metavar="COMMAND", parser_class=_Parser)
-    _add_store(_command(commands, "store", "store a memory"))
-    _add_query(_command(commands, "query", "find memories by meaning and by words"))
-    _add_list(_command(commands, "list", "browse memories by date, or read some whole by id"))
-    _add_delete(_command(commands, "delete", "forget memories; restore brings them back for 30 days"))
-    _add_restore(_command(commands, "restore", "bring deleted memories back"))
-    _add_version(
-        _command(commands, "history", "all versions of a memory, oldest first; any version's id will do")
-    )
-    _add_version(_command(commands, "revert", "make the text of an old version the current one again"))
-    _add_retention(_command(commands, "retention", "what ends by itself: rules, a preview, a run"))
-    _add_stats(_command(commands, "stats", "what there is, in numbers: kinds, tags, projects, ages, sizes"))
-    _add_ui(_command(commands, "ui", "open a page to look inside: search, read, correct, sort out"))
-    _add_export(_command(commands, "export", "write memories to a file: all, or those that a filter finds"))
-    _add_import(
-        _command(commands, "import", "take memories in: an export, notes, another program's memories")
-    )
-    _add_backup(_command(commands, "backup", "make a backup now, or list those that there are"))
-    _add_restore_backup(
-        _command(commands, "restore-backup", "go back to a backup; what is newer goes to the trash")
-    )
-    _add_doctor(_command(commands, "doctor", "look at everything: data, model, indexes, permissions"))
-    _command(commands, "reindex", "embed what is missing and write both indexes anew")
-    _add_install(_command(commands, "install", "connect hosts; without a name, list those that are here"))
-    _add_guidance(_command(commands, "guidance", "tell the agents of this project when to use their memory"))
-    _add_completions(
-        _command(commands, "completions", "print what makes a shell complete these commands", machines=False)
-    )
-    _command(commands, "serve", "serve MCP over stdin and stdout (the default)", machines=False)
-    return parser
-
-
-def _command(commands: Any, name: str, summary: str, *, machines: bool = True) -> argparse.ArgumentParser:
-    command = commands.add_parser(
-        name,
-        help=summary,
-        description=f"{summary[:1].upper()}{summary[1:]}.",
-        epilog=epilog(name),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
-    command.set_defaults(command=name)
-    if machines:
-        command.add_argument("--json", action="store_true", help="print the result as JSON")
-    _add_flags(command.add_argument_group("global options"))
-    return command
-
-
-def _add_flags(parser: Any) -> None:
-    """The same before and after the command; `SUPPRESS` keeps the latter from undoing the former."""
-    for variable, (flag, value, summary) in FLAGS.items():
-        parser.add_argument(
-            flag, dest=variable, metavar=value, default=argparse.SUPPRESS, help=f"{summary} ({variable})"
-        )
-
-
-def _add_store(command: argparse.ArgumentParser) -> None:
-    command.add_argument("content", metavar="TEXT", help="what to remember; - reads it from standard input")
-    _add_kind(command)
-    _add_tags(command)
-    command.add_argument("--scope", help="project or global")
-    _add_session(command)
-    command.add_argument("--importance", metavar="0…1", help="a gentle nudge in ranking, 0.5 by default")
-    command.add_argument("--occurred-at", metavar="TIME", help="when it happened, ISO 8601; now by default")
-    command.add_argument("--expires-at", metavar="TIME", help="forgotten after this")
-    command.add_argument("--replaces", metavar="ID", action="append", help="a memory it corrects; repeatable")
-    command.add_argument("--metadata", metavar="JSON", help="a JSON object of your own")
-
-
-def _add_query(command: argparse.ArgumentParser) -> None:
-    command.add_argument("query", metavar="TEXT", help="a question or key words")
-    command.add_argument("--limit", metavar="N", help="at most so many, 5 by default")
-    command.add_argument("--max-chars", metavar="N", help="budget for all content, 8000 by default")
-    command.add_argument("--explain", action="store_true", help="say of each result why it stands there")
-    _add_filters(command)
-
-
-def _add_list(command: argparse.ArgumentParser) -> None:
-    command.add_argument("ids", metavar="ID", nargs="*", help="read these whole")
-    command.add_argument("--limit", metavar="N", help="so many a page, 20 by default")
-    command.add_argument("--order", help="newest (default) or oldest")
-    command.add_argument("--cursor", help="where the page before ended")
-    command.add_argument("--deleted", action="store_true", help="what restore can bring back")
-    _add_filters(command)
-
-
-def _add_delete(command: argparse.ArgumentParser) -> None:
-    command.add_argument("ids", metavar="ID", nargs="*", help="these; or all that a filter finds")
-    command.add_argument("--scope", help="all that belong to: project or global")
-    _add_kind(command)
-    _add_tags(command)
-    _add_session(command)
-    command.add_argument("--before", metavar="TIME", help="all with an occurred_at earlier than this")
-    _add_history(command)
-    command.add_argument(
-        "--permanent", action="store_const", const=True, help="erase for good, without a way back"
-    )
-    command.add_argument("--yes", action="store_true", help="do not ask, neither how many nor whether")
-
-
-def _add_restore(command: argparse.ArgumentParser) -> None:
-    command.add_argument("ids", metavar="ID", nargs="+")
-
-
-def _add_version(command: argparse.ArgumentParser) -> None:
-    command.add_argument("ids", metavar="ID", nargs=1)
-
-
-def _add_retention(command: argparse.ArgumentParser) -> None:
-    actions = ("preview", "run", "show", "set", "clear")
-    command.add_argument("action", metavar="ACTION", choices=actions, help=", ".join(actions))
-    _add_kind(command)
-    command.add_argument("--tag", help="the tag that a rule is for")
-    command.add_argument("--max-age", metavar="DAYS", help="older ones go to the trash")
-    command.add_argument("--max-count", metavar="N", help="the oldest beyond so many go to the trash")
-    command.add_argument("--limit", metavar="N", help="how many a preview shows, 20 by default")
-
-
-def _add_stats(command: argparse.ArgumentParser) -> None:
-    command.add_argument(
-        "--forget-questions", action="store_true", help="first forget the questions kept that found nothing"
-    )
-
-
-def _add_ui(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--port", metavar="N", help="where on this machine; a free port by default")
-    command.add_argument(
-        "--no-browser", dest="browser", action="store_false", help="only print the address, open no browser"
-    )
-
-
-def _add_export(command: argparse.ArgumentParser) -> None:
-    command.add_argument(
-        "file", metavar="FILE", nargs="?", default="-", help="- is standard output (default)"
-    )
-    command.add_argument("--markdown", metavar="DIR", help="a folder of Markdown instead, one file a memory")
-    command.add_argument("--by-tag", action="store_true", help="one file a tag, for reading")
-    _add_selection(command)
-    command.add_argument("--no-history", action="store_true", help="without what was replaced")
-    command.add_argument("--no-trash", action="store_true", help="without what is deleted")
-    command.add_argument("--embeddings", action="store_true", help="with them, to be spared at an import")
-    command.add_argument("--encrypt", action="store_true", help="with a passphrase, in the format of age")
-    _add_passphrase(command)
-    command.add_argument("--force", action="store_true", help="write over what is there")
-
-
-def _add_import(command: argparse.ArgumentParser) -> None:
-    command.add_argument("file", metavar="FILE", help="a file, a folder of notes, or - for standard input")
-    command.add_argument("--format", metavar="NAME", help="what it is, where the content does not tell")
-    command.add_argument("--scope", help="make all of it belong to: project or global")
-    _add_tags(command)
-    command.add_argument("--dry-run", action="store_true", help="change nothing, say what would be done")
-    _add_passphrase(command)
-
-
-def _add_passphrase(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--passphrase-file", metavar="FILE", help="its first line is the passphrase")
-
-
-def _add_backup(command: argparse.ArgumentParser) -> None:
-    command.add_argument("file", metavar="FILE", nargs="?", help="a new file of your own; else in the folder")
-    command.add_argument("--list", action="store_true", help="what there is in the folder")
-
-
-def _add_restore_backup(command: argparse.ArgumentParser) -> None:
-    command.add_argument("name", metavar="NAME", nargs="?", help="from the list, or a file; else the newest")
-    command.add_argument("--yes", action="store_true", help="do not ask")
-
-
-def _add_doctor(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--fix", action="store_true", help="make everything private, write the indexes anew")
-
-
-def _add_install(command: argparse.ArgumentParser) -> None:
-    command.add_argument("hosts", metavar="HOST", nargs="*", help="such as claude-desktop, cursor or vscode")
-    command.add_argument("--all", action="store_true", help="all hosts that are found here")
-    command.add_argument("--uninstall", action="store_true", help="take our entry out again")
-    command.add_argument("--dry-run", action="store_true", help="show what would change, and change nothing")
-    command.add_argument("--force", action="store_true", help="replace an entry that starts something else")
-    command.add_argument("--no-check", action="store_true", help="do not start what was written")
-
-
-def _add_guidance(command: argparse.ArgumentParser) -> None:
-    command.add_argument("files", metavar="FILE", nargs="*", help="claude, cursor or agents; none lists them")
-    command.add_argument("--uninstall", action="store_true", help="take the guidance out again")
-    command.add_argument("--dry-run", action="store_true", help="show what would change, and change nothing")
-
-
-def _add_completions(command: argparse.ArgumentParser) -> None:
-    shells = ("bash", "zsh", "fish", "powershell")
-    command.add_argument("shell", metavar="SHELL", choices=shells, help=", ".join(shells))
-
-
-def _add_filters(command: argparse.ArgumentParser) -> None:
-    _add_selection(command)
-    _add_history(command)
-
-
-def _add_selection(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--scope", help="all (default), project or global")
-    _add_kind(command)
-    _add_tags(command)
-    _add_session(command)
-    command.add_argument("--since", metavar="TIME", help="earliest occurred_at, ISO 8601")
-    command.add_argument("--until", metavar="TIME", help="latest occurred_at")
-
-
-def _add_history(command: argparse.ArgumentParser) -> None:
-    command.add_argument(
-        "--include-superseded", action="store_const", const=True, help="history too, what was replaced"
-    )
-
-
-def _add_kind(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--kind", help="semantic (fact), episodic (event), procedural (how-to) or working")
-
-
-def _add_tags(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--tag", dest="tags", metavar="TAG", action="append", help="repeatable")
-
-
-def _add_session(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--session", metavar="NAME", help="the conversation it belongs to")
+    if isinstance(value, tuple | list):
+        return [valid_text(item) for item in cast("Sequence[str]", value)]
+    return valid_text(value) if isinstance(value, str) else value

@@ -1,4 +1,4 @@
-"""A person's terminal: the only module that imports rich.
+"""Write to a person's terminal: the only module that imports rich.
 
 In a terminal text is wrapped and coloured; in a pipe each line stays whole and plain. What memories hold is
 data: neither rich's markup nor the terminal's own control characters in it have any effect.
@@ -15,49 +15,51 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from sediment_mcp.system.progress import Progress
-from sediment_mcp.system.text import visible
+from sediment_mcp.system.text import show_control_characters
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
     from rich.progress import TaskID
     from rich.text import Text
 
-    from sediment_mcp.operations import arguments
+    from sediment_mcp.operations import results
 
-WIDEST = 100  # columns; longer lines of prose are hard to read
+MAX_WIDTH = 100  # columns; longer lines of prose are hard to read
 INDENT = 3
-PLAIN_EVERY = 5.0  # seconds between two lines of progress where there is no terminal
+LINE_EVERY = 5.0  # seconds, between two lines of progress where there is no terminal
 
 
-# --- pieces -------------------------------------------------------------------------------------
+# --- memories -----------------------------------------------------------------------------------
 
 
-def show_memory(out: Console, memory: arguments.MemoryResult) -> None:
-    put(out, hanging(out, [(memory["id"], "cyan")], styled(*facts_of(memory), gap="  ")))
+def show_memory(out: Console, memory: results.MemoryResult) -> None:
+    """Print a memory: a line of facts, and its text below."""
+    put(out, hang(out, [(memory["id"], "cyan")], style_words(*list_facts(memory), gap="  ")))
     show_body(out, memory["content"], cut=memory["truncated"])
 
 
-def facts_of(memory: arguments.MemoryResult) -> list[tuple[str, str]]:
-    """What stands beside the id: when, what, where, tags."""
-    facts = [(moment(memory["occurred_at"]), ""), (memory["kind"], "magenta")]
+def list_facts(memory: results.MemoryResult) -> list[tuple[str, str]]:
+    """Return the facts shown beside the id, with their styles: time, kind, project, tags."""
+    facts = [(format_local_time(memory["occurred_at"]), ""), (memory["kind"], "magenta")]
     facts += [(f"#{tag}", "green") for tag in memory["tags"]]
-    facts.append((_folder(memory["project"]) if memory["project"] else "global", "blue"))
+    facts.append((_shorten_project(memory["project"]) if memory["project"] else "global", "blue"))
     if memory["session"]:
         facts.append((f"session {memory['session']}", "dim"))
     if memory["expires_at"]:
-        facts.append((f"until {moment(memory['expires_at'])}", "dim"))
+        facts.append((f"until {format_local_time(memory['expires_at'])}", "dim"))
     if memory["superseded_by"]:
         facts.append((f"replaced by {memory['superseded_by']}", "yellow"))
     return facts
 
 
-def _folder(project: str) -> str:
-    """The name that people use for a project; two of one name are told apart when a memory is shown whole."""
+def _shorten_project(project: str) -> str:
+    """Return the short name of a project; the details show the whole name."""
     return re.split(r"[\\/]", project.rstrip("\\/"))[-1] or project
 
 
-def details_of(memory: arguments.MemoryResult) -> str:
-    details = [f"importance {memory['importance']:g}", f"stored {moment(memory['created_at'])}"]
+def format_details(memory: results.MemoryResult) -> str:
+    """Return the other attributes of a memory that is shown whole."""
+    details = [f"importance {memory['importance']:g}", f"stored {format_local_time(memory['created_at'])}"]
     if memory["project"]:
         details.append(f"project {memory['project']}")
     if memory["metadata"]:
@@ -67,27 +69,30 @@ def details_of(memory: arguments.MemoryResult) -> str:
     return " · ".join(details)
 
 
-def moment(iso: str) -> str:
-    """A time where the reader lives, to the minute."""
+# --- lines --------------------------------------------------------------------------------------
+
+
+def format_local_time(iso: str) -> str:
+    """Return a time in the local time zone, to the minute."""
     try:
         return f"{datetime.fromisoformat(iso).astimezone():%Y-%m-%d %H:%M}"
-    except (OverflowError, OSError, ValueError):  # at the edges of the calendar no time zone can move it
+    except (OverflowError, OSError, ValueError):  # at the limits of the calendar it cannot be converted
         return iso
 
 
-def styled(*parts: tuple[str, str], gap: str = " ") -> Text:
-    """Words with their styles, and a gap between each two."""
+def style_words(*words: tuple[str, str], gap: str = " ") -> Text:
+    """Return words with their styles, and a gap between each two."""
     from rich.text import Text
 
-    return Text(gap).join(Text(visible(word), style) for word, style in parts)
+    return Text(gap).join(Text(show_control_characters(word), style) for word, style in words)
 
 
 def show_body(out: Console, text: str | Text, *, cut: bool = False) -> None:
-    """Indented text; a terminal wraps it, a pipe gets its lines whole."""
+    """Print indented text; a terminal wraps it, a pipe gets its lines whole."""
     from rich.padding import Padding
     from rich.text import Text
 
-    body = Text(visible(text).rstrip("\n")) if isinstance(text, str) else text
+    body = Text(show_control_characters(text).rstrip("\n")) if isinstance(text, str) else text
     if cut:
         body.append(" […]", "dim")
     if out.is_terminal:
@@ -97,60 +102,63 @@ def show_body(out: Console, text: str | Text, *, cut: bool = False) -> None:
             put(out, Text(" " * INDENT).append_text(line))
 
 
-def hanging(out: Console, head: Sequence[tuple[str, str]], rest: Text) -> RenderableType:
-    """Words of fixed width, and what is wrapped beside them."""
+def hang(out: Console, head: Sequence[tuple[str, str]], rest: Text) -> RenderableType:
+    """Return words of fixed width with the rest wrapped beside them, as a hanging indent."""
     from rich.table import Table
     from rich.text import Text
 
     if not out.is_terminal:
-        return styled(*head, ("", "")).append_text(rest)
+        return style_words(*head, ("", "")).append_text(rest)
     grid = Table.grid(padding=(0, 1))
     for word, _ in head:
         grid.add_column(width=len(word))
     grid.add_column()
-    grid.add_row(*(Text(visible(word), style) for word, style in head), rest)
+    grid.add_row(*(Text(show_control_characters(word), style) for word, style in head), rest)
     return grid
 
 
 def show_notes(out: Console, notes: Sequence[str]) -> None:
+    """Print each note on a line of its own."""
     for note in notes:
-        put(out, styled(("Note:", "yellow"), (note, "")))
+        put(out, style_words(("Note:", "yellow"), (note, "")))
 
 
-def console(*, stderr: bool = False) -> Console:
+def open_console(*, stderr: bool = False) -> Console:
+    """Return a console that shows text unchanged and never ends the process."""
     from rich.console import Console
 
     class Quiet(Console):
         def on_broken_pipe(self) -> None:
-            raise BrokenPipeError  # for the edge to decide; rich would end the process as if it had failed
+            raise BrokenPipeError  # `main` handles it; rich would end the process with a failure
 
     console = Quiet(stderr=stderr, highlight=False, markup=False, emoji=False)
-    if console.is_terminal and console.width > WIDEST:
-        console.width = WIDEST
+    if console.is_terminal and console.width > MAX_WIDTH:
+        console.width = MAX_WIDTH
     return console
 
 
 def put(out: Console, what: RenderableType) -> None:
+    """Print text; it is wrapped only in a terminal."""
     out.print(what, soft_wrap=not out.is_terminal)
 
 
-# --- long work ----------------------------------------------------------------------------------
+# --- progress -----------------------------------------------------------------------------------
 
 
 @contextlib.contextmanager
-def waiting(what: str) -> Generator[None]:
-    """Say on stderr what is waited for, if there is a terminal to say it on."""
-    err = console(stderr=True)
+def show_spinner(what: str) -> Generator[None]:
+    """Show on stderr a sentence with a spinner, if stderr is a terminal."""
+    err = open_console(stderr=True)
     with err.status(f"{what} …") if err.is_terminal else contextlib.nullcontext():
         yield
 
 
 @contextlib.contextmanager
-def bars() -> Generator[Callable[[str], Progress]]:
-    """A progress bar on stderr for each part of the work; now and then a line where there is no terminal."""
-    err = console(stderr=True)
+def show_progress() -> Generator[Callable[[str], Progress]]:
+    """Show a bar on stderr for each part of the work; without a terminal, a line now and then."""
+    err = open_console(stderr=True)
     if not err.is_terminal:
-        yield _lines
+        yield _print_lines
         return
     from rich.progress import Progress as Bars
 
@@ -164,13 +172,13 @@ def bars() -> Generator[Callable[[str], Progress]]:
         yield bar
 
 
-def _lines(name: str) -> Progress:
-    next_time = time.monotonic() + PLAIN_EVERY
+def _print_lines(name: str) -> Progress:
+    next_time = time.monotonic() + LINE_EVERY
 
     def watch(done: int, total: int) -> None:
         nonlocal next_time
         if time.monotonic() >= next_time:
-            next_time = time.monotonic() + PLAIN_EVERY
+            next_time = time.monotonic() + LINE_EVERY
             sys.stderr.write(f"sediment-mcp: {name}: {done:,} of {total:,}\n")
 
     return watch

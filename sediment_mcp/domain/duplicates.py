@@ -1,27 +1,27 @@
-"""Is this text here already, and what does storing it again add to the memory that holds it?
+"""Recognize a text that is stored already, and merge its attributes into that memory.
 
-Only exact repetition is recognised: the same characters, apart from white space and from the two ways
+Only exact repetition is recognized: the same characters, apart from white space and from the two ways
 in which Unicode spells an accented letter. Case counts, because it does in code.
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
 import unicodedata
-from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Any
 
-from sediment_mcp.domain.memory import MAX_METADATA_BYTES, MAX_TAGS, Memory
+from sediment_mcp.domain.memory import Memory
+from sediment_mcp.domain.merging import Attributes, combine
 
-RETRY_WINDOW = timedelta(minutes=5)  # hosts repeat a call that seemed lost; a real event recurs later
+RETRY_WINDOW = timedelta(minutes=5)  # hosts repeat a call that seemed lost; real events recur later than that
 
 
-def text_key(text: str) -> bytes:
-    """32 bytes that are equal for texts that count as the same: SHA-256 of the NFC form, each run of
-    white space one space, none at the ends."""
+def compute_content_hash(text: str) -> bytes:
+    """Return 32 bytes that are equal for texts that count as the same.
+
+    They are the SHA-256 of the NFC form, with single spaces for white space and none at the ends.
+    """
     folded = " ".join(unicodedata.normalize("NFC", text).split())
     return hashlib.sha256(folded.encode("utf-8", "surrogatepass")).digest()
 
@@ -29,10 +29,10 @@ def text_key(text: str) -> bytes:
 def is_same_event(
     existing: Memory, *, session: str | None, occurred_at: datetime | None, now: datetime
 ) -> bool:
-    """Whether an episodic memory with ``existing``'s text tells of the same event and not of another one.
+    """Return whether an episodic memory with ``existing``'s text tells of the same event.
 
-    It does within the same session at the same time; where no time is given (``occurred_at`` None), only
-    as a retry, up to `RETRY_WINDOW` after ``existing`` was created.
+    It does if session and time are the same. If no time is given (``occurred_at`` None), it does only as a
+    retry, up to `RETRY_WINDOW` after ``existing`` was created.
     """
     if existing.session != session:
         return False
@@ -44,47 +44,20 @@ def is_same_event(
 def is_duplicate(
     existing: Memory, *, session: str | None, occurred_at: datetime | None, now: datetime
 ) -> bool:
-    """Whether a text with ``existing``'s key, project and kind is a duplicate of it: always, save for
-    events, of which two may be told in the same words."""
+    """Return whether a text with ``existing``'s hash, project and kind is a duplicate of it.
+
+    It always is, except for episodic memories: two events may be told in the same words.
+    """
     return existing.kind != "episodic" or is_same_event(
         existing, session=session, occurred_at=occurred_at, now=now
     )
 
 
-def merged(
-    existing: Memory,
-    *,
-    tags: Sequence[str],
-    metadata: Mapping[str, Any],
-    importance: float,
-    occurred_at: datetime | None,
-    expires_at: datetime | None,
-) -> Memory:
-    """``existing`` with what the duplicate adds: its tags, its metadata (a new value wins; if both together
-    are too large, none), the higher importance, the newer time, the later end. Doing it twice changes
-    nothing. ``expires_at`` None means "never" on either side, and that outlasts any time."""
-    return replace(
-        existing,
-        tags=both_tags(existing.tags, tags),
-        metadata=both_metadata(existing.metadata, metadata) or existing.metadata,
-        importance=max(existing.importance, importance),
-        occurred_at=max(existing.occurred_at, occurred_at or existing.occurred_at),
-        expires_at=later_end(existing.expires_at, expires_at),
-    )
+def add_repetition(existing: Memory, repeated: Attributes, occurred_at: datetime | None) -> Memory:
+    """Return ``existing`` with the attributes that storing its text again adds.
 
-
-def both_tags(first: Sequence[str], more: Sequence[str]) -> tuple[str, ...]:
-    """All of ``first``, and of ``more`` what the limit leaves room for."""
-    return tuple(dict.fromkeys((*first, *more)))[: max(MAX_TAGS, len(first))]
-
-
-def both_metadata(old: Mapping[str, Any], new: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    """Both together, the new value first; None if that is too large."""
-    both = {**old, **new}
-    size = len(json.dumps(both, ensure_ascii=False).encode("utf-8", "surrogatepass"))
-    return both if size <= MAX_METADATA_BYTES else None
-
-
-def later_end(one: datetime | None, other: datetime | None) -> datetime | None:
-    """The later of two expiry times; None, "never", is later than any."""
-    return None if one is None or other is None else max(one, other)
+    ``occurred_at`` is the time that was given with ``repeated``; None adds no time, because the default is
+    only the moment at which a memory is stored.
+    """
+    given = replace(repeated, occurred_at=occurred_at or existing.occurred_at)
+    return combine(existing, given, "other")

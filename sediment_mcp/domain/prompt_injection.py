@@ -1,8 +1,8 @@
-"""Is a stored text addressed to the model that will read it?
+"""Recognize a stored text that tries to command the model that will read it.
 
-What comes back from a memory is data, whatever it says; the tool's description tells a model so. Where a text
-plainly tries to command it, the answer says so once more, beside the text, which is never changed. This
-recognises only what no ordinary note says: a list that tries to know every attack would first of all disturb.
+The text of a memory is data, whatever it says; the tool's description tells a model so. Where a text plainly
+tries to command the model, the answer has a warning besides; the text itself is never changed. Only phrases
+that no ordinary note holds are recognized: a longer list would mostly give false warnings.
 """
 
 from __future__ import annotations
@@ -23,7 +23,9 @@ _COMMANDS = re.compile(
 )
 
 
-def commands_the_reader(text: str) -> bool:
-    """Whether the text holds a sentence, or a chat template's mark, that only makes sense as an attempt to
-    command a language model."""
+def has_prompt_injection(text: str) -> bool:
+    """Return whether the text tries to command a language model.
+
+    It does if it holds a sentence, or a token of a chat template, that makes no sense otherwise.
+    """
     return _COMMANDS.search(text) is not None

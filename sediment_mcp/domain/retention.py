@@ -1,9 +1,9 @@
-"""What may go, and why: the one function that decides both what a preview lists and what a run removes.
+"""Decide which memories retention removes, and why: the same for a preview and for a run.
 
-Two things end by themselves: a memory that said when it expires, and one that somebody deleted. Everything
-else stays, unless a rule of the user's own gives its kind or tag a maximum age or a maximum number. What a
-rule takes goes to the trash first. A memory of importance 1 is pinned: neither its end nor a rule removes
-it, only a delete does.
+Two kinds of memories are removed without a rule: those that have expired, and those that were deleted. All
+others stay, unless a rule of the user gives their kind or tag a maximum age or a maximum number. What a rule
+removes goes to the trash first. A memory of importance 1 is pinned: neither its expiry nor a rule
+removes it, only a delete does.
 """
 
 from __future__ import annotations
@@ -13,16 +13,19 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
-WORKING_LIFE = timedelta(hours=24)  # of a memory of this kind that does not say when it ends
+from sediment_mcp.domain.memory import State, find_state
+
+WORKING_LIFE = timedelta(hours=24)  # of a working memory without an expiry of its own
 TRASH_LIFE = timedelta(days=30)  # how long a deleted memory can be restored
-GRACE = timedelta(days=7)  # from the end of a memory, found by nothing, to the end of its text
-PINNED = 1.0  # importance
-APART = timedelta(days=1)  # two looks at the clock that must agree before anything goes unasked
+GRACE = timedelta(days=7)  # from the expiry of a memory, after which nothing finds it, to its erasure
+PINNED_IMPORTANCE = 1.0
+MIN_READING_INTERVAL = timedelta(days=1)  # between the two readings of the clock for an automatic removal
+MAX_RULE_DAYS = 36_500  # the greatest age that a rule may name
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """The user's word on one kind, or on one tag: at most so old, at most so many. None means no limit."""
+    """A retention rule: maximum age and number of memories of a kind or tag; None is no limit."""
 
     subject: Literal["kind", "tag"]
     name: str
@@ -31,15 +34,15 @@ class Rule:
 
 
 @dataclass(frozen=True, slots=True)
-class Aged:
-    """What of a memory decides whether it may go.
+class RetentionCandidate:
+    """The attributes of a memory that decide whether retention removes it.
 
     ``since`` is the latest of when it was stored, when it happened and when it was last restored: its age
-    counts from there, so that neither a report of long ago nor what was just restored goes at once.
+    counts from then, so that neither a memory of a past event nor a restored one is removed at once.
     """
 
-    number: int
-    id: str
+    memory_key: int
+    memory_id: str
     seq: int
     kind: str
     tags: tuple[str, ...]
@@ -49,85 +52,123 @@ class Aged:
     expires_at: datetime | None = None
     deleted_at: datetime | None = None
 
+    def state(self, now: datetime) -> State:
+        """Return the state of the memory at ``now``."""
+        return find_state(
+            is_deleted=self.deleted_at is not None,
+            is_superseded=not self.is_current,
+            expires_at=self.expires_at,
+            now=now,
+        )
+
 
 @dataclass(frozen=True, slots=True)
-class Due:
-    """A memory that goes: to the ``trash``, or for good (``erase``), and why. ``seq`` is the change that
-    it was decided on: one that has changed since is left for the next time."""
+class Removal:
+    """A memory to remove, to the ``trash`` or for good (``erase``), and the reason.
 
-    number: int
-    id: str
+    ``seq`` is that of the memory when this was decided: if it has changed since, it is left for the next run.
+    """
+
+    memory_key: int
+    memory_id: str
     seq: int
     action: Literal["erase", "trash"]
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
-class Looks:
-    """What the clock showed when something looked due: at the ``latest`` look that counts, and before it.
+class ClockReadings:
+    """Two readings of the clock: the ``latest``, and one from some time ``before`` it.
 
-    A machine's clock may be wrong for a while, by years after an empty battery, and what is erased is gone.
-    So what goes unasked goes as of the look before, at least `APART` earlier: a clock that jumps ahead and is
-    put right within that time removes nothing.
+    A machine's clock may be wrong for a while, by years after an empty battery, and what is erased cannot be
+    restored. So an automatic run takes the earlier reading, at least `MIN_READING_INTERVAL` before, for the
+    present time: a clock that jumps ahead and is corrected within that time removes nothing.
     """
 
     latest: datetime | None = None
     before: datetime | None = None
 
-    def then(self, now: datetime) -> Looks:
-        """After one more look. Times that lie ahead of it were shown by a clock that has been put right."""
+    def add(self, now: datetime) -> ClockReadings:
+        """Return the readings with ``now`` added.
+
+        Readings later than ``now`` are dropped: the clock was wrong then, and has been corrected since.
+        """
         if self.latest is None or now < self.latest:
-            return Looks(now, None if self.before is None or now < self.before else self.before)
-        return Looks(now, self.latest) if now - self.latest >= APART else self
+            return ClockReadings(now, None if self.before is None or now < self.before else self.before)
+        return ClockReadings(now, self.latest) if now - self.latest >= MIN_READING_INTERVAL else self
 
 
-def due(aged: Iterable[Aged], rules: Iterable[Rule], now: datetime) -> list[Due]:
-    """Everything that goes now, each memory once. Once it is gone, nothing more goes at the same ``now``."""
-    everything = list(aged)
-    found = {memory.number: memory for memory in _ended(everything, now)}
-    subject_to_rules = [memory for memory in everything if _is_subject_to_rules(memory, now)]
+def plan_removals(
+    candidates: Iterable[RetentionCandidate], rules: Iterable[Rule], now: datetime
+) -> list[Removal]:
+    """Return everything to remove now, each memory once.
+
+    After these are removed, another plan for the same ``now`` is empty.
+    """
+    everything = list(candidates)
+    planned = {removal.memory_key: removal for removal in _find_ended(everything, now)}
+    subject_to_rules = [candidate for candidate in everything if _is_subject_to_rules(candidate, now)]
     for rule in rules:
-        for memory in _beyond(rule, subject_to_rules, now):
-            found.setdefault(memory.number, memory)
-    return list(found.values())
+        for removal in _apply_rule(rule, subject_to_rules, now):
+            planned.setdefault(removal.memory_key, removal)
+    return list(planned.values())
 
 
-def end_of_returned(kind: str, expires_at: datetime | None, now: datetime) -> datetime | None:
-    """When a memory that comes back ends: as it said, unless that is over, or nothing would find it."""
+def renew_expiry(kind: str, expires_at: datetime | None, now: datetime) -> datetime | None:
+    """Return when a restored memory expires.
+
+    An expiry in the past is renewed or dropped, because otherwise nothing would find the memory.
+    """
     if expires_at is None or expires_at > now:
         return expires_at
     return now + WORKING_LIFE if kind == "working" else None
 
 
-def _ended(aged: Iterable[Aged], now: datetime) -> Iterator[Due]:
-    for memory in aged:
-        if memory.deleted_at is not None:
-            if memory.deleted_at <= now - TRASH_LIFE:
-                yield _due(memory, "erase", f"deleted {TRASH_LIFE.days} days ago")
-        elif memory.importance < PINNED and memory.expires_at and memory.expires_at <= now - GRACE:
-            yield _due(memory, "erase", f"expired {GRACE.days} days ago")
+def _find_ended(candidates: Iterable[RetentionCandidate], now: datetime) -> Iterator[Removal]:
+    for candidate in candidates:
+        if candidate.deleted_at is not None:
+            if candidate.deleted_at <= now - TRASH_LIFE:
+                yield _build_removal(candidate, "erase", f"deleted {TRASH_LIFE.days} days ago")
+        elif not _is_pinned(candidate) and candidate.expires_at and candidate.expires_at <= now - GRACE:
+            yield _build_removal(candidate, "erase", f"expired {GRACE.days} days ago")
 
 
-def _is_subject_to_rules(memory: Aged, now: datetime) -> bool:
-    is_expired = memory.expires_at is not None and memory.expires_at <= now
-    return memory.deleted_at is None and not is_expired and memory.importance < PINNED
+def _is_subject_to_rules(candidate: RetentionCandidate, now: datetime) -> bool:
+    return candidate.state(now) in ("live", "superseded") and not _is_pinned(candidate)
 
 
-def _beyond(rule: Rule, aged: Sequence[Aged], now: datetime) -> Iterator[Due]:
-    """What one rule takes. A maximum number counts history too, and history goes first."""
-    own = [m for m in aged if rule.name in (m.tags if rule.subject == "tag" else (m.kind,))]
+def _is_pinned(candidate: RetentionCandidate) -> bool:
+    return candidate.importance >= PINNED_IMPORTANCE
+
+
+def _apply_rule(rule: Rule, candidates: Sequence[RetentionCandidate], now: datetime) -> Iterator[Removal]:
+    """Yield what one rule removes; superseded memories count too, and are removed first."""
+    own = [one for one in candidates if rule.name in (one.tags if rule.subject == "tag" else (one.kind,))]
     if rule.max_age is not None:
-        reason = f"{rule.subject} {rule.name}: older than {_days(rule.max_age)}"
-        yield from (_due(memory, "trash", reason) for memory in own if memory.since <= now - rule.max_age)
+        reason = f"{rule.subject} {rule.name}: older than {_format_days(rule.max_age)}"
+        yield from (_build_removal(one, "trash", reason) for one in own if one.since <= now - rule.max_age)
     if rule.max_count is not None:
-        best = sorted(own, key=lambda memory: (memory.is_current, memory.since, memory.number), reverse=True)
+        best_first = sorted(own, key=lambda one: (one.is_current, one.since, one.memory_key), reverse=True)
         reason = f"{rule.subject} {rule.name}: more than {rule.max_count}"
-        yield from (_due(memory, "trash", reason) for memory in best[rule.max_count :])
+        yield from (_build_removal(one, "trash", reason) for one in best_first[rule.max_count :])
 
 
-def _days(time: timedelta) -> str:
+def describe_rule(rule: Rule) -> str:
+    """Return a rule in words, such as "tag db: at most 30 days old, at most 7 of them"."""
+    days = None if rule.max_age is None else rule.max_age.days
+    return f"{rule.subject} {rule.name}: {describe_limits(days, rule.max_count)}"
+
+
+def describe_limits(max_days: int | None, max_count: int | None) -> str:
+    """Return the limits of a rule in words."""
+    age = f"at most {max_days} days old" if max_days else ""
+    count = f"at most {max_count:,} of them" if max_count else ""
+    return ", ".join(filter(None, (age, count)))
+
+
+def _format_days(time: timedelta) -> str:
     return "1 day" if time.days == 1 else f"{time.days} days"
 
 
-def _due(memory: Aged, action: Literal["erase", "trash"], reason: str) -> Due:
-    return Due(memory.number, memory.id, memory.seq, action, reason)
+def _build_removal(candidate: RetentionCandidate, action: Literal["erase", "trash"], reason: str) -> Removal:
+    return Removal(candidate.memory_key, candidate.memory_id, candidate.seq, action, reason)

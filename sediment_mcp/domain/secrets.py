@@ -1,9 +1,9 @@
-"""Does a text hold a private key, a token or a password? Asked of detect-secrets, and only of that.
+"""Find private keys, tokens and passwords in a text, with detect-secrets.
 
-Its detectors of known shapes are used, those of mere entropy are not: UUIDs, commit hashes and checksums are
-what memories are full of. Telegram's shape fits many an AWS resource name, and is left out too. Nothing is
-verified over the network, and no secret leaves this module. The library takes a tenth of a second to import,
-which happens with the first text.
+Its detectors of known formats are used, those of high entropy are not: memories often hold UUIDs, commit
+hashes and checksums. The detector of Telegram tokens is not used either, because many names of AWS resources
+match it. Nothing is verified over the network, and no secret leaves this module. The library takes a tenth of
+a second to import, which happens with the first text.
 """
 
 from __future__ import annotations
@@ -15,26 +15,29 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from detect_secrets.plugins.base import BasePlugin
 
-SHORTEST_PASSWORD = 6  # characters; what is shorter is a word of the sentence
+MIN_PASSWORD_LENGTH = 6  # characters; anything shorter is taken for a word of the sentence
 PLACEHOLDERS = ("password", "passwd", "secret", "example", "changeme", "placeholder", "your", "xxxx", "****")
 
 
-def kinds_of_secrets(texts: Iterable[str]) -> list[str]:
-    """What kinds of secrets the texts seem to hold, such as "GitHub Token"; each kind once, sorted."""
-    return sorted({kind for text in texts for line in text.splitlines() for kind in _kinds(line)})
+def find_secret_kinds(texts: Iterable[str]) -> list[str]:
+    """Return the kinds of secrets that the texts seem to hold, such as "GitHub Token", sorted."""
+    return sorted({kind for text in texts for line in text.splitlines() for kind in _find_kinds(line)})
 
 
-def _kinds(line: str) -> Iterator[str]:
-    for detector in _detectors():
+def _find_kinds(line: str) -> Iterator[str]:
+    for detector in _load_detectors():
         if any(_is_credible(detector.secret_type, secret) for secret in detector.analyze_string(line)):
             yield {"Secret Keyword": "Password"}.get(detector.secret_type, detector.secret_type)
 
 
 def _is_credible(kind: str, secret: str) -> bool:
-    """Rather silent than wrong: no placeholder, no word of a sentence, no reference to a variable."""
+    """Return whether a finding is no placeholder, no variable and no ordinary word.
+
+    In doubt it is False: a missed secret is better than many false warnings.
+    """
     from detect_secrets.filters import heuristic
 
-    if kind in ("Private Key", "GitHub Token"):  # of these the detectors give no more than the beginning
+    if kind in ("Private Key", "GitHub Token"):  # the detectors return only the beginning of these
         return True
     lowered = secret.lower()
     if heuristic.is_templated_secret(secret) or heuristic.is_sequential_string(secret) or secret[:1] == "$":
@@ -53,11 +56,11 @@ def _is_mixed(secret: str) -> bool:
 def _is_no_password(secret: str) -> bool:
     from detect_secrets.filters import heuristic
 
-    return len(secret) < SHORTEST_PASSWORD or " " in secret or heuristic.is_potential_uuid(secret)
+    return len(secret) < MIN_PASSWORD_LENGTH or " " in secret or heuristic.is_potential_uuid(secret)
 
 
 @functools.cache
-def _detectors() -> tuple[BasePlugin, ...]:
+def _load_detectors() -> tuple[BasePlugin, ...]:
     from detect_secrets.plugins import (
         aws,
         azure_storage_key,

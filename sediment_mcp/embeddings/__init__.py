@@ -1,1 +1,1 @@
-"""Text to vectors: the default model on onnxruntime, any other through sentence-transformers."""
+"""Text to vectors: the default model by onnxruntime, others by sentence-transformers."""

@@ -1,7 +1,8 @@
-"""Taking turns at a model: so many runs at once, and no more.
+"""A limit on how many runs of a model happen at once.
 
 Each run needs memory of its own, which a runtime keeps for the next one: 20 calls at the same moment, without
-turns, leave a server 300 MB larger for good, and are answered no sooner than the processors allow.
+a limit, raise a server's use of memory by 300 MB permanently, and are answered no sooner, because the
+processors are busy anyway.
 """
 
 from __future__ import annotations
@@ -11,17 +12,20 @@ import threading
 from collections.abc import Generator
 
 
-class Turns:
-    """So many places, with a line that is fair to two: whoever waits comes next, so that a query gets in
-    between the batches of a long import. A plain lock would mostly go back to the thread that has just let go
-    of it."""
+class FairSemaphore:
+    """A semaphore that prefers a waiting thread to one that has just released a place.
+
+    So a query is answered between the batches of a long import. A plain lock would mostly be taken again by
+    the thread that has just released it.
+    """
 
     def __init__(self, places: int = 1) -> None:
         self._next = threading.Lock()
         self._places = threading.BoundedSemaphore(places)
 
     @contextlib.contextmanager
-    def take(self) -> Generator[None]:
+    def acquire(self) -> Generator[None]:
+        """Hold one place for the time of a ``with`` block."""
         with self._next:
             self._places.acquire()
         try:

@@ -1,48 +1,160 @@
-"""The model, when it is needed: loaded once, in a thread of its own, on first demand.
+"""Load the embedding model when it is first needed, once, in a thread of its own.
 
-Nothing here waits longer than it is asked to, because memories are stored and found by words meanwhile.
+No call waits longer than its timeout, because memories can be stored and found by words meanwhile. The
+runtimes are imported when a model is loaded, never before.
 """
 
 from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
-from sediment_mcp.embeddings.protocols import Embedder
-from sediment_mcp.errors import ModelUnavailable
+from sediment_mcp.config import DEFAULT_MODEL, MODEL, NO_MODEL, Config
+from sediment_mcp.embeddings.codec import encode_vectors
+from sediment_mcp.embeddings.protocols import Embedder, ModelIdentity
+from sediment_mcp.errors import ModelFailed, ModelUnavailable
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+LOADING = "The embedding model is still loading: ask again in a few seconds to search by meaning too."
+FAILED_TO_LOAD = "The embedding model failed to load: run `sediment-mcp doctor` to see why."
+LOAD_TIMEOUT = 3.0  # seconds that a call waits for the model; the default one takes a third of one
 
 logger = logging.getLogger(__name__)
 
-LOADING = "The embedding model is still loading: ask again in a few seconds to search by meaning too."
+
+# --- which runtime serves a configured model ----------------------------------------------------
 
 
-class WarmUp:
-    """Loads an embedder with ``load`` when it is first asked for. May be used from any thread."""
+def load_embedder(config: Config) -> Embedder:
+    """Load the configured model.
 
-    def __init__(self, load: Callable[[], Embedder]) -> None:
+    Takes 0.3 s for the default one and up to ten seconds for others.
+
+    Raises:
+        ModelUnavailable: the model cannot be loaded, or the configuration asks for none.
+    """
+    return RUNTIMES.get(config.model, _load_sentence_transformers)(config)
+
+
+def _refuse(config: Config) -> Embedder:
+    raise ModelUnavailable(
+        f"Memories are found by their words only, because no model is configured ({MODEL}={config.model}): "
+        "unset it to search by meaning too."
+    )
+
+
+def _load_minilm(config: Config) -> Embedder:
+    try:
+        from sediment_mcp.embeddings import minilm
+    except (ImportError, OSError) as error:  # OSError: a shared library that onnxruntime needs is missing
+        raise ModelUnavailable(
+            f"The default model needs onnxruntime and tokenizers, and they cannot be imported ({error}): "
+            "run pip install --upgrade onnxruntime tokenizers."
+        ) from error
+    return minilm.load(config.data_dir)
+
+
+def _load_sentence_transformers(config: Config) -> Embedder:
+    try:
+        from sediment_mcp.embeddings import sentence_transformers
+    except (ImportError, OSError) as error:  # OSError: a shared library that torch needs is missing
+        raise ModelUnavailable(
+            f"The model {config.model} needs sentence-transformers, and it cannot be imported ({error}): "
+            f"run pip install --upgrade sentence-transformers, or unset {MODEL} to use the default model."
+        ) from error
+    return sentence_transformers.load(config.model, config.data_dir)
+
+
+RUNTIMES: dict[str, Callable[[Config], Embedder]] = {NO_MODEL: _refuse, DEFAULT_MODEL: _load_minilm}
+"""Configured model → function that loads it; sentence-transformers loads every other model."""
+
+
+# --- loading in the background ------------------------------------------------------------------
+
+
+class EmbeddedTexts(NamedTuple):
+    """Embeddings of texts, encoded for storage (see `codec`), and the model that made them."""
+
+    model: ModelIdentity
+    vectors: list[bytes]
+
+
+class EmbeddedQuery(NamedTuple):
+    """A query's embedding, of shape (dimension,), and the model that made it."""
+
+    model: ModelIdentity
+    vector: NDArray[np.float32]
+
+
+EmbeddedT = TypeVar("EmbeddedT", EmbeddedTexts, EmbeddedQuery)
+
+
+class ModelLoader:
+    """Loads a model when it is first needed, and embeds with it; any thread may use it."""
+
+    def __init__(self, load: Callable[[], Embedder], timeout: float = LOAD_TIMEOUT) -> None:
+        """Keep ``load``, which loads the model, for the first call that needs it.
+
+        ``timeout`` is how long, in seconds, a call waits for the model if it gives no timeout itself.
+        """
         self._load = load
+        self._timeout = timeout
         self._begun = threading.Lock()
         self._finished = threading.Event()
         self._embedder: Embedder | None = None
         self._problem = LOADING
 
-    def embedder(self, patience: float) -> Embedder | None:
-        """The embedder, or None if it is not there within ``patience`` seconds; `problem` then says why."""
+    def start(self) -> None:
+        """Start loading, unless that has been started already; do not wait for it."""
         if self._begun.acquire(blocking=False):
             threading.Thread(target=self._run, name="load model", daemon=True).start()
-        self._finished.wait(patience)
+
+    def get(self, timeout: float | None = None) -> Embedder | None:
+        """Return the model, or None if it is not loaded after ``timeout`` seconds.
+
+        `problem` then says why.
+        """
+        self.start()
+        self._finished.wait(self._timeout if timeout is None else timeout)
         return self._embedder
 
     @property
     def ready(self) -> Embedder | None:
-        """The embedder if it is there; asking does not start loading it."""
+        """The model if it is loaded, otherwise None; reading this does not start loading it."""
         return self._embedder
 
     @property
     def problem(self) -> str:
-        """Why there is no embedder; empty once there is one."""
+        """Why there is no model; empty once it is loaded."""
         return self._problem
+
+    def embed_documents(self, texts: Sequence[str]) -> EmbeddedTexts | None:
+        """Embed texts; return None while there is no model, or if it fails on one of them."""
+        return self._embed_if_possible(
+            lambda model: EmbeddedTexts(model.identity, encode_vectors(model.embed_documents(texts)))
+        )
+
+    def embed_query(self, text: str) -> EmbeddedQuery | None:
+        """Embed a query; return None while there is no model, or if it fails on the query."""
+        return self._embed_if_possible(lambda model: EmbeddedQuery(model.identity, model.embed_query(text)))
+
+    def _embed_if_possible(self, embed: Callable[[Embedder], EmbeddedT]) -> EmbeddedT | None:
+        """Call ``embed`` with the model; return None without a model, or if it fails.
+
+        Only `ModelFailed` is caught, so that a mistake in this package is not taken for a failure of the
+        model.
+        """
+        embedder = self.get()
+        try:
+            return None if embedder is None else embed(embedder)
+        except ModelFailed:
+            logger.exception("The embedding model failed on a text")
+            return None
 
     def _run(self) -> None:
         try:
@@ -52,7 +164,7 @@ class WarmUp:
             self._problem = str(error)
             logger.warning("%s Memories are found by their words alone.", error)
         except Exception:
-            self._problem = "The embedding model failed to load: run `sediment-mcp doctor` to see why."
+            self._problem = FAILED_TO_LOAD
             logger.exception("The embedding model failed to load")
         finally:
             self._finished.set()

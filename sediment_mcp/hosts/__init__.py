@@ -1,8 +1,9 @@
-"""The hosts on this machine: where each keeps its list of MCP servers, how we get into it and out again.
+"""Hosts on this machine: where each lists its MCP servers, and how our entry is edited.
 
-`places` is the table of hosts, `jsonc` edits a file by one member, `config_file` reads and replaces it,
-`entry` says which command really starts this installation, `setting_up` puts all of it together, `trial`
-starts what was written, and `guidance` tells the agents of one project when to use their memory.
+`registry` is the table of hosts, `config_format` edits one entry of a configuration, on top of `jsonc` for
+JSON with comments, and `config_file` reads and replaces the file. `launch_command` finds the command that
+starts this installation, `install_plan` puts these together, `smoke_test` starts what was written, and
+`agent_instructions` tells the agents of one project when to use their memory.
 
-Nothing in here reads the environment: a `Machine` is passed in, so each platform can be tested on any.
+Nothing in here reads the environment: a `Machine` is passed in, so that each platform can be tested on any.
 """

@@ -1,7 +1,7 @@
-"""Files that belong to somebody else: read as they are, replaced in one step, never half-written.
+"""Read and replace files that belong to somebody else, in one step each.
 
-A link is followed (people keep such files in a repository of dotfiles), permissions stay, and a copy of what
-was there before is kept beside the file.
+A link is followed (people keep such files in a repository of dotfiles), permissions stay, and a copy of the
+previous text is kept beside the file, because a mistake of this module could destroy the owner's settings.
 """
 
 from __future__ import annotations
@@ -15,25 +15,25 @@ from pathlib import Path
 from sediment_mcp.errors import UnusableFile
 from sediment_mcp.system.files import PRIVATE_FILE, write_atomically
 
-BACKUP = ".sediment.bak"
-_MARKS = (codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+BACKUP_SUFFIX = ".sediment.bak"
+_BYTE_ORDER_MARKS = (codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
-def backup_of(path: Path) -> Path:
-    """Where the text before our last change is kept."""
-    return path.with_name(path.name + BACKUP)
+def get_backup_path(path: Path) -> Path:
+    """Return the path of the file that keeps the text from before our last change."""
+    return path.with_name(path.name + BACKUP_SUFFIX)
 
 
-def read(path: Path) -> str | None:
-    """The text, line endings as they are; None if there is no file.
+def read_text(path: Path) -> str | None:
+    """Return the text with its line endings as they are, or None if there is no file.
 
     Raises:
-        UnusableFile: it cannot be read, or is no UTF-8 text.
+        UnusableFile: The file cannot be read, or is no UTF-8 text.
     """
-    data = _bytes(path)
+    data = _read_bytes(path)
     if data is None:
         return None
-    if data.startswith(_MARKS):
+    if data.startswith(_BYTE_ORDER_MARKS):
         raise UnusableFile(
             f"{path} starts with a byte order mark: save it as UTF-8 without one and try again."
         )
@@ -43,19 +43,25 @@ def read(path: Path) -> str | None:
         raise UnusableFile(f"{path} is no UTF-8 text: save it as UTF-8 and try again.") from None
 
 
-def change(path: Path, before: str | None, after: str | None, *, backup: bool = True) -> None:
-    """Replace the text, or remove the file where ``after`` is None; what was there is kept as a backup.
+def replace_text(path: Path, before: str | None, after: str | None, *, keep_backup: bool = True) -> None:
+    """Replace the text ``before`` by ``after``, or remove the file where ``after`` is None.
+
+    Args:
+        path: The file; it is made, with its folder, where ``before`` is None.
+        before: What `read_text` gave.
+        after: The new text; None removes the file.
+        keep_backup: Whether ``before`` is kept beside the file.
 
     Raises:
-        UnusableFile: it cannot be written, or is not what it was when ``before`` was read.
+        UnusableFile: The file cannot be written, or does not hold ``before`` any more.
     """
-    if read(path) != before:
+    if read_text(path) != before:
         raise UnusableFile(f"{path} was changed by its owner just now: run the command again.")
     target = Path(os.path.realpath(path))
     try:
         mode = stat.S_IMODE(target.stat().st_mode) if before is not None else PRIVATE_FILE
-        if before is not None and backup:
-            _write(backup_of(path), before, mode)
+        if before is not None and keep_backup:
+            _write(get_backup_path(path), before, mode)
         if after is None:
             target.unlink()
         else:
@@ -67,19 +73,24 @@ def change(path: Path, before: str | None, after: str | None, *, backup: bool = 
         ) from None
 
 
-def diff(path: Path, before: str | None, after: str | None) -> str:
-    """What `diff -u` would show of the change; empty where there is none."""
-    old, new = ("/dev/null" if text is None else str(path) for text in (before, after))
-    one, other = ((text or "").splitlines() for text in (before, after))
-    return "\n".join(difflib.unified_diff(one, other, old, new, lineterm=""))
+def format_diff(path: Path, before: str | None, after: str | None) -> str:
+    """Return what `diff -u` would show of the change; empty where there is none."""
+    old_name, new_name = ("/dev/null" if text is None else str(path) for text in (before, after))
+    old_lines, new_lines = ((text or "").splitlines() for text in (before, after))
+    return "\n".join(difflib.unified_diff(old_lines, new_lines, old_name, new_name, lineterm=""))
 
 
-def forget_backup(path: Path) -> None:
-    """Remove the backup once the file is what it was before us."""
-    backup_of(path).unlink(missing_ok=True)
+def remove_backup(path: Path) -> None:
+    """Remove the backup of a file, once the file is again what it was before us."""
+    get_backup_path(path).unlink(missing_ok=True)
 
 
-def _bytes(path: Path) -> bytes | None:
+def detect_line_break(text: str) -> str:
+    r"""Return the line break that the text uses: ``\r\n`` if it holds any, else ``\n``."""
+    return "\r\n" if "\r\n" in text else "\n"
+
+
+def _read_bytes(path: Path) -> bytes | None:
     try:
         return path.read_bytes()
     except FileNotFoundError:

@@ -1,199 +1,209 @@
-"""Into a host and out again: what would change in its file, and the change itself.
+"""Plan what an installation or its removal changes in a host's file, and apply that.
 
-Nothing is written by looking or planning. What a host holds besides our entry is never touched, and an entry
-under our name that starts something else stays until it is forced out.
+Inspecting and planning write nothing. The other contents of a host's file are never changed, and an entry
+under our name that starts another program is only replaced by force.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from sediment_mcp.errors import UnusableFile
-from sediment_mcp.hosts import config_file, jsonc
-from sediment_mcp.hosts.launch_command import Command, entry_of, merged, starts_the_same
-from sediment_mcp.hosts.registry import HOSTS, NAME, Host, Machine, files, usual_file
+from sediment_mcp.hosts import config_file
+from sediment_mcp.hosts.config_format import InvalidConfig
+from sediment_mcp.hosts.launch_command import LaunchCommand, build_entry, has_same_command, merge_entry
+from sediment_mcp.hosts.registry import (
+    HOSTS,
+    SERVER_NAME,
+    Host,
+    Machine,
+    find_config_files,
+    get_default_config_file,
+)
 
-State = Literal["not installed", "installed", "another command", "unusable"]
+InstallState = Literal["not installed", "installed", "another command", "unusable"]
 Outcome = Literal["added", "replaced", "unchanged", "kept", "removed", "not there", "unusable"]
-
-_NEW = "{}\n"
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
-    """One file of one host."""
+class ConfigTarget:
+    """One file of one host; its methods read and edit our entry in a text of that file."""
 
     host: Host
     path: Path
 
+    def read_entry(self, text: str | None) -> Any:
+        """Return the entry under our name, or None if there is none.
+
+        Raises:
+            UnusableFile: The text is not of the host's format.
+        """
+        with self._report_unusable_file():
+            return self.host.format.read_entry(text, self.host.section, SERVER_NAME)
+
+    def put_entry(self, text: str | None, entry: dict[str, Any]) -> str:
+        """Return the text with our entry.
+
+        Raises:
+            UnusableFile: The text is not of the host's format.
+        """
+        with self._report_unusable_file():
+            return self.host.format.put_entry(text, self.host.section, SERVER_NAME, entry)
+
+    def take_entry(self, text: str) -> str:
+        """Return the text without our entry.
+
+        Raises:
+            UnusableFile: The text is not of the host's format.
+        """
+        with self._report_unusable_file():
+            return self.host.format.take_entry(text, self.host.section, SERVER_NAME)
+
+    @contextlib.contextmanager
+    def _report_unusable_file(self) -> Generator[None]:
+        """Turn `InvalidConfig` into `UnusableFile`, whose sentence names the file and a remedy."""
+        try:
+            yield
+        except InvalidConfig as problem:
+            raise UnusableFile(
+                f"{self.path} {problem}: mend it in {self.host.title}, then try again."
+            ) from None
+
 
 @dataclass(frozen=True, slots=True)
-class Look:
-    """What a file says about us: ``entry`` is what stands there, ``problem`` why it cannot be used."""
+class HostStatus:
+    """What a host's file says about us."""
 
-    target: Target
-    state: State
-    entry: Any = None
-    problem: str = ""
+    target: ConfigTarget
+    state: InstallState
+    entry: Any = None  # the entry under our name
+    problem: str = ""  # why the file cannot be used
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
-    """What is to be done to a file; ``before`` None means that there is none, ``after`` None that it goes."""
+class PlannedChange:
+    """What is to be done to a host's file."""
 
-    target: Target
+    target: ConfigTarget
     outcome: Outcome
-    before: str | None = None
-    after: str | None = None
-    entry: Any = None  # that stands there
+    before: str | None = None  # None: there is no file
+    after: str | None = None  # None: the file is removed
+    entry: Any = None  # what stands under our name now
     problem: str = ""
 
     @property
-    def changes(self) -> bool:
+    def has_effect(self) -> bool:
+        """Whether the file is to be written or removed."""
         return self.before != self.after
 
     @property
     def diff(self) -> str:
-        return config_file.diff(self.target.path, self.before, self.after)
+        """What `diff -u` would show; empty where nothing changes."""
+        return config_file.format_diff(self.target.path, self.before, self.after)
 
 
-def targets_of(host: Host, machine: Machine) -> list[Target]:
-    """The files of a host, found or not; none where it has no file to write."""
-    usual = usual_file(host, machine)
-    found = files(host, machine) or ([usual] if usual else [])
-    return [Target(host, path) for path in found]
+def list_targets(host: Host, machine: Machine) -> list[ConfigTarget]:
+    """Return the files of a host, installed or not; none where it has no file to write."""
+    default = get_default_config_file(host, machine)
+    paths = find_config_files(host, machine) or ([default] if default else [])
+    return [ConfigTarget(host, path) for path in paths]
 
 
-def found_targets(machine: Machine) -> list[Target]:
-    """The files of all hosts on this machine."""
-    return [Target(host, path) for host in HOSTS for path in files(host, machine)]
+def find_targets(machine: Machine) -> list[ConfigTarget]:
+    """Return the files of all hosts that are installed on this machine."""
+    return [ConfigTarget(host, path) for host in HOSTS for path in find_config_files(host, machine)]
 
 
-def look(target: Target, command: Command) -> Look:
-    """How the host stands; never raises."""
+def inspect_target(target: ConfigTarget, command: LaunchCommand) -> HostStatus:
+    """Return whether the host starts this command; never raises."""
     try:
-        entry = _entry(target, config_file.read(target.path))
+        entry = target.read_entry(config_file.read_text(target.path))
     except UnusableFile as problem:
-        return Look(target, "unusable", problem=str(problem))
+        return HostStatus(target, "unusable", problem=str(problem))
     if entry is None:
-        return Look(target, "not installed")
-    same = starts_the_same(entry, entry_of(command, target.host))
-    return Look(target, "installed" if same else "another command", entry)
+        return HostStatus(target, "not installed")
+    is_same = has_same_command(entry, build_entry(command, target.host))
+    return HostStatus(target, "installed" if is_same else "another command", entry)
 
 
-def plan_install(target: Target, command: Command, *, force: bool = False) -> Change:
-    """What installing changes; ``force`` replaces an entry of ours that starts something else."""
+def plan_install(target: ConfigTarget, command: LaunchCommand, *, force: bool = False) -> PlannedChange:
+    """Return what installing changes.
+
+    ``force`` replaces an entry under our name that starts another program.
+    """
     try:
-        text = config_file.read(target.path)
-        entry = _entry(target, text)
-        wanted = entry_of(command, target.host)
-        if entry is not None and starts_the_same(entry, wanted):
-            return Change(target, "unchanged", text, text, entry)
+        text = config_file.read_text(target.path)
+        entry = target.read_entry(text)
+        expected = build_entry(command, target.host)
+        if entry is not None and has_same_command(entry, expected):
+            return PlannedChange(target, "unchanged", text, text, entry)
         if entry is not None and not force:
-            return Change(target, "kept", text, text, entry)
-        after = _put(target, text, merged(entry, wanted))
+            return PlannedChange(target, "kept", text, text, entry)
+        after = target.put_entry(text, merge_entry(entry, expected))
     except UnusableFile as problem:
-        return Change(target, "unusable", problem=str(problem))
-    return Change(target, "added" if entry is None else "replaced", text, after, entry)
+        return PlannedChange(target, "unusable", problem=str(problem))
+    return PlannedChange(target, "added" if entry is None else "replaced", text, after, entry)
 
 
-def plan_removal(target: Target) -> Change:
-    """What taking our entry out changes: back to the very bytes of before where nothing else has changed."""
+def plan_removal(target: ConfigTarget) -> PlannedChange:
+    """Return what removing our entry changes.
+
+    If nothing else has changed since we wrote the file, it gets back exactly its bytes from before.
+    """
     try:
-        text = config_file.read(target.path)
-        entry = _entry(target, text)
+        text = config_file.read_text(target.path)
+        entry = target.read_entry(text)
         if text is None or entry is None:
-            return Change(target, "not there", text, text)
-        known, original = _original(target, text, entry)
-        after = original if known else _take(target, text)
+            return PlannedChange(target, "not there", text, text)
+        is_known, original = _find_original(target, text, entry)
+        after = original if is_known else target.take_entry(text)
     except UnusableFile as problem:
-        return Change(target, "unusable", problem=str(problem))
-    return Change(target, "removed", text, after, entry)
+        return PlannedChange(target, "unusable", problem=str(problem))
+    return PlannedChange(target, "removed", text, after, entry)
 
 
-def carry_out(change: Change) -> None:
+def apply_change(change: PlannedChange) -> None:
     """Write what was planned.
 
     Raises:
-        UnusableFile: it cannot be written, or was changed since.
+        UnusableFile: The file cannot be written, or was changed since.
     """
-    if not change.changes:
+    if not change.has_effect:
         return
     path = change.target.path
-    restores = change.outcome == "removed" and change.after == _backup(change.target)
-    config_file.change(path, change.before, change.after)
+    restores = change.outcome == "removed" and change.after == _read_backup(change.target)
+    config_file.replace_text(path, change.before, change.after)
     if change.after is None or restores:
-        config_file.forget_backup(path)
+        config_file.remove_backup(path)
 
 
-def to_paste(host: Host, command: Command) -> dict[str, Any]:
-    """The whole configuration, for a host that only takes it by hand."""
-    return {host.servers: {NAME: entry_of(command, host)}}
+def build_config(host: Host, command: LaunchCommand) -> dict[str, Any]:
+    """Return the whole configuration, for a host that only takes it by hand."""
+    return {host.section: {SERVER_NAME: build_entry(command, host)}}
 
 
-# --- texts --------------------------------------------------------------------------------------
+def _find_original(target: ConfigTarget, text: str, entry: Any) -> tuple[bool, str | None]:
+    """Return whether the text is an original plus our entry alone, and that original."""
+    for before in (_read_backup(target), None):
+        if _add_to_original(target, before, entry) == text:
+            return True, before
+    return False, None
 
 
-def _entry(target: Target, text: str | None) -> Any:
-    """What stands under our name; None if nothing does."""
-    if _is_new(text):
-        return None
+def _add_to_original(target: ConfigTarget, before: str | None, entry: Any) -> str | None:
+    """Return ``before`` with the entry added; None if one was there already or cannot be added."""
     try:
-        value = jsonc.read(text or "", comments=target.host.comments)
-        servers = jsonc.member(value, (target.host.servers,))
-        if servers is None and target.host.servers in (jsonc.as_object(value) or {}):  # null
-            raise jsonc.NotJson(f"holds no object in “{target.host.servers}”")
-        return None if servers is None else jsonc.member({target.host.servers: servers}, _path(target))
-    except jsonc.NotJson as problem:
-        raise _unusable(target, problem) from None
-
-
-def _put(target: Target, text: str | None, entry: Any) -> str:
-    try:
-        return jsonc.put(_NEW if text is None or _is_new(text) else text, _path(target), entry)
-    except jsonc.NotJson as problem:
-        raise _unusable(target, problem) from None
-
-
-def _take(target: Target, text: str) -> str:
-    try:
-        return jsonc.take(text, _path(target))
-    except jsonc.NotJson as problem:
-        raise _unusable(target, problem) from None
-
-
-def _path(target: Target) -> Sequence[str]:
-    return (target.host.servers, NAME)
-
-
-def _is_new(text: str | None) -> bool:
-    return text is None or not text.strip()
-
-
-def _original(target: Target, text: str, entry: Any) -> tuple[bool, str | None]:
-    """Whether the file is what it was before us and our entry alone, and what that was."""
-    backup = _backup(target)
-    found = [before for before in (backup, None) if _puts(target, before, entry) == text]
-    return bool(found), found[0] if found else None
-
-
-def _puts(target: Target, before: str | None, entry: Any) -> str | None:
-    """``before`` with the entry added; None if it was there already or cannot be added."""
-    try:
-        return _put(target, before, entry) if _entry(target, before) is None else None
+        return target.put_entry(before, entry) if target.read_entry(before) is None else None
     except UnusableFile:
         return None
 
 
-def _backup(target: Target) -> str | None:
+def _read_backup(target: ConfigTarget) -> str | None:
     try:
-        return config_file.read(config_file.backup_of(target.path))
+        return config_file.read_text(config_file.get_backup_path(target.path))
     except UnusableFile:
         return None
-
-
-def _unusable(target: Target, problem: jsonc.NotJson) -> UnusableFile:
-    return UnusableFile(f"{target.path} {problem}: mend it in {target.host.title}, then try again.")

@@ -1,7 +1,7 @@
-"""Which command starts this installation, from a host that knows nothing of the user's shell.
+"""Find the command by which a host starts this installation.
 
-Hosts with windows do not have the shell's PATH, so the command is an absolute path. It must also be one that
-stays: uvx runs a program from uv's cache, which uv cleans when it likes, so there the command is uvx itself.
+Graphical hosts do not have the shell's PATH, so the command is an absolute path. The path must also be
+permanent: uvx runs a program from uv's cache, which uv may clean at any time, so there the command is uvx.
 """
 
 from __future__ import annotations
@@ -19,135 +19,152 @@ from typing import Any, cast
 from urllib.parse import urlsplit
 
 from sediment_mcp.errors import BadArgument
-from sediment_mcp.hosts.jsonc import as_object
+from sediment_mcp.hosts.jsonc import to_object
 from sediment_mcp.hosts.registry import WINDOWS, Host, Machine
-from sediment_mcp.system.project_root import path_of_uri
+from sediment_mcp.system.project_root import parse_file_uri
 
 PACKAGE = "sediment-mcp"
-CPU = {"UV_TORCH_BACKEND": "cpu"}
-"""Without it uv fetches gigabytes of CUDA libraries on Linux, and no host waits for that."""
+CPU_ENVIRONMENT = {"UV_TORCH_BACKEND": "cpu"}
+"""Without it uv downloads gigabytes of CUDA libraries on Linux, which takes longer than any host waits."""
 
-_OWN = ("command", "args", "env")
-_CACHE = re.compile(r"(archive|environments|builds)-v\d+")
+_COMMAND_FIELDS = ("command", "args", "env")
+_UV_CACHE_FOLDER = re.compile(r"(archive|environments|builds)-v\d+")
 
 
 @dataclass(frozen=True, slots=True)
-class Command:
-    """What a host starts."""
+class LaunchCommand:
+    """A command that a host starts."""
 
     program: str
     arguments: tuple[str, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict[str, str])
 
     @property
-    def line(self) -> list[str]:
+    def argv(self) -> list[str]:
+        """The program and its arguments."""
         return [self.program, *self.arguments]
 
 
 @dataclass(frozen=True, slots=True)
 class Installation:
-    """Where this program runs from: its environment's folder, the program itself if it is a file of its own,
-    its interpreter, uvx, and what the package was installed from (`direct_url.json`, PEP 610)."""
+    """Where this program runs from."""
 
-    prefix: Path
-    program: Path | None
+    prefix: Path  # the environment's folder
+    program: Path | None  # the program itself, if it is a file of its own
     python: Path
     uvx: Path | None = None
     source: str | None = None
+    """What the package was installed from: the text of `direct_url.json` (PEP 610)."""
 
 
-def this_installation(machine: Machine, started_as: str) -> Installation:
-    """The one that runs at this moment; ``started_as`` is `sys.argv[0]`."""
+def detect_installation(machine: Machine, started_as: str) -> Installation:
+    """Return the installation that runs now; ``started_as`` is `sys.argv[0]`."""
     suffix = ".exe" if machine.platform == WINDOWS else ""
-    scripts = Path(sysconfig.get_path("scripts")) / f"{PACKAGE}{suffix}"
+    script = Path(sysconfig.get_path("scripts")) / f"{PACKAGE}{suffix}"
     own = Path(started_as).absolute()
     candidates = [own, own.with_name(own.name + suffix)] if own.stem == PACKAGE else []
     return Installation(
         prefix=Path(sys.prefix),
-        program=next((path for path in (*candidates, scripts) if path.is_file()), None),
+        program=next((path for path in (*candidates, script) if path.is_file()), None),
         python=Path(sys.executable),
-        uvx=_uvx(machine, suffix),
-        source=_source(),
+        uvx=_find_uvx(machine, suffix),
+        source=_read_source(),
     )
 
 
-def command_of(installation: Installation, arguments: Sequence[str] = ()) -> Command:
-    """The command for a host, with these arguments for the server.
+def build_launch_command(installation: Installation, arguments: Sequence[str] = ()) -> LaunchCommand:
+    """Return the command for a host, with these arguments for the server.
 
     Raises:
-        BadArgument: the program runs from uv's cache and uvx cannot be found.
+        BadArgument: The program runs from uv's cache and uvx cannot be found.
     """
-    if not any(_CACHE.fullmatch(part) for part in installation.prefix.parts):
+    if not any(_UV_CACHE_FOLDER.fullmatch(part) for part in installation.prefix.parts):
         if installation.program is not None:
-            return Command(str(installation.program), tuple(arguments))
-        return Command(str(installation.python), ("-m", "sediment_mcp", *arguments))
+            return LaunchCommand(str(installation.program), tuple(arguments))
+        return LaunchCommand(str(installation.python), ("-m", "sediment_mcp", *arguments))
     if installation.uvx is None:
         raise BadArgument(
             "This program runs from uv's cache, which does not last, and uvx was not found: "
             "run `uv tool install sediment-mcp`, then `sediment-mcp install` again."
         )
-    package = ("--from", source, PACKAGE) if (source := _package_of(installation.source)) else (PACKAGE,)
-    return Command(str(installation.uvx), (*package, *arguments), CPU)
+    source = _parse_source(installation.source)
+    package = ("--from", source, PACKAGE) if source else (PACKAGE,)
+    return LaunchCommand(str(installation.uvx), (*package, *arguments), CPU_ENVIRONMENT)
 
 
-def entry_of(command: Command, host: Host) -> dict[str, Any]:
-    """The command as the host writes it."""
-    entry: dict[str, Any] = {**host.fixed, "command": command.program, "args": list(command.arguments)}
+def build_entry(command: LaunchCommand, host: Host) -> dict[str, Any]:
+    """Return the command as the host writes it."""
+    entry: dict[str, Any] = {
+        **host.fixed_fields,
+        "command": command.program,
+        "args": list(command.arguments),
+    }
     return entry | ({"env": dict(command.environment)} if command.environment else {})
 
 
-def starts_the_same(entry: Any, wanted: Mapping[str, Any]) -> bool:
-    """Whether an entry does what the wanted one does; the user may have added to it, flags included."""
-    known = as_object(entry)
-    if known is None or known.get("command") != wanted["command"]:
+def has_same_command(entry: Any, expected: Mapping[str, Any]) -> bool:
+    """Return True if an entry does the same as the expected one.
+
+    The user may have added flags, variables and other fields, but no other command of ours behind the
+    arguments.
+    """
+    found = to_object(entry)
+    if found is None or found.get("command") != expected["command"]:
         return False
-    arguments, env = known.get("args", []), as_object(known.get("env", {}))
-    if not isinstance(arguments, list) or env is None:
+    arguments, environment = found.get("args", []), to_object(found.get("env", {}))
+    if not isinstance(arguments, list) or environment is None:
         return False
-    said = [str(argument) for argument in cast("list[Any]", arguments)]
-    same, more = said[: len(wanted["args"])] == wanted["args"], said[len(wanted["args"]) :]
-    fixed = all(known.get(name, value) == value for name, value in wanted.items() if name not in _OWN)
-    return same and fixed and (not more or more[0].startswith("--")) and _within(wanted.get("env", {}), env)
+    fixed = {name: value for name, value in expected.items() if name not in _COMMAND_FIELDS}
+    return (
+        all(found.get(name, value) == value for name, value in fixed.items())
+        and _has_only_added_flags([str(one) for one in cast("list[Any]", arguments)], expected["args"])
+        and _is_subset(expected.get("env", {}), environment)
+    )
 
 
-def _within(part: Mapping[str, Any], whole: Mapping[str, Any]) -> bool:
+def merge_entry(entry: Any, expected: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the expected entry, with what the user has added to the one that exists."""
+    found = to_object(entry) or {}
+    environment = {**(to_object(found.get("env")) or {}), **expected.get("env", {})}
+    return {**found, **expected} | ({"env": environment} if environment else {})
+
+
+def _has_only_added_flags(arguments: Sequence[str], expected: Sequence[str]) -> bool:
+    added = arguments[len(expected) :]
+    return arguments[: len(expected)] == expected and (not added or added[0].startswith("--"))
+
+
+def _is_subset(part: Mapping[str, Any], whole: Mapping[str, Any]) -> bool:
     return all(whole.get(name) == value for name, value in part.items())
 
 
-def merged(entry: Any, wanted: Mapping[str, Any]) -> dict[str, Any]:
-    """The wanted entry, with what the user has added to the one that is there."""
-    known = as_object(entry) or {}
-    env = {**(as_object(known.get("env")) or {}), **wanted.get("env", {})}
-    return {**known, **wanted} | ({"env": env} if env else {})
-
-
-def _uvx(machine: Machine, suffix: str) -> Path | None:
-    """uv tells the programs it runs where it is itself; else the one on PATH."""
+def _find_uvx(machine: Machine, suffix: str) -> Path | None:
+    """Return the uvx beside the uv that the variable UV names, else the one on PATH."""
     if uv := machine.environment.get("UV"):
-        beside = Path(uv).with_name(f"uvx{suffix}")
-        if beside.is_absolute() and beside.is_file():
-            return beside
+        neighbour = Path(uv).with_name(f"uvx{suffix}")
+        if neighbour.is_absolute() and neighbour.is_file():
+            return neighbour
     found = shutil.which("uvx", path=machine.environment.get("PATH", ""))
     return Path(found).absolute() if found else None
 
 
-def _source() -> str | None:
+def _read_source() -> str | None:
     try:
         return metadata.distribution(PACKAGE).read_text("direct_url.json")
     except metadata.PackageNotFoundError:
         return None
 
 
-def _package_of(source: str | None) -> str | None:
-    """What uvx has to install again; None for the published package."""
+def _parse_source(source: str | None) -> str | None:
+    """Return the source that uvx has to install from; None for the published package."""
     try:
-        origin = as_object(json.loads(source or "null")) or {}
+        origin = to_object(json.loads(source or "null")) or {}
     except ValueError:
         return None
     url = str(origin.get("url", ""))
     if urlsplit(url).scheme == "file":
-        return path_of_uri(url)
-    if (repository := as_object(origin.get("vcs_info"))) is None:
+        return parse_file_uri(url)
+    if (repository := to_object(origin.get("vcs_info"))) is None:
         return url or None
     revision = repository.get("requested_revision")
     return f"{repository.get('vcs')}+{url}" + (f"@{revision}" if revision else "")

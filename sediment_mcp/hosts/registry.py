@@ -1,12 +1,14 @@
-"""Where each host keeps its MCP servers: one row a host, for macOS, Windows and Linux.
+"""The registry of hosts: where each keeps its MCP servers, and in which form.
+
+It covers macOS, Windows and Linux.
 
 Sources are the hosts' own documentation: modelcontextprotocol.io and support.claude.com (Claude Desktop),
 code.claude.com (Claude Code: user scope), cursor.com/docs, code.visualstudio.com (user profile),
 zed.dev/docs, docs.devin.ai (Windsurf, now Devin Desktop), junie.jetbrains.com. JetBrains' AI Assistant
 documents no file.
 
-Claude Code documents both its file and `claude mcp add`. We edit the file: it works where `claude` is not on
-PATH, it can be shown before (``--dry-run``), undone byte by byte, and it is the same code as for all others.
+Claude Code documents both its file and `claude mcp add`. The file is edited: this works where `claude` is not
+on PATH, can be previewed (``--dry-run``) and undone byte by byte, and is the same code as for all others.
 """
 
 from __future__ import annotations
@@ -17,11 +19,13 @@ from glob import escape, glob
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-MACOS, WINDOWS, LINUX = "darwin", "win32", "linux"
-NAME = "sediment"
-"""What our entry is called in every host."""
+from sediment_mcp.hosts.config_format import JSON, JSONC, ConfigFormat
 
-_FOLDERS = {
+MACOS, WINDOWS, LINUX = "darwin", "win32", "linux"
+SERVER_NAME = "sediment"
+"""The name of our entry in every host."""
+
+_FOLDER_VARIABLES = {
     "APPDATA": "AppData/Roaming",
     "LOCALAPPDATA": "AppData/Local",
     "XDG_CONFIG_HOME": ".config",
@@ -32,50 +36,68 @@ _FOLDERS = {
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """``platform`` as in `sys.platform`; ``home`` and ``environment`` are the user's."""
+    """The machine that is searched for hosts.
 
-    platform: str
+    It is passed as a value, so that the code for each platform can be tested on any machine.
+    """
+
+    platform: str  # as in `sys.platform`
     home: Path
     environment: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """A file of a host, and what is only there where that host is installed."""
+class ConfigLocation:
+    """The place of a host's file, as a template.
+
+    ``~`` and the names of folder variables in braces are filled in.
+    """
 
     file: str
-    sign: str = ""  # the file's folder, unless it says something else
+    installed_if: str = ""
+    """A path that exists only where the host is installed; may hold stars. By default the file's folder."""
+
+
+LocationsByPlatform = dict[str, tuple[ConfigLocation, ...]]
 
 
 @dataclass(frozen=True, slots=True)
 class Host:
-    """``servers`` is where in the file the servers are listed; ``fixed`` stands in each entry besides."""
+    """A program that starts MCP servers.
+
+    A host without locations keeps its servers where only the host can write: the user is shown what to paste.
+    """
 
     name: str
     title: str
-    places: Mapping[str, tuple[Place, ...]] = field(default_factory=dict[str, tuple[Place, ...]])
-    servers: str = "mcpServers"
-    fixed: Mapping[str, Any] = field(default_factory=dict[str, Any])
-    comments: bool = True  # whether it reads JSON with comments
-    then: str = "Restart it"
+    locations: Mapping[str, tuple[ConfigLocation, ...]] = field(default_factory=LocationsByPlatform)
+    section: str = "mcpServers"
+    """The name under which its file lists the servers."""
+    fixed_fields: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    """The fields of each entry besides the command."""
+    format: ConfigFormat = JSONC
+    next_step: str = "Restart it"
+    """What the user has to do before the host starts the server."""
 
 
-def _everywhere(*places: Place) -> dict[str, tuple[Place, ...]]:
-    return dict.fromkeys((MACOS, WINDOWS, LINUX), places)
+def _locate_everywhere(*locations: ConfigLocation) -> LocationsByPlatform:
+    return dict.fromkeys((MACOS, WINDOWS, LINUX), locations)
 
 
-def _of(macos: str, windows: str, linux: str) -> dict[str, tuple[Place, ...]]:
-    return {MACOS: (Place(macos),), WINDOWS: (Place(windows),), LINUX: (Place(linux),)}
+def _locate_by_platform(macos: str, windows: str, linux: str) -> LocationsByPlatform:
+    return {
+        MACOS: (ConfigLocation(macos),),
+        WINDOWS: (ConfigLocation(windows),),
+        LINUX: (ConfigLocation(linux),),
+    }
 
 
-def _both(
-    one: dict[str, tuple[Place, ...]], other: dict[str, tuple[Place, ...]]
-) -> dict[str, tuple[Place, ...]]:
-    return {platform: one[platform] + other[platform] for platform in one}
+def _join_locations(first: LocationsByPlatform, second: LocationsByPlatform) -> LocationsByPlatform:
+    return {platform: first[platform] + second[platform] for platform in first}
 
 
-def _user_settings_of_vs_code(product: str) -> dict[str, tuple[Place, ...]]:
-    return _of(
+def _locate_vs_code(product: str) -> LocationsByPlatform:
+    return _locate_by_platform(
         f"~/Library/Application Support/{product}/User/mcp.json",
         f"{{APPDATA}}/{product}/User/mcp.json",
         f"{{XDG_CONFIG_HOME}}/{product}/User/mcp.json",
@@ -84,50 +106,59 @@ def _user_settings_of_vs_code(product: str) -> dict[str, tuple[Place, ...]]:
 
 _STDIO = {"type": "stdio"}
 _CLAUDE_DESKTOP = "Claude/claude_desktop_config.json"
-_PACKAGE = "{LOCALAPPDATA}/Packages/Claude_*"
+_CLAUDE_PACKAGE = "{LOCALAPPDATA}/Packages/Claude_*"
 
 HOSTS = (
     Host(
         "claude-desktop",
         "Claude Desktop",
         {
-            MACOS: (Place(f"~/Library/Application Support/{_CLAUDE_DESKTOP}"),),
+            MACOS: (ConfigLocation(f"~/Library/Application Support/{_CLAUDE_DESKTOP}"),),
             # The packaged app (MSIX) has a private copy of AppData; an older one may still stand beside it.
             WINDOWS: (
-                Place(f"{{APPDATA}}/{_CLAUDE_DESKTOP}"),
-                Place(f"{_PACKAGE}/LocalCache/Roaming/{_CLAUDE_DESKTOP}", sign=_PACKAGE),
+                ConfigLocation(f"{{APPDATA}}/{_CLAUDE_DESKTOP}"),
+                ConfigLocation(
+                    f"{_CLAUDE_PACKAGE}/LocalCache/Roaming/{_CLAUDE_DESKTOP}", installed_if=_CLAUDE_PACKAGE
+                ),
             ),
-            LINUX: (Place(f"{{XDG_CONFIG_HOME}}/{_CLAUDE_DESKTOP}"),),
+            LINUX: (ConfigLocation(f"{{XDG_CONFIG_HOME}}/{_CLAUDE_DESKTOP}"),),
         },
-        comments=False,
-        then="Quit it and start it again; closing the window is not enough",
+        format=JSON,
+        next_step="Quit it and start it again; closing the window is not enough",
     ),
     Host(
         "claude-code",
         "Claude Code",
-        _everywhere(
-            Place("{CLAUDE_CONFIG_DIR}/.claude.json", sign="{CLAUDE_CONFIG_DIR}/.claude.json"),
-            Place("{CLAUDE_CONFIG_DIR}/.claude.json", sign="~/.claude"),
+        _locate_everywhere(
+            ConfigLocation(
+                "{CLAUDE_CONFIG_DIR}/.claude.json", installed_if="{CLAUDE_CONFIG_DIR}/.claude.json"
+            ),
+            ConfigLocation("{CLAUDE_CONFIG_DIR}/.claude.json", installed_if="~/.claude"),
         ),
-        fixed=_STDIO,
-        comments=False,
-        then="Start a new session",
+        fixed_fields=_STDIO,
+        format=JSON,
+        next_step="Start a new session",
     ),
-    Host("cursor", "Cursor", _everywhere(Place("~/.cursor/mcp.json")), then="Switch it on in Settings → MCP"),
+    Host(
+        "cursor",
+        "Cursor",
+        _locate_everywhere(ConfigLocation("~/.cursor/mcp.json")),
+        next_step="Switch it on in Settings → MCP",
+    ),
     Host(
         "vscode",
         "VS Code",
-        _both(_user_settings_of_vs_code("Code"), _user_settings_of_vs_code("Code - Insiders")),
-        servers="servers",
-        fixed=_STDIO,
-        then="Run “MCP: List Servers” and start it",
+        _join_locations(_locate_vs_code("Code"), _locate_vs_code("Code - Insiders")),
+        section="servers",
+        fixed_fields=_STDIO,
+        next_step="Run “MCP: List Servers” and start it",
     ),
     Host(
         "windsurf",
         "Windsurf (Devin Desktop)",
-        _both(
-            _everywhere(Place("~/.codeium/windsurf/mcp_config.json")),
-            _of(
+        _join_locations(
+            _locate_everywhere(ConfigLocation("~/.codeium/windsurf/mcp_config.json")),
+            _locate_by_platform(
                 "~/.config/devin/mcp_config.json",
                 "{APPDATA}/devin/mcp_config.json",
                 "{XDG_CONFIG_HOME}/devin/mcp_config.json",
@@ -137,53 +168,67 @@ HOSTS = (
     Host(
         "zed",
         "Zed",
-        _of(
+        _locate_by_platform(
             "~/.config/zed/settings.json",
             "{APPDATA}/Zed/settings.json",
             "{XDG_CONFIG_HOME}/zed/settings.json",
         ),
-        servers="context_servers",
-        then="It starts by itself; its dot in the agent panel's settings turns green",
+        section="context_servers",
+        next_step="It starts by itself; its dot in the agent panel's settings turns green",
     ),
-    Host("junie", "Junie (JetBrains)", _everywhere(Place("~/.junie/mcp/mcp.json", sign="~/.junie"))),
+    Host(
+        "junie",
+        "Junie (JetBrains)",
+        _locate_everywhere(ConfigLocation("~/.junie/mcp/mcp.json", installed_if="~/.junie")),
+    ),
     Host("jetbrains", "JetBrains AI Assistant"),
 )
-"""A host without places keeps its servers where only it can write: what to paste is shown instead."""
+"""All hosts that are known, each once."""
 
 
-def host_named(name: str) -> Host | None:
+def find_host(name: str) -> Host | None:
+    """Return the host of this name, or None if none is known."""
     return next((host for host in HOSTS if host.name == name), None)
 
 
-def files(host: Host, machine: Machine) -> list[Path]:
-    """The files of a host that is installed on this machine, each once; none where it is not."""
+def find_config_files(host: Host, machine: Machine) -> list[Path]:
+    """Return the files of a host, each once; none where it is not installed."""
     found: dict[Path, None] = {}
-    for place in host.places.get(machine.platform, ()):
-        for sign in _existing(place.sign or str(PurePosixPath(place.file).parent), machine):
-            name = place.file.removeprefix(place.sign) if "*" in place.sign else None
-            found[Path(f"{sign}{name}") if name else resolve(place.file, machine)] = None
+    for location in host.locations.get(machine.platform, ()):
+        marker = location.installed_if or str(PurePosixPath(location.file).parent)
+        for path in _find_existing(marker, machine):
+            if "*" in marker:
+                found[Path(f"{path}{location.file.removeprefix(marker)}")] = None
+            else:
+                found[resolve_path(location.file, machine)] = None
     return list(found)
 
 
-def usual_file(host: Host, machine: Machine) -> Path | None:
-    """Where a host looks first, whether it is installed or not; None if that is not known here."""
-    places = host.places.get(machine.platform, ())
-    return resolve(places[0].file, machine) if places else None
+def get_default_config_file(host: Host, machine: Machine) -> Path | None:
+    """Return the first file that a host reads, installed or not; None if no file is known."""
+    locations = host.locations.get(machine.platform, ())
+    return resolve_path(locations[0].file, machine) if locations else None
 
 
-def resolve(template: str, machine: Machine) -> Path:
-    """A path of the table on this machine; an empty variable counts as one that is not set."""
-    return Path(_filled(template, machine, str))
+def resolve_path(template: str, machine: Machine) -> Path:
+    """Return the path that a template of the registry stands for on this machine.
+
+    A variable that is empty or no absolute path counts as one that is not set.
+    """
+    return Path(_fill_in(template, machine, str))
 
 
-def _existing(template: str, machine: Machine) -> list[Path]:
-    """What is there of a path with stars in it."""
-    return [Path(path) for path in sorted(glob(_filled(template, machine, escape)))]
+def _find_existing(template: str, machine: Machine) -> list[Path]:
+    """Return the existing paths that match a template, which may hold stars."""
+    return [Path(path) for path in sorted(glob(_fill_in(template, machine, escape)))]
 
 
-def _filled(template: str, machine: Machine, quoted: Callable[[str], str]) -> str:
-    for variable, folder in _FOLDERS.items():
+def _fill_in(template: str, machine: Machine, quote: Callable[[str], str]) -> str:
+    """Replace the variables and ``~`` by their values, to each of which ``quote`` is applied."""
+    for variable, folder in _FOLDER_VARIABLES.items():
         value = machine.environment.get(variable, "").strip()
-        known = Path(value).is_absolute() if value else False
-        template = template.replace(f"{{{variable}}}", quoted(value if known else str(machine.home / folder)))
-    return quoted(str(machine.home)) + template[1:] if template.startswith("~/") else template
+        is_usable = bool(value) and Path(value).is_absolute()
+        template = template.replace(
+            f"{{{variable}}}", quote(value if is_usable else str(machine.home / folder))
+        )
+    return quote(str(machine.home)) + template[1:] if template.startswith("~/") else template

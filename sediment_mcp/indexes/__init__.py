@@ -1,1 +1,4 @@
-"""Derived indexes: BM25 over passages (tantivy) and HNSW over embeddings (usearch), with their memtables."""
+"""Derived indexes: BM25 (tantivy) and HNSW (usearch), with their memtables.
+
+BM25 is over the words of chunks, HNSW over their embeddings.
+"""

@@ -1,10 +1,12 @@
-"""The text index: BM25 over passages, in a tantivy snapshot that many processes read and one writes.
+"""The text index: the words of chunks in a tantivy snapshot.
+
+Many processes read it, and one at a time writes it.
 
 A folder holds the index and the pointer file ``text.json`` names the folder, so that a rebuilt index
-takes the old one's place in one step. What the index has reached (sequence, token, mean length) stands in
-a document of its own inside it, so it is committed together with the data.
+takes the old one's place in one step. The state of the index (change, token, mean length) is a separate
+document inside it, so it is committed together with the data.
 
-tantivy's edges, all met in practice: its query parser crashes on hostile text, so queries are built from
+Faults of tantivy, all met in practice: its query parser crashes on hostile text, so queries are built from
 terms; unsigned fields lose deletions, so numbers are signed; its panics are no `Exception`; bit flips go
 unnoticed, so the segments' checksums are verified when an index is opened.
 """
@@ -18,246 +20,289 @@ import shutil
 import struct
 import zlib
 from collections.abc import Generator, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sediment_mcp.domain.filters import NEVER, micros
-from sediment_mcp.domain.memory import Filters, Memory
+import tantivy
+
+from sediment_mcp.domain.filters import NEVER, Filters
 from sediment_mcp.errors import DamagedSnapshot
-from sediment_mcp.indexes.analyzer import ANALYZER, analyzer
-from sediment_mcp.system.files import make_private, read_record, stamp, write_record
-from sediment_mcp.system.progress import Stopped
+from sediment_mcp.indexes.analyzer import ANALYZER_NAME, extract_terms, get_analyzer
+from sediment_mcp.indexes.protocols import IndexedChunk, TextHit
+from sediment_mcp.storage.table_protocols import SnapshotId
+from sediment_mcp.system.files import make_private, read_record, read_stamp, write_record
+from sediment_mcp.system.timestamps import to_micros
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from tantivy import Index, Query, Schema, Searcher
+    from tantivy import Index, IndexWriter, Query, Schema, Searcher
 
+INDEX_NAME = "text"
 POINTER = "text.json"
-SETTINGS = f"tantivy-7 {ANALYZER} schema-2"
-STATE = -1  # the number of the document that says what the index has reached
+FOLDERS = "text-*"
+SETTINGS = f"tantivy-7 {ANALYZER_NAME} schema-2"
+STATE_ID = -1  # the chunk id of the document that holds the state of the index
 FOOTER_MAGIC = 1337
-PARTS = 1000  # the mean length is kept in thousandths: an integer would never grow by small writes
-SMALL_HEAP, LARGE_HEAP = 15_000_000, 50_000_000  # bytes; tantivy's minimum, and enough for a rebuild
+MEAN_LENGTH_UNIT = 1000  # stored in thousandths: rounded to an integer, it would not follow small writes
+UPDATE_HEAP_BYTES, REBUILD_HEAP_BYTES = 15_000_000, 50_000_000  # tantivy's minimum; enough for a rebuild
 
 
-@dataclass(frozen=True, slots=True)
-class Passage:
-    """What is indexed of a chunk."""
+class TantivyIndex:
+    """An open snapshot, which does not change when others commit.
 
-    chunk: int
-    memory: Memory
-    text: str
+    ``mean_length`` is the mean number of terms in a chunk, ``folder`` the folder of the snapshot.
+    """
 
-
-@dataclass(frozen=True, slots=True)
-class TextHit:
-    chunk: int
-    memory: int
-    score: float
-
-
-class TextIndex:
-    """An open snapshot, which stays as it is whatever others commit. ``seq``, ``token``, ``count`` (passages)
-    and ``mean_length`` (terms a passage) say what it holds."""
-
-    seq: int
-    token: int
-    count: int
+    snapshot: SnapshotId
     mean_length: float
 
     def __init__(self, directory: Path) -> None:
         """Open the snapshot that the pointer in the data directory names.
 
         Raises:
-            DamagedSnapshot: there is none, or it cannot be trusted.
+            DamagedSnapshot: there is none, or it is damaged.
         """
-        with _damage_noticed():
-            self.folder = _current_folder(directory)
+        with _translate_unreadable_files():
+            self.folder = _read_current_folder(directory)
             _verify_checksums(self.folder)
-            self._schema, self._index = _open(self.folder)
+        with _translate_tantivy_errors():
+            self._schema, self._index = _open_folder(self.folder)
+            self._searcher: Searcher = self._index.searcher()
             self._read_state()
 
     def _read_state(self) -> None:
-        import tantivy
-
-        self._searcher: Searcher = self._index.searcher()
-        hits = self._searcher.search(tantivy.Query.term_query(self._schema, "chunk", STATE), 1).hits
+        hits = self._searcher.search(self._build_term("chunk", STATE_ID), 1).hits
         if not hits:
             raise DamagedSnapshot("The text index does not say what it has reached: it is rebuilt.")
         address = [hits[0][1]]
-        self.seq, self.token, mean = (
+        seq, token, mean = (
             int(self._searcher.fast_field_values(name, address)[0])  # pyright: ignore[reportArgumentType]
             for name in ("seq", "token", "mean_length")
         )
-        self.mean_length = mean / PARTS
-        self.count = self._searcher.num_docs - 1
+        self.snapshot = SnapshotId(seq, token)
+        self.mean_length = mean / MEAN_LENGTH_UNIT
 
-    def frequency(self, term: str) -> int:
-        """In how many passages the term occurs."""
+    def __len__(self) -> int:
+        """Return the number of chunks."""
+        return self._searcher.num_docs - 1
+
+    def document_frequency(self, term: str) -> int:
+        """Return in how many chunks the term occurs."""
         return self._searcher.doc_freq("body", term)
 
     def search(
-        self, terms: Mapping[str, float], filters: Filters, now: datetime, limit: int
+        self, weights: Mapping[str, float], filters: Filters, now: datetime, limit: int
     ) -> list[TextHit]:
-        """The passages that match any of the weighted terms, best first, by tantivy's BM25 (k1 1.2, b 0.75);
-        the filter is exact as of this snapshot."""
-        if not terms or limit < 1:
+        """Return the chunks that contain any of the weighted terms, best first.
+
+        Scored by tantivy's BM25 (k1 1.2, b 0.75); the filter is exact as of this snapshot.
+
+        Raises:
+            DamagedSnapshot: it turns out to be unreadable.
+        """
+        if not weights or limit < 1:
             return []
-        query = self._query(terms, filters, now)
-        with _damage_noticed():
-            hits = self._searcher.search(query, limit, count=False).hits
+        with _translate_tantivy_errors():
+            hits = self._searcher.search(self._build_query(weights, filters, now), limit, count=False).hits
             addresses = [address for _, address in hits]
-            chunks = self._searcher.fast_field_values("chunk", addresses)
-            memories = self._searcher.fast_field_values("memory", addresses)
+            chunk_ids = self._searcher.fast_field_values("chunk", addresses)
+            memory_keys = self._searcher.fast_field_values("memory", addresses)
         return [
-            TextHit(int(chunk or 0), int(memory or 0), score)
-            for (score, _), chunk, memory in zip(hits, chunks, memories, strict=True)
+            TextHit(int(chunk_id or 0), int(memory_key or 0), score)
+            for (score, _), chunk_id, memory_key in zip(hits, chunk_ids, memory_keys, strict=True)
         ]
 
-    def _query(self, terms: Mapping[str, float], filters: Filters, now: datetime) -> Query:
-        import tantivy
-
+    def _build_query(self, weights: Mapping[str, float], filters: Filters, now: datetime) -> Query:
         words = [
-            (tantivy.Occur.Should, tantivy.Query.boost_query(self._term("body", term), weight))
-            for term, weight in terms.items()
+            (tantivy.Occur.Should, tantivy.Query.boost_query(self._build_term("body", term), weight))
+            for term, weight in weights.items()
         ]
-        rules = [
-            (tantivy.Occur.Must, tantivy.Query.const_score_query(rule, 0.0))
-            for rule in self._rules(filters, now)
+        conditions = [
+            (tantivy.Occur.Must, tantivy.Query.const_score_query(condition, 0.0))
+            for condition in self._build_conditions(filters, now)
         ]
-        return tantivy.Query.boolean_query([(tantivy.Occur.Must, tantivy.Query.boolean_query(words)), *rules])
+        any_word = tantivy.Query.boolean_query(words)
+        return tantivy.Query.boolean_query([(tantivy.Occur.Must, any_word), *conditions])
 
-    def _rules(self, filters: Filters, now: datetime) -> Iterator[Query]:
-        yield self._range("expires_at", micros(now) + 1, None)
+    def _build_conditions(self, filters: Filters, now: datetime) -> Iterator[Query]:
+        yield self._build_range("expires_at", to_micros(now) + 1, None)
         if not filters.include_superseded:
-            yield self._term("current", 1)
+            yield self._build_term("current", 1)
         if filters.scope != "all":
-            yield self._term("project", _project(filters.project if filters.scope == "project" else None))
+            project = filters.project if filters.scope == "project" else None
+            yield self._build_term("project", _encode_project(project))
         if filters.kind is not None:
-            yield self._term("kind", filters.kind)
+            yield self._build_term("kind", filters.kind)
         if filters.session is not None:
-            yield self._term("session", filters.session)
+            yield self._build_term("session", filters.session)
         if filters.since is not None or filters.until is not None:
-            yield self._range(
+            yield self._build_range(
                 "occurred_at",
-                filters.since and micros(filters.since),
-                filters.until and micros(filters.until),
+                filters.since and to_micros(filters.since),
+                filters.until and to_micros(filters.until),
             )
         for tag in filters.tags:
-            yield self._term("tag", tag)
+            yield self._build_term("tag", tag)
 
-    def _term(self, field: str, value: str | int) -> Query:
-        import tantivy
-
+    def _build_term(self, field: str, value: str | int) -> Query:
         return tantivy.Query.term_query(self._schema, field, value)
 
-    def _range(self, field: str, lower: int | None, upper: int | None) -> Query:
-        import tantivy
-
+    def _build_range(self, field: str, lower: int | None, upper: int | None) -> Query:
         return tantivy.Query.range_query(
             self._schema, field, tantivy.FieldType.Integer, -NEVER if lower is None else lower,
             NEVER if upper is None else upper, True, True,
         )  # fmt: skip
 
 
-def stamp_of(directory: Path) -> tuple[object, object]:
-    """What tells the snapshot on disk from the one before; raises OSError or ValueError without one."""
-    return stamp(directory / POINTER), stamp(_current_folder(directory) / "meta.json")
+class TantivyWriter:
+    """The files of the text index in a data directory.
 
-
-def write_snapshot(
-    directory: Path,
-    base: TextIndex | None,
-    passages: Iterable[Passage],
-    changed: Iterable[int],
-    *,
-    seq: int,
-    token: int,
-) -> None:
-    """Bring ``base`` to ``seq``: forget the ``changed`` memories, then add the ``passages``; without a base
-    write a new snapshot beside the old one and put it in its place. The caller holds the index lock.
-
-    Raises:
-        DamagedSnapshot: tantivy did not commit what it was given.
+    All methods but `open` and `stamp` need the index lock.
     """
-    folder = base.folder if base else directory / f"text-{secrets.token_hex(8)}"
-    with _damage_noticed():
-        schema, index = _open(folder, create=base is None)
-        added = _commit(schema, index, passages, changed, seq=seq, token=token, base=base)
+
+    name = INDEX_NAME
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+
+    def stamp(self) -> tuple[object, object]:
+        """Return a value that changes whenever the snapshot on disk is replaced.
+
+        Raises:
+            OSError or ValueError: there is none.
+        """
+        folder = _read_current_folder(self._directory)
+        return read_stamp(self._directory / POINTER), read_stamp(folder / "meta.json")
+
+    def open(self) -> TantivyIndex:
+        """Open the newest snapshot.
+
+        Raises:
+            DamagedSnapshot: there is none, or it is damaged.
+        """
+        return TantivyIndex(self._directory)
+
+    def exists(self) -> bool:
+        """Return True if there is any text index, even an unfinished one after a crash."""
+        return any(self._directory.glob(FOLDERS))
+
+    def built_seq(self) -> int:
+        """Return the change at which the folder was last written without a base; 0 if unknown.
+
+        No words of memories erased before it are in the folder.
+        """
+        try:
+            return int(read_record(self._directory / POINTER).get("built", 0))
+        except (OSError, ValueError, TypeError):
+            return 0
+
+    def write(
+        self,
+        base: TantivyIndex | None,
+        added: Iterable[IndexedChunk],
+        removed: Iterable[int],
+        snapshot: SnapshotId,
+    ) -> None:
+        """Write ``snapshot`` from ``base``, or from an empty index.
+
+        The ``removed`` memories are taken out first, then the ``added`` chunks are added. Without a base a
+        new index is written beside the old one and replaces it. Errors that occur while the chunks are read
+        are passed on unchanged.
+
+        Raises:
+            DamagedSnapshot: the base cannot be used, or tantivy did not commit what it was given.
+        """
+        folder = base.folder if base is not None else self._directory / f"text-{secrets.token_hex(8)}"
+        if base is None:
+            folder.mkdir(mode=0o700)
+        with _translate_tantivy_errors():
+            schema, index = _open_folder(folder, create=base is None)
+        count = _commit(schema, index, base, added, removed, snapshot=snapshot)
         make_private(folder)
         if base is None:
-            write_record(directory / POINTER, {"folder": folder.name, "settings": SETTINGS, "built": seq})
-        remove_old(directory)
-    written = TextIndex(directory)
-    if (written.seq, written.token) != (seq, token):
-        raise DamagedSnapshot(
-            f"The text index did not keep the {added} passages it was given: it is rebuilt."
-        )
+            pointer = {"folder": folder.name, "settings": SETTINGS, "built": snapshot.seq}
+            write_record(self._directory / POINTER, pointer)
+        remove_old(self._directory, folder)
+        if self.open().snapshot != snapshot:
+            raise DamagedSnapshot(
+                f"The text index did not keep the {count} passages it was given: it is rebuilt."
+            )
+
+    def remove(self) -> None:
+        """Delete every text index, sound or not."""
+        (self._directory / POINTER).unlink(missing_ok=True)
+        _delete_folders(self._directory, but=None)
 
 
 def _commit(
     schema: Schema,
     index: Index,
-    passages: Iterable[Passage],
-    changed: Iterable[int],
+    base: TantivyIndex | None,
+    added: Iterable[IndexedChunk],
+    removed: Iterable[int],
     *,
-    seq: int,
-    token: int,
-    base: TextIndex | None,
+    snapshot: SnapshotId,
 ) -> int:
-    import tantivy
+    """Write one commit, and return the number of chunks added.
 
-    writer = index.writer(SMALL_HEAP if base else LARGE_HEAP, 1)
-    for memory in changed:
-        writer.delete_documents_by_term("memory", memory)
-    added = words = 0
-    for passage in passages:
-        words += len(analyzer().analyze(passage.text))
-        added += 1
-        writer.add_document(tantivy.Document.from_dict(_document(passage), schema))
-    before, mean = (base.count, base.mean_length) if base else (0, 0)
+    Only tantivy's own errors are reported as damage.
+    """
+    with _translate_tantivy_errors():
+        writer = index.writer(UPDATE_HEAP_BYTES if base is not None else REBUILD_HEAP_BYTES, 1)
+    for memory_key in removed:
+        with _translate_tantivy_errors():
+            writer.delete_documents_by_term("memory", memory_key)
+    count = terms = 0
+    for chunk in added:
+        terms += len(extract_terms(chunk.text))
+        count += 1
+        _add_document(writer, schema, _build_document(chunk))
+    held, mean = (len(base), base.mean_length) if base is not None else (0, 0)
     state = {
-        "chunk": STATE,
-        "memory": STATE,
-        "seq": seq,
-        "token": token,
-        "mean_length": round(PARTS * (before * mean + words) / max(1, before + added)),
+        "chunk": STATE_ID,
+        "memory": STATE_ID,
+        "seq": snapshot.seq,
+        "token": snapshot.token,
+        "mean_length": round(MEAN_LENGTH_UNIT * (held * mean + terms) / max(1, held + count)),
     }
-    writer.delete_documents_by_term("chunk", STATE)
-    writer.add_document(tantivy.Document.from_dict(state, schema))
-    writer.commit()
-    writer.wait_merging_threads()
-    return added
+    with _translate_tantivy_errors():
+        writer.delete_documents_by_term("chunk", STATE_ID)
+        _add_document(writer, schema, state)
+        writer.commit()
+        writer.wait_merging_threads()
+    return count
 
 
-def _document(passage: Passage) -> dict[str, Any]:
-    memory = passage.memory
+def _add_document(writer: IndexWriter, schema: Schema, document: dict[str, Any]) -> None:
+    with _translate_tantivy_errors():
+        writer.add_document(tantivy.Document.from_dict(document, schema))
+
+
+def _build_document(chunk: IndexedChunk) -> dict[str, Any]:
+    memory = chunk.memory
     return {
-        "chunk": passage.chunk,
-        "memory": memory.number,
-        "body": passage.text,
+        "chunk": chunk.chunk_id,
+        "memory": memory.key,
+        "body": chunk.text,
         "kind": memory.kind,
-        "project": _project(memory.project),
+        "project": _encode_project(memory.project),
         "session": memory.session or [],
         "tag": list(memory.tags),
-        "occurred_at": micros(memory.occurred_at),
-        "expires_at": NEVER if memory.expires_at is None else micros(memory.expires_at),
+        "occurred_at": to_micros(memory.occurred_at),
+        "expires_at": NEVER if memory.expires_at is None else to_micros(memory.expires_at),
         "current": int(memory.superseded_by is None),
     }
 
 
-def _project(project: str | None) -> str:
-    """A term for the project; a global memory's is one that no project can have."""
+def _encode_project(project: str | None) -> str:
+    """Return a term for the project; a global memory has one that no project can have."""
     return "global" if project is None else f"project {project}"
 
 
-def _schema() -> Schema:
-    import tantivy
-
+def _build_schema() -> Schema:
     builder = tantivy.SchemaBuilder()
-    builder.add_text_field("body", tokenizer_name=ANALYZER)
+    builder.add_text_field("body", tokenizer_name=ANALYZER_NAME)
     for name in ("kind", "project", "session", "tag"):
         builder.add_text_field(name, tokenizer_name="raw", index_option="basic")
     for name in ("chunk", "memory", "occurred_at", "expires_at", "current", "seq", "token", "mean_length"):
@@ -265,21 +310,17 @@ def _schema() -> Schema:
     return builder.build()
 
 
-def _open(folder: Path, *, create: bool = False) -> tuple[Schema, Index]:
-    import tantivy
-
-    schema = _schema()
-    if create:
-        folder.mkdir(mode=0o700)
-    elif not (folder / "meta.json").is_file():  # tantivy would make it an empty index
+def _open_folder(folder: Path, *, create: bool = False) -> tuple[Schema, Index]:
+    if not create and not (folder / "meta.json").is_file():  # tantivy would create an empty index
         raise DamagedSnapshot("The text index has lost its list of segments: it is rebuilt.")
+    schema = _build_schema()
     index = tantivy.Index(schema, path=str(folder))
-    index.register_tokenizer(ANALYZER, analyzer())
+    index.register_tokenizer(ANALYZER_NAME, get_analyzer())
     index.config_reader("manual")
     return schema, index
 
 
-def _current_folder(directory: Path) -> Path:
+def _read_current_folder(directory: Path) -> Path:
     pointer = read_record(directory / POINTER)
     if pointer["settings"] != SETTINGS:
         raise DamagedSnapshot("The text index was written with other settings: it is rebuilt.")
@@ -287,7 +328,10 @@ def _current_folder(directory: Path) -> Path:
 
 
 def _verify_checksums(folder: Path) -> None:
-    """Compare each segment file with the CRC-32 in its footer: JSON, its length, and a magic number."""
+    """Compare each segment file with the CRC-32 in its footer.
+
+    The footer is JSON, its length, and a magic number.
+    """
     segments = json.loads((folder / "meta.json").read_bytes())["segments"]
     known = {str(segment["segment_id"]).replace("-", "") for segment in segments}
     for file in folder.iterdir():
@@ -301,40 +345,51 @@ def _verify_checksums(folder: Path) -> None:
 
 
 @contextlib.contextmanager
-def _damage_noticed() -> Generator[None]:
-    """Anything at all that goes wrong with a snapshot means: rebuild it."""
+def _translate_unreadable_files() -> Generator[None]:
+    """Raise DamagedSnapshot if the pointer or a segment is missing or malformed."""
     try:
         yield
-    except (DamagedSnapshot, Stopped, KeyboardInterrupt, SystemExit, GeneratorExit):
-        raise
-    except BaseException as error:
-        raise DamagedSnapshot(f"The text index cannot be used ({error}): it is rebuilt.") from error
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, struct.error) as error:
+        raise _describe_damage(error) from error
 
 
-def is_anything_there(directory: Path) -> bool:
-    """Whether there is any text index, be it the leavings of a crash."""
-    return any(directory.glob("text-*"))
+@contextlib.contextmanager
+def _translate_tantivy_errors() -> Generator[None]:
+    """Raise DamagedSnapshot for tantivy's errors and panics, so that the snapshot is rebuilt.
 
-
-def remove(directory: Path) -> None:
-    """Delete every text index, whatever its state."""
-    (directory / POINTER).unlink(missing_ok=True)
-    for folder in directory.glob("text-*"):
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def built_at(directory: Path) -> int:
-    """The change from which the folder was written anew: what was erased before it has left no word in it;
-    0 if nobody knows."""
+    All errors of tantivy are raised as ValueError. Only calls of tantivy belong inside. Text that is not
+    valid Unicode is an error of the caller.
+    """
     try:
-        return int(read_record(directory / POINTER).get("built", 0))
-    except (OSError, ValueError, TypeError):
-        return 0
+        yield
+    except UnicodeError:
+        raise
+    except (ValueError, RuntimeError) as error:
+        raise _describe_damage(error) from error
+    except BaseException as error:
+        if not _is_panic(error):
+            raise
+        raise _describe_damage(error) from error
 
 
-def remove_old(directory: Path) -> None:
-    """Delete folders that the pointer does not name; readers keep what they have open."""
-    current = _current_folder(directory)
-    for folder in directory.glob("text-*"):
-        if folder != current:
+def _is_panic(error: BaseException) -> bool:
+    """Return True for a panic inside an extension written in Rust.
+
+    It is recognised by name, because its class cannot be imported.
+    """
+    return type(error).__name__ == "PanicException" and type(error).__module__ == "pyo3_runtime"
+
+
+def _describe_damage(error: BaseException) -> DamagedSnapshot:
+    return DamagedSnapshot(f"The text index cannot be used ({error}): it is rebuilt.")
+
+
+def remove_old(directory: Path, current: Path) -> None:
+    """Delete all text indexes but the ``current`` folder; open snapshots stay readable."""
+    _delete_folders(directory, but=current)
+
+
+def _delete_folders(directory: Path, but: Path | None) -> None:
+    for folder in directory.glob(FOLDERS):
+        if folder != but:
             shutil.rmtree(folder, ignore_errors=True)

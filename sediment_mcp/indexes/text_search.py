@@ -1,135 +1,140 @@
-"""Search by words: the snapshot and its tail as one, as of the newest change."""
+"""Search by words: the snapshot and its memtable as one, as of the newest change."""
 
 from __future__ import annotations
 
 import heapq
 import math
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sediment_mcp.domain.memory import Filters, Memory
-from sediment_mcp.indexes import tantivy_index
-from sediment_mcp.indexes.analyzer import query_terms
-from sediment_mcp.indexes.analyzer import terms as terms_of
-from sediment_mcp.indexes.memtable import Statistics, TextTail, idf
-from sediment_mcp.indexes.protocols import Leg
-from sediment_mcp.indexes.tantivy_index import TextHit, TextIndex
-from sediment_mcp.storage.sql.memories import Store
+from sediment_mcp.domain.filters import Filters
+from sediment_mcp.domain.memory import Memory
+from sediment_mcp.indexes.analyzer import extract_query_terms, extract_terms
+from sediment_mcp.indexes.bm25 import CorpusStatistics, calculate_idf
+from sediment_mcp.indexes.protocols import SnapshotReader, TextHit, TextIndex, fetch_until
+from sediment_mcp.indexes.tantivy_index import TantivyWriter
+from sediment_mcp.indexes.text_memtable import TextMemtable
+from sediment_mcp.storage.protocols import ReadSession
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-INDEX_NAME = "text"
-COMMON = 0.2  # a term in a larger share of the passages says little beside a rarer one …
-COMMON_FROM = 1000  # … once there are this many passages
-MOST_TERMS = 64  # the rarest of a long query; more cost time and change nothing
-BATCH = 500  # memories read at a time
-GROWTH = 4  # how much more is asked of the snapshot when what has changed since takes the best places
+COMMON_SHARE = 0.2  # a term in a larger share of the chunks tells little if there is a rarer one
+MAX_QUERY_TERMS = 64  # the rarest terms of a long query; more take time and change nothing
+READ_MEMORIES = 500  # memories read at a time
 
 
 @dataclass(frozen=True, slots=True)
-class Terms:
-    """A query's terms that are worth looking for, with their inverse document frequencies, and the mean
-    length of a passage in terms."""
+class QueryTerms:
+    """The terms of a query that are searched for.
+
+    ``idf`` are their inverse document frequencies, ``mean_length`` is that of a chunk in terms.
+    """
 
     idf: dict[str, float]
     mean_length: float
 
     @property
     def weights(self) -> dict[str, float]:
-        """All alike: the index knows the frequencies itself."""
+        """The weight of each term for the index, all alike: it knows the frequencies itself."""
         return dict.fromkeys(self.idf, 1.0)
 
     @property
     def total_idf(self) -> float:
-        """What a passage that holds each term once, at mean length, scores."""
+        """The score of a chunk of mean length that contains each term once."""
         return sum(self.idf.values())
 
 
-class TextSearch(Leg[TextIndex]):
-    """One process's view of all words."""
+class TextSearch(SnapshotReader[TextIndex]):
+    """Searches the words of all memories, for one process."""
 
-    def __init__(self, directory: Path) -> None:
-        super().__init__(directory, INDEX_NAME)
+    def __init__(self, directory: Path, *, common_from: int) -> None:
+        """Leave common terms of a query out once there are ``common_from`` chunks."""
+        self._common_from = common_from
+        super().__init__(TantivyWriter(directory))
 
-    def _stamp(self) -> Hashable:
-        return tantivy_index.stamp_of(self.directory)
-
-    def _open_snapshot(self) -> TextIndex:
-        return TextIndex(self.directory)
-
-    def _empty_tail(self) -> None:
-        self._tail = TextTail()
+    def _clear_memtable(self) -> None:
+        self._memtable = TextMemtable()
 
     @property
-    def is_holding(self) -> bool:
-        return len(self._tail) > 0
+    def has_memtable_rows(self) -> bool:
+        """Whether the memtable contains anything."""
+        return len(self._memtable) > 0
 
-    def read(self, store: Store) -> None:
-        newest = store.seq()
-        if newest == self.seen:
+    def apply_changes(self, session: ReadSession) -> None:
+        """Apply all changes since the snapshot, or since the last call."""
+        newest = session.changes.seq()
+        if newest == self.applied_seq:
             return
-        for _, number in store.erased_since(self.seen):
-            self._tail.forget(number)
+        for _, memory_key in session.changes.erased_since(self.applied_seq):
+            self._memtable.drop(memory_key)
         batch: list[Memory] = []
-        for memory in store.changed_memories(self.seen):
+        for memory in session.changes.memories_since(self.applied_seq):
             batch.append(memory)
-            if len(batch) == BATCH:
-                self._take(store, batch)
+            if len(batch) == READ_MEMORIES:
+                self._put(session, batch)
                 batch = []
-        self._take(store, batch)
-        self.seen = newest
+        self._put(session, batch)
+        self.applied_seq = newest
 
-    def _take(self, store: Store, memories: Sequence[Memory]) -> None:
-        live = {memory.number: memory for memory in memories if memory.deleted_at is None}
-        passages: dict[int, list[tuple[int, list[str]]]] = {number: [] for number in live}
-        for chunk in store.chunks_of(list(live)):
-            text = live[chunk.memory].content[chunk.start : chunk.end]
-            passages[chunk.memory].append((chunk.number, terms_of(text)))
+    def _put(self, session: ReadSession, memories: Sequence[Memory]) -> None:
+        live = {memory.key: memory for memory in memories if memory.deleted_at is None}
+        chunks: dict[int, list[tuple[int, list[str]]]] = {memory_key: [] for memory_key in live}
+        for chunk in session.chunks_of(list(live)):
+            text = live[chunk.memory_key].content[chunk.start : chunk.end]
+            chunks[chunk.memory_key].append((chunk.id, extract_terms(text)))
         for memory in memories:
-            if memory.number in live:
-                self._tail.put(memory, passages[memory.number])
+            if memory.key in live:
+                self._memtable.put(memory, chunks[memory.key])
             else:
-                self._tail.forget(memory.number)
+                self._memtable.drop(memory.key)
 
-    def terms(self, text: str) -> Terms:
-        """The terms of a query that are worth looking for: the rarest, and no common ones beside them."""
-        corpus = self._corpus()
-        distinct = query_terms(text)
-        frequencies = {term: corpus.frequency(term) for term in distinct}
-        rarest = sorted(distinct, key=lambda term: frequencies[term])[:MOST_TERMS]
-        most = COMMON * corpus.count if corpus.count >= COMMON_FROM else math.inf
-        kept = [term for term in rarest if frequencies[term] <= most] or rarest
-        return Terms({term: idf(corpus.count, frequencies[term]) for term in kept}, corpus.mean_length)
+    def select_terms(self, query: str) -> QueryTerms:
+        """Return the terms of a query to search for: the rarest ones, without common ones."""
+        corpus = self._build_corpus()
+        distinct = extract_query_terms(query)
+        frequencies = {term: corpus.document_frequency(term) for term in distinct}
+        rarest = sorted(distinct, key=lambda term: frequencies[term])[:MAX_QUERY_TERMS]
+        too_common = COMMON_SHARE * corpus.count if corpus.count >= self._common_from else math.inf
+        kept = [term for term in rarest if frequencies[term] <= too_common] or rarest
+        idf = {term: calculate_idf(corpus.count, frequencies[term]) for term in kept}
+        return QueryTerms(idf, corpus.mean_length)
 
-    def search(self, terms: Terms, filters: Filters, now: datetime, limit: int) -> list[TextHit]:
-        """The passages that hold any of the terms, best first; exact as of the last `read`."""
-        hits = self._tail.search(terms.weights, filters, now, limit, self._corpus())
+    def search(self, terms: QueryTerms, filters: Filters, now: datetime, limit: int) -> list[TextHit]:
+        """Return the chunks that contain any of the terms, best first; exact as of `apply_changes`."""
+        hits = self._memtable.search(terms.weights, filters, now, limit, self._build_corpus())
         if self._snapshot is not None:
-            hits = [*hits, *self._in_snapshot(self._snapshot, terms, filters, now, limit)]
-        return heapq.nlargest(limit, hits, key=lambda hit: (hit.score, hit.chunk))
+            hits = [*hits, *self._search_snapshot(self._snapshot, terms, filters, now, limit)]
+        return heapq.nlargest(limit, hits, key=lambda hit: (hit.score, hit.chunk_id))
 
-    def _in_snapshot(
-        self, snapshot: TextIndex, terms: Terms, filters: Filters, now: datetime, limit: int
+    def _search_snapshot(
+        self, snapshot: TextIndex, terms: QueryTerms, filters: Filters, now: datetime, limit: int
     ) -> list[TextHit]:
-        """The snapshot's hits without those for which it no longer speaks: a long memory that has changed
-        may fill all the best places, so more is asked until enough are left."""
-        dirty, fetched = self._tail.dirty, limit + len(self._tail.dirty)
-        while True:
-            found = snapshot.search(terms.weights, filters, now, fetched)
-            kept = [hit for hit in found if hit.memory not in dirty]
-            if len(kept) >= limit or len(found) < fetched:
-                return kept
-            fetched *= GROWTH
+        """Return the snapshot's hits without those of memories that have changed since.
 
-    def _corpus(self) -> Statistics:
-        snapshot, tail = self._snapshot, self._tail
+        More hits are fetched if needed, because the chunks of a long changed memory may come first.
+        """
+        dirty = self._memtable.dirty_memory_keys
+
+        def keep_current(hits: list[TextHit]) -> list[TextHit]:
+            return [hit for hit in hits if hit.memory_key not in dirty]
+
+        hits = fetch_until(
+            lambda count: snapshot.search(terms.weights, filters, now, count),
+            lambda hits: len(keep_current(hits)) >= limit,
+            first=limit + len(dirty),
+        )
+        return keep_current(hits)
+
+    def _build_corpus(self) -> CorpusStatistics:
+        snapshot, memtable = self._snapshot, self._memtable
         if snapshot is None:
-            return Statistics(len(tail), tail.total_length / max(1, len(tail)), tail.frequency)
-        return Statistics(
-            snapshot.count + len(tail),
+            mean_length = memtable.total_length / max(1, len(memtable))
+            return CorpusStatistics(len(memtable), mean_length, memtable.document_frequency)
+        return CorpusStatistics(
+            len(snapshot) + len(memtable),
             snapshot.mean_length,
-            lambda term: snapshot.frequency(term) + tail.frequency(term),
+            lambda term: snapshot.document_frequency(term) + memtable.document_frequency(term),
         )

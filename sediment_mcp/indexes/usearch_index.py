@@ -1,319 +1,348 @@
-"""The vector index: HNSW over embeddings, in a usearch snapshot that is immutable once it has its name.
+"""The vector index: embeddings in a usearch (HNSW) snapshot that is never changed.
 
-A pointer file ``vectors-<model>.json`` names the snapshot and carries its sequence, token and checksum.
-The settings are those that measurements chose: float16 loses nothing on real embeddings, connectivity 16
-and expansion 64 are the knee of build time against recall, and expansion 256 or more is spent on search.
+A pointer file ``vectors-<model>.json`` names the snapshot's two files, usearch's own and our matrix of the
+same vectors (`vector_matrix`), and carries its sequence, token and both checksums. The settings were
+chosen by measurement: float16 loses nothing on real embeddings, connectivity 16 and expansion 64 are the best
+compromise of build time and recall, and a search uses expansion 256 or more.
 
-usearch's edges, all met in practice: what is removed may leave its vector in the file; ``save`` truncates
-in place without a sync, and whoever has the file mapped dies, so a snapshot is written beside and renamed;
-one flipped bit can crash a reader, so its checksum is verified first; the search expansion is not stored;
-HNSW can fail to reach a stored vector at all, so those are listed in the pointer and searched exactly by the
-tail; and it cannot search among a chosen few, so these are compared in the file's own matrix (the numbers of
-rows and of bytes in each, then the rows), behind which, after usearch's part, stands the chunk of each row.
+Faults of usearch, all met in practice: a removed vector may stay in its file; ``save`` truncates in place
+without a sync, and a process that has the file mapped crashes, so a snapshot is written to a new file and
+renamed; one flipped bit can crash a reader, so its checksum is verified first; the search expansion is not
+stored; HNSW can fail to reach a stored vector at all, so those are listed in the pointer and searched exactly
+by the memtable; and it cannot search among selected vectors only, so these are compared in the matrix. Its
+file is read only through its own functions.
+
 Its Linux wheel brings a C++ library of its own, and onnxruntime crashes when it is imported after that: so
 this module imports usearch on first use, which is when there is a model, never before.
 """
 
 from __future__ import annotations
 
-import functools
-import zlib
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+import contextlib
+import errno
+import os
+import shutil
+from collections.abc import Generator, Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+import numpy as np
 
 from sediment_mcp.errors import DamagedSnapshot
-from sediment_mcp.system.files import make_private, publish, read_record, stamp, write_record
-from sediment_mcp.system.progress import Progress, unwatched
+from sediment_mcp.indexes.protocols import VectorHit
+from sediment_mcp.indexes.vector_files import VectorFiles, get_temporary_path
+from sediment_mcp.indexes.vector_matrix import VectorMatrix, calculate_checksum, select_top, write_matrix
+from sediment_mcp.storage.table_protocols import SnapshotId
+from sediment_mcp.system.files import make_private, publish, read_record, read_stamp, write_record
+from sediment_mcp.system.progress import Progress, ignore_progress
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
     from usearch.index import Index
 
-    Rows = tuple[list[int], NDArray[np.float32]]  # chunks, and their vectors of shape (n, dimension)
+    from sediment_mcp.indexes.filter_mask import FilterMask
+    from sediment_mcp.indexes.protocols import ChunkVectors
+    from sediment_mcp.indexes.vector_matrix import Part
 
-SETTINGS = "usearch-3 cos f16 connectivity-16 expansion-64"
-CONNECTIVITY, EXPANSION_ADD, EXPANSION_SEARCH = 16, 64, 256
-EXPANSION_SHARE, EXPANSION_MOST = 100, 2048  # of a large index a search visits this part: see `_expansion`
-REACH = 50  # a vector that its own embedding does not find among so many is unreachable
-READ_BYTES = 1 << 20
-BATCH = 200  # vectors between two reports of progress, a tenth of a second
-EXACTLY = 20_000  # vectors that a filter leaves; so many are compared in 4 ms
-OVERFETCH = 2  # beyond that HNSW is asked for so many times what should hold enough
-COMPARED = 8192  # vectors at a time, 6 MB
-HEADER = 8  # bytes before the matrix
+    Vectors = tuple[NDArray[np.int64], NDArray[np.float32]]
+    """Chunk ids of shape (n,), and their unit vectors of shape (n, dimension)."""
 
-
-@dataclass(frozen=True, slots=True)
-class VectorHit:
-    chunk: int
-    cosine: float
+SETTINGS = "usearch-3 cos f16 connectivity-16 expansion-64 matrix-1"
+CONNECTIVITY, EXPANSION_ADD, MIN_EXPANSION_SEARCH = 16, 64, 256
+EXPANSION_SHARE, MAX_EXPANSION_SEARCH = 100, 2048  # in a large index a search visits one vector in so many
+REACH_COUNT = 50  # a vector that is not among so many hits of its own search is unreachable
+ADD_COUNT = 200  # vectors added between two reports of progress, 0.1 seconds
+EXACT_UP_TO = 20_000  # vectors that pass a filter; comparing so many takes 4 ms
+OVERFETCH = 2  # above that, HNSW is asked for so many times the hits expected to be enough
+COMPARE_COUNT = 8192  # vectors compared at a time, 6 MB
 
 
-class VectorIndex:
-    """An open snapshot of one model's embeddings. ``unreachable`` lists the chunks that HNSW cannot find,
-    ``removed`` those that were taken out but whose vectors may still be in the file, and ``built`` is the
-    change from which it was written anew."""
+class UsearchIndex:
+    """An open snapshot of one model's embeddings.
 
-    def __init__(self, directory: Path, fingerprint: str, dimension: int) -> None:
+    ``unreachable`` lists the chunks that HNSW cannot find, ``removed`` those that were removed but whose
+    vectors may still be in usearch's file. ``built_seq`` is the change at which the snapshot was last written
+    without a base, and ``file`` is usearch's file.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        fingerprint: str,
+        dimension: int,
+        *,
+        exact_up_to: int = EXACT_UP_TO,
+        compare_count: int = COMPARE_COUNT,
+    ) -> None:
         """Open the snapshot that the model's pointer names.
 
+        If a mask allows up to ``exact_up_to`` vectors, all are compared, ``compare_count`` at a time.
+
         Raises:
-            DamagedSnapshot: there is none, or it cannot be trusted.
+            DamagedSnapshot: there is none, or it is damaged.
         """
-        path = _pointer(directory, fingerprint)
-        try:
-            pointer = read_record(path)
+        self._exact_up_to, self._compare_count = exact_up_to, compare_count
+        with _translate_damage((OSError, ValueError, KeyError, TypeError, RuntimeError)):
+            files = VectorFiles(directory, fingerprint)
+            pointer = read_record(files.pointer)
             if pointer["settings"] != SETTINGS or pointer["fingerprint"] != fingerprint:
                 raise DamagedSnapshot("The vector index was written with other settings: it is rebuilt.")
-            file = directory / Path(pointer["file"]).name
-            if _checksum(file) != pointer["crc32"]:
-                raise DamagedSnapshot(f"The vector index's file {file.name} is damaged: it is rebuilt.")
-            self._index = _new_index(dimension)
-            self._index.view(str(file))
-            self._index.expansion_search = _expansion(len(self._index))
-            self._matrix = _matrix(file)
-            self._chunks = _chunks_by_row(file, len(self._matrix))
-            self.seq, self.token = int(pointer["seq"]), int(pointer["token"])
-            self.unreachable: list[int] = [int(chunk) for chunk in pointer["unreachable"]]
-            self.removed = {int(chunk) for chunk in pointer.get("removed", ())}
-            self.built = int(pointer.get("built", 0))
-        except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
-            raise DamagedSnapshot(f"The vector index cannot be used ({error}): it is rebuilt.") from error
+            self.snapshot = SnapshotId(int(pointer["seq"]), int(pointer["token"]))
+            self.unreachable: list[int] = [int(chunk_id) for chunk_id in pointer["unreachable"]]
+            self.removed = {int(chunk_id) for chunk_id in pointer.get("removed", ())}
+            self.built_seq = int(pointer.get("built", 0))
+            self.file = files.verify(pointer["file"], pointer["crc32"])
+            matrix_file = files.verify(pointer["matrix"], pointer["matrix_crc32"])
+            self._index = _create_index(dimension)
+            self._index.view(str(self.file))
+            self._index.expansion_search = _choose_expansion(len(self._index))
+            self.matrix = VectorMatrix(matrix_file, dimension)
+            if len(self.matrix) != len(self._index):
+                raise ValueError(f"{matrix_file.name} does not belong to it")
 
-    @property
-    def count(self) -> int:
-        return len(self._index)
+    def __len__(self) -> int:
+        """Return the number of chunks."""
+        return len(self.matrix)
 
-    def held(self, chunks: Iterable[int]) -> int:
-        """How many of these chunks the snapshot holds."""
-        import numpy as np
+    def count_contained(self, chunk_ids: Iterable[int]) -> int:
+        """Return how many of the given chunks are in the snapshot."""
+        return len(self.matrix.find_rows(chunk_ids))
 
-        keys = np.fromiter(chunks, np.uint64)
-        return int(np.count_nonzero(self._index.contains(keys))) if len(keys) else 0
-
-    def rows(self, chunks: Sequence[int]) -> Rows:
-        """The vectors of those of these chunks that the snapshot holds."""
-        import numpy as np
-
-        wanted = np.array(chunks, np.int64)
-        rows = self._rows.take(wanted, mode="clip")
-        held = rows >= 0
-        return wanted[held].tolist(), self._matrix[rows[held]].astype(np.float32)
-
-    @functools.cached_property
-    def _rows(self) -> NDArray[np.int32]:
-        """The row of each chunk by its number, -1 for those that are not held, first and last among them."""
-        import numpy as np
-
-        rows = np.full(int(self._chunks.max(initial=0)) + 2, -1, np.int32)
-        rows[self._chunks] = np.arange(len(self._chunks))
-        rows[0] = -1
-        return rows
+    def vectors(self, chunk_ids: Sequence[int]) -> ChunkVectors:
+        """Return the vectors of the given chunks that are in the snapshot, in their order."""
+        rows = self.matrix.find_rows(chunk_ids)
+        return self.matrix.chunk_ids[rows].tolist(), self.matrix.read_rows(rows).astype(np.float32)
 
     def search(
-        self, vector: NDArray[np.float32], limit: int, admitted: NDArray[np.bool_] | None = None
+        self, vector: NDArray[np.float32], limit: int, mask: FilterMask | None = None
     ) -> list[VectorHit]:
-        """The nearest chunks by cosine, best first; with ``admitted`` (see `columns`) only those for whose
-        number it holds, exactly where HNSW alone would miss some."""
-        limit = min(limit, self.count)
+        """Return the nearest chunks by cosine, best first; with a mask only those that it allows.
+
+        With a mask the search is exact if HNSW alone would miss some.
+        """
+        limit = min(limit, len(self))
         if limit < 1:
             return []
-        if admitted is None:
-            return _hits(*self._nearest(vector, limit))
-        import numpy as np
-
-        rows = np.flatnonzero(admitted.take(self._chunks, mode="clip"))
-        if len(rows) > EXACTLY:
-            wide = OVERFETCH * limit * len(self._chunks) // len(rows)
-            chunks, cosines = self._nearest(vector, min(self.count, wide))
-            kept = admitted.take(chunks, mode="clip")
+        if mask is None:
+            return _to_hits(*self._search_hnsw(vector, limit))
+        rows = np.flatnonzero(mask.allows(self.matrix.chunk_ids))
+        if len(rows) > self._exact_up_to:
+            wide = OVERFETCH * limit * len(self) // len(rows)
+            chunk_ids, cosines = self._search_hnsw(vector, min(len(self), wide))
+            kept = mask.allows(chunk_ids)
             if np.count_nonzero(kept) >= limit:
-                return _hits(chunks[kept][:limit], cosines[kept][:limit])
-        return self._exactly(vector, limit, rows)
+                return _to_hits(chunk_ids[kept][:limit], cosines[kept][:limit])
+        return self._search_rows(vector, limit, rows)
 
-    def _nearest(
+    def _search_hnsw(
         self, vector: NDArray[np.float32], limit: int
     ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         found = self._index.search(vector, limit, threads=1)
         return found.keys.astype("int64"), 1 - found.distances
 
-    def _exactly(self, vector: NDArray[np.float32], limit: int, rows: NDArray[np.intp]) -> list[VectorHit]:
-        import numpy as np
+    def _search_rows(
+        self, vector: NDArray[np.float32], limit: int, rows: NDArray[np.intp]
+    ) -> list[VectorHit]:
         from usearch.index import search
 
-        places: list[NDArray[np.intp]] = [np.empty(0, np.intp)]
-        cosines: list[NDArray[np.float32]] = [np.empty(0, np.float32)]
-        asked = vector.astype(np.float16)
-        for start in range(0, len(rows), COMPARED):
-            part = rows[start : start + COMPARED]
-            compared = self._matrix[part]
-            found = search(compared, asked, min(limit, len(part)), exact=True, threads=1)
-            places.append(part[found.keys.astype(np.intp)])
-            cosines.append(1 - found.distances)
-        place, cosine = np.concatenate(places), np.concatenate(cosines)
-        top = best(cosine, limit)
-        return _hits(self._chunks[place[top]], cosine[top])
+        best_rows: list[NDArray[np.intp]] = [np.empty(0, np.intp)]
+        best_cosines: list[NDArray[np.float32]] = [np.empty(0, np.float32)]
+        query = vector.astype(np.float16)
+        for start in range(0, len(rows), self._compare_count):
+            part = rows[start : start + self._compare_count]
+            found = search(self.matrix.read_rows(part), query, min(limit, len(part)), exact=True, threads=1)
+            best_rows.append(part[found.keys.astype(np.intp)])
+            best_cosines.append(1 - found.distances)
+        found_rows, cosines = np.concatenate(best_rows), np.concatenate(best_cosines)
+        top = select_top(cosines, limit)
+        return _to_hits(self.matrix.chunk_ids[found_rows[top]], cosines[top])
 
 
-def _hits(chunks: NDArray[np.int64], cosines: NDArray[np.float32]) -> list[VectorHit]:
-    return list(map(VectorHit, chunks.tolist(), cosines.tolist()))
+class UsearchWriter:
+    """The files of one model's vector index.
+
+    All methods but `open` and `stamp` need the index lock.
+    """
+
+    def __init__(self, directory: Path, fingerprint: str, dimension: int) -> None:
+        self._directory = directory
+        self._fingerprint = fingerprint
+        self._dimension = dimension
+        self.files = VectorFiles(directory, fingerprint)
+
+    @property
+    def name(self) -> str:
+        """The name of this model's snapshots in the system of record."""
+        return f"vectors {self._fingerprint}"
+
+    def stamp(self) -> object:
+        """Return a value that changes whenever the snapshot on disk is replaced.
+
+        Raises:
+            OSError: there is none.
+        """
+        return read_stamp(self.files.pointer)
+
+    def open(self) -> UsearchIndex:
+        """Open the newest snapshot.
+
+        Raises:
+            DamagedSnapshot: there is none, or it is damaged.
+        """
+        return UsearchIndex(self._directory, self._fingerprint, self._dimension)
+
+    def exists(self) -> bool:
+        """Return True if the model has a snapshot, sound or not."""
+        return self.files.pointer.exists()
+
+    def built_seq(self) -> int:
+        """Return the change at which the snapshot was last written without a base; 0 if unknown.
+
+        The snapshot is not opened.
+        """
+        try:
+            return int(read_record(self.files.pointer).get("built", 0))
+        except (OSError, ValueError, TypeError):
+            return 0
+
+    def write(
+        self,
+        base: UsearchIndex | None,
+        added: Vectors,
+        removed: Iterable[int],
+        snapshot: SnapshotId,
+        progress: Progress = ignore_progress,
+    ) -> None:
+        """Write ``snapshot`` from ``base`` or an empty index, and replace the old files.
+
+        The ``removed`` chunks are taken out first. Then ``added`` is added: chunk ids of shape (n,) with unit
+        vectors of shape (n, dimension).
+
+        Raises:
+            DamagedSnapshot: the base cannot be used, or usearch fails on the given vectors.
+            OSError: a file cannot be written.
+        """
+        with _translate_damage((ValueError, KeyError, RuntimeError)):
+            index = _create_index(self._dimension)
+            if base is not None:
+                index.load(str(base.file))
+            taken_out = _remove_chunks(index, removed, added[0])
+            unreachable = {
+                *(base.unreachable if base is not None else ()),
+                *_add_vectors(index, added, progress),
+            }
+            unreachable = {chunk_id for chunk_id in unreachable if chunk_id in index}
+        file, matrix = self._publish_files(index, base, added, snapshot.token)
+        pointer = {
+            "file": file.name,
+            "crc32": calculate_checksum(file),
+            "matrix": matrix.name,
+            "matrix_crc32": calculate_checksum(matrix),
+            "settings": SETTINGS,
+            "fingerprint": self._fingerprint,
+            "seq": snapshot.seq,
+            "token": snapshot.token,
+            "unreachable": sorted(unreachable),
+            "removed": sorted(taken_out | (base.removed if base is not None else set())),
+            "built": base.built_seq if base is not None else snapshot.seq,
+        }
+        write_record(self.files.pointer, pointer)
+        self.files.remove_old({file.name, matrix.name})
+
+    def _publish_files(
+        self, index: Index, base: UsearchIndex | None, added: Vectors, token: int
+    ) -> tuple[Path, Path]:
+        """Write usearch's file and the matrix under the names of this snapshot, durably."""
+        file, matrix = self.files.of_snapshot(token)
+        _save_index(index, get_temporary_path(file))
+        write_matrix(get_temporary_path(matrix), _select_parts(index, base, added), self._dimension)
+        for path in (file, matrix):
+            make_private(get_temporary_path(path))
+            publish(get_temporary_path(path), path)
+        return file, matrix
+
+    def remove(self) -> None:
+        """Delete the model's snapshot; until there is a new one, search is exact."""
+        self.files.pointer.unlink(missing_ok=True)
+        self.files.remove_old(())
 
 
-def best(scores: NDArray[np.float32], limit: int) -> NDArray[np.intp]:
-    """The places of the highest scores, highest first."""
-    import numpy as np
+def _remove_chunks(index: Index, removed: Iterable[int], replaced: NDArray[np.int64]) -> set[int]:
+    """Take the ``removed`` and ``replaced`` chunks out of the index.
 
-    if limit < len(scores):
-        top = np.argpartition(-scores, limit - 1)[:limit]
-        return top[np.argsort(-scores[top], kind="stable")]
-    return np.argsort(-scores, kind="stable")
-
-
-def stamp_of(directory: Path, fingerprint: str) -> object:
-    """What tells the snapshot on disk from the one before; raises OSError without one."""
-    return stamp(_pointer(directory, fingerprint))
+    Returns those of the removed chunks that were in it.
+    """
+    taken_out = {chunk_id for chunk_id in removed if chunk_id in index}
+    for chunk_id in [*taken_out, *replaced.tolist()]:
+        if chunk_id in index:
+            index.remove(chunk_id)
+    return taken_out
 
 
-def built_at(directory: Path, fingerprint: str) -> int:
-    """The change from which the snapshot was written anew, without opening it; 0 if nobody knows."""
-    try:
-        return int(_read_pointer(directory, fingerprint).get("built", 0))
-    except (OSError, ValueError, TypeError):
-        return 0
+def _add_vectors(index: Index, added: Vectors, progress: Progress) -> list[int]:
+    """Add vectors, then search for each, and return the chunks that cannot be found."""
+    chunk_ids, vectors = added
+    total = len(chunk_ids)
+    parts = [slice(start, min(start + ADD_COUNT, total)) for start in range(0, total, ADD_COUNT)]
+    for part in parts:
+        index.add(chunk_ids[part].astype("uint64"), vectors[part], threads=1)
+        progress(part.stop // 2, total)
+    unreachable: list[int] = []
+    for part in parts:
+        unreachable += _find_unreachable(index, chunk_ids[part], vectors[part])
+        progress((total + part.stop) // 2, total)
+    return unreachable
 
 
-def is_there(directory: Path, fingerprint: str) -> bool:
-    """Whether the model has a snapshot, sound or not."""
-    return _pointer(directory, fingerprint).exists()
-
-
-def write_snapshot(
-    directory: Path,
-    base: VectorIndex | None,
-    vectors: tuple[NDArray[np.int64], NDArray[np.float32]],
-    removed: Iterable[int],
-    *,
-    fingerprint: str,
-    seq: int,
-    token: int,
-    progress: Progress = unwatched,
-) -> None:
-    """Bring ``base`` to ``seq`` and put the new snapshot in its place: forget the ``removed`` chunks, then
-    add ``vectors``, chunk numbers of shape (n,) with unit vectors of shape (n, dimension). The caller holds
-    the index lock."""
-    chunks, matrix = vectors
-    index = _new_index(matrix.shape[1])
-    if base is not None:
-        index.load(str(directory / _read_pointer(directory, fingerprint)["file"]))
-    taken_out = set(base.removed) if base else set[int]()
-    for chunk in removed:
-        if chunk in index:
-            index.remove(chunk)
-            taken_out.add(chunk)
-    for chunk in chunks.tolist():
-        if chunk in index:
-            index.remove(chunk)
-    unreachable = base.unreachable if base else []
-    for start in range(0, len(chunks), BATCH):
-        part = slice(start, start + BATCH)
-        index.add(chunks[part].astype("uint64"), matrix[part], threads=1)
-        progress(min(start + BATCH, len(chunks)) // 2, len(chunks))
-    for start in range(0, len(chunks), BATCH):
-        part = slice(start, start + BATCH)
-        unreachable = [*unreachable, *_unreachable(index, chunks[part], matrix[part])]
-        progress((len(chunks) + min(start + BATCH, len(chunks))) // 2, len(chunks))
-    file = directory / f"{_stem(fingerprint)}-{token:016x}.usearch"
-    temporary = file.with_suffix(".tmp")
-    index.save(str(temporary))
-    chunks_of_rows = _chunks_of_rows(index, _matrix(temporary))
-    with temporary.open("ab") as end:
-        end.write(chunks_of_rows.tobytes())
-    make_private(temporary)
-    publish(temporary, file)
-    pointer = {
-        "file": file.name,
-        "settings": SETTINGS,
-        "fingerprint": fingerprint,
-        "seq": seq,
-        "token": token,
-        "crc32": _checksum(file),
-        "unreachable": sorted({chunk for chunk in unreachable if chunk in index}),
-        "removed": sorted(taken_out),
-        "built": base.built if base else seq,
-    }
-    write_record(_pointer(directory, fingerprint), pointer)
-    remove_old(directory, fingerprint)
-
-
-def _unreachable(index: Index, chunks: NDArray[np.int64], matrix: NDArray[np.float32]) -> list[int]:
-    """Those whose own embedding does not find them. Nearly all are found by a narrow search, four times as
-    cheap; a wider one visits all that a narrower does, so only the others need it, and those with so many
-    equals that a wider one may find others in their place."""
-    if not len(chunks):
-        return []
-    count = min(REACH, len(index))
+def _find_unreachable(index: Index, chunk_ids: NDArray[np.int64], vectors: NDArray[np.float32]) -> list[int]:
+    """Return the chunks that a search for their own embedding does not find."""
+    # A narrow search takes a quarter of the time and finds nearly all. A wider one visits all that a narrow
+    # one does, so it is needed only for the rest, and for vectors with so many equals that it may find
+    # others.
+    count = min(REACH_COUNT, len(index))
     index.expansion_search = count
-    found = index.search(matrix, count, threads=1)  # one vector alone has a result of other shape
-    index.expansion_search = EXPANSION_SEARCH
+    found = index.search(vectors, count, threads=1)  # the result for a single vector has another shape
+    index.expansion_search = MIN_EXPANSION_SEARCH
     keys, distances = found.keys.reshape(-1, count), found.distances.reshape(-1, count)
-    is_there = (keys == chunks[:, None]).any(axis=1) & (distances[:, -1] > distances[:, 0])
+    is_there = (keys == chunk_ids[:, None]).any(axis=1) & (distances[:, -1] > distances[:, 0])
     return [
-        int(chunk)
-        for chunk, vector in zip(chunks[~is_there], matrix[~is_there], strict=True)
-        if int(chunk) not in index.search(vector, count, threads=1).keys
+        int(chunk_id)
+        for chunk_id, vector in zip(chunk_ids[~is_there], vectors[~is_there], strict=True)
+        if int(chunk_id) not in index.search(vector, count, threads=1).keys
     ]
 
 
-def _matrix(file: Path) -> NDArray[np.float16]:
-    """The vectors as they lie in usearch's file, mapped; rows that were taken out lie there too.
+def _save_index(index: Index, path: Path) -> None:
+    """Save the index, and tell a full disk from other failures.
+
+    usearch reports every failure of the disk alike, so the free space is checked.
 
     Raises:
-        ValueError: this is not how it is laid out.
+        DamagedSnapshot: saving failed although there is space.
+        OSError: the disk is full.
     """
-    import numpy as np
-
-    rows, size = np.fromfile(file, "<u4", 2).tolist()
-    if HEADER + rows * size > file.stat().st_size:
-        raise ValueError("it ends before its vectors do")
-    if rows == 0:
-        return np.empty((0, size // 2), "<f2")
-    return np.memmap(file, "<f2", "r", offset=HEADER, shape=(rows, size // 2))
-
-
-def _chunks_by_row(file: Path, rows: int) -> NDArray[np.int64]:
-    """The chunk of each row of the matrix, 0 for those that hold none."""
-    import numpy as np
-
-    return np.fromfile(file, "<i8", rows, offset=file.stat().st_size - 8 * rows)
+    try:
+        with _translate_damage((RuntimeError, ValueError)):
+            index.save(str(path))
+    except DamagedSnapshot as error:
+        written = path.stat().st_size if path.exists() else 0
+        if written + shutil.disk_usage(path.parent).free < index.serialized_length:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path)) from error
+        raise
 
 
-def _chunks_of_rows(index: Index, matrix: NDArray[np.float16]) -> NDArray[np.int64]:
-    """The chunk of each row, found by its vector, because usearch does not tell; 0 for rows that hold none.
-    Of equal vectors it does not matter which is which."""
-    import numpy as np
-
-    rows: dict[int, list[int]] = {}
-    for row, vector in enumerate(matrix):
-        rows.setdefault(hash(vector.tobytes()), []).append(row)
-    chunks, keys = np.zeros(len(matrix), "<i8"), np.asarray(index.keys, np.uint64)
-    for start in range(0, len(keys), BATCH):
-        part = keys[start : start + BATCH]
-        vectors = np.asarray(index.get(part), "<f2")
-        for chunk, vector in zip(part.tolist(), vectors, strict=True):
-            chunks[rows[hash(vector.tobytes())].pop()] = chunk
-    return chunks
+def _select_parts(index: Index, base: UsearchIndex | None, added: Vectors) -> list[Part]:
+    """Return the parts of the new matrix: the added vectors, and those kept from the base."""
+    chunk_ids, vectors = added
+    added_part: Part = chunk_ids, vectors.__getitem__
+    if base is None or not len(base):
+        return [added_part]
+    is_kept = np.asarray(index.contains(base.matrix.chunk_ids.astype(np.uint64)))
+    rows = np.flatnonzero(is_kept & ~np.isin(base.matrix.chunk_ids, chunk_ids))
+    return [added_part, base.matrix.select_part(rows)]
 
 
-def _expansion(count: int) -> int:
-    """How widely to search among so many: a fixed width loses what it must not as an index grows (recall@10
-    at 300,000 is .91 with 256 and .99 with 2,048, which costs 3 ms more)."""
-    return max(EXPANSION_SEARCH, min(EXPANSION_MOST, count // EXPANSION_SHARE))
-
-
-def _new_index(dimension: int) -> Index:
+def _create_index(dimension: int) -> Index:
     from usearch.index import Index
 
     return Index(
@@ -322,46 +351,27 @@ def _new_index(dimension: int) -> Index:
         dtype="f16",
         connectivity=CONNECTIVITY,
         expansion_add=EXPANSION_ADD,
-        expansion_search=EXPANSION_SEARCH,
+        expansion_search=MIN_EXPANSION_SEARCH,
     )
 
 
-def remove(directory: Path, fingerprint: str) -> None:
-    """Delete the model's snapshot, so that its embeddings are searched exactly until there is a new one."""
-    _pointer(directory, fingerprint).unlink(missing_ok=True)
-    _remove_files(directory, fingerprint, but=None)
+def _choose_expansion(count: int) -> int:
+    """Return the search expansion for an index of so many vectors.
+
+    It grows with the index, because a fixed one finds ever less of a large index.
+    """
+    # Recall@10 at 300,000 is .91 with 256 and .99 with 2,048, which costs 3 ms more.
+    return max(MIN_EXPANSION_SEARCH, min(MAX_EXPANSION_SEARCH, count // EXPANSION_SHARE))
 
 
-def remove_old(directory: Path, fingerprint: str) -> None:
-    """Delete the model's snapshots that the pointer does not name, half-written ones too; readers keep what
-    they have mapped."""
-    _remove_files(directory, fingerprint, but=_read_pointer(directory, fingerprint)["file"])
+def _to_hits(chunk_ids: NDArray[np.int64], cosines: NDArray[np.float32]) -> list[VectorHit]:
+    return list(map(VectorHit, chunk_ids.tolist(), cosines.tolist()))
 
 
-def _remove_files(directory: Path, fingerprint: str, but: str | None) -> None:
-    for file in directory.glob(f"{_stem(fingerprint)}-*"):
-        if file.name != but:
-            try:
-                file.unlink()
-            except OSError:
-                continue  # Windows keeps a mapped file; the next snapshot tries again
-
-
-def _read_pointer(directory: Path, fingerprint: str) -> dict[str, Any]:
-    return read_record(_pointer(directory, fingerprint))
-
-
-def _pointer(directory: Path, fingerprint: str) -> Path:
-    return directory / f"{_stem(fingerprint)}.json"
-
-
-def _stem(fingerprint: str) -> str:
-    return f"vectors-{fingerprint[:12]}"
-
-
-def _checksum(path: Path) -> int:
-    checksum = 0
-    with path.open("rb") as file:
-        while block := file.read(READ_BYTES):
-            checksum = zlib.crc32(block, checksum)
-    return checksum
+@contextlib.contextmanager
+def _translate_damage(errors: tuple[type[Exception], ...]) -> Generator[None]:
+    """Raise DamagedSnapshot for these errors: the snapshot is rebuilt."""
+    try:
+        yield
+    except errors as error:
+        raise DamagedSnapshot(f"The vector index cannot be used ({error}): it is rebuilt.") from error

@@ -1,128 +1,110 @@
-"""Search by meaning: the snapshot and its tail as one, as of the newest change, for one model."""
+"""Search by meaning: snapshot and memtable as one, as of the newest change."""
 
 from __future__ import annotations
 
 import heapq
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
+from sediment_mcp.embeddings.codec import decode_vectors
 from sediment_mcp.embeddings.protocols import ModelIdentity
-from sediment_mcp.indexes import usearch_index
-from sediment_mcp.indexes.memtable import VectorTail
-from sediment_mcp.indexes.protocols import Leg
-from sediment_mcp.indexes.usearch_index import VectorHit, VectorIndex
-from sediment_mcp.storage.sql.memories import Store
+from sediment_mcp.indexes.protocols import SnapshotReader, VectorHit, VectorIndex, fetch_until
+from sediment_mcp.indexes.usearch_index import UsearchWriter
+from sediment_mcp.indexes.vector_memtable import VectorMemtable
+from sediment_mcp.storage.protocols import ReadSession
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
-    from sediment_mcp.indexes.usearch_index import Rows
+    from sediment_mcp.indexes.filter_mask import FilterMask
+    from sediment_mcp.indexes.protocols import ChunkVectors
 
-GROWTH = 4  # how much more is asked of the snapshot when what has changed since takes the best places
 
+class VectorSearch(SnapshotReader[VectorIndex]):
+    """Searches all embeddings of one model, for one process."""
 
-class VectorSearch(Leg[VectorIndex]):
-    """One process's view of all embeddings of one model."""
+    def __init__(self, directory: Path, model: ModelIdentity) -> None:
+        self.model = model
+        super().__init__(UsearchWriter(directory, model.fingerprint, model.dimension))
 
-    def __init__(self, directory: Path, identity: ModelIdentity) -> None:
-        self.identity = identity
-        super().__init__(directory, index_name(identity.fingerprint))
-
-    def _stamp(self) -> Hashable:
-        return usearch_index.stamp_of(self.directory, self.identity.fingerprint)
-
-    def _open_snapshot(self) -> VectorIndex:
-        return VectorIndex(self.directory, self.identity.fingerprint, self.identity.dimension)
-
-    def _empty_tail(self) -> None:
-        self._tail = VectorTail(self.identity.dimension)
-        self._outdated = 0  # embeddings of the snapshot for which the tail speaks
+    def _clear_memtable(self) -> None:
+        self._memtable = VectorMemtable(self.model.dimension)
+        self._outdated_count = 0  # embeddings of the snapshot that are out of date
         self._needs_unreachable = self._snapshot is not None
 
     @property
-    def is_holding(self) -> bool:
-        return len(self._tail) > 0
+    def has_memtable_rows(self) -> bool:
+        """Whether the memtable contains anything."""
+        return len(self._memtable) > 0
 
-    def read(self, store: Store) -> None:
-        newest = store.seq()
-        model = store.embeddings.number_of(self.identity.fingerprint)
-        if model is None or (newest == self.seen and not self._needs_unreachable):
+    def apply_changes(self, session: ReadSession) -> None:
+        """Apply all changes since the snapshot or the last call, and add unreachable vectors.
+
+        These are in the snapshot, but HNSW cannot find them.
+        """
+        newest = session.changes.seq()
+        model = session.embeddings.model_key(self.model.fingerprint)
+        if model is None or (newest == self.applied_seq and not self._needs_unreachable):
             return
         if self._snapshot is not None and self._needs_unreachable:
-            self._put(store.embeddings.of(model, self._snapshot.unreachable))
+            self._put(session.embeddings.get(model, self._snapshot.unreachable))
             self._needs_unreachable = False
-        self._put(store.embeddings.since(model, self.seen))
-        self._tail.forget(store.embeddings.deleted(self.seen))
-        self._outdated = self._snapshot.held(self._tail.dirty) if self._snapshot is not None else 0
-        self.seen = newest
+        self._put(session.embeddings.since(model, self.applied_seq))
+        self._memtable.drop(session.embeddings.deleted_since(self.applied_seq))
+        if self._snapshot is not None:
+            self._outdated_count = self._snapshot.count_contained(self._memtable.dirty_chunk_ids)
+        self.applied_seq = newest
 
-    def _put(self, vectors: dict[int, bytes]) -> None:
-        if vectors:
-            self._tail.put(list(vectors), unpack(list(vectors.values())))
+    def _put(self, encoded: dict[int, bytes]) -> None:
+        if encoded:
+            self._memtable.put(list(encoded), decode_vectors(list(encoded.values())))
 
     def search(
-        self, vector: NDArray[np.float32], limit: int, admitted: NDArray[np.bool_] | None = None
+        self, vector: NDArray[np.float32], limit: int, mask: FilterMask | None = None
     ) -> list[VectorHit]:
-        """The nearest chunks by cosine, best first; with ``admitted`` (see `columns`) only those for whose
-        number it holds. Exact as of the last `read` where there is no snapshot, and where ``admitted`` leaves
-        few of it or HNSW finds too few."""
-        hits = self._tail.search(vector, limit, admitted)
+        """Return the nearest chunks by cosine, best first; with a mask only those that it allows.
+
+        The search is exact as of `apply_changes` if there is no snapshot, if the mask allows few of its
+        vectors, or if HNSW finds too few.
+        """
+        hits = self._memtable.search(vector, limit, mask)
         if self._snapshot is not None:
-            hits = [*hits, *self._in_snapshot(self._snapshot, vector, limit, admitted)]
-        return heapq.nlargest(limit, hits, key=lambda hit: (hit.cosine, hit.chunk))
+            hits = [*hits, *self._search_snapshot(self._snapshot, vector, limit, mask)]
+        return heapq.nlargest(limit, hits, key=lambda hit: (hit.cosine, hit.chunk_id))
 
-    def _in_snapshot(
-        self,
-        snapshot: VectorIndex,
-        vector: NDArray[np.float32],
-        limit: int,
-        admitted: NDArray[np.bool_] | None,
+    def _search_snapshot(
+        self, snapshot: VectorIndex, vector: NDArray[np.float32], limit: int, mask: FilterMask | None
     ) -> list[VectorHit]:
-        """The snapshot's hits without those for which the tail speaks. They may be many,
-        but few of them are among the best, so more is asked only where too few are left."""
-        dirty, fetched = self._tail.dirty, limit
-        while True:
-            found = snapshot.search(vector, fetched, admitted)
-            kept = [hit for hit in found if hit.chunk not in dirty]
-            if len(kept) >= limit or len(found) < fetched or fetched - limit >= self._outdated:
-                return kept
-            fetched = min(fetched * GROWTH, limit + self._outdated)
+        """Return the snapshot's hits without those that are out of date.
 
-    def rows(self, chunks: Sequence[int]) -> Rows:
-        """The embeddings of those of the chunks that have one as of the last `read`, in any order."""
-        import numpy as np
+        Many may be out of date, but few of them are among the best, so more hits are fetched only if too few
+        are left.
+        """
+        dirty = self._memtable.dirty_chunk_ids
 
-        held, vectors = self._tail.rows(chunks)
+        def keep_current(hits: list[VectorHit]) -> list[VectorHit]:
+            return [hit for hit in hits if hit.chunk_id not in dirty]
+
+        hits = fetch_until(
+            lambda count: snapshot.search(vector, count, mask),
+            lambda hits: len(keep_current(hits)) >= limit,
+            first=limit,
+            max_count=limit + self._outdated_count,
+        )
+        return keep_current(hits)
+
+    def vectors(self, chunk_ids: Sequence[int]) -> ChunkVectors:
+        """Return the embeddings of the given chunks, as of `apply_changes`, in any order.
+
+        Chunks without an embedding are left out.
+        """
+        held, vectors = self._memtable.vectors(chunk_ids)
         if self._snapshot is None:
             return held, vectors
-        dirty = self._tail.dirty
-        more, others = self._snapshot.rows([chunk for chunk in chunks if chunk not in dirty])
-        return [*held, *more], np.concatenate([vectors, others])
-
-
-def index_name(fingerprint: str) -> str:
-    """How the system of record calls the snapshots of this model."""
-    return f"vectors {fingerprint}"
-
-
-def pack(vectors: NDArray[np.float32]) -> list[bytes]:
-    """Rows of shape (n, dimension) as little-endian float16, the form in which they are kept."""
-    return [row.tobytes() for row in vectors.astype("<f2")]
-
-
-def unpack(vectors: Sequence[bytes]) -> NDArray[np.float32]:
-    """The inverse of `pack`, of shape (n, dimension)."""
-    import numpy as np
-
-    return np.frombuffer(b"".join(vectors), "<f2").reshape(len(vectors), -1).astype(np.float32)
-
-
-def are_unit_vectors(vectors: Sequence[bytes]) -> bool:
-    """Whether these are packed vectors of length one, to the precision of float16: nothing else may enter an
-    index, which a single "not a number" would spoil."""
-    import numpy as np
-
-    lengths = np.linalg.norm(unpack(vectors), axis=1)
-    return bool(np.all(np.abs(lengths - 1) < 0.01))
+        dirty = self._memtable.dirty_chunk_ids
+        others = [chunk_id for chunk_id in chunk_ids if chunk_id not in dirty]
+        held_by_snapshot, snapshot_vectors = self._snapshot.vectors(others)
+        return [*held, *held_by_snapshot], np.concatenate([vectors, snapshot_vectors])

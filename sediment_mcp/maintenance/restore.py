@@ -1,7 +1,7 @@
-"""Going back to a backup: what that would change, and the change itself.
+"""Restore a backup: preview what that would change, and carry it out.
 
-A sound database stays where it is and takes the backup's content over in one transaction, so that servers at
-work beside it see a change like any other. A damaged one is put aside, and the backup takes its place.
+A sound database stays in place and takes over the backup's content in one transaction, which running servers
+see as a change like any other. A damaged one is renamed, and the backup takes its place.
 """
 
 from __future__ import annotations
@@ -9,117 +9,100 @@ from __future__ import annotations
 import contextlib
 from dataclasses import asdict
 from pathlib import Path
-from typing import TypedDict
 
-from sediment_mcp.app import WRITE_LOCK, Library
-from sediment_mcp.background.backups import contents_of
+from sediment_mcp.app import Application
 from sediment_mcp.errors import BadArgument, DamagedDatabase
-from sediment_mcp.maintenance.row_repair import wrong_rows
-from sediment_mcp.operations.results import written
-from sediment_mcp.storage.sql.memories import Store
+from sediment_mcp.maintenance.row_repair import count_wrong_rows
+from sediment_mcp.operations.results import RestorePreview, RestoreResult
 from sediment_mcp.storage.sqlite import swap
-from sediment_mcp.storage.sqlite.attached import difference, return_to
-from sediment_mcp.system.files import locked
+from sediment_mcp.storage.sqlite.attached import count_differences, return_to_other
+from sediment_mcp.storage.sqlite.backup_file import read_contents
+from sediment_mcp.storage.sqlite.connection import SqliteDatabase
+from sediment_mcp.system.timestamps import isoformat
 
 
-class Preview(TypedDict):
-    """What a backup holds, and what going back to it would mean: ``returning`` memories come back,
-    ``leaving`` go to the trash, ``changing`` get back what was said of them then. Null where the present
-    database is damaged and cannot be compared."""
+def find_newest_backup(app: Application) -> str:
+    """Return the name of the newest backup that can be read.
 
-    backup: str
-    memories: int
-    newest: str | None
-    returning: int | None
-    leaving: int | None
-    changing: int | None
-
-
-class Restored(Preview):
-    """``kept`` names the backup, or the file, in which the state before is kept."""
-
-    kept: str | None
-
-
-def newest_backup(library: Library) -> str:
-    """The name of the newest backup that can be read, those made before a restore left out.
+    Backups that were made before a restore are left out.
 
     Raises:
-        BadArgument: there is none.
+        BadArgument: there is no such backup.
     """
-    for backup in library.backups.all():
-        if backup.kind != "before-restore" and library.backups.contents(backup):
+    for backup in app.backups.list_all():
+        if backup.kind != "before-restore" and app.backups.read_contents(backup):
             return backup.name
     raise BadArgument("There is no backup yet: sediment-mcp backup makes one.")
 
 
-def preview(library: Library, name: str) -> Preview:
-    """
+def preview_restore(app: Application, name: str) -> RestorePreview:
+    """Return what restoring a backup would change; change nothing.
+
     Raises:
         BadArgument: there is no such backup, or it is damaged.
     """
-    with library.backups.borrowed(library.backups.named(name)) as copy:
-        return _preview(library, name, copy, is_damaged=is_damaged(library.database))
+    with app.backups.sound_copy(app.backups.find(name)) as copy:
+        return _preview(app, name, copy, is_damaged=is_damaged(app.storage.path))
 
 
-def _preview(library: Library, name: str, copy: Path, *, is_damaged: bool) -> Preview:
-    contents = contents_of(copy)
-    assert contents is not None  # it has been checked
+def _preview(app: Application, name: str, copy: Path, *, is_damaged: bool) -> RestorePreview:
+    contents = read_contents(copy)
+    assert contents is not None  # a sound copy can be read
     counts: dict[str, int | None] = dict.fromkeys(("returning", "leaving", "changing"))
     if not is_damaged:
-        with library.read(beside=copy) as store:
-            counts |= asdict(difference(store))
-    return Preview(
+        with app.storage.read(attach=copy) as session:
+            counts |= asdict(count_differences(session))
+    return RestorePreview(
         backup=name,
         memories=contents.memories,
-        newest=contents.newest and written(contents.newest),
+        newest=isoformat(contents.newest),
         returning=counts["returning"],
         leaving=counts["leaving"],
         changing=counts["changing"],
     )
 
 
-def restore(library: Library, name: str) -> Restored:
-    """Go back to a backup; what was there before is kept.
+def restore_backup(app: Application, name: str) -> RestoreResult:
+    """Restore a backup; the state before is kept.
 
     Raises:
         BadArgument: there is no such backup, or it is damaged.
         StorageError: the directory cannot be written, or another process is in the way for too long.
     """
-    path, damaged = library.backups.named(name), is_damaged(library.database)
+    path, damaged = app.backups.find(name), is_damaged(app.storage.path)
     kept = None
-    if not damaged and _holds_anything(library):
-        kept = library.backups.make("before-restore").name
-    with library.backups.borrowed(path) as copy:
-        told = _preview(library, name, copy, is_damaged=damaged)
+    if not damaged and _has_memories(app):
+        kept = app.backups.make("before-restore").name
+    with app.backups.sound_copy(path) as copy:
+        preview = _preview(app, name, copy, is_damaged=damaged)
         if damaged:
-            kept = _take_its_place(library, copy).name
+            kept = _replace_damaged(app, copy).name
         else:
-            with library.write(beside=copy) as store:
-                return_to(store, library.now())
-    return Restored(**told, kept=kept)
+            with app.storage.write(attach=copy) as session:
+                return_to_other(session, app.now())
+    return RestoreResult(**preview, kept=kept)
 
 
 def is_damaged(database: Path) -> bool:
-    """Whether there is a database in which something is wrong."""
+    """Return whether the database exists and is damaged."""
     if not database.exists() or database.stat().st_size == 0:
         return False
     try:
-        with contextlib.closing(Store(database, read_only=True)) as store:
-            return bool(store.integrity()) or wrong_rows(store) > 0
+        with contextlib.closing(SqliteDatabase(database, read_only=True)) as opened:
+            return bool(opened.integrity_faults()) or count_wrong_rows(opened) > 0
     except DamagedDatabase:
         return True
 
 
-def _holds_anything(library: Library) -> bool:
-    with library.read() as store:
-        return store.memory_count() > 0
+def _has_memories(app: Application) -> bool:
+    with app.storage.read() as session:
+        return session.changes.count_memories() > 0
 
 
-def _take_its_place(library: Library, copy: Path) -> Path:
-    """Put the damaged database aside; returns where it is kept."""
-    with locked(library.config.data_dir / WRITE_LOCK):
-        aside = swap.put_aside(library.database, library.now())
-        Store.prepare(copy).close()
-        swap.replace(library.database, copy)
+def _replace_damaged(app: Application, copy: Path) -> Path:
+    """Put the backup in the place of the damaged database; return where the latter is kept."""
+    with app.storage.file_lock():
+        aside = swap.keep_damaged(app.storage.path, app.now())
+        SqliteDatabase.prepare(copy).close()
+        swap.replace(app.storage.path, copy)
     return aside

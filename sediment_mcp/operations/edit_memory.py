@@ -1,42 +1,43 @@
-"""What is corrected of a memory without touching its text: tags, importance, metadata, times."""
+"""Correct a memory without touching its text: tags, importance, metadata, times."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from sediment_mcp.domain.duplicates import text_key
-from sediment_mcp.domain.filters import admits
-from sediment_mcp.domain.memory import Filters
+from sediment_mcp.domain.duplicates import compute_content_hash
+from sediment_mcp.domain.filters import Filters, matches
 from sediment_mcp.errors import BadArgument, UnknownMemory
-from sediment_mcp.operations.arguments import StoreMemory, StoreResult
-from sediment_mcp.operations.results import iso
+from sediment_mcp.operations.arguments import StoreMemory
+from sediment_mcp.operations.results import StoreResult, isoformat
 
 if TYPE_CHECKING:
-    from sediment_mcp.app import Library
+    from sediment_mcp.app import Application
 
 SAME_TEXT = "Only white space has changed, which counts as the same text: the text stays as it was."
 
 
 def is_same_text(one: str, other: str) -> bool:
-    return text_key(one) == text_key(other)
+    """Return True if two texts count as the same."""
+    return compute_content_hash(one) == compute_content_hash(other)
 
 
-def amend(library: Library, identity: str, arguments: StoreMemory) -> StoreResult:
-    """Give a current memory the tags, importance, metadata and times of ``arguments``. That makes no version:
-    versions tell what was believed when, and the text says that.
+def edit_memory(app: Application, memory_id: str, arguments: StoreMemory) -> StoreResult:
+    """Give a current memory the tags, importance, metadata and times of ``arguments``.
+
+    That makes no new version: versions record changes of the text only.
 
     Raises:
         UnknownMemory: the id names no current memory; nothing was changed.
-        BadArgument: the end lies in the past.
+        BadArgument: ``expires_at`` lies in the past; nothing was changed.
     """
-    now = library.now()
+    now = app.now()
     if arguments.expires_at is not None and arguments.expires_at <= now:
         raise BadArgument("expires_at lies in the past: give a later time, or none to keep the memory.")
-    with library.write() as store:
-        old = store.by_ids([identity]).get(identity)
-        if old is None or not admits(Filters(), old, now):
-            raise UnknownMemory(f"{identity} is no current memory: look it up again.")
+    with app.storage.write() as session:
+        old = session.get([memory_id]).get(memory_id)
+        if old is None or not matches(Filters(), old, now):
+            raise UnknownMemory(f"{memory_id} is no current memory: look it up again.")
         memory = replace(
             old,
             tags=tuple(dict.fromkeys(arguments.tags)),
@@ -46,12 +47,12 @@ def amend(library: Library, identity: str, arguments: StoreMemory) -> StoreResul
             expires_at=arguments.expires_at,
         )
         if memory != old:
-            store.update(memory, now)
+            session.update(memory, now)
     return StoreResult(
-        id=identity,
+        id=memory_id,
         status="duplicate",
         superseded=[],
         similar=[],
-        expires_at=iso(memory.expires_at),
+        expires_at=isoformat(memory.expires_at),
         warnings=[] if arguments.content == old.content else [SAME_TEXT],
     )

@@ -1,7 +1,8 @@
-"""The versions of a memory: what replaced what, and how an old text becomes the current one again.
+"""The versions of a memory: list them, and make an old one current again.
 
-A chain only ever grows. Reverting adds a new version with the old text, so that the history still tells what
-was believed when; deleting the current version revives none before it.
+The versions form a chain, in which each names the one that replaced it. A chain only ever grows: reverting
+adds a new version with the old text, so that the history still tells which text was current when. Deleting
+the current version makes no older one current.
 """
 
 from __future__ import annotations
@@ -11,69 +12,50 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
-from typing_extensions import TypedDict  # the results below extend those of the contract
-
-from sediment_mcp.domain.duplicates import text_key
-from sediment_mcp.domain.filters import admits
-from sediment_mcp.domain.memory import Filters, Memory
-from sediment_mcp.domain.retention import end_of_returned
-from sediment_mcp.errors import BadArgument, UnknownMemory, shown
-from sediment_mcp.operations.arguments import MemoryResult
-from sediment_mcp.operations.results import described, iso
-from sediment_mcp.storage.sql.memories import Draft
+from sediment_mcp.domain.duplicates import compute_content_hash
+from sediment_mcp.domain.memory import Memory, NewMemory
+from sediment_mcp.domain.retention import renew_expiry
+from sediment_mcp.errors import BadArgument, UnknownMemory
+from sediment_mcp.operations.results import (
+    HistoryResult,
+    RevertResult,
+    VersionResult,
+    VersionState,
+    describe_memory,
+    isoformat,
+)
+from sediment_mcp.system.text import format_value
 
 if TYPE_CHECKING:
-    from sediment_mcp.app import Library
-    from sediment_mcp.storage.sql.memories import Store
-
-State = Literal["current", "superseded", "expired", "deleted"]
+    from sediment_mcp.app import Application
+    from sediment_mcp.storage.protocols import ReadSession, WriteSession
 
 
-class Version(MemoryResult):
-    """One version, whole, and what has become of it."""
+def history(app: Application, memory_id: str) -> HistoryResult:
+    """Return the chain of versions that a memory belongs to.
 
-    state: State
-    deleted_at: str | None
-
-
-class HistoryResult(TypedDict):
-    """All versions, oldest first; ``current`` is the one that is found, null if there is none."""
-
-    versions: list[Version]
-    current: str | None
-
-
-class RevertResult(TypedDict):
-    """``id`` is the current version now: a new one, or one that had the very text of ``reverted_to``."""
-
-    id: str
-    reverted_to: str
-    superseded: str | None
-
-
-def history(library: Library, identity: str) -> HistoryResult:
-    """The chain that a memory belongs to; any member's id leads to it, an erased one's too.
+    The id of any version will do, that of an erased one too.
 
     Raises:
-        UnknownMemory: the id names nothing of which anything is left.
+        UnknownMemory: the id names no memory, and no version of its chain is left.
     """
-    with library.read() as store:
-        chain = in_order(store.versions(identity))
+    with app.storage.read() as session:
+        chain = sort_versions(session.versions(memory_id))
     if not chain:
-        raise _unknown(identity)
-    now = library.now()
-    versions = [_version(memory, now) for memory in chain]
+        raise _build_unknown_memory(memory_id)
+    now = app.now()
+    versions = [_describe_version(memory, now) for memory in chain]
     current = [version["id"] for version in versions if version["state"] == "current"]
     return HistoryResult(versions=versions, current=current[0] if current else None)
 
 
-def in_order(versions: Sequence[Memory]) -> list[Memory]:
-    """Oldest first, and each after everything that it replaced."""
+def sort_versions(versions: Sequence[Memory]) -> list[Memory]:
+    """Sort versions oldest first, and each after everything that it replaced."""
     waiting = Counter(memory.superseded_by for memory in versions)
     known = {memory.id: memory for memory in versions}
-    ready = [(memory.number, memory.id) for memory in versions if not waiting[memory.id]]
+    ready = [(memory.key, memory.id) for memory in versions if not waiting[memory.id]]
     heapq.heapify(ready)
     ordered: list[Memory] = []
     while ready:
@@ -81,105 +63,107 @@ def in_order(versions: Sequence[Memory]) -> list[Memory]:
         ordered.append(memory)
         waiting[memory.superseded_by] -= 1
         if memory.superseded_by in known and not waiting[memory.superseded_by]:
-            heapq.heappush(ready, (known[memory.superseded_by].number, memory.superseded_by))
+            heapq.heappush(ready, (known[memory.superseded_by].key, memory.superseded_by))
     return ordered
 
 
-def left_behind(library: Library, ids: Sequence[str]) -> dict[str, str]:
-    """For each of these current memories that has a history: the id of the version before it."""
-    with library.read() as store:
-        return dict(_before(store, ids))
+def previous_versions(app: Application, ids: Sequence[str]) -> dict[str, str]:
+    """Return the id of the version before, for each of these current memories that has one."""
+    with app.storage.read() as session:
+        return dict(_find_previous(session, ids))
 
 
-def _before(store: Store, ids: Sequence[str]) -> Iterator[tuple[str, str]]:
-    for identity in ids:
-        chain = {memory.id: memory for memory in in_order(store.versions(identity))}
-        older = [m.id for m in chain.values() if m.superseded_by == identity and m.deleted_at is None]
-        if older and identity in chain and chain[identity].superseded_by is None:
-            yield identity, older[-1]
+def _find_previous(session: ReadSession, ids: Sequence[str]) -> Iterator[tuple[str, str]]:
+    for memory_id in ids:
+        chain = {memory.id: memory for memory in sort_versions(session.versions(memory_id))}
+        older = [m.id for m in chain.values() if m.superseded_by == memory_id and m.deleted_at is None]
+        if older and memory_id in chain and chain[memory_id].superseded_by is None:
+            yield memory_id, older[-1]
 
 
-def revert(library: Library, identity: str) -> RevertResult:
-    """Make the text of an old version the current one again: as a new version that supersedes the present
-    one, which stays as history, be it deleted or not. Nothing is embedded anew.
+def revert(app: Application, memory_id: str) -> RevertResult:
+    """Make the text of an old version the current one again, as a new version.
+
+    It supersedes the present version, deleted or not, which stays as history. Embeddings are copied, not
+    computed anew.
 
     Raises:
         UnknownMemory, BadArgument: the id names no old version; nothing was changed.
     """
-    now = library.now()
-    with library.write() as store:
-        chain = in_order(store.versions(identity))
-        old = next((memory for memory in chain if memory.id == identity), None)
+    now = app.now()
+    with app.storage.write() as session:
+        chain = sort_versions(session.versions(memory_id))
+        old = next((memory for memory in chain if memory.id == memory_id), None)
         if old is None:
-            raise _unknown(identity)
+            raise _build_unknown_memory(memory_id)
         last = chain[-1]
-        _check(old, last, now)
-        new = _same_text(store, old, now) or _again(store, old, now)
+        _check_can_revert(old, last, now)
+        new = _find_same_text(session, old, now) or _store_again(session, old, now)
         if last.superseded_by is None:
-            store.update(replace(last, superseded_by=new.id))
-        else:  # what had replaced it is erased
-            store.pass_on(last.superseded_by, new.id)
+            session.update(replace(last, superseded_by=new.id))
+        else:  # the memory that had replaced it is erased
+            session.reassign_successor(last.superseded_by, new.id)
     return RevertResult(
-        id=new.id, reverted_to=identity, superseded=last.id if last.superseded_by is None else None
+        id=new.id, reverted_to=memory_id, superseded=last.id if last.superseded_by is None else None
     )
 
 
-def _check(old: Memory, last: Memory, now: datetime) -> None:
+def _check_can_revert(old: Memory, last: Memory, now: datetime) -> None:
     if old.deleted_at is not None:
         raise BadArgument(f"{old.id} is deleted: bring it back with sediment-mcp restore {old.id}.")
     if old.superseded_by is None:
         raise BadArgument(f"{old.id} is the current version already: give the id of an older one.")
-    if _state(last, now) == "current" and text_key(last.content) == text_key(old.content):
+    if _describe_state(last, now) == "current" and compute_content_hash(last.content) == compute_content_hash(
+        old.content
+    ):
         raise BadArgument(f"The current version, {last.id}, has this very text already: nothing was changed.")
 
 
-def _same_text(store: Store, old: Memory, now: datetime) -> Memory | None:
-    """A current memory outside the chain that says the same; of events there may be two."""
+def _find_same_text(session: ReadSession, old: Memory, now: datetime) -> Memory | None:
+    """Return a current memory outside the chain that has the same text.
+
+    None for an episodic memory: two events may be told in the same words.
+    """
     if old.kind == "episodic":
         return None
-    found = store.with_text(text_key(old.content), old.kind, old.project, now)
+    found = session.find_by_content_hash(compute_content_hash(old.content), old.kind, old.project, now)
     return found[0] if found else None
 
 
-def _again(store: Store, old: Memory, now: datetime) -> Memory:
+def _store_again(session: WriteSession, old: Memory, now: datetime) -> Memory:
     """Store an old version's text, attributes and embeddings once more."""
-    chunks = store.chunks_of([old.number])
-    memory, added = store.add(
-        Draft(
-            content=old.content,
-            text_key=text_key(old.content),
+    chunks = session.chunks_of([old.key])
+    memory, added = session.add(
+        NewMemory.copy_of(
+            old,
+            content_hash=compute_content_hash(old.content),
             spans=tuple((chunk.start, chunk.end) for chunk in chunks),
-            kind=old.kind,
-            tags=old.tags,
-            project=old.project,
-            session=old.session,
-            importance=old.importance,
-            metadata=old.metadata,
-            occurred_at=old.occurred_at,
+            id=None,
             created_at=now,
             changed_at=now,
-            expires_at=end_of_returned(old.kind, old.expires_at, now),
+            expires_at=renew_expiry(old.kind, old.expires_at, now),
+            superseded_by=None,
+            deleted_at=None,
+            restored_at=None,
         )
     )
-    store.embeddings.copy(zip((chunk.number for chunk in chunks), added, strict=True))
+    session.embeddings.copy(zip((chunk.id for chunk in chunks), added, strict=True))
     return memory
 
 
-def _version(memory: Memory, now: datetime) -> Version:
-    whole = described(memory, memory.content, truncated=False)
-    return Version(**whole, state=_state(memory, now), deleted_at=iso(memory.deleted_at))
+def _describe_version(memory: Memory, now: datetime) -> VersionResult:
+    whole = describe_memory(memory, memory.content, truncated=False)
+    return VersionResult(**whole, state=_describe_state(memory, now), deleted_at=isoformat(memory.deleted_at))
 
 
-def _state(memory: Memory, now: datetime) -> State:
-    if memory.deleted_at is not None:
-        return "deleted"
-    if not admits(Filters(include_superseded=True), memory, now):
-        return "expired"
-    return "current" if memory.superseded_by is None else "superseded"
+def _describe_state(memory: Memory, now: datetime) -> VersionState:
+    """Return the state in the words of a history, where a live version is the "current" one."""
+    state = memory.state(now)
+    return "current" if state == "live" else state
 
 
-def _unknown(identity: str) -> UnknownMemory:
+def _build_unknown_memory(memory_id: str) -> UnknownMemory:
     return UnknownMemory(
-        f"{shown(identity)} names no memory: look it up with sediment-mcp list --include-superseded, "
+        f"{format_value(memory_id)} names no memory: look it up with sediment-mcp list --include-superseded, "
         "or with list --deleted."
     )

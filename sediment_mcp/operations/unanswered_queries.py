@@ -1,7 +1,7 @@
-"""Questions that found nothing, kept beside the memories for their owner, if the owner wants that.
+"""Queries that found nothing, kept in a file of the data directory if the user wants that.
 
-One line of JSON each, appended in one step, so that several processes can write at once. A line that
-cannot be read is passed over: nothing depends on this file, and it can be deleted at any time.
+Each is one line of JSON, appended in one step, so that several processes can write at once. A line that
+cannot be read is skipped: nothing depends on this file, and it can be deleted at any time.
 """
 
 from __future__ import annotations
@@ -15,61 +15,65 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from sediment_mcp.system.files import PRIVATE_FILE, locked_if_free, write_atomically
+from sediment_mcp.system.files import PRIVATE_FILE, write_atomically
+from sediment_mcp.system.locks import locked_if_free
 
 FILE = "questions.jsonl"
 LOCK = "questions.lock"
-MOST_BYTES = 256 * 1024  # from there on the older half is dropped
-MOST_CHARACTERS = 500  # of one question
+MAX_FILE_BYTES = 256 * 1024  # from there on the older half is dropped
+MAX_QUERY_CHARS = 500  # of one query
 
 
 @dataclass(frozen=True, slots=True)
-class Unanswered:
-    """A question, how often it was asked in vain, and when last (ISO 8601)."""
+class UnansweredQuery:
+    """A query that found nothing: how often it was asked, and when last (ISO 8601)."""
 
     question: str
     times: int
     last: str
 
 
-def keep(directory: Path, question: str, now: datetime) -> None:
-    """Add a question that found nothing.
+def keep_query(directory: Path, question: str, now: datetime) -> None:
+    """Add a query that found nothing to the file.
 
     Raises:
         OSError: the file cannot be written.
     """
     path = directory / FILE
-    line = json.dumps({"question": question[:MOST_CHARACTERS], "asked_at": now.isoformat()}) + "\n"
+    line = json.dumps({"question": question[:MAX_QUERY_CHARS], "asked_at": now.isoformat()}) + "\n"
     descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, PRIVATE_FILE)
     try:
         os.write(descriptor, line.encode())
         size = os.fstat(descriptor).st_size
     finally:
         os.close(descriptor)
-    if size > MOST_BYTES:
+    if size > MAX_FILE_BYTES:
         _drop_older_half(directory)
 
 
 def _drop_older_half(directory: Path) -> None:
-    """What another process appends meanwhile may be lost, which is no harm here."""
-    with locked_if_free(directory / LOCK) as is_ours:
-        if is_ours:
+    """Drop the older half of the file.
+
+    A line that another process appends at that moment may be lost, which does no harm.
+    """
+    with locked_if_free(directory / LOCK) as is_held:
+        if is_held:
             data = (directory / FILE).read_bytes()
             write_atomically(directory / FILE, data[data.find(b"\n", len(data) // 2) + 1 :])
 
 
-def unanswered(directory: Path) -> list[Unanswered]:
-    """What was asked in vain, the most frequent first, of these the last asked first."""
+def list_unanswered(directory: Path) -> list[UnansweredQuery]:
+    """Return the queries that found nothing, the most frequent first, then the latest first."""
     last: dict[str, str] = {}
     times: Counter[str] = Counter()
-    for question, asked_at in _lines(directory / FILE):
+    for question, asked_at in _read_lines(directory / FILE):
         times[question] += 1
         last[question] = max(asked_at, last.get(question, ""))
-    found = [Unanswered(question, count, last[question]) for question, count in times.items()]
+    found = [UnansweredQuery(question, count, last[question]) for question, count in times.items()]
     return sorted(found, key=lambda one: (one.times, one.last), reverse=True)
 
 
-def _lines(path: Path) -> Iterator[tuple[str, str]]:
+def _read_lines(path: Path) -> Iterator[tuple[str, str]]:
     try:
         lines = path.read_bytes().splitlines()
     except FileNotFoundError:
@@ -84,6 +88,6 @@ def _lines(path: Path) -> Iterator[tuple[str, str]]:
             yield question, asked_at
 
 
-def forget(directory: Path) -> None:
-    """Forget all of them."""
+def delete_all(directory: Path) -> None:
+    """Delete all queries that are kept."""
     (directory / FILE).unlink(missing_ok=True)

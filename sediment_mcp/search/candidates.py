@@ -1,4 +1,7 @@
-"""From what both legs found to candidates: the best passage of each memory, its words and its context."""
+"""Turn the hits of both indexes into candidates.
+
+A candidate has its memory's best chunk, the words of the query in it, and its context.
+"""
 
 from __future__ import annotations
 
@@ -6,46 +9,50 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from sediment_mcp.domain.memory import Candidate, Chunk, Memory
-from sediment_mcp.indexes.analyzer import occurrences
-from sediment_mcp.indexes.text_search import Terms
+from sediment_mcp.indexes.term_counter import count_terms
+from sediment_mcp.indexes.text_search import QueryTerms
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
-    from sediment_mcp.indexes.usearch_index import Rows
+    from sediment_mcp.indexes.protocols import ChunkVectors
 
-Beside = tuple[tuple[int, ...], ...]
-"""The numbers of the memories beside one in its session, by distance: see `memory.Candidate`."""
+SessionNeighbours = tuple[tuple[int, ...], ...]
+"""The keys of a memory's neighbours in its session, by distance: see `memory.Candidate`."""
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """What passages are compared with: the question's terms, and its embedding if there is one."""
+class QueryContext:
+    """What chunks are compared with: the query's terms, and its embedding if there is one."""
 
-    terms: Terms
+    terms: QueryTerms
     vector: NDArray[np.float32] | None
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """The memories that may answer, and those of their passages that are looked at, by number."""
+class CandidateSet:
+    """The memories found for a query, by key, and their chunks to compare, by id."""
 
     memories: dict[int, Memory] = field(default_factory=dict[int, Memory])
     chunks: dict[int, Chunk] = field(default_factory=dict[int, Chunk])
 
     def add(self, pairs: Iterable[tuple[Memory, Chunk]]) -> None:
+        """Add chunks with their memories."""
         for memory, chunk in pairs:
-            self.memories[memory.number] = memory
-            self.chunks[chunk.number] = chunk
+            self.memories[memory.key] = memory
+            self.chunks[chunk.id] = chunk
 
 
 @dataclass(frozen=True, slots=True)
-class Passages:
-    """The best passage of each of n memories, and what it is worth by itself: ``cosines`` (None: there is no
-    embedding), ``counts`` (n, terms) of the question's terms, ``lengths`` (n, 1) in terms, and the embeddings
-    ``vectors`` (n, dimension), zeros where there is none."""
+class CandidateFeatures:
+    """The best chunk of each of n memories, with its features without context.
+
+    ``cosines`` (None: there is no embedding), ``counts`` (n, terms) of the query's terms, ``lengths`` (n, 1)
+    in terms, and the embeddings ``vectors`` (n, dimension), zeros where there is none.
+    """
 
     memories: list[Memory]
     chunks: list[Chunk]
@@ -54,11 +61,9 @@ class Passages:
     lengths: NDArray[np.float32]
     vectors: NDArray[np.float32]
 
-    def and_(self, other: Passages) -> Passages:
-        """These, then the others."""
-        import numpy as np
-
-        return Passages(
+    def append(self, other: CandidateFeatures) -> CandidateFeatures:
+        """Return these, then the others."""
+        return CandidateFeatures(
             [*self.memories, *other.memories],
             [*self.chunks, *other.chunks],
             [*self.cosines, *other.cosines],
@@ -68,116 +73,134 @@ class Passages:
         )
 
 
-def passages(found: Found, asked: Asked, lexical: Mapping[int, float], rows: Rows | None) -> Passages:
-    """The best passage of each memory; ``lexical`` are the index's scores of chunks and ``rows`` their
-    embeddings, of those that have one (None: the question has no embedding)."""
-    cosines = _cosines(rows, asked.vector)
-    best = _best_passages(found, cosines, lexical, asked.terms)
-    texts = [found.memories[chunk.memory].content[chunk.start : chunk.end] for chunk in best]
-    return Passages(
+def extract_features(
+    found: CandidateSet,
+    query: QueryContext,
+    bm25_scores: Mapping[int, float],
+    vectors: ChunkVectors | None,
+) -> CandidateFeatures:
+    """Choose the best chunk of each memory, and return its features.
+
+    ``bm25_scores`` are the index's, by chunk, and ``vectors`` the embeddings of those chunks that have one
+    (None: the query has no embedding).
+    """
+    cosines = _compute_chunk_cosines(vectors, query.vector)
+    best = _select_best_chunks(found, cosines, bm25_scores, query.terms)
+    texts = [found.memories[chunk.memory_key].content[chunk.start : chunk.end] for chunk in best]
+    return CandidateFeatures(
         list(found.memories.values()),
         best,
-        [cosines.get(chunk.number) for chunk in best],
-        *_words(texts, asked.terms),
-        _vectors(best, rows),
+        [cosines.get(chunk.id) for chunk in best],
+        *_count_query_terms(texts, query.terms),
+        _stack_vectors(best, vectors),
     )
 
 
-def candidates(
-    passages: Passages, asked: Asked, neighbours: Mapping[int, Beside] | None = None
+def build_candidates(
+    features: CandidateFeatures,
+    query: QueryContext,
+    neighbours: Mapping[int, SessionNeighbours] | None = None,
 ) -> list[Candidate]:
-    """One candidate a memory; ``neighbours`` are the numbers of those beside it, by its own (None: nobody's
-    are known yet)."""
-    if not passages.memories:
-        return []
-    import numpy as np
+    """Return one candidate for each memory.
 
+    ``neighbours`` holds by a memory's key the keys of its neighbours in the session (None: not known yet).
+    """
+    if not features.memories:
+        return []
     from sediment_mcp.search import session_context
 
-    beside = [(neighbours or {}).get(memory.number, ()) for memory in passages.memories]
-    links = session_context.links(
-        beside, {memory.number: row for row, memory in enumerate(passages.memories)}
+    own_neighbours = [(neighbours or {}).get(memory.key, ()) for memory in features.memories]
+    links = session_context.link_neighbours(
+        own_neighbours, {memory.key: row for row, memory in enumerate(features.memories)}
     )
-    terms, counts, lengths = asked.terms, passages.counts, passages.lengths
+    terms, counts, lengths = query.terms, features.counts, features.lengths
     idf = np.array(list(terms.idf.values()), np.float32)
-    around, extent = (session_context.with_neighbours(rows, links) for rows in (counts, lengths))
-    nearness = _nearness(session_context.with_neighbours(passages.vectors, links), asked.vector)
+    all_counts, all_lengths = (session_context.add_neighbours(rows, links) for rows in (counts, lengths))
+    context_cosines = _compute_context_cosines(
+        session_context.add_neighbours(features.vectors, links), query.vector
+    )
     return [
         Candidate(
             memory=memory,
             cosine=cosine,
-            bm25=own_words,
+            bm25=own_bm25,
             coverage=coverage,
             context_cosine=None if cosine is None else context_cosine,
-            context_bm25=all_words,
+            context_bm25=context_bm25,
             passage=(chunk.start, chunk.end),
             neighbours=sides,
         )
-        for memory, chunk, cosine, context_cosine, own_words, all_words, coverage, sides in zip(
-            passages.memories,
-            passages.chunks,
-            passages.cosines,
-            nearness,
-            session_context.bm25(counts, lengths[:, 0], terms.mean_length, idf).tolist(),
-            session_context.bm25(around, extent[:, 0], float(extent.mean()), idf).tolist(),
+        for memory, chunk, cosine, context_cosine, own_bm25, context_bm25, coverage, sides in zip(
+            features.memories,
+            features.chunks,
+            features.cosines,
+            context_cosines,
+            session_context.score_terms(counts, lengths, terms.mean_length, idf).tolist(),
+            session_context.score_terms(all_counts, all_lengths, float(all_lengths.mean()), idf).tolist(),
             (((counts > 0) @ idf) / max(float(idf.sum()), 1e-9)).tolist(),
-            beside,
+            own_neighbours,
             strict=True,
         )
     ]
 
 
-def _cosines(rows: Rows | None, vector: NDArray[np.float32] | None) -> dict[int, float]:
-    if rows is None or vector is None:
+def _compute_chunk_cosines(
+    vectors: ChunkVectors | None, query_vector: NDArray[np.float32] | None
+) -> dict[int, float]:
+    if vectors is None or query_vector is None:
         return {}
-    chunks, vectors = rows
-    return dict(zip(chunks, (vectors @ vector).tolist(), strict=True))
+    chunk_ids, rows = vectors
+    return dict(zip(chunk_ids, (rows @ query_vector).tolist(), strict=True))
 
 
-def _best_passages(
-    found: Found, cosines: Mapping[int, float], lexical: Mapping[int, float], terms: Terms
+def _select_best_chunks(
+    found: CandidateSet, cosines: Mapping[int, float], bm25_scores: Mapping[int, float], terms: QueryTerms
 ) -> list[Chunk]:
-    """For each memory the passage with the highest sum of cosine and share of the question's words; the first
-    of equals."""
+    """Return for each memory the chunk that fits the query best.
+
+    That is the one with the highest sum of cosine and share of the query's words, the first of equals.
+    """
     total = terms.total_idf or 1.0
 
     def fit(chunk: Chunk) -> tuple[float, int]:
-        words = min(1.0, lexical.get(chunk.number, 0.0) / total)
-        return cosines.get(chunk.number, 0.0) + words, -chunk.number
+        share = min(1.0, bm25_scores.get(chunk.id, 0.0) / total)
+        return cosines.get(chunk.id, 0.0) + share, -chunk.id
 
     best: dict[int, Chunk] = {}
     for chunk in found.chunks.values():
-        other = best.setdefault(chunk.memory, chunk)
+        other = best.setdefault(chunk.memory_key, chunk)
         if other is not chunk and fit(chunk) > fit(other):
-            best[chunk.memory] = chunk
-    return [best[number] for number in found.memories]
+            best[chunk.memory_key] = chunk
+    return [best[memory_key] for memory_key in found.memories]
 
 
-def _words(texts: Sequence[str], terms: Terms) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """How often the texts hold each of the terms, and how many terms each text has in all."""
-    import numpy as np
-
-    wanted = {term: column for column, term in enumerate(terms.idf)}
-    counts = np.zeros((len(texts), len(wanted)), np.float32)
+def _count_query_terms(
+    texts: Sequence[str], terms: QueryTerms
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return how often each text contains each term, and its total number of terms."""
+    columns = {term: column for column, term in enumerate(terms.idf)}
+    counts = np.zeros((len(texts), len(columns)), np.float32)
     lengths = np.zeros((len(texts), 1), np.float32)
-    for row, (held, lengths[row, 0]) in enumerate(occurrences(texts, wanted)):
+    for row, (held, lengths[row, 0]) in enumerate(count_terms(texts, columns)):
         for term, count in held.items():
-            counts[row, wanted[term]] = count
+            counts[row, columns[term]] = count
     return counts, lengths
 
 
-def _vectors(best: Sequence[Chunk], rows: Rows | None) -> NDArray[np.float32]:
-    import numpy as np
-
-    if rows is None:
+def _stack_vectors(best: Sequence[Chunk], vectors: ChunkVectors | None) -> NDArray[np.float32]:
+    if vectors is None:
         return np.zeros((len(best), 0), np.float32)
-    chunks, vectors = rows
-    place = {chunk: row for row, chunk in enumerate(chunks)}
-    nothing = np.zeros((1, vectors.shape[1]), np.float32)
-    return np.concatenate([vectors, nothing])[[place.get(chunk.number, -1) for chunk in best]]
+    chunk_ids, rows = vectors
+    positions = {chunk_id: position for position, chunk_id in enumerate(chunk_ids)}
+    nothing = np.zeros((1, rows.shape[1]), np.float32)
+    return np.concatenate([rows, nothing])[[positions.get(chunk.id, -1) for chunk in best]]
 
 
-def _nearness(vectors: NDArray[np.float32], vector: NDArray[np.float32] | None) -> list[float]:
+def _compute_context_cosines(
+    vectors: NDArray[np.float32], query_vector: NDArray[np.float32] | None
+) -> list[float]:
     from sediment_mcp.search import session_context
 
-    return [0.0] * len(vectors) if vector is None else session_context.cosines(vectors, vector).tolist()
+    if query_vector is None:
+        return [0.0] * len(vectors)
+    return session_context.compute_cosines(vectors, query_vector).tolist()

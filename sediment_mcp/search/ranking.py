@@ -1,46 +1,39 @@
-"""Candidates, the question and the time of day in, the order and its reasons out. Pure.
+"""Put candidates in order, and return scored memories with the reasons.
 
-Two questions are answered apart. *In what order?* Cosine and BM25, each of the passage and of the passage
-in its context, are brought to the same spread over the query's candidates and added; days that the
-question names count extra; neighbours in a session lend some of their relevance; age, importance and
-project nudge. Where the question asks for the present, the newest of the most relevant comes first. *How
-well does it fit?* The score is absolute, so that it means the same for every query: it is made of the
-cosine and of the share of the query's words, and is then made to fall along the order.
+All functions are pure.
 
-    relevance = fuse(spread of cosines, spread of BM25) + named day     see `relevances`
-    order by    (relevance + lent) / best * nudges                      see `lent`, `nudges`, `newest_first`
-    score     = non_increasing(evidence * nudges)                       see `evidence`, `non_increasing`
+    relevance = fuse_scores + named day                                 see `fusion`, `compute_relevances`
+    order by    (relevance + session boost) / best * factors            see `compute_session_boosts`, …
+    score     = non_increasing(evidence * factors)                      see `calibration`
 
-The constants serve all data alike. They were chosen by cross-validation over conversations and notes of
-developers (benchmarks/README.md), where their neighbourhood is a plateau.
+Days that the query names count extra; neighbours in a session add some of their relevance; age, importance
+and project change the order a little. Where the query asks for the present, the newest of the most relevant
+comes first.
+
+The constants are the same for all data. They were chosen by cross-validation over conversations and notes of
+developers (benchmarks/README.md), where nearby values give nearly the same results.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
-from math import prod, sqrt
-from typing import Literal
+from math import prod
 
 from sediment_mcp.domain.memory import Candidate, Memory, ScoredMemory
-from sediment_mcp.search.query_dates import Period, asks_for_the_present, periods
+from sediment_mcp.search.calibration import classify_match, measure_evidence, non_increasing
+from sediment_mcp.search.fusion import divide_by_maximum, fuse_scores
+from sediment_mcp.search.query_dates import Period, QueryDates, read_dates
 
-LEXICAL_WEIGHT = 0.4
-NAMED_DAY = 1.5  # standard deviations of relevance that a memory of a day named in the question gains
-LENT_BY_DISTANCE = (0.3, 0.2)  # the share of its relevance that a neighbour in the session lends
-HALF_LIFE = timedelta(days=90)
-AGE_NUDGE = 0.02  # age moves a memory by at most this share: old facts still hold
-NUDGE = 0.05  # importance by at most this
-OTHER_PROJECT = 0.8
-CONTENDERS = 10  # so many of the most relevant are put in the order of time by a question for the present …
-SUCCESSION = timedelta(days=20)  # … where so much age outweighs twice the relevance
-# A match is strong by its evidence, or by nearness alone, because a paraphrase shares no word. Of MiniLM's
-# best results for 996 questions that the memories could not answer, 87 % lie below both bounds, and 4 % of
-# the best results that were right.
-STRONG = 0.33
-STRONG_COSINE = 0.45
-WHOLE = 0.999  # the coverage of a text that holds every word of the question, but for rounding
-STRONG_COVERAGE = 0.6  # where there is no embedding: most of what is rare in the question is there
+NAMED_DAY_BONUS = 1.5  # standard deviations of relevance that a memory of a day named in the query gains
+SESSION_BOOSTS = (0.3, 0.2)  # the share of a neighbour's relevance that is added, by distance
+RECENCY_HALF_LIFE = timedelta(days=90)
+RECENCY_SHARE = 0.02  # age changes a value by at most this share, because old facts still hold
+IMPORTANCE_SHARE = 0.05  # importance changes a value by at most this share
+OTHER_PROJECT_FACTOR = 0.8
+MAX_CONTENDERS = 10  # so many of the most relevant are ordered by time in a query for the present …
+SUCCESSION = timedelta(days=20)  # … in which this difference of age outweighs twice the relevance
+WHOLE_COVERAGE = 0.999  # the coverage of a text that holds every word of the query, but for rounding
 
 
 def rank(
@@ -48,74 +41,58 @@ def rank(
     *,
     project: str | None,
     now: datetime,
-    question: str = "",
+    query: str = "",
     limit: int | None = None,
 ) -> list[ScoredMemory]:
-    """The ``limit`` best of the ``candidates`` (None: all), best first; ties go to the newer ``occurred_at``,
-    then the higher number.
+    """Return the ``limit`` best of the ``candidates`` (None: all), best first.
 
-    ``project`` is the one that the question comes from (None: none), ``now`` is timezone-aware, ``question``
-    is read for what it says about time.
+    Ties go to the newer ``occurred_at``, then the higher key. ``project`` is the one that the query comes
+    from (None: none), ``now`` is timezone-aware, ``query`` is read for what it says about time.
     """
-    named = periods(question, now.date())
-    own = relevances(candidates, named)
-    context = lent(candidates, own)
-    total = [one + extra for one, extra in zip(own, context, strict=True)]
-    relevance = over_maximum(total) if any(total) else [1.0] * len(total)
-    factors = [nudges(candidate.memory, project, now) for candidate in candidates]
-    nudged = [prod(factor.values()) for factor in factors]
-    values = [share * factor for share, factor in zip(relevance, nudged, strict=True)]
-    order = best_first(candidates, values, range(len(candidates)))
-    if asks_for_the_present(question):
-        order[:CONTENDERS] = newest_first(candidates, values, order[:CONTENDERS])
-    order = with_whole_match(candidates, order, limit)
-    scores = non_increasing([evidence(candidates[i]) * nudged[i] for i in order])
-    words = over_maximum([candidate.bm25 for candidate in candidates])
+    dates = read_dates(query, now.date())
+    own = compute_relevances(candidates, dates.periods)
+    boosts = compute_session_boosts(candidates, own)
+    total = [relevance + boost for relevance, boost in zip(own, boosts, strict=True)]
+    relevances = divide_by_maximum(total) if any(total) else [1.0] * len(total)
+    factors = [compute_factors(candidate.memory, project, now) for candidate in candidates]
+    products = [prod(factor.values()) for factor in factors]
+    values = [relevance * product for relevance, product in zip(relevances, products, strict=True)]
+    order = _sort_candidates(candidates, values, dates, limit)
+    scores = non_increasing([measure_evidence(candidates[i]) * products[i] for i in order])
+    words = divide_by_maximum([candidate.bm25 for candidate in candidates])
     return [
-        _scored(
+        _build_result(
             candidates[i],
             score,
             {
-                "relevance": relevance[i],
+                "relevance": relevances[i],
                 "lexical": words[i],
-                "context": context[i] / (own[i] + context[i] or 1.0),
+                "context": boosts[i] / (own[i] + boosts[i] or 1.0),
             }
             | factors[i],
-            named,
+            dates.periods,
         )
         for i, score in zip(order[:limit], scores, strict=False)
     ]
 
 
-def foremost(
-    candidates: Sequence[Candidate], *, project: str | None, now: datetime, question: str, most: int
+def select_leading(
+    candidates: Sequence[Candidate], *, project: str | None, now: datetime, query: str, limit: int
 ) -> list[Memory]:
-    """At most so many of the candidates' memories, those that lead before their neighbours are known: who
-    stands far behind them is not carried into the answer by neighbours, nor are these."""
-    own = relevances(candidates, periods(question, now.date()))
+    """Return the ``limit`` best memories as ranked before their neighbours are known.
+
+    A memory ranked far below them does not get into the answer through its neighbours, nor do these.
+    """
+    own = compute_relevances(candidates, read_dates(query, now.date()).periods)
     values = [
-        value * project_factor(candidate.memory.project, project)
+        value * compute_project_factor(candidate.memory.project, project)
         for value, candidate in zip(own, candidates, strict=True)
     ]
-    return [candidates[i].memory for i in best_first(candidates, values, range(len(candidates)))[:most]]
+    order = sort_best_first(candidates, values, range(len(candidates)))
+    return [candidates[i].memory for i in order[:limit]]
 
 
-def with_whole_match(candidates: Sequence[Candidate], order: list[int], limit: int | None) -> list[int]:
-    """The order, in which the last of the first ``limit`` places goes to a memory that holds all the words of
-    the question, if there is one and none stands before: many that all lie a little near must not hide
-    the only one that has the very word, such as a name that means nothing to the model. Who asks for one
-    memory gets the best."""
-    whole = next((place for place, i in enumerate(order) if _holds_all(candidates[i])), 0)
-    if limit is None or limit < 2 or whole < limit:
-        return order
-    return [*order[: limit - 1], order[whole], *order[limit - 1 : whole], *order[whole + 1 :]]
-
-
-def _holds_all(candidate: Candidate) -> bool:
-    return candidate.bm25 > 0 and candidate.coverage >= WHOLE
-
-
-def _scored(
+def _build_result(
     candidate: Candidate, score: float, signals: dict[str, float], named: Sequence[Period]
 ) -> ScoredMemory:
     if candidate.cosine is not None:
@@ -123,115 +100,75 @@ def _scored(
     if named:
         signals["date"] = float(is_named(candidate.memory, named))
     rounded = {name: round(value, 4) for name, value in signals.items()}
-    return ScoredMemory(candidate, round(score, 4), match(candidate), rounded)
+    return ScoredMemory(candidate, round(score, 4), classify_match(candidate), rounded)
 
 
-# --- in what order? -----------------------------------------------------------------------------
+# --- relevance ----------------------------------------------------------------------------------
 
 
-def relevances(candidates: Sequence[Candidate], named: Sequence[Period] = ()) -> list[float]:
-    """The fused relevance of each candidate, 0 or more, in standard deviations; without any embedding,
-    words alone decide."""
-    around = [c.bm25 if c.context_bm25 is None else c.context_bm25 for c in candidates]
-    words = _mean(spread([c.bm25 for c in candidates]), spread(around))
-    known = [_nearness(candidate) for candidate in candidates if candidate.cosine is not None]
-    if not known:
-        fused = words
-    else:
-        meaning = iter(spread(known))
-        fused = [
-            fuse(stand_in(candidate, lexical) if candidate.cosine is None else next(meaning), lexical)
-            for candidate, lexical in zip(candidates, words, strict=True)
-        ]
+def compute_relevances(candidates: Sequence[Candidate], named: Sequence[Period] = ()) -> list[float]:
+    """Return the relevance of each candidate, 0 or more, in standard deviations.
+
+    It includes the bonus for memories of a day that the query names.
+    """
+    fused = fuse_scores(candidates)
     if not named:
         return fused
     return [
-        relevance + (NAMED_DAY if is_named(candidate.memory, named) else 0.0)
+        relevance + (NAMED_DAY_BONUS if is_named(candidate.memory, named) else 0.0)
         for candidate, relevance in zip(candidates, fused, strict=True)
     ]
 
 
-def _mean(one: Sequence[float], other: Sequence[float]) -> list[float]:
-    return [(a + b) / 2 for a, b in zip(one, other, strict=True)]
-
-
-def _nearness(candidate: Candidate) -> float:
-    """The cosine of the passage and that of the passage in its context, half and half."""
-    own = candidate.cosine or 0.0
-    return own if candidate.context_cosine is None else (own + candidate.context_cosine) / 2
-
-
-def spread(values: Sequence[float]) -> list[float]:
-    """(x - min) / standard deviation; 0 for each where all are equal.
-
-    The z-score, shifted so that the least is 0: a leg that tells its candidates apart clearly counts
-    more than one that finds them all alike. M. Montague and J. A. Aslam, "Relevance score normalization
-    for metasearch", CIKM 2001 ("zero-mean, unit-variance").
-    """
-    if not values:
-        return []
-    mean = sum(values) / len(values)
-    deviation = sqrt(sum((value - mean) ** 2 for value in values) / len(values))
-    low = min(values)
-    return [(value - low) / deviation if deviation > 1e-9 else 0.0 for value in values]
-
-
-def over_maximum(values: Sequence[float]) -> list[float]:
-    """x / max, for values whose zero means "nothing"; 0 where all are."""
-    high = max(values, default=0.0)
-    return [value / high if high > 0 else 0.0 for value in values]
-
-
-def fuse(semantic: float, lexical: float) -> float:
-    """The weighted sum of two normalised scores.
-
-    E. A. Fox and J. A. Shaw, "Combination of multiple searches", TREC-2, 1994 (CombSUM), with weights.
-    """
-    return (1 - LEXICAL_WEIGHT) * semantic + LEXICAL_WEIGHT * lexical
-
-
-def stand_in(candidate: Candidate, lexical: float) -> float:
-    """The semantic part of a memory that has no embedding yet, while others have one.
-
-    A memory stored a moment ago that holds the question's words must not drown; one that shares a single
-    word must not float. So its words speak for its meaning as far as they cover the question.
-    """
-    return lexical * candidate.coverage
-
-
 def is_named(memory: Memory, named: Sequence[Period]) -> bool:
-    """Whether the memory is of a day that the question names (in UTC)."""
-    return any(period.holds(memory.occurred_at.date()) for period in named)
+    """Return True if the memory is of a day that the query names (in UTC)."""
+    return any(period.contains(memory.occurred_at.date()) for period in named)
 
 
-def lent(candidates: Sequence[Candidate], relevance: Sequence[float]) -> list[float]:
-    """What each candidate gets from its neighbours in the session, as far as they are candidates too: at
-    each distance the better of the two lends (as good as both in conversations, and bounded by
-    ``sum(LENT_BY_DISTANCE)``, so that a memory without a session is not left behind)."""
-    own = {c.memory.number: r for c, r in zip(candidates, relevance, strict=True)}
+def compute_session_boosts(candidates: Sequence[Candidate], relevances: Sequence[float]) -> list[float]:
+    """Return what each candidate gains from neighbours in the session that are candidates.
+
+    At each distance only the better of the two neighbours counts. In conversations that is as good as both,
+    and it is bounded by ``sum(SESSION_BOOSTS)``, so that a memory without a session can compete.
+    """
+    own = {c.memory.key: r for c, r in zip(candidates, relevances, strict=True)}
     return [
         sum(
-            share * max([own.get(number, 0.0) for number in numbers], default=0.0)
-            for share, numbers in zip(LENT_BY_DISTANCE, candidate.neighbours, strict=False)
+            share * max([own.get(memory_key, 0.0) for memory_key in memory_keys], default=0.0)
+            for share, memory_keys in zip(SESSION_BOOSTS, candidate.neighbours, strict=False)
         )
         for candidate in candidates
     ]
 
 
-def best_first(candidates: Sequence[Candidate], values: Sequence[float], among: Iterable[int]) -> list[int]:
-    """The positions ``among`` by falling value, then newest ``occurred_at``, then highest number."""
+# --- order --------------------------------------------------------------------------------------
+
+
+def _sort_candidates(
+    candidates: Sequence[Candidate], values: Sequence[float], dates: QueryDates, limit: int | None
+) -> list[int]:
+    order = sort_best_first(candidates, values, range(len(candidates)))
+    if dates.is_about_present:
+        order[:MAX_CONTENDERS] = sort_newest_first(candidates, values, order[:MAX_CONTENDERS])
+    return promote_whole_match(candidates, order, limit)
+
+
+def sort_best_first(
+    candidates: Sequence[Candidate], values: Sequence[float], positions: Iterable[int]
+) -> list[int]:
+    """Return the positions by falling value, then newest ``occurred_at``, then highest key."""
 
     def key(position: int) -> tuple[float, datetime, int]:
         memory = candidates[position].memory
-        return values[position], memory.occurred_at, memory.number
+        return values[position], memory.occurred_at, memory.key
 
-    return sorted(among, key=key, reverse=True)
+    return sorted(positions, key=key, reverse=True)
 
 
-def newest_first(
+def sort_newest_first(
     candidates: Sequence[Candidate], values: Sequence[float], contenders: Sequence[int]
 ) -> list[int]:
-    """The contenders' positions in the order for a question that asks for the present.
+    """Return the contenders' positions in the order for a query that asks for the present.
 
     Newer versions of a fact are often worded quite differently, so values from 0 to 1 count half to one,
     and halve with every `SUCCESSION` by which a memory is older than the newest of them.
@@ -242,63 +179,48 @@ def newest_first(
     rated = list(values)
     for i in contenders:
         rated[i] = (1 + values[i]) / 2 * 0.5 ** ((newest - candidates[i].memory.occurred_at) / SUCCESSION)
-    return best_first(candidates, rated, contenders)
+    return sort_best_first(candidates, rated, contenders)
 
 
-def nudges(memory: Memory, project: str | None, now: datetime) -> dict[str, float]:
-    """The factors that say something of the memory and nothing of the question."""
+def promote_whole_match(candidates: Sequence[Candidate], order: list[int], limit: int | None) -> list[int]:
+    """Give the last of the first ``limit`` places to a memory that holds all words of the query.
+
+    This happens if there is one and none is among the first already: many memories with a moderate cosine
+    must not hide the only one that has the exact word, such as a name that the model does not know. With a
+    limit of 1 the best memory is returned.
+    """
+    whole = next((place for place, i in enumerate(order) if _holds_all_words(candidates[i])), 0)
+    if limit is None or limit < 2 or whole < limit:
+        return order
+    return [*order[: limit - 1], order[whole], *order[limit - 1 : whole], *order[whole + 1 :]]
+
+
+def _holds_all_words(candidate: Candidate) -> bool:
+    return candidate.bm25 > 0 and candidate.coverage >= WHOLE_COVERAGE
+
+
+# --- factors of the memory alone ----------------------------------------------------------------
+
+
+def compute_factors(memory: Memory, project: str | None, now: datetime) -> dict[str, float]:
+    """Return the factors that depend on the memory alone, not on the query."""
     return {
-        "recency": recency(now - memory.occurred_at),
-        "importance": importance(memory.importance),
-        "project": project_factor(memory.project, project),
+        "recency": compute_recency_factor(now - memory.occurred_at),
+        "importance": compute_importance_factor(memory.importance),
+        "project": compute_project_factor(memory.project, project),
     }
 
 
-def recency(age: timedelta) -> float:
-    """1 now, 1 - `AGE_NUDGE` at the end of time, halfway after one `HALF_LIFE`; the future is now."""
-    return 1 - AGE_NUDGE + AGE_NUDGE * 0.5 ** (max(age, timedelta(0)) / HALF_LIFE)
+def compute_recency_factor(age: timedelta) -> float:
+    """Return 1 now and in the future, halfway to 1 - `RECENCY_SHARE` after one half-life."""
+    return 1 - RECENCY_SHARE + RECENCY_SHARE * 0.5 ** (max(age, timedelta(0)) / RECENCY_HALF_LIFE)
 
 
-def importance(value: float) -> float:
-    """1 for the greatest importance (1), 1 - `NUDGE` for the least (0)."""
-    return 1 - NUDGE + NUDGE * value
+def compute_importance_factor(importance: float) -> float:
+    """Return 1 for the greatest importance (1), 1 - `IMPORTANCE_SHARE` for the least (0)."""
+    return 1 - IMPORTANCE_SHARE + IMPORTANCE_SHARE * importance
 
 
-def project_factor(owner: str | None, asking: str | None) -> float:
-    """`OTHER_PROJECT` for another project's memory, 1 for one's own and for global ones."""
-    return 1.0 if owner is None or owner == asking else OTHER_PROJECT
-
-
-# --- how well does it fit? ----------------------------------------------------------------------
-
-
-def evidence(candidate: Candidate) -> float:
-    """How well a memory answers, 0 to 1 and comparable between queries: cosine and coverage, weighted
-    like the order is. Coverage alone speaks where there is no embedding."""
-    if candidate.cosine is None:
-        return candidate.coverage
-    return fuse(min(max(candidate.cosine, 0.0), 1.0), candidate.coverage)
-
-
-def match(candidate: Candidate) -> Literal["strong", "weak"]:
-    """Whether the memory really fits, or is only the nearest there is."""
-    if candidate.cosine is None:
-        return "strong" if candidate.coverage >= STRONG_COVERAGE else "weak"
-    fits = evidence(candidate) >= STRONG or candidate.cosine >= STRONG_COSINE
-    return "strong" if fits else "weak"
-
-
-def non_increasing(values: Sequence[float]) -> list[float]:
-    """The falling sequence nearest to ``values`` (least squares): runs that rise share their mean.
-
-    Pool adjacent violators: M. Ayer et al., "An empirical distribution function for sampling with
-    incomplete information", Annals of Mathematical Statistics 26, 1955.
-    """
-    pools: list[tuple[float, int]] = []  # mean, length
-    for value in values:
-        mean, length = value, 1
-        while pools and pools[-1][0] < mean:
-            before, count = pools.pop()
-            mean, length = (before * count + mean * length) / (count + length), count + length
-        pools.append((mean, length))
-    return [mean for mean, length in pools for _ in range(length)]
+def compute_project_factor(owner: str | None, asking: str | None) -> float:
+    """Return `OTHER_PROJECT_FACTOR` for a memory of another project, else 1."""
+    return 1.0 if owner is None or owner == asking else OTHER_PROJECT_FACTOR

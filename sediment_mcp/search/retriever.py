@@ -1,218 +1,167 @@
-"""From a question to candidates: both legs are asked, the system of record decides, nothing is ranked yet."""
+"""Find candidates for a query, as of the newest change of any process.
+
+It uses a separate read connection and `IndexView`, so that a query does not wait for other reads of the
+process.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import contextlib
+import logging
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from sediment_mcp.domain.filters import is_narrow
-from sediment_mcp.domain.memory import Candidate, Chunk, Filters, Memory
+from sediment_mcp.config import Tuning
+from sediment_mcp.domain.filters import Filters
+from sediment_mcp.domain.memory import Candidate, Chunk, Memory
+from sediment_mcp.embeddings.codec import decode_vectors
+from sediment_mcp.embeddings.loader import ModelLoader
 from sediment_mcp.embeddings.protocols import ModelIdentity
-from sediment_mcp.indexes.filter_mask import Columns
-from sediment_mcp.indexes.tantivy_index import TextHit
-from sediment_mcp.indexes.text_search import Terms, TextSearch
-from sediment_mcp.indexes.usearch_index import VectorHit
-from sediment_mcp.indexes.vector_search import VectorSearch
-from sediment_mcp.search.candidates import Asked, Beside, Found, Passages, candidates, passages
-from sediment_mcp.search.ranking import foremost
-from sediment_mcp.storage.sql.memories import Store
+from sediment_mcp.errors import DamagedSnapshot, StorageError
+from sediment_mcp.indexes.indexer import Indexer
+from sediment_mcp.search.index_view import IndexView, Query
+from sediment_mcp.storage.protocols import MemoryStorage, ReadSession
+from sediment_mcp.system.progress import Progress
 
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
+logger = logging.getLogger(__name__)
 
-FETCHED = 64  # passages asked of each leg at first; the union of 50 holds the answer 99.5 % of the time
-WANTED = 32  # different memories from each leg, so that one long memory cannot crowd out the others
-GROWTH = 4  # how much more is asked when a filter or a long memory has left too few
-FOREMOST = 48  # memories whose neighbours in the session are looked at; they are most of a query's cost …
-BEYOND = 8  # … or so many times what is asked for: a long answer ends where neighbours still decide
-CONTEXT = 2  # neighbours in the session, on each side
-FAR_BEHIND = 2000  # passages; the tail takes 0.1 ms for each, so from here on an index is written first
+EMBEDDING_FAILED = (
+    "The embedding model failed on this text: it was searched by its words; see the server's log."
+)
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
-    """What is asked: the text, and its embedding of shape (dimension,) if there is a model."""
+class Retrieval:
+    """Candidates for a query.
 
-    text: str
-    vector: NDArray[np.float32] | None
-    filters: Filters
-    now: datetime
-    limit: int
+    ``is_semantic`` says whether embeddings were compared, ``problem`` why not; ``problem`` is empty else.
+    """
+
+    candidates: list[Candidate]
+    is_semantic: bool
+    problem: str
 
 
-class Search:
-    """One process's view of both indexes. Not to be used by two threads at once."""
+class Retriever:
+    """Finds candidates in both indexes.
 
-    def __init__(self, directory: Path) -> None:
+    May be used from any thread.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        storage: MemoryStorage,
+        model: ModelLoader,
+        indexer: Indexer,
+        *,
+        clock: Callable[[], datetime],
+        tuning: Tuning,
+    ) -> None:
         self._directory = directory
-        self.text = TextSearch(directory)
-        self.vectors: VectorSearch | None = None
-        self._columns: Columns | None = None  # until a filter asks for them
+        self._storage = storage
+        self._model = model
+        self._indexer = indexer
+        self._now = clock
+        self._tuning = tuning
+        self._reader = storage.reader()
+        self._view = IndexView(directory, tuning)
+        self._viewed: ReadSession | None = None
 
-    def reload(self, store: Store, identity: ModelIdentity | None) -> None:
-        """Take up the newest snapshots, those of the model in use; comes before `find`."""
-        if identity is not None:
-            self.reload_vectors(store, identity)
-        elif self.vectors is not None:
-            self.vectors.reload(store)
-        self.text.reload(store)
+    def close(self) -> None:
+        """Close the reading connection."""
+        self._reader.close()
 
-    def reload_vectors(self, store: Store, identity: ModelIdentity) -> None:
-        """Take up the model's newest snapshot alone; comes before `nearest`."""
-        if self.vectors is None or self.vectors.identity != identity:
-            self.vectors = VectorSearch(self._directory, identity)
-        self.vectors.reload(store)
+    # --- queries --------------------------------------------------------------------------------
 
-    def is_far_behind(self, store: Store) -> bool:
-        """Whether so much is missing from the text index that it had better be written first."""
-        return store.changed_chunks(self.text.seen, FAR_BEHIND) == FAR_BEHIND
+    def retrieve(self, text: str, filters: Filters, limit: int) -> Retrieval:
+        """Return the memories that may answer a query."""
+        embedded = self._model.embed_query(text)
+        model = self._ready_model
+        query = Query(text, embedded.vector if embedded else None, filters, self._now(), limit)
+        candidates = self._find_candidates(model, query, may_write_index=True)
+        if candidates is None:
+            with contextlib.suppress(StorageError, DamagedSnapshot):  # the memtable answers too, only slower
+                self._indexer.write_text(skip_if=lambda: not self._is_far_behind(model))
+            candidates = self._find_candidates(model, query, may_write_index=False)
+        problem = "" if embedded is not None else self._model.problem or EMBEDDING_FAILED
+        return Retrieval(candidates or [], embedded is not None, problem)
 
-    def is_text_due(self, store: Store, tail: int) -> bool:
-        """Whether the text index should be written: it cannot be used, or lacks ``tail`` passages."""
-        return self.text.is_rejected or store.changed_chunks(self.text.snapshot_seq, tail) >= tail
+    def _find_candidates(
+        self, model: ModelIdentity | None, query: Query, *, may_write_index: bool
+    ) -> list[Candidate] | None:
+        """Return the candidates, or None if the text index should be written first."""
+        with self._lend_current_view(model) as (session, view):
+            if may_write_index and view.is_far_behind(session):
+                return None
+            try:
+                return self._search(session, view, query)
+            except DamagedSnapshot as error:  # noticed only in use; the background worker rewrites it
+                logger.warning("%s", error)
+                view.text.reject()
+                return self._search(session, view, query)
 
-    def are_vectors_due(self, store: Store, exact: int, tail: int) -> bool:
-        """Whether the vector index should be written: it cannot be used, lacks ``tail`` embeddings, or is not
-        there although there are ``exact`` of them."""
-        if self.vectors is None:
-            return False
-        model = store.embeddings.number_of(self.vectors.identity.fingerprint)
-        if model is None or self.vectors.is_rejected:
-            return model is not None
-        most = tail if self.vectors.snapshot_seq else exact
-        return store.embeddings.count_since(model, self.vectors.snapshot_seq, most) >= most
+    @property
+    def _ready_model(self) -> ModelIdentity | None:
+        """The model in use, once it is loaded."""
+        embedder = self._model.ready
+        return None if embedder is None else embedder.identity
 
-    def read(self, store: Store) -> None:
-        """Take up the newest changes; inside the same read transaction as `find`."""
-        self.text.read(store)
-        if self.vectors is not None:
-            self.vectors.read(store)
+    @staticmethod
+    def _search(session: ReadSession, view: IndexView, query: Query) -> list[Candidate]:
+        with session.snapshot():
+            view.apply_changes(session)
+            return view.find_candidates(session, query)
 
-    def forget_erased(self, store: Store) -> None:
-        """Take up the newest changes if something has been erased that may be held here; inside a read
-        transaction. A process that nobody asks anything would otherwise hold it for ever."""
-        for leg in (self.text, self.vectors):
-            if leg is not None and leg.is_holding and store.has_erased(leg.seen):
-                leg.read(store)
-
-    def find(self, store: Store, question: Question) -> list[Candidate]:
-        """All that may answer; inside one read transaction, after `read`."""
-        asked = Asked(self.text.terms(question.text), question.vector)
-        found = Found()
-        lexical = self._by_words(store, question, asked.terms, found)
-        self._by_meaning(store, question, found)
-        own = self._passages(found, asked, lexical)
-        leading = _leading(question, candidates(own, asked))
-        neighbours, added = _neighbours(store, question, leading, found)
-        return candidates(own.and_(self._passages(added, asked, lexical)), asked, neighbours)
-
-    def _passages(self, found: Found, asked: Asked, lexical: Mapping[int, float]) -> Passages:
-        rows = None
-        if self.vectors is not None and asked.vector is not None:
-            rows = self.vectors.rows(list(found.chunks))
-        return passages(found, asked, lexical, rows)
+    def _is_far_behind(self, model: ModelIdentity | None) -> bool:
+        with self._lend_current_view(model) as (session, view):
+            return view.is_far_behind(session)
 
     def nearest(
-        self, store: Store, vector: NDArray[np.float32], filters: Filters, now: datetime, least: float
+        self, model: ModelIdentity, vector: bytes, filters: Filters, min_cosine: float
     ) -> list[tuple[Memory, Chunk, float]]:
-        """The memories nearest to a vector, from the cosine ``least`` on, each with its best passage; inside
-        one read transaction. One search and no more: others' memories may crowd some out."""
-        if self.vectors is None:
-            return []
-        self.vectors.read(store)
-        hits = self.vectors.search(vector, FETCHED)
-        cosines = {hit.chunk: hit.cosine for hit in hits if hit.cosine >= least}
-        pairs = store.with_chunks(list(cosines), filters, now) if cosines else []
-        pairs.sort(key=lambda pair: (-cosines[pair[1].number], pair[1].number))
-        best: dict[int, tuple[Memory, Chunk, float]] = {}
-        for memory, chunk in pairs:
-            best.setdefault(memory.number, (memory, chunk, cosines[chunk.number]))
-        return list(best.values())
+        """Return the memories with at least this cosine to an encoded vector.
 
-    def _by_words(self, store: Store, question: Question, terms: Terms, found: Found) -> dict[int, float]:
-        """Add the memories that share words with the question; returns BM25 by chunk."""
-        fetched = max(FETCHED, 2 * question.limit)
-        while True:
-            hits = self.text.search(terms, question.filters, question.now, fetched)
-            enough = len({hit.memory for hit in hits}) >= max(WANTED, question.limit)
-            if enough or len(hits) < fetched:
-                break
-            fetched *= GROWTH
-        _join(store, question, hits, found)
-        return {hit.chunk: hit.score for hit in hits}
+        Each comes with its best chunk.
+        """
+        with self._lock_view() as (session, view):
+            view.reload_vectors(session, model)
+            with session.snapshot():
+                (decoded,) = decode_vectors([vector])
+                return view.nearest(session, decoded, filters, self._now(), min_cosine)
 
-    def _by_meaning(self, store: Store, question: Question, found: Found) -> None:
-        """Add the memories that lie nearest to the question. What most memories are, live and current, is
-        sifted from what is found; if that leaves too few, and for any other filter, only what it lets through
-        is searched."""
-        if self.vectors is None or question.vector is None:
-            return
-        filters, now = question.filters, question.now
-        fetched, admitted = max(FETCHED, 2 * question.limit), None
-        if is_narrow(filters):
-            admitted = self._admitted(store, filters, now)
-        while True:
-            hits = self.vectors.search(question.vector, fetched, admitted)
-            _join(store, question, hits, found)
-            owners = [found.chunks[hit.chunk].memory for hit in hits if hit.chunk in found.chunks]
-            enough = len(set(owners)) >= max(WANTED, question.limit)
-            if enough or len(hits) < fetched:
-                break
-            if admitted is None and len(owners) < len(hits):
-                admitted = self._admitted(store, filters, now)
-            else:
-                fetched *= GROWTH
+    # --- for the background worker -----------------------------------------------------------------
 
-    def _admitted(self, store: Store, filters: Filters, now: datetime) -> NDArray[np.bool_]:
-        self._columns = self._columns or Columns()
-        self._columns.read(store)
-        return self._columns.admitted(filters, now)
+    def write_due_snapshots(self, model: ModelIdentity | None, progress: Progress) -> None:
+        """Write the index snapshots that lag behind, unless another process is writing them.
 
+        Raises:
+            Stopped: ``progress`` asked for it.
+        """
+        with self._lend_current_view(model) as (session, view):
+            with session.snapshot():
+                view.drop_erased(session)
+            is_text_due, are_vectors_due = view.is_text_due(session), view.are_vectors_due(session)
+        if is_text_due:
+            self._indexer.write_text(wait=False, progress=progress)
+        if are_vectors_due and model is not None:
+            self._indexer.write_vectors(model, wait=False, progress=progress)
 
-def _join(
-    store: Store, question: Question, hits: Iterable[TextHit] | Iterable[VectorHit], found: Found
-) -> None:
-    """Add to what was found what the hits lead to, as far as the filters let it through."""
-    new = [hit.chunk for hit in hits if hit.chunk not in found.chunks]
-    found.add(store.with_chunks(new, question.filters, question.now))
+    # --- the view ---------------------------------------------------------------------------------
 
+    @contextlib.contextmanager
+    def _lend_current_view(self, model: ModelIdentity | None) -> Generator[tuple[ReadSession, IndexView]]:
+        """Lend the session and the view with the newest snapshots, to one thread at a time."""
+        with self._lock_view() as (session, view):
+            view.reload(session, model)
+            yield session, view
 
-def _leading(question: Question, own: Sequence[Candidate]) -> list[Memory]:
-    """The memories whose neighbours are looked at."""
-    return foremost(
-        own,
-        project=question.filters.project,
-        now=question.now,
-        question=question.text,
-        most=max(FOREMOST, BEYOND * question.limit),
-    )
-
-
-def _neighbours(
-    store: Store, question: Question, leading: Sequence[Memory], found: Found
-) -> tuple[dict[int, Beside], Found]:
-    """Who stands beside the leading memories in their sessions and, for which twice as far is looked, beside
-    those; and what of all these has not been found yet."""
-    neighbours: dict[int, Beside] = {}
-    for number, line in store.session_lines(leading, 2 * CONTEXT).items():
-        own = line.index(number)
-        for place in range(max(0, own - CONTEXT), min(len(line), own + CONTEXT + 1)):
-            if line[place] not in neighbours:  # many lines run through the same session
-                neighbours[line[place]] = _beside(line, place)
-    new = sorted(neighbours.keys() - found.memories.keys())
-    memories = {memory.number: memory for memory in store.numbered(new, question.filters, question.now)}
-    added = Found()
-    added.add((memories[chunk.memory], chunk) for chunk in store.chunks_of(sorted(memories)))
-    return neighbours, added
-
-
-def _beside(line: Sequence[int], place: int) -> Beside:
-    """Who stands beside a place in a line, by distance from 1 to `CONTEXT`, the one before first."""
-    return tuple(
-        tuple([line[at] for at in (place - step, place + step) if 0 <= at < len(line)])
-        for step in range(1, CONTEXT + 1)
-    )
+    @contextlib.contextmanager
+    def _lock_view(self) -> Generator[tuple[ReadSession, IndexView]]:
+        self._storage.open()
+        with self._reader.session() as session:
+            if session is not self._viewed:  # the database was replaced
+                self._view, self._viewed = IndexView(self._directory, self._tuning), session
+            yield session, self._view

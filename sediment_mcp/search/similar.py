@@ -1,152 +1,157 @@
-"""What a new memory repeats, or may contradict, among those that are there: proposed by the vectors that the
-store has computed anyway, decided by `near_duplicates`.
+"""Find stored memories that a new memory repeats or may contradict.
 
-Only current memories of the same scope and kind are considered. Events are not: two of them do not contradict
-each other, and what happened twice is two memories, so that a hint to replace one would only do harm.
+They are proposed by the vectors that storing a memory computes anyway; `near_duplicates` decides. Only
+current memories of the same scope and kind are considered. Events are not: two of them do not contradict each
+other, and two similar events are two memories, so that a hint to replace one would be wrong.
 """
 
 from __future__ import annotations
 
-from collections.abc import Container, Sequence
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
 
-from sediment_mcp.domain.duplicates import both_metadata, both_tags, later_end
-from sediment_mcp.domain.filters import micros
-from sediment_mcp.domain.memory import Chunk, Filters, Memory
-from sediment_mcp.domain.near_duplicates import MOST_SIMILAR, SIMILAR, is_near_duplicate
-from sediment_mcp.operations.arguments import PREVIEW, SimilarResult
-from sediment_mcp.storage.sql.memories import Draft
+from sediment_mcp.domain.filters import Filters
+from sediment_mcp.domain.memory import Chunk, Memory, NewMemory
+from sediment_mcp.domain.near_duplicates import MIN_SIMILAR_COSINE, is_near_duplicate
+from sediment_mcp.embeddings.loader import EmbeddedTexts
+from sediment_mcp.embeddings.protocols import ModelIdentity
+from sediment_mcp.storage.protocols import ReadSession
+from sediment_mcp.system.timestamps import to_micros
 
-if TYPE_CHECKING:
-    from datetime import datetime
 
-    from sediment_mcp.app import Library
-    from sediment_mcp.embeddings.protocols import ModelIdentity
-    from sediment_mcp.storage.sql.memories import Store
+class NearestMemories(Protocol):
+    """Finds memories by a vector."""
+
+    def nearest(
+        self, model: ModelIdentity, vector: bytes, filters: Filters, min_cosine: float, /
+    ) -> list[tuple[Memory, Chunk, float]]:
+        """Return the memories with at least this cosine to an encoded vector.
+
+        Each comes with its best chunk. Nearest first, as of the newest change of any process.
+        """
+        ...
 
 
 @dataclass(frozen=True, slots=True)
-class Neighbour:
-    """A memory near to a new one: its best passage, and the cosine of that."""
+class SimilarMemory:
+    """A memory near to a new one: its best chunk, and the cosine of that."""
 
     memory: Memory
-    passage: Chunk
+    chunk: Chunk
     cosine: float
 
 
-def neighbours(
-    library: Library, draft: Draft, embedded: tuple[ModelIdentity, Sequence[bytes]] | None
-) -> list[Neighbour]:
-    """Those from `SIMILAR` on, nearest first, as of the newest change of any process. None for a text of
-    several passages, of which no single vector could speak, and none while there is no model."""
-    if draft.kind == "episodic" or embedded is None or len(draft.spans) != 1:
+def find_similar(
+    retriever: NearestMemories, memory: NewMemory, embedded: EmbeddedTexts | None
+) -> list[SimilarMemory]:
+    """Return the memories with at least the cosine `MIN_SIMILAR_COSINE`, nearest first.
+
+    The list is empty for a text of several chunks, which no single vector represents, and while there is no
+    model.
+    """
+    if memory.kind == "episodic" or embedded is None or len(memory.spans) != 1:
         return []
-    identity, (vector,) = embedded
-    return [Neighbour(*near) for near in library.nearest(identity, vector, _alike(draft), SIMILAR)]
+    (vector,) = embedded.vectors
+    found = retriever.nearest(embedded.model, vector, _build_scope_filters(memory), MIN_SIMILAR_COSINE)
+    return [SimilarMemory(*near) for near in found]
 
 
-def repeated(store: Store, draft: Draft, near: Sequence[Neighbour], now: datetime) -> list[Memory]:
-    """The near-identical ones among ``near`` as they are now; inside the transaction that stores ``draft``,
-    since another process may have changed them."""
+def find_near_duplicates(
+    session: ReadSession, memory: NewMemory, similar_memories: Sequence[SimilarMemory], now: datetime
+) -> list[Memory]:
+    """Return the near-identical ones among the similar memories, in their current state.
+
+    Needs the transaction that stores ``memory``, because another process may have changed them.
+    """
     same = [
-        beside.memory.number
-        for beside in near
-        if (beside.passage.start, beside.passage.end) == (0, len(beside.memory.content))
-        and is_near_duplicate(beside.memory.content, draft.content, beside.cosine)
+        similar.memory.key
+        for similar in similar_memories
+        if (similar.chunk.start, similar.chunk.end) == (0, len(similar.memory.content))
+        and is_near_duplicate(similar.memory.content, memory.content, similar.cosine)
     ]
-    return store.numbered(same, _alike(draft), now) if same else []
+    return session.get_by_keys(same, _build_scope_filters(memory), now) if same else []
 
 
-def carrying(draft: Draft, older: Sequence[Memory]) -> Draft:
-    """The draft with what would be lost of the memories whose place it takes; its own tags and metadata come
-    first, and of two ends the later counts, as where the same text is stored again."""
-    for memory in older:
-        draft = replace(
-            draft,
-            tags=both_tags(draft.tags, memory.tags),
-            metadata=both_metadata(memory.metadata, draft.metadata) or draft.metadata,
-            session=draft.session or memory.session,
-            importance=max(draft.importance, memory.importance),
-            occurred_at=max(draft.occurred_at, memory.occurred_at),
-            expires_at=later_end(draft.expires_at, memory.expires_at),
-        )
-    return draft
+def _build_scope_filters(memory: NewMemory | Memory) -> Filters:
+    scope = "global" if memory.project is None else "project"
+    return Filters(scope=scope, project=memory.project, kind=memory.kind)
 
 
-def similar(near: Sequence[Neighbour], settled: Container[str]) -> list[SimilarResult]:
-    """The nearest for the agent to look at, without those ``settled`` by this store."""
-    return [
-        SimilarResult(
-            id=beside.memory.id,
-            similarity=round(min(1.0, beside.cosine), 4),
-            content=beside.memory.content[:PREVIEW],
-        )
-        for beside in near
-        if beside.memory.id not in settled
-    ][:MOST_SIMILAR]
+# --- among stored memories ----------------------------------------------------------------------
 
-
-def _alike(one: Draft | Memory) -> Filters:
-    scope = "global" if one.project is None else "project"
-    return Filters(scope=scope, project=one.project, kind=one.kind)
-
-
-# --- among what is there ------------------------------------------------------------------------
+Position = tuple[int, int]
+"""The position of a memory in the order of time: microseconds, key."""
 
 
 @dataclass(frozen=True, slots=True)
-class Pair:
+class SimilarPair:
+    """Two memories that may repeat or contradict each other, and the cosine of their vectors."""
+
     newer: Memory
     older: Memory
     cosine: float
 
 
 @dataclass(frozen=True, slots=True)
-class Walk:
-    """What a stretch of the memories has shown; ``last`` is where the next one begins, None at the end."""
+class PairPage:
+    """The pairs of one page of memories.
 
-    pairs: list[Pair]
-    looked_at: int
-    last: tuple[int, int] | None
+    The next page starts after ``last``, which is None at the end.
+    """
+
+    pairs: list[SimilarPair]
+    compared_count: int
+    last: Position | None
 
 
-def alike(library: Library, after: tuple[int, int] | None, count: int) -> Walk | None:
-    """Compare ``count`` memories, newest first from behind ``after``, each with all that are older: which are
-    from `SIMILAR` on, as a store would have said of them. None while there is no model."""
-    embedder = library.embedder()
-    if embedder is None:
-        return None
-    page, vectors = _stretch(library, embedder.identity, after, count)
-    found = [
-        Pair(memory, older, cosine)
-        for memory in page
-        if memory.number in vectors
-        for older, _, cosine in library.nearest(
-            embedder.identity, vectors[memory.number], _alike(memory), SIMILAR
+def find_similar_pairs(
+    retriever: NearestMemories,
+    read: Callable[[], AbstractContextManager[ReadSession]],
+    model: ModelIdentity,
+    now: datetime,
+    *,
+    after: Position | None,
+    limit: int,
+) -> PairPage:
+    """Compare ``limit`` memories, each with all older ones, and return similar pairs.
+
+    The memories are taken newest first, starting after ``after``. Pairs are those from `MIN_SIMILAR_COSINE`
+    on, as a store would have said of them.
+    """
+    with read() as session:
+        memories = session.page(Filters(), now, "newest", limit, after)
+        vectors = _read_vectors(session, model, memories)
+    pairs = [
+        SimilarPair(memory, older, cosine)
+        for memory in memories
+        if memory.key in vectors
+        for older, _, cosine in retriever.nearest(
+            model, vectors[memory.key], _build_scope_filters(memory), MIN_SIMILAR_COSINE
         )
-        if _position(older) < _position(memory)
+        if _read_position(older) < _read_position(memory)
     ]
-    return Walk(found, len(page), _position(page[-1]) if len(page) == count else None)
+    last = _read_position(memories[-1]) if len(memories) == limit else None
+    return PairPage(pairs, len(memories), last)
 
 
-def _stretch(
-    library: Library, identity: ModelIdentity, after: tuple[int, int] | None, count: int
-) -> tuple[list[Memory], dict[int, bytes]]:
-    """The next memories, and by their numbers the embeddings of those that can be compared: no events, and
-    texts of one passage."""
-    with library.read() as store:
-        page = store.page(Filters(), library.now(), "newest", count, after)
-        lengths = {memory.number: len(memory.content) for memory in page if memory.kind != "episodic"}
-        passages = {
-            chunk.number: chunk.memory
-            for chunk in store.chunks_of(list(lengths))
-            if (chunk.start, chunk.end) == (0, lengths[chunk.memory])
-        }
-        model = store.embeddings.number_of(identity.fingerprint)
-        vectors = store.embeddings.of(model, list(passages)) if model is not None else {}
-    return page, {passages[chunk]: vector for chunk, vector in vectors.items()}
+def _read_vectors(session: ReadSession, model: ModelIdentity, memories: Sequence[Memory]) -> dict[int, bytes]:
+    """Return by key the vectors of the memories that can be compared.
+
+    These are memories of a single chunk that are not events.
+    """
+    lengths = {memory.key: len(memory.content) for memory in memories if memory.kind != "episodic"}
+    owners = {
+        chunk.id: chunk.memory_key
+        for chunk in session.chunks_of(list(lengths))
+        if (chunk.start, chunk.end) == (0, lengths[chunk.memory_key])
+    }
+    model_key = session.embeddings.model_key(model.fingerprint)
+    encoded = session.embeddings.get(model_key, list(owners)) if model_key is not None else {}
+    return {owners[chunk_id]: vector for chunk_id, vector in encoded.items()}
 
 
-def _position(memory: Memory) -> tuple[int, int]:
-    return micros(memory.occurred_at), memory.number
+def _read_position(memory: Memory) -> Position:
+    return to_micros(memory.occurred_at), memory.key

@@ -1,151 +1,118 @@
-"""The MCP edge: translates between the protocol and what the package does, and nothing else.
+"""The MCP server without a transport.
 
-The only room that imports `mcp`. What it adds of its own is which project a call belongs to, and that
-no failure's internals reach a host. Error results carry no structured content: hosts that enforce output
-schemas exempt them (the specification binds results only, and both official clients follow it).
+It says which function answers which request, and for which project.
+
+Error results carry no structured content: hosts that enforce output schemas exempt them (the specification
+binds results only, and both official clients follow it).
 """
 
 from __future__ import annotations
 
-import asyncio
-import logging
-import os
-import sys
 from typing import Any
 
-import anyio.to_thread
+from anyio.to_thread import run_sync
 from mcp import types
 from mcp.server.caching import CacheHint
 from mcp.server.context import ServerRequestContext
 from mcp.server.lowlevel import Server
-from mcp.shared.exceptions import MCPError
 
 from sediment_mcp import __version__
-from sediment_mcp.app import Library
-from sediment_mcp.config import Config, unknown_variables
-from sediment_mcp.server import reading, tools
-from sediment_mcp.server.project_resolver import CallersProject
-from sediment_mcp.server.sdk_streams import Incoming, Outgoing
-from sediment_mcp.server.stdio import StdioTransport, Wire, leave_at_the_latest, protect_stdout
+from sediment_mcp.app import Application
+from sediment_mcp.config import Config
+from sediment_mcp.server.project_resolver import ProjectResolver
+from sediment_mcp.server.protocol_errors import refuse_cursor
 
 INSTRUCTIONS = (
     "A memory that outlives this conversation and is shared by all of the user's hosts. Query it before you "
     "answer from scratch, store what you learn as soon as you learn it, and correct instead of repeating."
 )
-AN_HOUR = CacheHint(ttl_ms=3_600_000, scope="public")
-
-log = logging.getLogger(__name__)
+ONE_HOUR = CacheHint(ttl_ms=3_600_000, scope="public")
+CACHED = ("tools/list", "prompts/list", "resources/templates/list")
 
 Context = ServerRequestContext[Any, Any]
 Paging = types.PaginatedRequestParams | None
 
 
-def serve(config: Config) -> int:
-    """Serve MCP over stdio until the client leaves or a signal comes; the process's exit status."""
-    wire = protect_stdout()
-    _log_to_stderr(config)
-    return asyncio.run(_serve(config, wire))
-
-
-def build_server(config: Config, library: Library) -> Server[Any]:
-    """The protocol's side of everything, without a transport. Whatever touches the library does so in a
-    worker thread."""
-    project = CallersProject(config.project)
-
-    async def list_tools(_: Context, params: Paging) -> types.ListToolsResult:
-        _one_page("tools", params)
-        return types.ListToolsResult(tools=tools.listing())
-
-    async def call_tool(context: Context, params: types.CallToolRequestParams) -> types.CallToolResult:
-        tool = tools.named(params.name)
-        where = await project.of(context.session)
-        return await anyio.to_thread.run_sync(tools.call, library, tool, params.arguments or {}, where)
-
-    async def list_resources(context: Context, params: Paging) -> types.ListResourcesResult:
-        where = await project.of(context.session)
-        cursor = params.cursor if params else None
-        return await anyio.to_thread.run_sync(reading.resources, library, where, cursor)
-
-    async def list_templates(_: Context, params: Paging) -> types.ListResourceTemplatesResult:
-        _one_page("resource templates", params)
-        return reading.templates()
-
-    async def read_resource(
-        context: Context, params: types.ReadResourceRequestParams
-    ) -> types.ReadResourceResult:
-        where = await project.of(context.session)
-        return await anyio.to_thread.run_sync(reading.resource, library, params.uri, where)
-
-    async def list_prompts(_: Context, params: Paging) -> types.ListPromptsResult:
-        _one_page("prompts", params)
-        return reading.prompts()
-
-    async def get_prompt(context: Context, params: types.GetPromptRequestParams) -> types.GetPromptResult:
-        where = await project.of(context.session)
-        return await anyio.to_thread.run_sync(
-            reading.prompt, library, params.name, params.arguments or {}, where
-        )
-
-    async def complete(_: Context, params: types.CompleteRequestParams) -> types.CompleteResult:
-        return await anyio.to_thread.run_sync(reading.completion, library, params)
-
-    async def roots_changed(_: Context, __: types.NotificationParams) -> None:
-        project.forget_roots()
-
+def build_server(config: Config, app: Application) -> Server[Any]:
+    """Build a server that answers every request from the application, always in a worker thread."""
+    requests = _Requests(config, app)
     server = Server[Any](
         "sediment-mcp",
         version=__version__,
         title="Sediment",
         instructions=INSTRUCTIONS,
-        cache_hints={
-            "tools/list": AN_HOUR,
-            "prompts/list": AN_HOUR,
-            "resources/templates/list": AN_HOUR,
-        },
-        on_list_tools=list_tools,
-        on_call_tool=call_tool,
-        on_list_resources=list_resources,
-        on_list_resource_templates=list_templates,
-        on_read_resource=read_resource,
-        on_list_prompts=list_prompts,
-        on_get_prompt=get_prompt,
-        on_completion=complete,
+        cache_hints=dict.fromkeys(CACHED, ONE_HOUR),
+        on_list_tools=requests.list_tools,
+        on_call_tool=requests.call_tool,
+        on_list_resources=requests.list_resources,
+        on_list_resource_templates=requests.list_templates,
+        on_read_resource=requests.read_resource,
+        on_list_prompts=requests.list_prompts,
+        on_get_prompt=requests.get_prompt,
+        on_completion=requests.complete,
     )
     server.add_notification_handler(
-        "notifications/roots/list_changed", types.NotificationParams, roots_changed
+        "notifications/roots/list_changed", types.NotificationParams, requests.roots_changed
     )
     return server
 
 
-def _one_page(of_what: str, params: Paging) -> None:
-    if params and params.cursor:
-        raise MCPError(types.INVALID_PARAMS, f"There is one page of {of_what} only: leave cursor out.")
+def _import_handlers():
+    """Import the functions that answer requests, when the first request arrives.
+
+    So the handshake is answered before the operations, and all that they need, are imported. No other
+    import of the server is delayed.
+    """
+    from sediment_mcp.server import handlers
+
+    return handlers
 
 
-async def _serve(config: Config, wire: Wire) -> int:
-    library = Library(config)
-    server = build_server(config, library)
-    transport = StdioTransport(wire)
-    options = server.create_initialization_options()
-    session = asyncio.create_task(server.run(Incoming(transport), Outgoing(transport), options))
-    session.add_done_callback(lambda _: transport.finish())
-    transport.start()
-    await transport.ended()
-    leave_at_the_latest(transport.time_left())
-    await asyncio.wait({session}, timeout=transport.time_left() / 4)  # a call that hangs keeps it from ending
-    library.close()
-    transport.flush()
-    if not session.done():
-        os._exit(0)  # a thread cannot be stopped, and `asyncio.run` would wait for it
-    if error := session.exception():
-        log.error("the session has failed", exc_info=error)
-        return 1
-    return 0
+class _Requests:
+    """One method for each kind of request, as the SDK calls it, in the event loop."""
 
+    def __init__(self, config: Config, app: Application) -> None:
+        self._app = app
+        self._project = ProjectResolver(config.project)
 
-def _log_to_stderr(config: Config) -> None:
-    form = "sediment-mcp %(levelname)s: %(message)s"
-    logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format=form)
-    logging.getLogger("sediment_mcp").setLevel(config.log_level)
-    for warning in unknown_variables():
-        log.warning(warning)
+    async def list_tools(self, _: Context, params: Paging) -> types.ListToolsResult:
+        refuse_cursor("tools", params)
+        return _import_handlers().list_tools()
+
+    async def call_tool(self, context: Context, params: types.CallToolRequestParams) -> types.CallToolResult:
+        handlers = _import_handlers()
+        tool = handlers.find_tool(params.name)
+        project = await self._project.resolve(context.session)
+        return await run_sync(handlers.call_tool, self._app, tool, params.arguments or {}, project)
+
+    async def list_resources(self, context: Context, params: Paging) -> types.ListResourcesResult:
+        project = await self._project.resolve(context.session)
+        cursor = params.cursor if params else None
+        return await run_sync(_import_handlers().list_resources, self._app, project, cursor)
+
+    async def list_templates(self, _: Context, params: Paging) -> types.ListResourceTemplatesResult:
+        refuse_cursor("resource templates", params)
+        return _import_handlers().list_templates()
+
+    async def read_resource(
+        self, context: Context, params: types.ReadResourceRequestParams
+    ) -> types.ReadResourceResult:
+        project = await self._project.resolve(context.session)
+        return await run_sync(_import_handlers().read_resource, self._app, params.uri, project)
+
+    async def list_prompts(self, _: Context, params: Paging) -> types.ListPromptsResult:
+        refuse_cursor("prompts", params)
+        return _import_handlers().list_prompts()
+
+    async def get_prompt(
+        self, context: Context, params: types.GetPromptRequestParams
+    ) -> types.GetPromptResult:
+        project = await self._project.resolve(context.session)
+        values = params.arguments or {}
+        return await run_sync(_import_handlers().get_prompt, self._app, params.name, values, project)
+
+    async def complete(self, _: Context, params: types.CompleteRequestParams) -> types.CompleteResult:
+        return await run_sync(_import_handlers().complete, self._app, params)
+
+    async def roots_changed(self, _: Context, __: types.NotificationParams) -> None:
+        self._project.invalidate_roots()

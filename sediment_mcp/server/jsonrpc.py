@@ -1,4 +1,4 @@
-"""JSON-RPC 2.0 in lines, as pure functions: bytes in, messages or refusals out, and back again.
+"""JSON-RPC 2.0 as pure functions: one message a line, decoded from bytes and encoded.
 
 Everything that a client can get wrong in a line is decided here, so that each line with a request in it
 gets an answer: a line that is dropped in silence makes the client wait for its whole time limit.
@@ -11,6 +11,8 @@ import re
 from collections.abc import Iterator
 from typing import Any, cast
 
+from sediment_mcp.errors import SedimentError
+
 Message = dict[str, Any]
 Id = str | int
 
@@ -18,17 +20,17 @@ PARSE_ERROR = -32700
 INVALID_REQUEST = -32600
 INTERNAL_ERROR = -32603
 
-MAX_LINE = 8 * 1024 * 1024
-"""Bytes of one line, its line feed not counted: eighty times what the longest memory needs."""
+MAX_LINE_BYTES = 8 * 1024 * 1024
+"""The longest line, without its line feed, in bytes: eighty times what the longest memory needs."""
 
-MAX_METHOD = 200
-"""Characters of a method's name: what is not found is named in the answer."""
+MAX_METHOD_CHARS = 200
+"""The longest name of a method, because the answer repeats a name that is not found."""
 
 MAX_DEPTH = 128
-"""Levels of nesting. Parsers and serialisers give up somewhere between 250 and 1,000, each in its own
-way; a bound of our own refuses the same message on every platform, and nothing deeper gets stored."""
+"""The deepest nesting, in levels. Parsers and serialisers fail somewhere between 250 and 1,000, each in its
+own way; a bound of our own refuses the same message on every platform, and nothing deeper gets stored."""
 
-_HEAD, _TAIL = 4096, 256  # what is kept of a line that is too long, to find its id
+_HEAD_BYTES, _TAIL_BYTES = 4096, 256  # what is kept of a line that is too long, to find its id
 
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 _SURROGATE_ESCAPE = re.compile(r"\\u[dD][89a-fA-F]")
@@ -40,57 +42,60 @@ _ID_IN_HEAD = re.compile(
 _ID_IN_TAIL = re.compile(rb'[,{]\s*(?:"jsonrpc"\s*:\s*"2\.0"\s*,\s*)' + _ID + rb"\s*\}\s*\Z")
 
 
-class Refusal(Exception):
-    """A line that is not a message; ``answer`` is what the client should be told about it."""
+class InvalidMessage(SedimentError):
+    """A line that is not a message; ``answer`` is the error response to it."""
 
     def __init__(self, code: int, sentence: str, id: Id | None = None) -> None:
         super().__init__(sentence)
-        self.answer = error_message(id, code, sentence)
+        self.answer = build_error(id, code, sentence)
 
 
-class Lines:
-    """Cuts a stream of bytes into lines and holds at most `MAX_LINE` bytes of it, however long a line is."""
+class LineSplitter:
+    """Cuts a stream of bytes into lines, and holds no more of a line than `MAX_LINE_BYTES`."""
 
     def __init__(self) -> None:
         self._line = bytearray()
         self._length = 0
 
-    def feed(self, data: bytes) -> Iterator[bytes | Refusal]:
-        """The lines that ``data`` completes, without their line feeds; a refusal for each over-long one."""
+    def feed(self, data: bytes) -> Iterator[bytes | InvalidMessage]:
+        """Yield the lines that ``data`` completes, without their line feeds.
+
+        A line that is too long is yielded as an `InvalidMessage`.
+        """
         *pieces, rest = data.split(b"\n")
         for piece in pieces:
             self._add(piece)
             yield self._take()
         self._add(rest)
 
-    def rest(self) -> Iterator[bytes | Refusal]:
-        """The last line, when the stream has ended without a line feed."""
+    def finish(self) -> Iterator[bytes | InvalidMessage]:
+        """Yield the last line, if the stream has ended without a line feed."""
         if self._line:
             yield self._take()
 
     def _add(self, piece: bytes) -> None:
         self._line += piece
         self._length += len(piece)
-        if self._length > MAX_LINE:
-            del self._line[_HEAD:-_TAIL]
+        if self._length > MAX_LINE_BYTES:
+            del self._line[_HEAD_BYTES:-_TAIL_BYTES]
 
-    def _take(self) -> bytes | Refusal:
+    def _take(self) -> bytes | InvalidMessage:
         line, length = bytes(self._line), self._length
         self._line.clear()
         self._length = 0
-        if length <= MAX_LINE:
+        if length <= MAX_LINE_BYTES:
             return line
-        sentence = f"The message is longer than {MAX_LINE} bytes and was not read: send a shorter one."
-        return Refusal(INVALID_REQUEST, sentence, find_id(line))
+        sentence = f"The message is longer than {MAX_LINE_BYTES} bytes and was not read: send a shorter one."
+        return InvalidMessage(INVALID_REQUEST, sentence, find_id(line))
 
 
 def find_id(line: bytes) -> Id | None:
-    """The request's id in a line that cannot be parsed, if it stands where clients put it.
+    """Find the request's id in a line that cannot be parsed; None if it is not found.
 
-    Only the very beginning and the very end are looked at, and only with plain members around, so that
-    an "id" inside the parameters is never taken for the request's own.
+    Only the very beginning and the very end of the line are searched, where clients put the id, and only with
+    plain members around it, so that an "id" inside the parameters is never taken for the request's.
     """
-    match = _ID_IN_HEAD.match(line[:_HEAD]) or _ID_IN_TAIL.search(line[-_TAIL:])
+    match = _ID_IN_HEAD.match(line[:_HEAD_BYTES]) or _ID_IN_TAIL.search(line[-_TAIL_BYTES:])
     try:
         return json.loads(match.group(1)) if match else None
     except ValueError:
@@ -103,69 +108,71 @@ def decode(line: bytes) -> Message | None:
     A byte order mark is skipped; what is not UTF-8, and half a surrogate pair, becomes U+FFFD.
 
     Raises:
-        Refusal: the line is no JSON, or no JSON-RPC 2.0 message.
+        InvalidMessage: the line is no JSON, or no JSON-RPC 2.0 message.
     """
     text = line.removeprefix(b"\xef\xbb\xbf").decode("utf-8", errors="replace").strip()
-    return _checked(_parse(text, line)) if text else None
+    return _check_message(_parse(text, line)) if text else None
 
 
 def encode(message: Message) -> bytes:
-    """One line of UTF-8; half a surrogate pair becomes U+FFFD.
+    """Write a message as one line of UTF-8; half a surrogate pair becomes U+FFFD.
 
     Raises:
-        ValueError: the message holds a NaN, an infinity or a circle.
-        TypeError: the message holds something that JSON has no word for.
+        ValueError: the message holds a NaN, an infinity or itself.
+        TypeError: the message holds something that JSON cannot express.
     """
     return (to_json(message) + "\n").encode()
 
 
 def to_json(value: Any) -> str:
-    """Compact JSON that is always valid Unicode. Raises like `encode`."""
+    """Return compact JSON that is always valid Unicode; raise the errors of `encode`."""
     return valid_text(json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")))
 
 
 def valid_text(text: str) -> str:
-    """The text with U+FFFD for every half of a surrogate pair, which no encoding could carry."""
+    """Replace every half of a surrogate pair, which UTF-8 cannot encode, by U+FFFD."""
     return _LONE_SURROGATE.sub("\ufffd", text)
 
 
-def error_message(id: Id | None, code: int, sentence: str) -> Message:
-    """A JSON-RPC error response."""
+def build_error(id: Id | None, code: int, sentence: str) -> Message:
+    """Build a JSON-RPC error response."""
     return {"jsonrpc": "2.0", "id": id, "error": {"code": code, "message": sentence}}
 
 
 def is_request(message: Message) -> bool:
-    """Whether the message wants an answer."""
+    """Return whether the message expects an answer."""
     return "method" in message and "id" in message
 
 
 def is_response(message: Message) -> bool:
-    """Whether the message is an answer."""
+    """Return whether the message is an answer."""
     return "method" not in message
 
 
 def _parse(text: str, line: bytes) -> Any:
-    if _too_deep(text):
-        raise Refusal(PARSE_ERROR, f"The message is nested deeper than {MAX_DEPTH} levels.", find_id(line))
+    if _is_too_deep(text):
+        raise InvalidMessage(
+            PARSE_ERROR, f"The message is nested deeper than {MAX_DEPTH} levels.", find_id(line)
+        )
     try:
         value = json.loads(text, parse_constant=_refuse_constant)
         # json.loads joins valid pairs, so what is left of surrogates is lone. They only come from escapes.
         # A number too large for a float (1e400) is an infinity now: the argument it stands for is refused.
-        return json.loads(valid_text(_plain(value))) if _SURROGATE_ESCAPE.search(text) else value
+        return (
+            json.loads(valid_text(json.dumps(value, ensure_ascii=False)))
+            if _SURROGATE_ESCAPE.search(text)
+            else value
+        )
     except (ValueError, RecursionError) as error:
         sentence = f"The line is not valid JSON: {error}. Send one message per line."
-        raise Refusal(PARSE_ERROR, sentence) from None
-
-
-def _plain(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False)
+        raise InvalidMessage(PARSE_ERROR, sentence) from None
 
 
 def _refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is not JSON")
 
 
-def _too_deep(text: str) -> bool:
+def _is_too_deep(text: str) -> bool:
     if text.count("[") + text.count("{") <= MAX_DEPTH:
         return False
     depth = 0
@@ -177,46 +184,53 @@ def _too_deep(text: str) -> bool:
     return False
 
 
-def _checked(value: Any) -> Message:
+def _check_message(value: Any) -> Message:
     if not isinstance(value, dict):
-        raise Refusal(INVALID_REQUEST, "A message is one JSON object per line; batches are not supported.")
+        raise InvalidMessage(
+            INVALID_REQUEST, "A message is one JSON object per line; batches are not supported."
+        )
     message = cast("Message", value)
     id = message.get("id")
     is_call = "method" in message
-    usable = id if _is_id(id) and (is_call or not {"result", "error"} & message.keys()) else None
+    usable_id = id if _is_id(id) and (is_call or not {"result", "error"} & message.keys()) else None
     if message.get("jsonrpc") != "2.0":
-        raise Refusal(INVALID_REQUEST, 'The message lacks "jsonrpc": "2.0".', usable)
+        raise InvalidMessage(INVALID_REQUEST, 'The message lacks "jsonrpc": "2.0".', usable_id)
     if is_call:
-        return _checked_call(message, usable)
-    return _checked_response(message, usable)
+        return _check_call(message, usable_id)
+    return _check_response(message, usable_id)
 
 
 def _is_id(id: object) -> bool:
     return isinstance(id, str | int) and not isinstance(id, bool)
 
 
-def _checked_call(message: Message, id: Id | None) -> Message:
-    if not isinstance(message["method"], str) or len(message["method"]) > MAX_METHOD:
-        raise Refusal(INVALID_REQUEST, f"method must be a string of at most {MAX_METHOD} characters.", id)
+def _check_call(message: Message, id: Id | None) -> Message:
+    if not isinstance(message["method"], str) or len(message["method"]) > MAX_METHOD_CHARS:
+        raise InvalidMessage(
+            INVALID_REQUEST, f"method must be a string of at most {MAX_METHOD_CHARS} characters.", id
+        )
     if "id" in message and not _is_id(message["id"]):
-        raise Refusal(INVALID_REQUEST, "id must be a string or an integer.")
+        raise InvalidMessage(INVALID_REQUEST, "id must be a string or an integer.")
     params = message.get("params")
     if params is None:  # some clients write null for "none"
         return {name: value for name, value in message.items() if name != "params"}
     if not isinstance(params, dict):
-        raise Refusal(INVALID_REQUEST, "params must be an object.", id)
+        raise InvalidMessage(INVALID_REQUEST, "params must be an object.", id)
     return message
 
 
-def _checked_response(message: Message, id: Id | None) -> Message:
-    """A refusal of a broken response never carries its id: that id is ours, and among the client's own
-    requests the same number means another one."""
+def _check_response(message: Message, id: Id | None) -> Message:
+    """Check a response.
+
+    The error about an invalid one never carries its id: that id is the server's, and the client may use the
+    same number for a request of its own.
+    """
     answered = _is_id(message.get("id"))
     if answered and isinstance(message.get("result"), dict) and "error" not in message:
         return message
     if _is_error(message.get("error")):
         return message | {"id": message.get("id") if answered else None}
-    raise Refusal(INVALID_REQUEST, "The message is no request, no notification and no response.", id)
+    raise InvalidMessage(INVALID_REQUEST, "The message is no request, no notification and no response.", id)
 
 
 def _is_error(value: object) -> bool:

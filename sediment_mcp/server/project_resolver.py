@@ -1,4 +1,4 @@
-"""Which project the calls belong to."""
+"""The project that the calls of a client belong to."""
 
 from __future__ import annotations
 
@@ -6,53 +6,60 @@ import logging
 from pathlib import Path
 
 import anyio
-import anyio.to_thread
+from anyio.to_thread import run_sync
 from mcp import types
 from mcp.server.session import ServerSession
 from mcp.shared.exceptions import MCPError
 from pydantic import ValidationError
 
-from sediment_mcp.server.jsonrpc import valid_text
+from sediment_mcp.system.project_root import find_project, find_project_of_roots
+from sediment_mcp.system.text import valid_text
 
-ROOTS_TIMEOUT = 1.0
-"""Seconds that the first call waits for the client to name its roots."""
+ROOTS_TIMEOUT = 1.0  # seconds that the first call waits for the client to name its roots
 
 log = logging.getLogger(__name__)
 
 
-class CallersProject:
-    """Which project the calls belong to: what the user has set, else the client's root, else the git work
-    tree around the working directory. Found at the first call, because starting must cost nothing."""
+class ProjectResolver:
+    """Finds the project of a call.
 
-    def __init__(self, given: str | None) -> None:
-        self._given = given
+    It is looked for at the first call, so that the start stays fast.
+
+    It is what the user has configured, else the client's root, else the git work tree around the working
+    directory.
+    """
+
+    def __init__(self, configured: str | None) -> None:
+        self._configured = configured
         self._lock = anyio.Lock()
-        self._roots_asked = self._tree_sought = False
+        self._has_roots = self._has_work_tree = False
         self._root: str | None = None
-        self._tree: str | None = None
+        self._work_tree: str | None = None
 
-    async def of(self, session: ServerSession) -> str | None:
-        from sediment_mcp.system.project_root import project_of_folder
-
-        if self._given is not None:
-            return valid_text(self._given) or None
+    async def resolve(self, session: ServerSession) -> str | None:
+        """Return the project, or None if there is none."""
+        if self._configured is not None:
+            return valid_text(self._configured) or None
         async with self._lock:
-            if not self._roots_asked:
-                self._roots_asked = True
-                self._root = await _ask_for_root(session)
-            if self._root is None and not self._tree_sought:
-                self._tree = await anyio.to_thread.run_sync(project_of_folder, Path())
-                self._tree_sought = True
-            return self._root or self._tree
+            if not self._has_roots:
+                self._has_roots = True
+                self._root = await _request_root(session)
+            if self._root is None and not self._has_work_tree:
+                self._work_tree = await run_sync(find_project, Path())
+                self._has_work_tree = True
+            return self._root or self._work_tree
 
-    def forget_roots(self) -> None:
-        self._roots_asked = False
+    def invalidate_roots(self) -> None:
+        """Ask the client for its roots again at the next call, because they have changed."""
+        self._has_roots = False
 
 
-async def _ask_for_root(session: ServerSession) -> str | None:
-    """Ask a client of the handshake era that says it has roots; one that stays mute has none."""
-    from sediment_mcp.system.project_root import project_of_roots
+async def _request_root(session: ServerSession) -> str | None:
+    """Ask the client for its roots; return the project of them, or None.
 
+    Only a client that has declared roots in its handshake is asked. One that does not answer in time counts
+    as one without roots.
+    """
     capabilities = session.client_capabilities
     if capabilities is None or capabilities.roots is None or not session.can_send_request:
         return None
@@ -63,5 +70,4 @@ async def _ask_for_root(session: ServerSession) -> str | None:
     except (MCPError, ValidationError) as error:
         log.debug("the client names no roots: %s", error)
         return None
-    uris = [str(root.uri) for root in answer.roots]
-    return await anyio.to_thread.run_sync(project_of_roots, uris)
+    return await run_sync(find_project_of_roots, [str(root.uri) for root in answer.roots])

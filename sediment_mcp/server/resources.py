@@ -1,81 +1,115 @@
-"""What a host can read besides calling tools: memories by their URI, in the shapes in which tools answer."""
+"""Resources: memories by their URI, which a person attaches in a host.
+
+They have the same form as in the answers of the tools.
+"""
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sediment_mcp.errors import BadArgument, UnknownMemory, shown
-from sediment_mcp.operations.arguments import ListMemories, MemoryResult, parse
+from mcp import types
+
+from sediment_mcp.errors import BadArgument, UnknownMemory
+from sediment_mcp.operations.arguments import ListMemories, parse_arguments
+from sediment_mcp.operations.list_memories import list_memories
+from sediment_mcp.operations.results import MemoryResult
 from sediment_mcp.operations.stats import stats
-from sediment_mcp.operations.tools import list_memories
+from sediment_mcp.server.protocol_errors import raise_protocol_errors
+from sediment_mcp.system.text import format_value, to_json, valid_text
 
 if TYPE_CHECKING:
-    from sediment_mcp.app import Library
+    from sediment_mcp.app import Application
 
+JSON = "application/json"
 SCHEME = "memory://"
-TEMPLATE = f"{SCHEME}{{id}}"
+URI_TEMPLATE = f"{SCHEME}{{id}}"
 RECENT, PROJECT, STATS = (f"{SCHEME}{name}" for name in ("recent", "project", "stats"))
-PAGE = 50  # memories
-TITLE = 60  # characters
+PAGE_SIZE = 50  # memories
+MAX_TITLE_CHARS = 60
+MAX_QUOTED_URI_CHARS = 500  # of a URI that an error repeats
 
 
-@dataclass(frozen=True, slots=True)
-class Listed:
-    """A resource as a host's picker shows it; ``changed`` is when its memory was stored, ISO 8601."""
-
-    uri: str
-    name: str
-    title: str
-    description: str
-    changed: str | None = None
+def _build_overview(uri: str, title: str, description: str) -> types.Resource:
+    name = uri.removeprefix(SCHEME)
+    return types.Resource(uri=uri, name=name, title=title, description=description, mime_type=JSON)
 
 
 OVERVIEWS = (
-    Listed(RECENT, "recent", "Recent memories", f"The newest {PAGE} memories, of all projects."),
-    Listed(PROJECT, "project", "This project's memories", f"The newest {PAGE} memories of this project."),
-    Listed(STATS, "stats", "What is remembered, in numbers", "Counts by kind, project, tag and age; sizes."),
+    _build_overview(RECENT, "Recent memories", f"The newest {PAGE_SIZE} memories, of all projects."),
+    _build_overview(PROJECT, "This project's memories", f"The newest {PAGE_SIZE} memories of this project."),
+    _build_overview(STATS, "What is remembered, in numbers", "Counts by kind, project, tag and age; sizes."),
 )
 
 
-def listed(library: Library, project: str | None, cursor: str | None) -> tuple[list[Listed], str | None]:
-    """A page of resources, the overviews and then the memories, newest first; and where the next begins.
+def list_resources(app: Application, project: str | None, cursor: str | None) -> types.ListResourcesResult:
+    """List a page of resources: the overviews, then the memories, newest first.
 
     Raises:
-        BadArgument: the cursor is not one that this list gave.
+        MCPError: the cursor is not one that this list gave.
     """
-    page = list_memories(library, parse(ListMemories, {"limit": PAGE, "cursor": cursor}), project)
+    with raise_protocol_errors():
+        arguments = parse_arguments(ListMemories, {"limit": PAGE_SIZE, "cursor": cursor})
+        page = list_memories(app, arguments, project)
     overviews = [one for one in OVERVIEWS if one.uri != PROJECT or project is not None]
-    memories = [_listed(memory) for memory in page["memories"]]
-    return ([] if cursor else overviews) + memories, page.get("next_cursor")
+    memories = [_describe_resource(memory) for memory in page["memories"]]
+    return types.ListResourcesResult(
+        resources=memories if cursor else overviews + memories, next_cursor=page.get("next_cursor")
+    )
 
 
-def _listed(memory: MemoryResult) -> Listed:
-    line = " ".join(memory["content"].split())
-    title = line if len(line) <= TITLE else f"{line[: TITLE - 1]}…"
-    tags = "".join(f" #{tag}" for tag in memory["tags"])
-    description = f"{memory['kind']}, {memory['occurred_at'][:10]}, {memory['project'] or 'global'}{tags}"
-    return Listed(SCHEME + memory["id"], memory["id"], title, description, memory["created_at"])
+def list_templates() -> types.ListResourceTemplatesResult:
+    """Describe the one template, which forms the URI of any memory."""
+    template = types.ResourceTemplate(
+        uri_template=URI_TEMPLATE,
+        name="memory",
+        title="A memory",
+        description="One memory, whole, by its id.",
+        mime_type=JSON,
+    )
+    return types.ListResourceTemplatesResult(resource_templates=[template])
 
 
-def read(library: Library, uri: str, project: str | None) -> Mapping[str, Any]:
-    """What is behind a URI.
+def read_resource(app: Application, uri: str, project: str | None) -> types.ReadResourceResult:
+    """Return the content of the resource that a URI names, as JSON text.
 
     Raises:
-        UnknownMemory: there is no such memory, or it is deleted or expired.
-        NoProject: the project's memories are asked for, and no project is known.
-        BadArgument: it is no URI of a memory.
+        MCPError: there is no such memory, or no project is known and its memories are asked for.
     """
+    with raise_protocol_errors(uri=valid_text(uri[:MAX_QUOTED_URI_CHARS])):
+        text = to_json(_read(app, uri, project))
+    return types.ReadResourceResult(contents=[types.TextResourceContents(uri=uri, mime_type=JSON, text=text)])
+
+
+def _describe_resource(memory: MemoryResult) -> types.Resource:
+    """Describe a memory for a host's picker."""
+    line = " ".join(memory["content"].split())
+    tags = "".join(f" #{tag}" for tag in memory["tags"])
+    return types.Resource(
+        uri=SCHEME + memory["id"],
+        name=memory["id"],
+        title=line if len(line) <= MAX_TITLE_CHARS else f"{line[: MAX_TITLE_CHARS - 1]}…",
+        description=f"{memory['kind']}, {memory['occurred_at'][:10]}, {memory['project'] or 'global'}{tags}",
+        mime_type=JSON,
+        annotations=types.Annotations(last_modified=memory["created_at"]),
+    )
+
+
+def _read(app: Application, uri: str, project: str | None) -> Mapping[str, Any]:
     if not uri.startswith(SCHEME):
-        raise BadArgument(f"{shown(uri)} is not a memory: use {SCHEME}ID, {RECENT}, {PROJECT} or {STATS}.")
+        raise BadArgument(
+            f"{format_value(uri)} is not a memory: use {SCHEME}ID, {RECENT}, {PROJECT} or {STATS}."
+        )
     if uri == STATS:
-        return stats(library)
+        return stats(app)
     if uri in (RECENT, PROJECT):
         scope = "project" if uri == PROJECT else "all"
-        return list_memories(library, parse(ListMemories, {"scope": scope, "limit": PAGE}), project)
+        arguments = parse_arguments(ListMemories, {"scope": scope, "limit": PAGE_SIZE})
+        return list_memories(app, arguments, project)
     with contextlib.suppress(BadArgument, IndexError):
-        arguments = parse(ListMemories, {"ids": [uri.removeprefix(SCHEME).rstrip("/")]})
-        return list_memories(library, arguments, project)["memories"][0]
-    raise UnknownMemory(f"There is no memory {shown(uri)}: {RECENT} and list_memories show those that exist.")
+        arguments = parse_arguments(ListMemories, {"ids": [uri.removeprefix(SCHEME).rstrip("/")]})
+        return list_memories(app, arguments, project)["memories"][0]
+    raise UnknownMemory(
+        f"There is no memory {format_value(uri)}: {RECENT} and list_memories show those that exist."
+    )

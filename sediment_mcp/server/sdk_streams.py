@@ -1,4 +1,7 @@
-"""The transport's dictionaries as the SDK's messages, and back."""
+"""Streams for the SDK's session.
+
+They convert the transport's dictionaries to the SDK's messages, and back.
+"""
 
 from __future__ import annotations
 
@@ -11,17 +14,20 @@ from mcp import types
 from mcp.shared.message import SessionMessage
 from pydantic import ValidationError
 
-from sediment_mcp.server.jsonrpc import INVALID_REQUEST, Message, error_message, is_request, is_response
+from sediment_mcp.server.jsonrpc import INVALID_REQUEST, Message, build_error, is_request, is_response
 from sediment_mcp.server.stdio import StdioTransport
 
 log = logging.getLogger(__name__)
 
 
-class _End:
-    """What the SDK's streams have in common: the transport closes itself, so there is nothing to do."""
+class _Stream:
+    """One of the two streams of the SDK's session.
+
+    Closing it does nothing, because the transport closes itself.
+    """
 
     async def aclose(self) -> None:
-        pass
+        """Do nothing."""
 
     async def __aenter__(self) -> Self:
         return self
@@ -35,24 +41,29 @@ class _End:
         pass
 
 
-class Incoming(_End):
-    """The transport's dictionaries as the SDK's messages, until it has no more."""
+class IncomingMessages(_Stream):
+    """The client's messages, until the transport has no more."""
 
     def __init__(self, transport: StdioTransport) -> None:
         self._transport = transport
 
     async def receive(self) -> SessionMessage | Exception:
+        """Return the next message that the SDK accepts.
+
+        Raises:
+            anyio.EndOfStream: there are no more.
+        """
         while (message := await self._transport.receive()) is not None:
             try:
-                return SessionMessage(_typed(message))
+                return SessionMessage(_to_sdk_message(message))
             except ValidationError:
                 log.exception("the SDK refuses a message")
                 if is_request(message):
-                    refusal = error_message(message["id"], INVALID_REQUEST, "The message is not valid.")
+                    refusal = build_error(message["id"], INVALID_REQUEST, "The message is not valid.")
                     self._transport.send(refusal)
         raise anyio.EndOfStream
 
-    def __aiter__(self) -> Incoming:
+    def __aiter__(self) -> IncomingMessages:
         return self
 
     async def __anext__(self) -> SessionMessage | Exception:
@@ -62,19 +73,25 @@ class Incoming(_End):
             raise StopAsyncIteration from None
 
 
-def _typed(message: Message) -> types.JSONRPCMessage:
-    """Not the SDK's union, which may take a request with a stray "result" for a response."""
+def _to_sdk_message(message: Message) -> types.JSONRPCMessage:
+    """Return the message in the SDK's class for its kind.
+
+    The class is chosen here because the SDK may take a request with a stray "result" for a response.
+    """
     if is_request(message):
         return types.JSONRPCRequest.model_validate(message)
     if not is_response(message):
         return types.JSONRPCNotification.model_validate(message)
-    kind = types.JSONRPCError if "error" in message else types.JSONRPCResponse
-    return kind.model_validate(message)
+    response_type = types.JSONRPCError if "error" in message else types.JSONRPCResponse
+    return response_type.model_validate(message)
 
 
-class Outgoing(_End):
+class OutgoingMessages(_Stream):
+    """The server's messages."""
+
     def __init__(self, transport: StdioTransport) -> None:
         self._transport = transport
 
     async def send(self, item: SessionMessage, /) -> None:
+        """Queue a message for the client."""
         self._transport.send(item.message.model_dump(by_alias=True, exclude_unset=True))

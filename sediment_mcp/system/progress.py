@@ -1,42 +1,40 @@
-"""How long work tells how far it is, to whoever watches, and how it is stopped."""
+"""Callbacks that long work calls from time to time, to report its progress or to be stopped."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable
 
+from sediment_mcp.errors import Stopped
+
 Progress = Callable[[int, int], None]
-"""Told (done, total) from time to time, and a last time when done equals total. May raise `Stopped`."""
+"""Called with (done, total) now and then, and a last time when done equals total. May raise `Stopped`."""
 
 
-class Stopped(Exception):
-    """Raised by whoever watches, to end the work; what was there before stays valid."""
+def ignore_progress(done: int, total: int) -> None:
+    """Do nothing, for work whose progress is not reported."""
 
 
-def unwatched(done: int, total: int) -> None:
-    """For work that nobody watches."""
-
-
-def logged(what: str, logger: logging.Logger, then: Progress) -> Progress:
-    """A watcher that logs a line at the beginning, at each tenth and at the end, then tells ``then``."""
+def log_progress(task: str, logger: logging.Logger, also: Progress) -> Progress:
+    """Return a callback that logs the beginning, each tenth and the end, then calls ``also``."""
     next_tenth = 0
 
-    def watch(done: int, total: int) -> None:
+    def report(done: int, total: int) -> None:
         nonlocal next_tenth
         tenth = 10 * done // total if total else 10
         if tenth >= next_tenth:
-            logger.info("%s: %d of %d", what, done, total)
+            logger.info("%s: %d of %d", task, done, total)
             next_tenth = tenth + 1
-        then(done, total)
+        also(done, total)
 
-    return watch
+    return report
 
 
-def until(is_stopped: Callable[[], bool]) -> Progress:
-    """A watcher that ends the work as soon as ``is_stopped`` says so."""
+def stop_when(is_stopped: Callable[[], bool]) -> Progress:
+    """Return a callback that stops the work as soon as ``is_stopped`` returns True."""
 
-    def watch(done: int, total: int) -> None:
+    def report(done: int, total: int) -> None:
         if is_stopped():
-            raise Stopped
+            raise Stopped("The work was stopped before its end: run it again to finish it.")
 
-    return watch
+    return report

@@ -1,8 +1,8 @@
-"""Which project a process works for: the git work tree around a folder, or the folder a host names.
+"""Find the project of a process: the git work tree around a folder, or a host's root folder.
 
-A project is its absolute real path, with U+FFFD for what is no Unicode in it. The home directory and the
-root of a file system are never one: a home directory under version control (dotfiles) would make everything
-the same project.
+A project is named by its absolute real path, with U+FFFD for bytes that are no Unicode. The home directory
+and the root of a file system are never one: a home directory under version control (dotfiles) would make
+everything the same project.
 """
 
 from __future__ import annotations
@@ -12,58 +12,63 @@ from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from sediment_mcp.server.jsonrpc import valid_text
+from sediment_mcp.system.text import valid_text
 
 _DRIVE = re.compile(r"/[A-Za-z][:|](?=/|$)")
 
 
-def project_of_folder(folder: Path) -> str | None:
-    """The git work tree that holds ``folder``; None if there is none, or if it cannot be read."""
+def find_project(folder: Path) -> str | None:
+    """Return the git work tree that holds ``folder``; None if there is none that can be read."""
     try:
         place = folder.resolve(strict=True)
         for candidate in (place, *place.parents):
             if (candidate / ".git").exists():
-                return valid_text(str(candidate)) if _may_be_project(candidate) else None
+                return valid_text(str(candidate)) if _can_be_project(candidate) else None
     except (OSError, RuntimeError, ValueError):  # missing, forbidden, a loop of links, a null character
         return None
     return None
 
 
-def project_of_roots(uris: Sequence[str]) -> str | None:
-    """The first usable ``file://`` root: its git work tree, else the root folder itself; or None."""
+def find_project_of_roots(uris: Sequence[str]) -> str | None:
+    """Return the project of the first usable ``file://`` root.
+
+    It is the git work tree around the root, or else the root itself.
+    """
     for uri in uris:
-        path = path_of_uri(uri)
+        path = parse_file_uri(uri)
         if path is None or not Path(path).is_absolute():
             continue
-        project = project_of_folder(Path(path)) or _as_project(Path(path))
+        project = find_project(Path(path)) or _find_project_of_folder(Path(path))
         if project is not None:
             return project
     return None
 
 
-def _as_project(folder: Path) -> str | None:
+def _find_project_of_folder(folder: Path) -> str | None:
     try:
         place = folder.resolve(strict=True)
-        return valid_text(str(place)) if place.is_dir() and _may_be_project(place) else None
+        return valid_text(str(place)) if place.is_dir() and _can_be_project(place) else None
     except (OSError, RuntimeError, ValueError):
         return None
 
 
-def _may_be_project(place: Path) -> bool:
-    return place != Path(place.anchor) and place != _home()
+def _can_be_project(place: Path) -> bool:
+    return place != Path(place.anchor) and place != _find_home()
 
 
-def _home() -> Path | None:
+def _find_home() -> Path | None:
     try:
         return Path.home().resolve()
     except (OSError, RuntimeError):
         return None
 
 
-def path_of_uri(uri: str) -> str | None:
-    """The path in a ``file`` URI (RFC 8089): ``file:///home/ann``, ``file://localhost/home/ann``,
-    ``file:///C:/work`` and, as some hosts write, ``file:///c%3A/work`` or ``file://C:/work``. None for
-    anything else, shares on other machines included."""
+def parse_file_uri(uri: str) -> str | None:
+    """Return the path in a ``file`` URI (RFC 8089); None for anything else.
+
+    Accepted are ``file:///home/ann``, ``file://localhost/home/ann``, ``file:///C:/work`` and, as some hosts
+    write, ``file:///c%3A/work`` or ``file://C:/work``; shares on other machines are not.
+    """
     try:
         parts = urlsplit(uri)
     except ValueError:

@@ -1,10 +1,15 @@
-"""Export and import: memories out of one data directory and into another, and in from other places.
+"""Export and import memories: to other data directories, and from other programs' files.
 
-record       what every format is read into
-lines        our own format: JSON lines that carry everything
-merging      one memory in two states, and what replaced it: the rule by which two machines agree
-exporting    the job of writing an export
-importing    the job of taking one in
-sources      files, folders and standard input; bytes to text
-recognition  which format is it?
+A file becomes a stream of items, and items become memories, in this order:
+
+source      open a file or standard input, decrypt it, decode bytes to text
+detect      find the format of a source, and open it as a stream of items
+formats     one module a file format; adding one is its module and a line in the registry
+normalize   fit what other programs keep to the limits of a memory
+records     what every format is read into, and what is selected for an export
+prepare     turn a record into a memory to be stored: its owner, its id
+importer    store them batch by batch
+sync        reconcile the links between versions, so that two machines get the same result
+exporter    write an export
+encryption  encrypt and decrypt with a passphrase
 """

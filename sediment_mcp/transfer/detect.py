@@ -1,89 +1,115 @@
-"""Which format is it? Seen from the content; a name's ending only tells Markdown from other text."""
+"""Detect the format of a source, and open what the user names as a stream of items.
+
+The content decides; the suffix of a file's name only tells Markdown from other text.
+"""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
-from typing import Any, cast
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO, cast
 
 from sediment_mcp.errors import BadArgument
-from sediment_mcp.transfer.formats import mcp_memory_service, mem0, notes, sediment_jsonl, server_memory
-from sediment_mcp.transfer.records import Item
-from sediment_mcp.transfer.source import NoText, Source, text_of
+from sediment_mcp.transfer.formats import FORMATS, notes
+from sediment_mcp.transfer.normalize import parse_json
+from sediment_mcp.transfer.records import Item, Problem
+from sediment_mcp.transfer.source import DEFAULT_LIMITS, NotText, ReadLimits, Source, decode_text, open_source
 
-READERS: dict[str, Callable[[Source], Iterator[Item]]] = {
-    "sediment": sediment_jsonl.read,
-    "server-memory": server_memory.read,
-    "mcp-memory-service": mcp_memory_service.read,
-    "mem0": mem0.read,
-    "markdown": notes.read_file,
-    "text": notes.read_file,
-}
-"""Format → what reads a file of it. A folder is always one of notes."""
-
-NAMES = ", ".join(READERS)
+FORMAT_NAMES = ", ".join(FORMATS)
 
 
-def reader(source: Source, name: str | None) -> Callable[[Source], Iterator[Item]]:
-    """What reads this source; ``name`` is the format where the user says it.
+@dataclass(frozen=True, slots=True)
+class OpenedItems:
+    """Items to import, read while they are iterated.
+
+    Attributes:
+        items: the items in the order of the source.
+        position: returns (done, total) of the reading: bytes of a file, files of a folder.
+    """
+
+    items: Iterator[Item]
+    position: Callable[[], tuple[int, int]]
+
+
+def open_items(
+    path_or_stream: Path | BinaryIO,
+    format_name: str | None,
+    ask_passphrase: Callable[[], str],
+    *,
+    limits: ReadLimits = DEFAULT_LIMITS,
+) -> OpenedItems:
+    """Open a file, a folder of notes, or a stream such as standard input.
+
+    Args:
+        path_or_stream: what to open.
+        format_name: a key of `FORMATS`; None: detect it. A folder is always one of notes.
+        ask_passphrase: called if the file is encrypted.
+        limits: how much is read at once before it is refused.
 
     Raises:
-        BadArgument: the format is unknown, or cannot be told.
+        BadArgument: it does not exist, its format is not known, or its passphrase is wrong.
+        StorageError: it cannot be read.
     """
-    if name is not None and name not in READERS:
-        raise BadArgument(f"format {name} does not exist: use one of {NAMES}.")
-    return READERS[name or format_of(source)]
+    if isinstance(path_or_stream, Path) and path_or_stream.is_dir():
+        return _open_folder(path_or_stream, limits)
+    source = open_source(path_or_stream, ask_passphrase, limits)
+    if format_name is not None and format_name not in FORMATS:
+        raise BadArgument(f"format {format_name} does not exist: use one of {FORMAT_NAMES}.")
+    chosen = FORMATS[format_name or detect_format(source, limits)]
+    return OpenedItems(chosen.read(source, limits), lambda: (source.position, source.size))
 
 
-def format_of(source: Source) -> str:
-    """The name of the format.
+def _open_folder(folder: Path, limits: ReadLimits) -> OpenedItems:
+    found = notes.list_notes(folder)
+    done = 0
+
+    def read_notes() -> Iterator[Item]:
+        nonlocal done
+        for note in found:
+            yield from [note] if isinstance(note, Problem) else notes.read_note(note, folder, limits)
+            done += 1
+
+    return OpenedItems(read_notes(), lambda: (done, len(found)))
+
+
+def detect_format(source: Source, limits: ReadLimits = DEFAULT_LIMITS) -> str:
+    """Return the name of the source's format, a key of `FORMATS`.
 
     Raises:
         BadArgument: it is none of those known.
     """
-    head = source.head()
-    try:
-        text, _ = text_of(head)
-    except NoText as error:
-        raise BadArgument(f"{source.name} {error} Give a file of text.") from None
-    text = text.lstrip("\ufeff \t\r\n")
-    if text[:1] not in ("{", "[") or notes.is_markdown(source.path):
-        return "markdown" if text.startswith("---") or notes.is_markdown(source.path) else "text"
-    found = _format_of_line(text.partition("\n")[0]) or _format_of_document(source)
+    text = _decode(source, source.head(), is_complete=False).lstrip("\ufeff \t\r\n")
+    is_markdown = notes.is_markdown(source.path)
+    if is_markdown or text[:1] not in ("{", "["):
+        return "markdown" if is_markdown or text.startswith("---") else "text"
+    found = _match_line(text.partition("\n")[0]) or _match_document(source, limits)
     if found is None:
         raise BadArgument(
-            f"{source.name} is JSON of an unknown shape: name its format with --format ({NAMES})."
+            f"{source.name} is JSON of an unknown shape: name its format with --format ({FORMAT_NAMES})."
         )
     return found
 
 
-def _format_of_line(line: str) -> str | None:
-    """The format of a file of JSON lines, by its first."""
-    value = _parsed(line)
+def _match_line(line: str) -> str | None:
+    """Return the format of a source whose first line this is, a JSON object."""
+    value = parse_json(line)
     if not isinstance(value, dict):
         return None
     fields = cast("dict[str, Any]", value)
-    if fields.get("format") == sediment_jsonl.FORMAT or (
-        fields.get("type") == "memory" and "content" in fields
-    ):
-        return "sediment"
-    return "server-memory" if server_memory.is_line(fields) else None
+    return next((name for name, one in FORMATS.items() if one.matches_line(fields)), None)
 
 
-def _format_of_document(source: Source) -> str | None:
-    """The format of a file that is JSON as a whole."""
-    text, _ = text_of(source.whole())
+def _match_document(source: Source, limits: ReadLimits) -> str | None:
+    """Return the format of a source that is one JSON document."""
+    data = source.read_all(limits.max_document_bytes)
     source.stream.seek(0)
-    value = _parsed(text)
-    if mcp_memory_service.is_export(value):
-        return "mcp-memory-service"
-    if mem0.is_export(value):
-        return "mem0"
-    return "server-memory" if server_memory.is_graph(value) else None
+    document = parse_json(_decode(source, data))
+    return next((name for name, one in FORMATS.items() if one.matches_document(document)), None)
 
 
-def _parsed(text: str) -> object:
+def _decode(source: Source, data: bytes, *, is_complete: bool = True) -> str:
     try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
-        return None
+        return decode_text(data, is_complete=is_complete)[0]
+    except NotText as error:
+        raise BadArgument(f"{source.name} {error} Give a file of text.") from None

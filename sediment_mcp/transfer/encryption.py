@@ -1,8 +1,7 @@
-"""Encryption with a passphrase in the format of age (age-encryption.org/v1): the only module that imports
-pyrage. What is sealed here is opened by the `age` program, and the other way round.
+"""Encrypt and decrypt with a passphrase in the format of age (age-encryption.org/v1).
 
-The library seals in memory, so that an encrypted export is held there as a whole, but nothing of it reaches
-the disk unencrypted.
+The `age` program decrypts what is encrypted here, and the other way round. pyrage works in memory: an
+encrypted export is held there as a whole, and nothing of it reaches the disk unencrypted.
 """
 
 from __future__ import annotations
@@ -11,43 +10,44 @@ from typing import Any, cast
 
 from sediment_mcp.errors import BadArgument
 
-BEGINNINGS = (b"age-encryption.org/v1\n", b"-----BEGIN AGE ENCRYPTED FILE-----")
-FOR_KEYS = (b"\n-> X25519 ", b"\n-> ssh-", b"\n-> piv-", b"\n-> mlkem")
+AGE_HEADERS = (b"age-encryption.org/v1\n", b"-----BEGIN AGE ENCRYPTED FILE-----")
+KEY_STANZAS = (b"\n-> X25519 ", b"\n-> ssh-", b"\n-> piv-", b"\n-> mlkem")
+STANZAS_BYTES = 4096  # at a file's beginning, which hold the keys that it is encrypted for
 
 
-def is_sealed(head: bytes) -> bool:
-    """Whether a file with these first bytes is encrypted."""
-    return head.startswith(BEGINNINGS)
+def is_encrypted(head: bytes) -> bool:
+    """Return True if a file with these first bytes is encrypted."""
+    return head.startswith(AGE_HEADERS)
 
 
-def seal(data: bytes, passphrase: str) -> bytes:
-    """Encrypt; takes about a second, on purpose, so that guessing is slow."""
-    sealed: bytes = _age().passphrase.encrypt(data, passphrase)
-    return sealed
+def encrypt(data: bytes, passphrase: str) -> bytes:
+    """Encrypt data; takes about a second, on purpose, so that guessing is slow."""
+    encrypted: bytes = _load_pyrage().passphrase.encrypt(data, passphrase)
+    return encrypted
 
 
-def unseal(data: bytes, passphrase: str, name: str) -> bytes:
-    """Decrypt what `seal` or age has encrypted.
+def decrypt(data: bytes, passphrase: str, name: str) -> bytes:
+    """Decrypt what `encrypt` or age has encrypted.
 
     Raises:
         BadArgument: the passphrase is wrong, or the file is damaged, or not meant for a passphrase.
     """
-    if any(mark in data[:4096] for mark in FOR_KEYS):
+    if any(stanza in data[:STANZAS_BYTES] for stanza in KEY_STANZAS):
         raise BadArgument(
             f"{name} is encrypted for a key and not with a passphrase: decrypt it with age, "
             "and import what comes out with sediment-mcp import -."
         )
-    age = _age()
+    pyrage = _load_pyrage()
     try:
-        plain: bytes = age.passphrase.decrypt(data, passphrase)
-    except age.DecryptError:
+        decrypted: bytes = pyrage.passphrase.decrypt(data, passphrase)
+    except pyrage.DecryptError:
         raise BadArgument(
             f"{name} does not open: the passphrase is wrong, or the file is damaged; try again."
         ) from None
-    return plain
+    return decrypted
 
 
-def _age() -> Any:
+def _load_pyrage() -> Any:
     import pyrage
 
-    return cast("Any", pyrage)  # it says nothing of its types
+    return cast("Any", pyrage)  # pyrage has no type annotations

@@ -1,256 +1,283 @@
-"""The job of taking something in: in batches, each one transaction, so that it can be interrupted at any
-moment and begun anew; what is in already is recognized and changes nothing.
+"""Import items in batches, each one transaction.
 
-Rows come first and their embeddings after them, by the backlog, as everywhere: a memory is found by its words
-at once, and an import that is interrupted while it embeds is complete all the same.
+An import can be interrupted at any moment and repeated: what is stored already is recognized and changes
+nothing. Rows come first and their embeddings after them, by the embedding queue: a memory is found by its
+words at once, and an import that is interrupted while it embeds is complete all the same.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Generator, Iterable, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from sediment_mcp.domain.duplicates import both_tags, is_duplicate, merged, text_key
+from sediment_mcp.domain.duplicates import add_repetition, compute_content_hash
+from sediment_mcp.domain.merging import append_tags, combine
 from sediment_mcp.domain.retention import Rule
 from sediment_mcp.errors import BadArgument
-from sediment_mcp.operations.tools import owner
-from sediment_mcp.storage.sql import bulk
-from sediment_mcp.system.progress import Progress, unwatched
-from sediment_mcp.transfer.formats.sediment_jsonl import vectors_of
-from sediment_mcp.transfer.prepare import Arrival, Choices, arrival
-from sediment_mcp.transfer.records import Item, Problem, Record, RuleRecord
-from sediment_mcp.transfer.sync import joined, settled, together
+from sediment_mcp.operations.store_memory import find_duplicate, owner_of
+from sediment_mcp.system.progress import Progress, ignore_progress
+from sediment_mcp.transfer.formats.sediment_jsonl import decode_embeddings
+from sediment_mcp.transfer.prepare import ImportOptions, PreparedMemory, prepare_memory
+from sediment_mcp.transfer.records import Item, MemoryRecord, Problem, RuleRecord, split_into_batches
+from sediment_mcp.transfer.sync import resolve_links
 
 if TYPE_CHECKING:
-    from sediment_mcp.app import Library
+    from sediment_mcp.app import Application
     from sediment_mcp.domain.memory import Memory
     from sediment_mcp.embeddings.protocols import ModelIdentity
-    from sediment_mcp.storage.sql.memories import Store
+    from sediment_mcp.storage.protocols import ReadSession, WriteSession
 
-BATCH = 200  # memories in one transaction: a tenth of a second for whoever else waits to write
+COMMIT_EVERY = 200  # items; writing them takes a tenth of a second, for which other writers wait
 ANOTHER_TEXT = "has the id of a memory here that says something else: take the id away to import it anew."
 
 
 @dataclass(slots=True)
-class Report:
-    """What came of an import: memories ``imported``, ``updated`` (known, and changed by it), ``known`` (and
-    left as they are), ``joined`` (current before, and now history of one that says the same). ``skipped`` and
-    ``notes`` are (place, sentence)."""
+class ImportReport:
+    """What an import has done.
+
+    Attributes:
+        imported: number of memories that are new.
+        updated: number of memories that were known, and changed by it.
+        known: number of memories that were known, and left unchanged.
+        merged: number of memories that were current, and are now history of one that says the same.
+        rules: retention rules that were taken over.
+        skipped: (location, sentence) of what could not be imported.
+        notes: (location, sentence) of what was changed to fit.
+        conflicts: sentences on memories that two machines replaced differently.
+    """
 
     imported: int = 0
     updated: int = 0
     known: int = 0
-    joined: int = 0
+    merged: int = 0
     rules: list[Rule] = field(default_factory=list[Rule])
     skipped: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
     notes: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
     conflicts: list[str] = field(default_factory=list[str])
 
-    def add(self, other: Report) -> None:
-        self.imported += other.imported
-        self.updated += other.updated
-        self.known += other.known
-        self.rules += other.rules
-        self.skipped += other.skipped
-        self.notes += other.notes
+    def add(self, batch: ImportReport) -> None:
+        """Add what one batch has done."""
+        self.imported += batch.imported
+        self.updated += batch.updated
+        self.known += batch.known
+        self.rules += batch.rules
+        self.skipped += batch.skipped
+        self.notes += batch.notes
 
 
-def take_in(
-    library: Library,
+def import_memories(
+    app: Application,
     items: Iterable[Item],
-    choices: Choices,
-    report: Report,
+    options: ImportOptions,
+    report: ImportReport,
     *,
-    where: Callable[[], tuple[int, int]] = lambda: (0, 0),
-    progress: Progress = unwatched,
+    position: Callable[[], tuple[int, int]] = lambda: (0, 0),
+    progress: Progress = ignore_progress,
+    commit_every: int = COMMIT_EVERY,
 ) -> None:
-    """Store what is new, join what is known, and say in ``report`` what was done and what could not be, batch
-    by batch; ``where`` tells how far the reading is.
+    """Store what is new, update what is known, and add to ``report`` after each batch.
+
+    ``position`` returns (done, total) of the reading; ``commit_every`` is the number of items in a batch.
 
     Raises:
         NoProject: all shall belong to the project, and none is known.
         Stopped: ``progress`` asked for it; what is in ``report`` by then is on disk.
     """
-    owner(choices.scope, choices.project)
-    work = _Import(library, choices, report)
-    for batch in _batches(items):
-        work.write(batch)
-        progress(*where())
-    if not choices.dry:
-        work.settle_links()
-        work.join_twins()
+    owner_of(options.scope, options.project)
+    importer = _Importer(app, options, report)
+    for batch in split_into_batches(items, commit_every):
+        importer.import_batch(batch)
+        progress(*position())
+    progress(*position())  # the last items may have been read after the last batch was full
+    if not options.dry_run:
+        importer.apply_links()
+        importer.merge_duplicates()
 
 
-def _batches(items: Iterable[Item]) -> Iterator[list[Item]]:
-    batch: list[Item] = []
-    for item in items:
-        batch.append(item)
-        if len(batch) == BATCH:
-            yield batch
-            batch = []
-    yield batch
+@dataclass(slots=True)
+class _Batch:
+    """One transaction.
+
+    Attributes:
+        session: what is read from.
+        writer: what is written to; None in a dry run.
+        known: memories that are stored, by id.
+        report: what is done once the transaction is on disk.
+    """
+
+    session: ReadSession
+    writer: WriteSession | None
+    known: dict[str, Memory]
+    model: ModelIdentity | None
+    report: ImportReport
 
 
-class _Import:
-    """One import under way: ``seen`` are the ids that it has met, ``links`` what replaced them elsewhere."""
+class _Importer:
+    """One import under way.
 
-    def __init__(self, library: Library, choices: Choices, report: Report) -> None:
-        self.library = library
-        self.choices = choices
+    Attributes:
+        seen: ids that were imported so far.
+        links: memory id -> id of what superseded it elsewhere.
+    """
+
+    def __init__(self, app: Application, options: ImportOptions, report: ImportReport) -> None:
+        self.app = app
+        self.options = options
         self.report = report
         self.seen: set[str] = set()
         self.links: dict[str, str] = {}
 
     # --- batch by batch -----------------------------------------------------------------------
 
-    def write(self, batch: Sequence[Item]) -> None:
+    def import_batch(self, items: Sequence[Item]) -> None:
         """Prepare without any lock, then write in one transaction; report only what is on disk then."""
-        report = Report()
-        arrivals = [one for item in batch if (one := self._prepared(item, report)) is not None]
-        model = self._model(arrivals)
-        with self._transaction() as store:
-            here = store.by_ids([one.id for one in arrivals])
-            for one in arrivals:
-                self._file(store, here, one, model, report)
-            self._set_rules(store, [item.rule for item in batch if isinstance(item, RuleRecord)], report)
+        report = ImportReport()
+        prepared = self._prepare(items, report)
+        model = self._find_model(prepared)
+        with self._open_sessions() as (session, writer):
+            known = session.get([memory.id for memory in prepared])
+            batch = _Batch(session, writer, known, model, report)
+            for memory in prepared:
+                self._import_memory(batch, memory)
+            self._import_rules(batch, [item.rule for item in items if isinstance(item, RuleRecord)])
         self.report.add(report)
 
-    def _transaction(self) -> AbstractContextManager[Store]:
-        return self.library.read() if self.choices.dry else self.library.write()
+    @contextmanager
+    def _open_sessions(self) -> Generator[tuple[ReadSession, WriteSession | None]]:
+        """Open a session to read from, and one to write to unless this is a dry run."""
+        if self.options.dry_run:
+            with self.app.storage.read() as session:
+                yield session, None
+        else:
+            with self.app.storage.write() as writer:
+                yield writer, writer
 
-    def _prepared(self, item: Item, report: Report) -> Arrival | None:
-        if isinstance(item, Problem):
-            report.skipped.append((item.place, item.reason))
-        if not isinstance(item, Record):
-            return None
-        try:
-            return arrival(self.library, item, self.choices)
-        except BadArgument as error:
-            report.skipped.append((item.place, str(error)))
-            return None
+    def _prepare(self, items: Iterable[Item], report: ImportReport) -> list[PreparedMemory]:
+        prepared: list[PreparedMemory] = []
+        for item in items:
+            if isinstance(item, Problem):
+                report.skipped.append((item.location, item.reason))
+            elif isinstance(item, MemoryRecord):
+                try:
+                    prepared.append(prepare_memory(self.app, item, self.options))
+                except BadArgument as error:
+                    report.skipped.append((item.location, str(error)))
+        return prepared
 
-    def _model(self, arrivals: Sequence[Arrival]) -> ModelIdentity | None:
-        """The model in use, if any of these may bring its embeddings."""
-        has_vectors = any(one.exported and one.exported.vectors for one in arrivals)
-        embedder = self.library.embedder() if has_vectors and not self.choices.dry else None
+    def _find_model(self, prepared: Iterable[PreparedMemory]) -> ModelIdentity | None:
+        """Return the model in use, if any of these may bring its embeddings."""
+        has_vectors = any(memory.exported and memory.exported.vectors for memory in prepared)
+        embedder = self.app.model.get() if has_vectors and not self.options.dry_run else None
         return embedder.identity if embedder else None
 
-    def _file(
-        self, store: Store, here: dict[str, Memory], one: Arrival, model: ModelIdentity | None, report: Report
-    ) -> None:
-        """Find the place of one memory: known by its id, known by its text, or new."""
-        existing = here.get(one.id)
-        if existing is None and one.exported is None:
-            existing = self._same_text(store, one)
-        elif existing is not None and text_key(existing.content) != one.draft.text_key:
-            report.skipped.append((one.place, ANOTHER_TEXT))
+    def _import_memory(self, batch: _Batch, incoming: PreparedMemory) -> None:
+        existing = batch.known.get(incoming.id)
+        if existing is None and incoming.exported is None:
+            existing = find_duplicate(batch.session, incoming.memory, incoming.memory.occurred_at)
+        if existing is not None and compute_content_hash(existing.content) != incoming.memory.content_hash:
+            batch.report.skipped.append((incoming.location, ANOTHER_TEXT))
             return
         if existing is not None:
-            self._join(store, here, existing, one, report)
-        elif one.id in self.seen:  # only when nothing is written
-            report.known += 1
+            self._update(batch, existing, incoming)
+        elif incoming.id in self.seen:  # only in a dry run, which stores nothing
+            batch.report.known += 1
         else:
-            report.imported += 1
-            report.notes += [(one.place, note) for note in one.notes]
-            if not self.choices.dry:
-                here[one.id] = self._add(store, one, model)
-        self.seen.add(one.id)
-        if one.draft.superseded_by is not None:
-            self.links[one.id] = one.draft.superseded_by
+            self._add(batch, incoming)
+        self.seen.add(incoming.id)
+        if incoming.memory.superseded_by is not None:
+            self.links[incoming.id] = incoming.memory.superseded_by
 
-    def _same_text(self, store: Store, one: Arrival) -> Memory | None:
-        draft = one.draft
-        for existing in store.with_text(draft.text_key, draft.kind, draft.project, draft.created_at):
-            if is_duplicate(
-                existing, session=draft.session, occurred_at=draft.occurred_at, now=draft.created_at
-            ):
-                return existing
-        return None
-
-    def _join(
-        self, store: Store, here: dict[str, Memory], existing: Memory, one: Arrival, report: Report
-    ) -> None:
-        base = joined(existing, one.draft) if one.exported else existing
-        memory = self._added_to(base, one)
+    def _update(self, batch: _Batch, existing: Memory, incoming: PreparedMemory) -> None:
+        latest = combine(existing, incoming.memory, precedence="newest") if incoming.exported else existing
+        memory = self._add_attributes(latest, incoming)
         if memory == existing:
-            report.known += 1
+            batch.report.known += 1
             return
-        report.updated += 1
-        if not self.choices.dry:
-            store.update(memory, self.library.now() if memory != base else None)
-            here[memory.id] = memory
+        batch.report.updated += 1
+        if batch.writer is not None:
+            batch.writer.update(memory, self.app.now() if memory != latest else None)
+            batch.known[memory.id] = memory
 
-    def _added_to(self, base: Memory, one: Arrival) -> Memory:
-        """``base`` with the tags that the user wants on everything. Other programs do not say what was taken
-        away, and when: what comes from them is added too, as where the same text is stored again."""
-        if one.exported:
-            return replace(base, tags=both_tags(base.tags, self.choices.tags))
-        return merged(
-            base,
-            tags=one.draft.tags,
-            metadata=one.draft.metadata,
-            importance=one.draft.importance,
-            occurred_at=one.occurred_at,
-            expires_at=one.draft.expires_at,
-        )
+    def _add_attributes(self, memory: Memory, incoming: PreparedMemory) -> Memory:
+        """Add the tags that the user wants on everything, and what another program says.
 
-    def _add(self, store: Store, one: Arrival, model: ModelIdentity | None) -> Memory:
-        memory, chunks = store.add(one.draft)
-        vectors = vectors_of(one.exported, model) if one.exported and model else None
+        Other programs do not say what was removed, and when: so what comes from them is only added, as where
+        the same text is stored again.
+        """
+        if incoming.exported:
+            return replace(memory, tags=append_tags(memory.tags, self.options.tags))
+        return add_repetition(memory, incoming.memory, incoming.occurred_at)
+
+    def _add(self, batch: _Batch, incoming: PreparedMemory) -> None:
+        batch.report.imported += 1
+        batch.report.notes += [(incoming.location, note) for note in incoming.notes]
+        if batch.writer is None:
+            return
+        session, model = batch.writer, batch.model
+        memory, chunk_ids = session.add(incoming.memory)
+        vectors = decode_embeddings(incoming.exported, model) if incoming.exported and model else None
         if vectors and model:
-            number = store.embeddings.register(model)
-            store.embeddings.add(number, zip(chunks, vectors, strict=True))
-        return memory
+            model_key = session.embeddings.register(model)
+            session.embeddings.add(model_key, zip(chunk_ids, vectors, strict=True))
+        batch.known[incoming.id] = memory
 
-    def _set_rules(self, store: Store, rules: Sequence[Rule], report: Report) -> None:
-        """Take over a rule where there is none of its kind or tag; what the user has said here stays."""
-        own = {(rule.subject, rule.name) for rule in store.ages.rules()} if rules else set[object]()
+    def _import_rules(self, batch: _Batch, rules: Sequence[Rule]) -> None:
+        """Take over each rule whose kind or tag has none; what the user has set here stays."""
+        stored = batch.session.retention.rules() if rules else []
+        own = {(rule.subject, rule.name) for rule in stored}
         for rule in rules:
             if (rule.subject, rule.name) not in own:
-                report.rules.append(rule)
-                if not self.choices.dry:
-                    store.ages.set_rule(rule)
+                batch.report.rules.append(rule)
+                if batch.writer is not None:
+                    batch.writer.retention.set_rule(rule)
 
     # --- at the end ---------------------------------------------------------------------------
 
-    def settle_links(self) -> None:
-        """Let what was replaced elsewhere be history here too."""
-        with self.library.write() as store:
-            links = bulk.links(store)
-            rivals = {i: (links[i], new) for i, new in self.links.items() if links.get(i, new) != new}
-            known = store.by_ids([identity for pair in rivals.values() for identity in pair])
-            changes = settled(links, self.links, known)
-            memories = store.by_ids(list(changes))
-            for identity, memory in memories.items():
-                store.update(replace(memory, superseded_by=changes[identity]))
+    def apply_links(self) -> None:
+        """Supersede here the memories that were superseded elsewhere."""
+        with self.app.storage.write() as session:
+            links = session.bulk.successors()
+            rivals = {
+                memory_id: (links[memory_id], new)
+                for memory_id, new in self.links.items()
+                if links.get(memory_id, new) != new
+            }
+            rival_ids = [memory_id for pair in rivals.values() for memory_id in pair]
+            changes = resolve_links(links, self.links, session.get(rival_ids))
+            memories = session.get(list(changes))
+            for memory_id, memory in memories.items():
+                session.update(replace(memory, superseded_by=changes[memory_id]))
             self.report.updated += len(memories)
-            self._report_conflicts(store.by_ids([i for pair in rivals.values() for i in pair]), rivals)
+            self._report_conflicts(session.get(rival_ids), rivals)
 
     def _report_conflicts(self, known: dict[str, Memory], rivals: dict[str, tuple[str, str]]) -> None:
-        for identity, (one, other) in rivals.items():
-            both = [known.get(one), known.get(other)]
+        for memory_id, (local, remote) in rivals.items():
+            both = [known.get(local), known.get(remote)]
             if all(m is not None and m.superseded_by is None and m.deleted_at is None for m in both):
                 self.report.conflicts.append(
-                    f"{identity} was replaced by {one} here and by {other} there: both are current, "
+                    f"{memory_id} was replaced by {local} here and by {remote} there: both are current, "
                     "delete the one that is wrong or store a new one that replaces both."
                 )
 
-    def join_twins(self) -> None:
-        """The same text, stored on two machines, has two ids: the older stays, the other becomes its history.
-        Only looks at texts that the import has brought, so it may be repeated."""
-        with self.library.write() as store:
-            for ids in bulk.twins(store, self.library.now()):
-                if not self.seen.isdisjoint(ids):
-                    self._join_group(store, list(store.by_ids(ids).values()))
+    def merge_duplicates(self) -> None:
+        """Merge memories of the same text that two machines have stored under two ids.
 
-    def _join_group(self, store: Store, same: list[Memory]) -> None:
-        eldest, *others = sorted(same, key=lambda memory: (memory.created_at, memory.id))
-        whole = eldest
+        The oldest stays, the others become its history. Only texts that the import has brought are looked at,
+        so it may be repeated.
+        """
+        with self.app.storage.write() as session:
+            for ids in session.bulk.repeated_ids(self.app.now()):
+                if not self.seen.isdisjoint(ids):
+                    self._merge_group(session, list(session.get(ids).values()))
+
+    def _merge_group(self, session: WriteSession, same: list[Memory]) -> None:
+        oldest, *others = sorted(same, key=lambda memory: (memory.created_at, memory.id))
+        combined = oldest
         for other in others:
-            whole = together(whole, other)
-            store.update(replace(other, superseded_by=eldest.id))
-        if whole != eldest:
-            store.update(whole)
-        self.report.joined += len(others)
+            combined = combine(combined, other, precedence="symmetric")
+            session.update(replace(other, superseded_by=oldest.id))
+        if combined != oldest:
+            session.update(combined)
+        self.report.merged += len(others)

@@ -1,4 +1,4 @@
-"""From what a format has read to what can be stored: whose it is, and which id it has."""
+"""Turn what a format has read into a memory to be stored: its owner, its tags, its id."""
 
 from __future__ import annotations
 
@@ -8,78 +8,87 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Literal
 
-from sediment_mcp.domain.chunking import split
-from sediment_mcp.domain.duplicates import both_tags, text_key
-from sediment_mcp.operations.results import iso
-from sediment_mcp.operations.tools import new_draft, owner, secret_warnings
-from sediment_mcp.storage.sql.memories import ID_ALPHABET, ID_LENGTH, Draft
+from sediment_mcp.domain.memory import NewMemory
+from sediment_mcp.domain.merging import append_tags
+from sediment_mcp.operations.store_memory import build_memory, check_secrets, new_memory, owner_of
+from sediment_mcp.storage.sql.memories import ID_ALPHABET, ID_LENGTH
+from sediment_mcp.system.timestamps import isoformat
 from sediment_mcp.transfer.formats.sediment_jsonl import ExportedMemory
-from sediment_mcp.transfer.records import Record
+from sediment_mcp.transfer.records import MemoryRecord
 
 if TYPE_CHECKING:
-    from sediment_mcp.app import Library
+    from sediment_mcp.app import Application
+    from sediment_mcp.operations.arguments import StoreMemory
+
+ID_BYTES = 16  # of the digest that an id is derived from
 
 
 @dataclass(frozen=True, slots=True)
-class Choices:
-    """What the user wants of all that is taken in: whose it is (``scope`` None: as it says itself, or else as
-    with a store), tags to add, and whether to only look (``dry``)."""
+class ImportOptions:
+    """What the user wants of all that is imported.
+
+    Attributes:
+        project: the project in use, if one is known.
+        scope: the scope of all memories; None: what each states itself, else that of a store.
+        tags: tags to add to everything.
+        dry_run: change nothing, only report.
+    """
 
     project: str | None = None
     scope: Literal["project", "global"] | None = None
     tags: tuple[str, ...] = ()
-    dry: bool = False
+    dry_run: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class Arrival:
-    """A memory about to be taken in; ``occurred_at`` is the time that it brings, if any, ``exported`` is its
-    line if it comes from an export of ours."""
+class PreparedMemory:
+    """A memory ready to be imported.
 
-    place: str
+    Attributes:
+        location: its place in the source.
+        id: the id that it has, or gets.
+        memory: what is to be stored.
+        occurred_at: the time that it states itself, if any.
+        notes: sentences on what was changed, and on secrets in it.
+        exported: its line, if it comes from an export of ours.
+    """
+
+    location: str
     id: str
-    draft: Draft
+    memory: NewMemory
     occurred_at: datetime | None
     notes: tuple[str, ...]
     exported: ExportedMemory | None
 
 
-def arrival(library: Library, record: Record, choices: Choices) -> Arrival:
+def prepare_memory(app: Application, record: MemoryRecord, options: ImportOptions) -> PreparedMemory:
     """Prepare a record, without any lock.
 
     Raises:
         BadArgument: it cannot be stored, as when it holds a secret and those are refused.
     """
-    arguments = record.arguments
-    tags = list(both_tags(arguments.tags, choices.tags)) if choices.tags else arguments.tags
-    arguments = arguments.model_copy(update={"tags": tags, "scope": choices.scope or arguments.scope})
-    notes = (*record.notes, *secret_warnings(library, arguments))
+    arguments = _apply_options(record.arguments, options)
+    notes = (*record.notes, *check_secrets(app, arguments))
     if isinstance(arguments, ExportedMemory):
-        draft = _as_it_was(arguments, choices)
-        return Arrival(record.place, arguments.id, draft, draft.occurred_at, notes, arguments)
-    draft = new_draft(arguments, owner(arguments.scope, choices.project), library.now())
-    identity = derived_id(draft, arguments.occurred_at)
-    draft = replace(draft, id=identity)
-    return Arrival(record.place, identity, draft, arguments.occurred_at, notes, None)
+        memory = _build_exported(arguments, options)
+        return PreparedMemory(record.location, arguments.id, memory, memory.occurred_at, notes, arguments)
+    memory = new_memory(arguments, owner_of(arguments.scope, options.project), app.now())
+    memory_id = derive_id(memory, arguments.occurred_at)
+    memory = replace(memory, id=memory_id)
+    return PreparedMemory(record.location, memory_id, memory, arguments.occurred_at, notes, None)
 
 
-def _as_it_was(memory: ExportedMemory, choices: Choices) -> Draft:
-    """Nothing of it changes, be it expired, superseded or deleted."""
-    created_at: datetime = memory.created_at
-    return Draft(
-        content=memory.content,
-        text_key=text_key(memory.content),
-        spans=tuple(split(memory.content)),
-        kind=memory.kind,
-        tags=tuple(dict.fromkeys(memory.tags)),
-        project=memory.project if choices.scope is None else owner(choices.scope, choices.project),
-        session=memory.session,
-        importance=memory.importance,
-        metadata=memory.metadata,
-        occurred_at=memory.occurred_at or created_at,
-        created_at=created_at,
-        changed_at=_last_change(memory),
-        expires_at=memory.expires_at,
+def _apply_options(arguments: StoreMemory, options: ImportOptions) -> StoreMemory:
+    tags = list(append_tags(arguments.tags, options.tags)) if options.tags else arguments.tags
+    return arguments.model_copy(update={"tags": tags, "scope": options.scope or arguments.scope})
+
+
+def _build_exported(memory: ExportedMemory, options: ImportOptions) -> NewMemory:
+    """Build an exported memory unchanged, even if it is expired, superseded or deleted."""
+    project = memory.project if options.scope is None else owner_of(options.scope, options.project)
+    return replace(
+        build_memory(memory, project, memory.created_at),
+        changed_at=_find_latest_change(memory),
         id=memory.id,
         superseded_by=memory.superseded_by,
         deleted_at=memory.deleted_at,
@@ -87,20 +96,23 @@ def _as_it_was(memory: ExportedMemory, choices: Choices) -> Draft:
     )
 
 
-def _last_change(memory: ExportedMemory) -> datetime:
-    """When it was last changed. An export from before this was kept gives the best it knows, as a database of
-    that age does."""
-    moments = (memory.changed_at or memory.restored_at, memory.created_at, memory.deleted_at)
-    return max(moment for moment in moments if moment is not None)
+def _find_latest_change(memory: ExportedMemory) -> datetime:
+    """Return when the memory was last changed, as well as its export knows."""
+    times = (memory.changed_at or memory.restored_at, memory.created_at, memory.deleted_at)
+    return max(time for time in times if time is not None)
 
 
-def derived_id(draft: Draft, occurred_at: datetime | None) -> str:
-    """The id of something that brings none: made from its text, its kind and whose it is, so that it is the
-    same memory whenever and wherever it is taken in again, also after it was superseded or deleted here."""
-    what = [draft.text_key.hex(), draft.kind, draft.project]
-    if draft.kind == "episodic":  # the same words may tell of two events
-        what += [draft.session, iso(occurred_at)]
-    value = int.from_bytes(hashlib.sha256(json.dumps(what).encode()).digest()[:16], "big")
+def derive_id(memory: NewMemory, occurred_at: datetime | None) -> str:
+    """Return an id for a memory without one, derived from its text, its kind and its owner.
+
+    So it is the same memory whenever and wherever it is imported again, also after it was superseded or
+    deleted here.
+    """
+    key = [memory.content_hash.hex(), memory.kind, memory.project]
+    if memory.kind == "episodic":  # two events may have the same words
+        key += [memory.session, isoformat(occurred_at)]
+    digest = hashlib.sha256(json.dumps(key).encode()).digest()
+    value = int.from_bytes(digest[:ID_BYTES], "big")
     letters: list[str] = []
     for _ in range(ID_LENGTH):
         value, letter = divmod(value, len(ID_ALPHABET))

@@ -1,33 +1,67 @@
-"""Where an import comes from: a file, a folder, standard input; and bytes to text, whoever wrote them."""
+"""Open a file or standard input as a source of bytes, decrypt it, and decode bytes to text.
+
+What is imported was written by other programs on other machines: each read has a bound, and a text whose
+encoding is not named is decoded in the most likely one.
+"""
 
 from __future__ import annotations
 
 import codecs
 import io
-from collections.abc import Iterator
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
 from sediment_mcp.errors import BadArgument, StorageError
+from sediment_mcp.transfer.encryption import decrypt, is_encrypted
 
-HEAD = 65_536  # bytes by which a format is recognized
-MAX_DOCUMENT = 512 * 1024 * 1024  # bytes of a file that has to be read as a whole
-MARKS = (  # the longer first: UTF-32's begins like UTF-16's
+HEAD_BYTES = 65_536  # by which a format is detected
+SPOOL_BYTES = 64 * 1024 * 1024  # of standard input in memory; what is longer goes to a temporary file
+STDIN_NAME = "standard input"
+BYTE_ORDER_MARKS = (  # the longer first: UTF-32's begins like UTF-16's
     (codecs.BOM_UTF8, "utf-8"),
     (codecs.BOM_UTF32_LE, "utf-32-le"),
     (codecs.BOM_UTF32_BE, "utf-32-be"),
     (codecs.BOM_UTF16_LE, "utf-16-le"),
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
-GUESSED = "is not UTF-8: it was read as Windows-1252, Western European; look at its accented letters."
+GUESSED_ENCODING = (
+    "is not UTF-8: it was read as Windows-1252, Western European; look at its accented letters."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ReadLimits:
+    """How much of a source is read at once before it is refused.
+
+    Attributes:
+        max_document_bytes: of a file that has to be read as a whole.
+        max_note_bytes: of one note.
+        max_line_chars: of a line of our own export; the longest memory with its embeddings takes a tenth.
+        max_entity_chars: of a line that holds an entity with all its observations.
+    """
+
+    max_document_bytes: int = 512 * 1024 * 1024
+    max_note_bytes: int = 10 * 1024 * 1024
+    max_line_chars: int = 16 * 1024 * 1024
+    max_entity_chars: int = 64 * 1024 * 1024
+
+
+DEFAULT_LIMITS = ReadLimits()
 
 
 @dataclass(slots=True)
 class Source:
-    """A file that is open for reading, at its beginning, and can go back there; or a folder, which is not.
+    """A file that is open for reading from its beginning, and that can be read again.
 
-    ``size`` is in bytes, for a folder in files. ``done`` is how far a reader has come, in the same unit.
+    Attributes:
+        path: the file's path, or a name where there is no file.
+        name: what messages call it.
+        stream: the bytes, seekable.
+        size: number of bytes.
     """
 
     path: Path
@@ -36,58 +70,77 @@ class Source:
     size: int = 0
 
     @property
-    def done(self) -> int:
+    def position(self) -> int:
+        """Number of bytes that have been read."""
         return self.stream.tell()
 
     def head(self) -> bytes:
-        """The first bytes; the place of reading stays."""
-        head = self.stream.read(HEAD)
+        """Return the first bytes and leave the position at the beginning."""
+        head = self.stream.read(HEAD_BYTES)
         self.stream.seek(0)
         return head
 
-    def whole(self, most: int = MAX_DOCUMENT) -> bytes:
-        """All of it.
+    def read_all(self, max_bytes: int) -> bytes:
+        """Return all bytes.
 
         Raises:
-            BadArgument: that would be too much.
+            BadArgument: there are more than ``max_bytes``.
         """
-        if self.size > most:
+        if self.size > max_bytes:
             raise BadArgument(
-                f"{self.name} is too large ({self.size:,} bytes, at most {most:,}): "
+                f"{self.name} is too large ({self.size:,} bytes, at most {max_bytes:,}): "
                 "split it and import the parts."
             )
         return self.stream.read()
 
-    def lines(self, longest: int) -> Iterator[tuple[int, str | None]]:
-        """Each line with its number, None in the place of one that is too long; bytes that are no text become
-        halves of surrogate pairs, which no memory may hold."""
-        mark, encoding = _mark(self.head()[:4])
+    def lines(self, max_chars: int) -> Iterator[tuple[int, str | None]]:
+        """Yield each line with its number from 1, and None for a line of ``max_chars`` or more.
+
+        Bytes that are no text become halves of surrogate pairs, which no memory may hold.
+        """
+        mark, encoding = _find_byte_order_mark(self.head()[:4])
         self.stream.seek(len(mark))
         errors = "surrogateescape" if encoding == "utf-8" else "replace"
         text = io.TextIOWrapper(self.stream, encoding=encoding, errors=errors, newline="\n")
         number = 0
-        while line := text.readline(longest):
+        while line := text.readline(max_chars):
             number += 1
-            is_whole = len(line) < longest or line.endswith("\n")
+            is_whole = len(line) < max_chars or line.endswith("\n")
             while not is_whole:
-                rest = text.readline(longest)
-                is_whole = len(rest) < longest or rest.endswith("\n")
+                rest = text.readline(max_chars)
+                is_whole = len(rest) < max_chars or rest.endswith("\n")
                 line = ""
             yield number, line or None
         text.detach()
 
 
-def _mark(head: bytes) -> tuple[bytes, str]:
-    return next(((mark, name) for mark, name in MARKS if head.startswith(mark)), (b"", "utf-8"))
+# --- open ---------------------------------------------------------------------------------------
 
 
-def open_file(path: Path) -> Source:
-    """A file as a source.
+def open_source(
+    path_or_stream: Path | BinaryIO, ask_passphrase: Callable[[], str], limits: ReadLimits
+) -> Source:
+    """Open a file, or a stream such as standard input, and decrypt it.
+
+    ``ask_passphrase`` is called only if it is encrypted.
 
     Raises:
-        BadArgument: it is not there, or not a file.
-        StorageError: it cannot be read.
+        BadArgument: there is no such file, or the passphrase is wrong.
+        StorageError: the file cannot be read.
     """
+    source = _open_file(path_or_stream) if isinstance(path_or_stream, Path) else _spool(path_or_stream)
+    if not is_encrypted(source.head()):
+        return source
+    encrypted = source.read_all(limits.max_document_bytes)
+    return wrap_bytes(decrypt(encrypted, ask_passphrase(), source.name), source.name)
+
+
+def wrap_bytes(data: bytes, name: str) -> Source:
+    """Return bytes in memory as a source."""
+    return Source(Path(name), name, io.BytesIO(data), len(data))
+
+
+def _open_file(path: Path) -> Source:
     if not path.exists():
         raise BadArgument(f"{path} does not exist: check its name.")
     if not path.is_file():
@@ -98,27 +151,45 @@ def open_file(path: Path) -> Source:
         raise StorageError(f"{path} cannot be read ({error.strerror}): check its permissions.") from error
 
 
-def held(data: bytes, name: str) -> Source:
-    """Bytes in memory as a source."""
-    return Source(Path(name), name, io.BytesIO(data), len(data))
+def _spool(stream: BinaryIO) -> Source:
+    """Copy a stream, which can be read only once, to a file that can be read again."""
+    data = stream.read(SPOOL_BYTES)
+    if len(data) < SPOOL_BYTES:
+        return wrap_bytes(data, STDIN_NAME)
+    spool = tempfile.TemporaryFile()  # noqa: SIM115 - private, without a name, and gone with the process
+    spool.write(data)
+    shutil.copyfileobj(stream, spool)
+    size = spool.tell()
+    spool.seek(0)
+    return Source(Path(STDIN_NAME), STDIN_NAME, spool, size)
 
 
-class NoText(ValueError):
-    """Bytes that are no text; the message says it as the end of a sentence."""
+# --- decode -------------------------------------------------------------------------------------
 
 
-def text_of(data: bytes) -> tuple[str, str | None]:
-    """(the text, a note where its encoding had to be guessed): by its mark, else UTF-8, else Windows-1252.
+class NotText(ValueError):
+    """Bytes that are no text; the message is the end of a sentence that begins with their name."""
+
+
+def decode_text(data: bytes, *, is_complete: bool = True) -> tuple[str, str | None]:
+    """Return the text, and a note if its encoding had to be guessed.
+
+    The encoding is that of the byte order mark, else UTF-8, else Windows-1252. Data that are not complete
+    may end within a character, which is left out.
 
     Raises:
-        NoText: it looks like no text at all.
+        NotText: it looks like no text at all.
     """
-    mark, encoding = _mark(data[:4])
+    mark, encoding = _find_byte_order_mark(data[:4])
     if not mark and b"\0" in data:
-        raise NoText("is no text: it holds zero bytes.")
+        raise NotText("is no text: it holds zero bytes.")
     try:
-        return data[len(mark) :].decode(encoding), None
+        return codecs.getincrementaldecoder(encoding)().decode(data[len(mark) :], is_complete), None
     except UnicodeDecodeError:
         if mark:
-            raise NoText(f"is no valid {encoding.upper()}, though it begins like it.") from None
-    return data.decode("cp1252", "replace"), GUESSED
+            raise NotText(f"is no valid {encoding.upper()}, though it begins like it.") from None
+    return data.decode("cp1252", "replace"), GUESSED_ENCODING
+
+
+def _find_byte_order_mark(head: bytes) -> tuple[bytes, str]:
+    return next(((mark, name) for mark, name in BYTE_ORDER_MARKS if head.startswith(mark)), (b"", "utf-8"))

@@ -1,4 +1,4 @@
-"""Addresses → functions, and the page's own files. The only module that imports starlette."""
+"""Web application: which function answers which address, and the page's own files."""
 
 from __future__ import annotations
 
@@ -16,64 +16,72 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from sediment_mcp.errors import BadArgument, SedimentError, StorageError, UnknownMemory
-from sediment_mcp.web.mutations import CHANGES
-from sediment_mcp.web.queries import READINGS
-from sediment_mcp.web.request import Asked, Desk, Job
+from sediment_mcp.web.mutations import MUTATIONS
+from sediment_mcp.web.queries import QUERIES
+from sediment_mcp.web.request import RequestArguments, RequestContext, RequestHandler
 
 logger = logging.getLogger(__name__)
 
-PAGE = Path(__file__).parent / "static"
-MOST_BYTES = 2_000_000  # of one request; the longest memory with its metadata takes less than half
-FAILED = (
+STATIC_FOLDER = Path(__file__).parent / "static"
+MAX_REQUEST_BYTES = 2_000_000  # the longest memory with its metadata takes less than half
+UNEXPECTED = (
     "Something went wrong in sediment-mcp ui: its terminal says what. Try again, or run sediment-mcp doctor."
 )
-NO_JSON = "The page sent something that cannot be read: reload it."
+NOT_JSON = "The page sent something that cannot be read: reload it."
 
 
-def site(desk: Desk, place: str) -> Starlette:
-    """The application: ``place``/api/… answers with JSON, all else below ``place`` is the page's files."""
-    api = [Route(f"/{name}", _reading(desk, job), methods=["GET"]) for name, job in READINGS.items()]
-    api += [Route(f"/{name}", _change(desk, job), methods=["POST"]) for name, job in CHANGES.items()]
-    inner = [Mount("/api", routes=api), Mount("/", app=StaticFiles(directory=PAGE, html=True))]
-    return Starlette(routes=[Mount(place, routes=inner)], max_body_size=MOST_BYTES)
+def build_app(context: RequestContext, mount_path: str) -> Starlette:
+    """Return the application.
+
+    Addresses below ``mount_path``/api are answered with JSON, all others below ``mount_path`` are files.
+    """
+    api = [Route(f"/{name}", _answer_query(context, run), methods=["GET"]) for name, run in QUERIES.items()]
+    api += [
+        Route(f"/{name}", _answer_mutation(context, run), methods=["POST"]) for name, run in MUTATIONS.items()
+    ]
+    routes = [Mount("/api", routes=api), Mount("/", app=StaticFiles(directory=STATIC_FOLDER, html=True))]
+    return Starlette(routes=[Mount(mount_path, routes=routes)], max_body_size=MAX_REQUEST_BYTES)
 
 
-def _reading(desk: Desk, job: Job) -> Callable[[Request], Any]:
+def _answer_query(context: RequestContext, handler: RequestHandler) -> Callable[[Request], Any]:
     async def answer(request: Request) -> Response:
-        return await _done(desk, job, request.query_params.get("with") or "{}")
+        return await _respond(context, handler, request.query_params.get("with") or "{}")
 
     return answer
 
 
-def _change(desk: Desk, job: Job) -> Callable[[Request], Any]:
+def _answer_mutation(context: RequestContext, handler: RequestHandler) -> Callable[[Request], Any]:
     async def answer(request: Request) -> Response:
-        return await _done(desk, job, await request.body())
+        return await _respond(context, handler, await request.body())
 
     return answer
 
 
-async def _done(desk: Desk, job: Job, text: str | bytes) -> Response:
-    """Do the job in a thread of its own, so that the page's other requests are answered meanwhile."""
+async def _respond(context: RequestContext, handler: RequestHandler, text: str | bytes) -> Response:
+    """Run the handler in a worker thread, and return its result or its error as JSON.
+
+    So the page's other requests are answered while it runs.
+    """
     try:
-        return JSONResponse(await run_in_threadpool(job, desk, _object(text)))
+        return JSONResponse(await run_in_threadpool(handler, context, _parse_arguments(text)))
     except SedimentError as error:
-        return JSONResponse({"error": str(error)}, _status(error))
+        return JSONResponse({"error": str(error)}, _get_status(error))
     except Exception:
         logger.exception("A request of the page failed")
-        return JSONResponse({"error": FAILED}, 500)
+        return JSONResponse({"error": UNEXPECTED}, 500)
 
 
-def _object(text: str | bytes) -> Asked:
+def _parse_arguments(text: str | bytes) -> RequestArguments:
     try:
-        asked: Any = json.loads(text)
+        arguments: Any = json.loads(text)
     except (ValueError, RecursionError):
-        raise BadArgument(NO_JSON) from None
-    if not isinstance(asked, Mapping):
-        raise BadArgument(NO_JSON)
-    return dict(asked)  # pyright: ignore[reportUnknownArgumentType] - keys in JSON are strings
+        raise BadArgument(NOT_JSON) from None
+    if not isinstance(arguments, Mapping):
+        raise BadArgument(NOT_JSON)
+    return dict(arguments)  # pyright: ignore[reportUnknownArgumentType] - keys in JSON are strings
 
 
-def _status(error: SedimentError) -> int:
+def _get_status(error: SedimentError) -> int:
     if isinstance(error, UnknownMemory):
         return 404
     return 503 if isinstance(error, StorageError) else 400

@@ -1,38 +1,37 @@
-"""Who may ask, and what a browser may do with the answers.
+"""Authentication: who may send requests, and what a browser may do with the answers.
 
 Other web pages can make a browser send requests to this machine, and other users of the machine can send
 some themselves. So the server's address holds a token that works once and is exchanged for a cookie; the
-Host must be this server (or a foreign name that is made to point here, DNS rebinding, would do); and nothing
-may come from another site or another port. Cookies are shared by all ports of a host, therefore the cookie
-is bound to a path that no other local server can guess.
+Host must be this server (otherwise a foreign name that is made to point to this machine, DNS rebinding, would
+be accepted); and nothing may come from another site or another port. Cookies are shared by all ports of a
+host, therefore the cookie is bound to a path that no other local server can guess.
+
+Starlette parses the requests and writes the answers; the rules are written here, because starlette's
+`TrustedHostMiddleware` ignores the port.
 """
 
 from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
-from dataclasses import dataclass, field
-from http.cookies import CookieError, SimpleCookie
-from typing import Any
-from urllib.parse import parse_qs
 
-Scope = MutableMapping[str, Any]
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-Application = Callable[[Scope, Receive, Send], Awaitable[None]]
+from starlette.datastructures import MutableHeaders
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, RedirectResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-COOKIE = "sediment"
-READING = ("GET", "HEAD")
-OWN = ("same-origin", "none")  # Sec-Fetch-Site: of this page, or of the user's own doing
-POLICY = (
+COOKIE_NAME = "sediment"
+SAFE_METHODS = ("GET", "HEAD")
+OWN_SITES: tuple[list[str], ...] = ([], ["same-origin"], ["none"])
+"""Accepted values of Sec-Fetch-Site: no header, a request of this page, an address that the user opened."""
+
+CONTENT_SECURITY_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
     "require-trusted-types-for 'script'; trusted-types 'none'"
 )
-HEADERS = {
-    "Content-Security-Policy": POLICY,
+SECURITY_HEADERS = {
+    "Content-Security-Policy": CONTENT_SECURITY_POLICY,
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
     "Referrer-Policy": "no-referrer",
@@ -41,106 +40,79 @@ HEADERS = {
     "Cache-Control": "no-store",
 }
 
-AGAIN = "Start sediment-mcp ui again: it prints a new one, and opens it."
-ELSEWHERE = "This request comes from elsewhere and was refused: open the address that sediment-mcp ui prints."
-STRANGER = f"This page opens from the address that sediment-mcp ui printed, and that works once. {AGAIN}"
+FOREIGN = "This request comes from elsewhere and was refused: open the address that sediment-mcp ui prints."
+UNKNOWN_BROWSER = (
+    "This page opens from the address that sediment-mcp ui printed, and that works once. "
+    "Start sediment-mcp ui again: it prints a new one, and opens it."
+)
 
 
-def new_place() -> str:
-    """A path that nobody can guess."""
+def make_mount_path() -> str:
+    """Return a path that nobody can guess."""
     return f"/{secrets.token_urlsafe(9)}"
 
 
-@dataclass(slots=True)
-class Gate:
-    """Lets the requests of one browser through to ``inside``, an ASGI application mounted at ``place``."""
+class AuthMiddleware:
+    """Let the requests of one browser through to ``app``, which is mounted at ``mount_path``."""
 
-    inside: Application
-    place: str
-    port: int
-    token: str = field(default_factory=lambda: secrets.token_urlsafe(24))
-    last_asked: float = field(default_factory=time.monotonic)
-    _cookie: str = field(default_factory=lambda: secrets.token_urlsafe(24))
-
-    @property
-    def host(self) -> str:
-        return f"127.0.0.1:{self.port}"
+    def __init__(self, app: ASGIApp, mount_path: str, port: int) -> None:
+        self.mount_path = mount_path
+        self.port = port
+        self.host = f"127.0.0.1:{port}"
+        self.token = secrets.token_urlsafe(24)  # empty once it has been used
+        self.last_request_at = time.monotonic()
+        self._app = app
+        self._cookie = secrets.token_urlsafe(24)
 
     @property
     def address(self) -> str:
-        """What the user opens; good for one time."""
+        """The address that the user opens; it works once."""
         return f"http://{self.host}/?token={self.token}"
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        headers = _headers(scope)
-        refusal = self._refusal(scope, headers)
-        if refusal is not None:
-            await _answer(send, *refusal)
-        elif scope["path"] == "/" and self._takes(scope):
-            await self._welcome(send)
-        elif not self._is_known(scope, headers):
-            await _answer(send, 401, STRANGER)
-        else:
-            self.last_asked = time.monotonic()
-            await self.inside(scope, receive, _guarded(send))
+        """Answer the request, or pass it on; every answer carries the security headers."""
 
-    def _refusal(self, scope: Scope, headers: Mapping[str, str]) -> tuple[int, str] | None:
-        if headers.get("host") != self.host:
-            return 421, ELSEWHERE
-        if headers.get("sec-fetch-site", "none") not in OWN:
-            return 403, ELSEWHERE
-        if scope["method"] not in READING and headers.get("origin") != f"http://{self.host}":
-            return 403, ELSEWHERE
-        return None
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message).update(SECURITY_HEADERS)
+            await send(message)
 
-    def _takes(self, scope: Scope) -> bool:
-        """Whether the address holds the token, which is dead from then on."""
-        given = parse_qs(scope["query_string"].decode("latin-1")).get("token", [""])[0]
-        if not self.token or not secrets.compare_digest(given.encode(), self.token.encode()):
+        answer = self._answer(Request(scope))
+        if answer is None:
+            self.last_request_at = time.monotonic()
+        await (answer or self._app)(scope, receive, send_with_headers)
+
+    def _answer(self, request: Request) -> Response | None:
+        """Return the answer to a request that is refused or holds the token; None for any other."""
+        if request.headers.getlist("host") != [self.host]:
+            return PlainTextResponse(FOREIGN, 421)
+        if not self._is_from_own_page(request):
+            return PlainTextResponse(FOREIGN, 403)
+        if request.scope["path"] == "/" and self._use_up_token(request):
+            cookie = f"{COOKIE_NAME}={self._cookie}; Path={self.mount_path}/; HttpOnly; SameSite=Strict"
+            return RedirectResponse(f"{self.mount_path}/", 303, {"Set-Cookie": cookie})
+        return None if self._has_cookie(request) else PlainTextResponse(UNKNOWN_BROWSER, 401)
+
+    def _is_from_own_page(self, request: Request) -> bool:
+        """Return True if neither header names another site; a repeated header counts as foreign."""
+        if request.headers.getlist("sec-fetch-site") not in OWN_SITES:
+            return False
+        is_own = request.headers.getlist("origin") == [f"http://{self.host}"]
+        return is_own or request.method in SAFE_METHODS
+
+    def _use_up_token(self, request: Request) -> bool:
+        """Return True if the address holds the token, which is not accepted again."""
+        token = request.query_params.get("token", "")
+        if not self.token or not _is_equal(token, self.token):
             return False
         self.token = ""
         return True
 
-    async def _welcome(self, send: Send) -> None:
-        cookie = f"{COOKIE}={self._cookie}; Path={self.place}/; HttpOnly; SameSite=Strict"
-        await _answer(send, 303, "", {"Location": f"{self.place}/", "Set-Cookie": cookie})
-
-    def _is_known(self, scope: Scope, headers: Mapping[str, str]) -> bool:
-        try:
-            cookie = SimpleCookie(headers.get("cookie", "")).get(COOKIE)
-        except CookieError:
-            return False
-        given = cookie.value if cookie is not None else ""
-        is_inside = scope["path"].startswith(f"{self.place}/")
-        return is_inside and secrets.compare_digest(given.encode(), self._cookie.encode())
+    def _has_cookie(self, request: Request) -> bool:
+        is_inside = request.scope["path"].startswith(f"{self.mount_path}/")
+        return is_inside and _is_equal(request.cookies.get(COOKIE_NAME, ""), self._cookie)
 
 
-def _headers(scope: Scope) -> dict[str, str]:
-    """By name in lower case; of a name that comes twice, both, so that neither can hide behind the other."""
-    headers: dict[str, str] = {}
-    for name, value in scope["headers"]:
-        key, text = name.decode("latin-1").lower(), value.decode("latin-1")
-        headers[key] = f"{headers[key]}, {text}" if key in headers else text
-    return headers
-
-
-def _guarded(send: Send) -> Send:
-    """Send with the headers that every answer has."""
-
-    async def guarded(message: Message) -> None:
-        if message["type"] == "http.response.start":
-            kept = [pair for pair in message.get("headers", ()) if pair[0].lower() not in _GUARDS]
-            message = {**message, "headers": [*kept, *_GUARDS.items()]}
-        await send(message)
-
-    return guarded
-
-
-_GUARDS = {name.lower().encode(): value.encode() for name, value in HEADERS.items()}
-
-
-async def _answer(send: Send, status: int, sentence: str, more: Mapping[str, str] | None = None) -> None:
-    headers = {"Content-Type": "text/plain; charset=utf-8", "Content-Length": str(len(sentence.encode()))}
-    pairs = [(name.lower().encode(), value.encode()) for name, value in {**headers, **(more or {})}.items()]
-    await _guarded(send)({"type": "http.response.start", "status": status, "headers": pairs})
-    await send({"type": "http.response.body", "body": sentence.encode()})
+def _is_equal(text: str, secret: str) -> bool:
+    """Return True if both are equal, in a time that does not depend on the secret."""
+    return secrets.compare_digest(text.encode(), secret.encode())

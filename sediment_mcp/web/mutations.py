@@ -1,119 +1,139 @@
-"""What the page changes. An edit makes a version that replaces the one before, as a host would do it."""
+"""Mutations: what the page changes.
+
+An edit of the text stores a new version that replaces the old one, as a host does it, so that no text is
+overwritten.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Any
 
-from sediment_mcp.domain.duplicates import both_metadata, both_tags, later_end
 from sediment_mcp.domain.memory import Memory
+from sediment_mcp.domain.merging import combine
 from sediment_mcp.errors import BadArgument, UnknownMemory
-from sediment_mcp.operations import tools
-from sediment_mcp.operations.arguments import DeleteMemory, DeleteResult, StoreMemory, StoreResult, parse
-from sediment_mcp.operations.edit_memory import amend, is_same_text
-from sediment_mcp.operations.history import RevertResult
-from sediment_mcp.operations.history import revert as take_up_again
-from sediment_mcp.operations.results import described
+from sediment_mcp.operations.arguments import DeleteMemory, StoreMemory, parse_arguments
+from sediment_mcp.operations.delete_memory import delete_memory
+from sediment_mcp.operations.edit_memory import edit_memory, is_same_text
+from sediment_mcp.operations.history import revert
+from sediment_mcp.operations.results import (
+    DeleteResult,
+    RevertResult,
+    StoreResult,
+    describe_memory,
+)
+from sediment_mcp.operations.store_memory import store_memory
 from sediment_mcp.operations.trash import restore_memories
-from sediment_mcp.web.request import Asked, Desk, Job, id_of, ids_of, project_of
-from sediment_mcp.web.similar_pairs import keep_both
+from sediment_mcp.web.request import (
+    RequestArguments,
+    RequestContext,
+    RequestHandler,
+    parse_id,
+    parse_ids,
+    take_project,
+)
+from sediment_mcp.web.similar_pairs import keep_both_memories
 
-KEPT = ("kind", "tags", "session", "importance", "metadata", "occurred_at", "expires_at", "scope")
-"""What an edit takes over from the memory that it replaces, unless it says otherwise."""
+INHERITED_FIELDS = tuple(name for name in StoreMemory.model_fields if name != "replaces")
+"""The attributes that an edit takes over from the memory that it replaces, unless it names them."""
 
 
-def add(desk: Desk, asked: Asked) -> StoreResult:
-    project = project_of(desk, asked)
-    return tools.store_memory(desk.library, parse(StoreMemory, asked), project)
+def add_memory(context: RequestContext, arguments: RequestArguments) -> StoreResult:
+    """Store a memory, as `store_memory` does."""
+    project = take_project(context, arguments)
+    return store_memory(context.app, parse_arguments(StoreMemory, arguments), project)
 
 
-def edit(desk: Desk, asked: Asked) -> StoreResult:
-    """Replace a memory by what it is now to say; where its text stays, only its other attributes change.
+def edit_or_replace_memory(context: RequestContext, arguments: RequestArguments) -> StoreResult:
+    """Replace a memory by a new version.
+
+    If its text and kind stay the same, only its other attributes are changed, in place.
 
     Raises:
-        BadArgument: it is not the current version any more; nothing was changed.
+        BadArgument: It is not the current version any more; nothing was changed.
     """
-    (old,) = _current(desk, [id_of(asked)])
-    asked.pop("id")
-    arguments = parse(StoreMemory, {**_taken_over(old), **asked, "replaces": [old.id]})
-    if arguments.kind == old.kind and is_same_text(arguments.content, old.content):
-        return amend(desk.library, old.id, arguments)
-    return tools.store_memory(desk.library, arguments, old.project)
+    (old,) = _read_current(context, [parse_id(arguments)])
+    arguments.pop("id")
+    new = parse_arguments(StoreMemory, {**_inherit_fields(old), **arguments, "replaces": [old.id]})
+    if new.kind == old.kind and is_same_text(new.content, old.content):
+        return edit_memory(context.app, old.id, new)
+    return store_memory(context.app, new, old.project)
 
 
-def merge(desk: Desk, asked: Asked) -> StoreResult:
-    """Let one memory take the place of several: what the first has, with the others' tags and metadata,
-    unless it is said otherwise."""
-    old = _current(desk, ids_of(asked))
+def merge_memories(context: RequestContext, arguments: RequestArguments) -> StoreResult:
+    """Replace several memories by one.
+
+    Attributes that the request leaves out are combined from theirs.
+
+    Raises:
+        BadArgument: There are fewer than two, or one is not current any more; nothing was changed.
+    """
+    old = _read_current(context, parse_ids(arguments))
     if len(old) < 2:
         raise BadArgument("A merge needs two memories: choose another one.")
-    asked.pop("ids")
-    together = {**_taken_over(old[0]), **_together(old), **asked, "replaces": [memory.id for memory in old]}
-    arguments = parse(StoreMemory, together)
-    return tools.store_memory(desk.library, arguments, old[0].project)
+    arguments.pop("ids")
+    replaced = [memory.id for memory in old]
+    attributes = {**_inherit_fields(combine_memories(old)), **arguments, "replaces": replaced}
+    return store_memory(context.app, parse_arguments(StoreMemory, attributes), old[0].project)
 
 
-def _taken_over(old: Memory) -> dict[str, Any]:
-    whole: dict[str, Any] = {**described(old, old.content, truncated=False)}
-    return {name: whole[name] for name in ("content", *KEPT)}
+def delete_memories(context: RequestContext, arguments: RequestArguments) -> DeleteResult:
+    """Delete memories, as `delete_memory` does."""
+    return delete_memory(context.app, parse_arguments(DeleteMemory, arguments))
 
 
-def _together(old: Sequence[Memory]) -> dict[str, Any]:
-    first, *others = old
-    tags, metadata, expires_at = first.tags, first.metadata, first.expires_at
-    for other in others:
-        tags = both_tags(tags, other.tags)
-        metadata = both_metadata(other.metadata, metadata) or metadata
-        expires_at = later_end(expires_at, other.expires_at)
-    return {
-        "tags": list(tags),
-        "metadata": dict(metadata),
-        "session": next((memory.session for memory in old if memory.session), None),
-        "importance": max(memory.importance for memory in old),
-        "occurred_at": _written(max(memory.occurred_at for memory in old)),
-        "expires_at": expires_at and _written(expires_at),
-    }
-
-
-def _written(time: datetime) -> str:
-    return time.isoformat()
-
-
-def _current(desk: Desk, ids: Sequence[str]) -> list[Memory]:
-    """The memories, each as it is found now; another host may have changed them since the page was drawn."""
-    with desk.library.read() as store:
-        found = store.by_ids(ids)
-    for identity in ids:
-        memory = found.get(identity)
-        if memory is None or memory.deleted_at is not None:
-            raise UnknownMemory(f"{identity} is not there any more: look into the trash, or reload the page.")
-        if memory.superseded_by is not None:
-            raise BadArgument(f"{identity} has been replaced by {memory.superseded_by}: change that one.")
-    return [found[identity] for identity in dict.fromkeys(ids)]
-
-
-def delete(desk: Desk, asked: Asked) -> DeleteResult:
-    arguments = parse(DeleteMemory, asked)
-    return tools.delete_memory(desk.library, arguments, desk.project)
-
-
-def restore(desk: Desk, asked: Asked) -> dict[str, list[str]]:
-    restored, not_found = restore_memories(desk.library, list(dict.fromkeys(ids_of(asked))))
+def restore_deleted(context: RequestContext, arguments: RequestArguments) -> dict[str, list[str]]:
+    """Take memories back out of the trash."""
+    restored, not_found = restore_memories(context.app, list(dict.fromkeys(parse_ids(arguments))))
     return {"restored": restored, "not_found": not_found}
 
 
-def revert(desk: Desk, asked: Asked) -> RevertResult:
-    return take_up_again(desk.library, id_of(asked))
+def revert_memory(context: RequestContext, arguments: RequestArguments) -> RevertResult:
+    """Store the text of an old version again, as the current version."""
+    return revert(context.app, parse_id(arguments))
 
 
-CHANGES: dict[str, Job] = {
-    "add": add,
-    "edit": edit,
-    "merge": merge,
-    "delete": delete,
-    "restore": restore,
-    "revert": revert,
-    "keep": keep_both,
+def combine_memories(memories: Sequence[Memory]) -> Memory:
+    """Return the first memory with the others combined into it, in their order.
+
+    See "target" of `domain.merging.combine`. Text, kind and scope stay those of the first.
+    """
+    combined, *others = memories
+    for other in others:
+        combined = combine(combined, other, precedence="target")
+    return combined
+
+
+def _inherit_fields(old: Memory) -> dict[str, Any]:
+    fields: dict[str, Any] = {**describe_memory(old, old.content, truncated=False)}
+    return {name: fields[name] for name in INHERITED_FIELDS}
+
+
+def _read_current(context: RequestContext, ids: Sequence[str]) -> list[Memory]:
+    """Return the current memories of these ids.
+
+    Another host may have changed them since the page was shown.
+    """
+    with context.app.storage.read() as session:
+        found = session.get(ids)
+    for memory_id in ids:
+        memory = found.get(memory_id)
+        if memory is None or memory.deleted_at is not None:
+            raise UnknownMemory(
+                f"{memory_id} is not there any more: look into the trash, or reload the page."
+            )
+        if memory.superseded_by is not None:
+            raise BadArgument(f"{memory_id} has been replaced by {memory.superseded_by}: change that one.")
+    return [found[memory_id] for memory_id in dict.fromkeys(ids)]
+
+
+MUTATIONS: dict[str, RequestHandler] = {
+    "add": add_memory,
+    "edit": edit_or_replace_memory,
+    "merge": merge_memories,
+    "delete": delete_memories,
+    "restore": restore_deleted,
+    "revert": revert_memory,
+    "keep": keep_both_memories,
 }
-"""Address below ``api/`` → what answers it."""
+"""Address below ``api/`` → the function that answers it."""

@@ -1,4 +1,7 @@
-"""What the page shows. Arguments are those of the tools, checked as the tools check them."""
+"""Queries: what the page shows.
+
+Arguments are those of the tools, and checked as the tools check them.
+"""
 
 from __future__ import annotations
 
@@ -7,110 +10,114 @@ from collections.abc import Mapping
 from typing import Any, get_args
 
 from sediment_mcp import __version__
-from sediment_mcp.cli.render import SIGNALS
 from sediment_mcp.config import NO_MODEL
 from sediment_mcp.domain.memory import MAX_TAGS, Kind
 from sediment_mcp.domain.retention import TRASH_LIFE
 from sediment_mcp.embeddings.loader import LOADING
 from sediment_mcp.errors import BadArgument
-from sediment_mcp.operations import tools
 from sediment_mcp.operations.arguments import (
-    MAX_CONTENT,
+    MAX_CONTENT_CHARS,
     ListMemories,
-    ListResult,
     QueryMemory,
-    QueryResult,
-    TrashResult,
-    parse,
+    parse_arguments,
 )
-from sediment_mcp.operations.history import HistoryResult, history
+from sediment_mcp.operations.history import history
+from sediment_mcp.operations.list_memories import list_memories
+from sediment_mcp.operations.query_memory import query_memory
+from sediment_mcp.operations.results import SIGNALS, HistoryResult, ListResult, QueryResult, TrashResult
 from sediment_mcp.operations.stats import stats
 from sediment_mcp.operations.trash import list_deleted
 from sediment_mcp.system.text import SHOWN_AS
-from sediment_mcp.web.request import Asked, Desk, Job, id_of, project_of
-from sediment_mcp.web.similar_pairs import pairs
-from sediment_mcp.web.text_diff import difference
+from sediment_mcp.web.request import RequestArguments, RequestContext, RequestHandler, parse_id, take_project
+from sediment_mcp.web.similar_pairs import list_similar_pairs
+from sediment_mcp.web.text_diff import diff_texts
 
-SHOWN = 12_000  # characters of all results of a search; each comes as its best passage at least
-MOST_SHOWN = 1000  # of the trash
-MOST_SESSIONS = 200  # to choose from; any other can be typed
-
-
-def search(desk: Desk, asked: Asked) -> QueryResult:
-    project = project_of(desk, asked)
-    arguments = parse(QueryMemory, {"max_chars": SHOWN, **asked})
-    return tools.query_memory(desk.library, arguments, project)
+MAX_SEARCH_CHARS = 12_000  # of all results of a search; each comes as its best passage at least
+MAX_TRASH = 1000  # memories of the trash in one answer
+MAX_SESSIONS = 200  # names to choose from; any other can be typed
 
 
-def browse(desk: Desk, asked: Asked) -> ListResult:
-    project = project_of(desk, asked)
-    return tools.list_memories(desk.library, parse(ListMemories, asked), project)
+def search_memories(context: RequestContext, arguments: RequestArguments) -> QueryResult:
+    """Search, as `query_memory` does."""
+    project = take_project(context, arguments)
+    query = parse_arguments(QueryMemory, {"max_chars": MAX_SEARCH_CHARS, **arguments})
+    return query_memory(context.app, query, project)
 
 
-def memory(desk: Desk, asked: Asked) -> HistoryResult:
-    """A memory whole, with all its versions, be it current, history or deleted."""
-    return history(desk.library, id_of(asked))
+def browse_memories(context: RequestContext, arguments: RequestArguments) -> ListResult:
+    """List memories, as `list_memories` does."""
+    project = take_project(context, arguments)
+    return list_memories(context.app, parse_arguments(ListMemories, arguments), project)
 
 
-def changed(desk: Desk, asked: Asked) -> dict[str, Any]:
-    """How the text of a version differs from that of another in its chain."""
-    texts = {version["id"]: version["content"] for version in memory(desk, asked)["versions"]}
-    old = texts.get(str(asked.get("from")))
+def get_versions(context: RequestContext, arguments: RequestArguments) -> HistoryResult:
+    """Return a memory whole, with all its versions; it may be current, superseded or deleted."""
+    return history(context.app, parse_id(arguments))
+
+
+def compare_versions(context: RequestContext, arguments: RequestArguments) -> dict[str, Any]:
+    """Return how the text of a version differs from that of another one of the same memory."""
+    texts = {version["id"]: version["content"] for version in get_versions(context, arguments)["versions"]}
+    old = texts.get(str(arguments.get("from")))
     if old is None:
         raise BadArgument("These two are not versions of one memory: open its history again.")
-    return {"difference": difference(old, texts[id_of(asked)])}
+    return {"difference": diff_texts(old, texts[parse_id(arguments)])}
 
 
-def trash(desk: Desk, asked: Asked) -> TrashResult:
-    limit = asked.get("limit", 50)
-    if not isinstance(limit, int) or not 1 <= limit <= MOST_SHOWN:
-        raise BadArgument(f"limit must be a whole number from 1 to {MOST_SHOWN}.")
-    return list_deleted(desk.library, limit)
+def list_trash(context: RequestContext, arguments: RequestArguments) -> TrashResult:
+    """Return the memories in the trash, up to ``limit``."""
+    limit = arguments.get("limit", 50)
+    if not isinstance(limit, int) or not 1 <= limit <= MAX_TRASH:
+        raise BadArgument(f"limit must be a whole number from 1 to {MAX_TRASH}.")
+    return list_deleted(context.app, limit)
 
 
-def overview(desk: Desk, asked: Asked) -> Mapping[str, Any]:
-    """What there is in numbers, and the sessions to choose from, the latest first."""
-    with desk.library.read() as store:
-        sessions = store.tallies.sessions()
-    return {**stats(desk.library), "session_names": sessions[:MOST_SESSIONS]}
+def get_overview(context: RequestContext, arguments: RequestArguments) -> Mapping[str, Any]:
+    """Return counts of memories, and the sessions to choose from, the latest first."""
+    with context.app.storage.read() as session:
+        sessions = session.statistics.sessions()
+    return {**stats(context.app), "session_names": sessions[:MAX_SESSIONS]}
 
 
-def status(desk: Desk, asked: Asked) -> dict[str, Any]:
-    """Whether search goes by meaning yet, and what the page has to know; waits for nothing."""
-    library = desk.library
-    embedder = library.embedder()
-    problem = "" if embedder else library.model_problem
+def get_status(context: RequestContext, arguments: RequestArguments) -> dict[str, Any]:
+    """Return whether search by meaning works yet, and the facts that the page needs.
+
+    It does not wait for the model.
+    """
+    app = context.app
+    embedder = app.model.get()
+    problem = "" if embedder else app.model.problem
     return {
         "version": __version__,
-        "directory": os.path.realpath(library.config.data_dir),
-        "project": desk.project,
-        "model": library.config.model,
-        "meaning": "ready" if embedder else _without(library.config.model, problem),
+        "directory": os.path.realpath(app.config.data_dir),
+        "project": context.project,
+        "model": app.config.model,
+        "meaning": "ready" if embedder else _describe_missing_model(app.config.model, problem),
         "problem": problem,
-        "backlog": library.backlog.size,
+        "backlog": app.services.embedding_queue.size,
         "signals": SIGNALS,
         "kinds": get_args(Kind),
         "shown_as": {chr(code): chr(picture) for code, picture in SHOWN_AS.items()},
-        "most_content": MAX_CONTENT,
-        "most_tags": MAX_TAGS,
+        "max_content": MAX_CONTENT_CHARS,
+        "max_tags": MAX_TAGS,
         "trash_days": TRASH_LIFE.days,
     }
 
 
-def _without(model: str, problem: str) -> str:
+def _describe_missing_model(model: str, problem: str) -> str:
     if model == NO_MODEL:
         return "none"
     return "loading" if problem == LOADING else "failed"
 
 
-READINGS: dict[str, Job] = {
-    "search": search,
-    "browse": browse,
-    "memory": memory,
-    "changed": changed,
-    "trash": trash,
-    "overview": overview,
-    "status": status,
-    "pairs": pairs,
+QUERIES: dict[str, RequestHandler] = {
+    "search": search_memories,
+    "browse": browse_memories,
+    "memory": get_versions,
+    "changed": compare_versions,
+    "trash": list_trash,
+    "overview": get_overview,
+    "status": get_status,
+    "pairs": list_similar_pairs,
 }
-"""Address below ``api/`` → what answers it."""
+"""Address below ``api/`` → the function that answers it."""

@@ -1,38 +1,70 @@
-"""What every answer of the page is made from, and the arguments that come with a request."""
+"""Request context and arguments: what every request of the page needs."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any, TypeVar
 
-from sediment_mcp.app import Library
-from sediment_mcp.operations.arguments import DeleteMemory, parse
+from pydantic import Field, TypeAdapter, ValidationError
 
-Asked = dict[str, Any]
+from sediment_mcp.app import Application
+from sediment_mcp.errors import BadArgument
+from sediment_mcp.operations.arguments import MemoryId
+
+RequestArguments = dict[str, Any]
+MAX_IDS = 100
+ValueT = TypeVar("ValueT")
+
+_ID = TypeAdapter[str](MemoryId)
+_IDS = TypeAdapter[list[str]](Annotated[list[MemoryId], Field(min_length=1, max_length=MAX_IDS)])
 
 
 @dataclass(frozen=True, slots=True)
-class Desk:
-    """``project`` is the one that the page was opened in, None if there is none."""
+class RequestContext:
+    """What all requests of one page share."""
 
-    library: Library
-    project: str | None
-
-
-Job = Callable[[Desk, Asked], Any]
+    app: Application
+    project: str | None  # the one that the page was opened in
 
 
-def project_of(desk: Desk, asked: Asked) -> str | None:
-    """The project that a request is about: the one that it names, else the page's own; taken out of it."""
-    named = asked.pop("project", None)
-    return named if isinstance(named, str) and named else desk.project
+RequestHandler = Callable[[RequestContext, RequestArguments], Any]
 
 
-def ids_of(asked: Asked) -> list[str]:
-    """The ids in a request, checked as the tools check them."""
-    return parse(DeleteMemory, {"ids": asked.get("ids")}).ids
+def take_project(context: RequestContext, arguments: RequestArguments) -> str | None:
+    """Take the project out of the arguments: the one that they name, else the page's own."""
+    name = arguments.pop("project", None)
+    return name if isinstance(name, str) and name else context.project
 
 
-def id_of(asked: Asked) -> str:
-    return ids_of({"ids": [asked["id"]] if asked.get("id") else None})[0]
+def parse_ids(arguments: RequestArguments) -> list[str]:
+    """Return the memory ids in ``ids``.
+
+    Raises:
+        BadArgument: There are none, too many, or something that is no id.
+    """
+    remedy = f"a list of 1 to {MAX_IDS} memory ids: choose memories and try again."
+    return parse_value(_IDS, arguments.get("ids"), f"ids is missing, or not {remedy}")
+
+
+def parse_id(arguments: RequestArguments) -> str:
+    """Return the memory id in ``id``.
+
+    Raises:
+        BadArgument: There is none, or something that is no id.
+    """
+    return parse_value(
+        _ID, arguments.get("id"), "id is missing, or not the id of a memory: open one and try again."
+    )
+
+
+def parse_value(adapter: TypeAdapter[ValueT], value: Any, sentence: str) -> ValueT:
+    """Return the value as the adapter gives it.
+
+    Raises:
+        BadArgument: The adapter refuses it; ``sentence`` is the message.
+    """
+    try:
+        return adapter.validate_python(value)
+    except ValidationError:
+        raise BadArgument(sentence) from None

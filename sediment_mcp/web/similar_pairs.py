@@ -1,57 +1,69 @@
-"""Pairs of memories that may contradict or repeat each other, for a person to decide.
+"""Similar pairs: memories that may contradict or repeat each other, for a person to decide.
 
-That two may both stay is remembered in a file beside the memories. An edit makes a new version with a new id,
-so that a pair of which one was edited is asked about again. Nothing is lost with the file but these answers.
+The answer that both memories may stay is kept in a file beside the database. An edit of the text makes a new
+version with a new id, so the pair is shown again. If the file is lost, only these answers are lost.
 """
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import Field, TypeAdapter, ValidationError
 
 from sediment_mcp.errors import BadArgument, StorageError
-from sediment_mcp.operations.arguments import ListMemories, parse
-from sediment_mcp.operations.results import described
-from sediment_mcp.search.similar import Pair, alike
+from sediment_mcp.operations.results import describe_memory
+from sediment_mcp.search.similar import SimilarPair, find_similar_pairs
 from sediment_mcp.system.files import write_atomically
-from sediment_mcp.web.request import Asked, Desk, ids_of
-from sediment_mcp.web.text_diff import difference
+from sediment_mcp.web.request import RequestArguments, RequestContext, parse_ids
+from sediment_mcp.web.text_diff import diff_texts
 
-KEPT = "kept-pairs.json"
-MOST_KEPT = 10_000  # answers; the oldest are forgotten first
-LOOKED_AT = 100  # memories a request, some milliseconds each
+KEPT_PAIRS_FILE = "kept-pairs.json"
+MAX_KEPT_PAIRS = 10_000  # answers; the oldest are dropped first
+MEMORIES_PER_REQUEST = 100  # some milliseconds each
+
+_Integer64 = Annotated[int, Field(ge=-(2**63), lt=2**63)]
+_POSITION = TypeAdapter[tuple[int, int]](tuple[_Integer64, _Integer64])
 
 
-def pairs(desk: Desk, asked: Asked) -> dict[str, Any]:
-    """The alike among the next `LOOKED_AT` memories, each beside an older one, the most alike first.
-    ``meaning`` is false while there is no model, without which nothing can be compared."""
-    after = parse(ListMemories, {"cursor": asked.get("cursor")}).cursor
-    found = alike(desk.library, _position(after), LOOKED_AT)
-    if found is None:
+def list_similar_pairs(
+    context: RequestContext, arguments: RequestArguments, limit: int = MEMORIES_PER_REQUEST
+) -> dict[str, Any]:
+    """Return pairs of similar memories, the most similar first.
+
+    The next ``limit`` memories of the list are compared, each with older ones.
+
+    ``meaning`` in the result is false while there is no model, without which nothing can be compared.
+    """
+    app, after = context.app, _parse_cursor(arguments.get("cursor"))
+    if (embedder := app.model.get()) is None:
         return {"meaning": False, "pairs": [], "looked_at": 0, "next_cursor": None}
-    kept = set(_kept(desk.library.config.data_dir / KEPT))
-    told = sorted(
-        (pair for pair in found.pairs if _key(pair.newer.id, pair.older.id) not in kept),
+    found = find_similar_pairs(
+        app.retriever, app.storage.read, embedder.identity, app.now(), after=after, limit=limit
+    )
+    kept = set(_read_kept_pairs(app.config.data_dir / KEPT_PAIRS_FILE))
+    undecided = sorted(
+        (pair for pair in found.pairs if _make_key(pair.newer.id, pair.older.id) not in kept),
         key=lambda pair: -pair.cosine,
     )
     return {
         "meaning": True,
-        "pairs": [_described(pair) for pair in told],
-        "looked_at": found.looked_at,
+        "pairs": [_describe_pair(pair) for pair in undecided],
+        "looked_at": found.compared_count,
         "next_cursor": found.last and json.dumps(found.last),
     }
 
 
-def keep_both(desk: Desk, asked: Asked) -> dict[str, list[str]]:
-    """Remember that these two may both stay."""
-    ids = ids_of(asked)
+def keep_both_memories(context: RequestContext, arguments: RequestArguments) -> dict[str, list[str]]:
+    """Record the answer that these two memories may both stay."""
+    ids = parse_ids(arguments)
     if len(set(ids)) != 2:
         raise BadArgument("Two memories are needed: give two ids.")
-    path = desk.library.config.data_dir / KEPT
-    kept = [*(pair for pair in _kept(path) if pair != _key(*ids)), _key(*ids)]
+    path = context.app.config.data_dir / KEPT_PAIRS_FILE
+    kept = [*(pair for pair in _read_kept_pairs(path) if pair != _make_key(*ids)), _make_key(*ids)]
     try:
-        write_atomically(path, json.dumps(kept[-MOST_KEPT:]).encode())
+        write_atomically(path, json.dumps(kept[-MAX_KEPT_PAIRS:]).encode())
     except OSError as error:
         raise StorageError(
             f"The answer could not be kept ({error.strerror}): check the data directory and the disk."
@@ -59,33 +71,33 @@ def keep_both(desk: Desk, asked: Asked) -> dict[str, list[str]]:
     return {"kept": ids}
 
 
-def _key(one: str, other: str) -> tuple[str, str]:
-    return (one, other) if one < other else (other, one)
+def _make_key(first_id: str, second_id: str) -> tuple[str, str]:
+    return (first_id, second_id) if first_id < second_id else (second_id, first_id)
 
 
-def _kept(path: Path) -> list[tuple[str, str]]:
-    """The pairs that may stay; what cannot be read counts as never answered."""
+def _read_kept_pairs(path: Path) -> list[tuple[str, str]]:
+    """Return the pairs that may both stay; none if the file cannot be read."""
     try:
         answers: Any = json.loads(path.read_bytes())
-        return [_key(str(one), str(other)) for one, other in answers]
+        return [_make_key(str(first), str(second)) for first, second in answers]
     except (OSError, ValueError, TypeError):
         return []
 
 
-def _position(cursor: str | None) -> tuple[int, int] | None:
-    if cursor is None:
+def _parse_cursor(cursor: Any) -> tuple[int, int] | None:
+    """Return the position in the list, newest first, where the request continues."""
+    if not cursor:
         return None
     try:
-        time, number = json.loads(cursor)
-        return int(time), int(number)
-    except (ValueError, TypeError):
+        return _POSITION.validate_json(cursor)
+    except (ValidationError, TypeError):
         raise BadArgument("cursor is not one that the list of pairs gave: leave it out.") from None
 
 
-def _described(pair: Pair) -> dict[str, Any]:
+def _describe_pair(pair: SimilarPair) -> dict[str, Any]:
     return {
         "similarity": round(min(1.0, pair.cosine), 4),
-        "newer": described(pair.newer, pair.newer.content, truncated=False),
-        "older": described(pair.older, pair.older.content, truncated=False),
-        "difference": difference(pair.older.content, pair.newer.content),
+        "newer": describe_memory(pair.newer, pair.newer.content, truncated=False),
+        "older": describe_memory(pair.older, pair.older.content, truncated=False),
+        "difference": diff_texts(pair.older.content, pair.newer.content),
     }

@@ -1,4 +1,4 @@
-"""How two texts differ, word by word; line by line where they are long."""
+"""Text diff: how two texts differ, word by word; line by line where they are long."""
 
 from __future__ import annotations
 
@@ -7,31 +7,34 @@ from collections.abc import Iterator
 from difflib import SequenceMatcher
 from typing import Literal
 
-Part = tuple[Literal["same", "out", "in"], str]
+DiffPart = tuple[Literal["same", "out", "in"], str]
 
-MOST_WORDS = 4000  # of both texts; the comparison takes time by their product
+MAX_WORDS = 4000  # of both texts together; the comparison takes time by their product
 _WORDS = re.compile(r"\s+|\w+|[^\w\s]")
 
 
-def difference(old: str, new: str) -> list[Part]:
-    """The parts of both texts in order: in both, only in the old one, only in the new one. Those of the old
-    one, put together, are the old text, and so with the new."""
+def diff_texts(old: str, new: str) -> list[DiffPart]:
+    """Return the parts of both texts in order, each marked "same", "out" or "in".
+
+    "same" and "out" parts put together are the old text, "same" and "in" parts the new one.
+    """
     before, after = _WORDS.findall(old), _WORDS.findall(new)
-    if len(before) + len(after) > MOST_WORDS:
+    if len(before) + len(after) > MAX_WORDS:
         before, after = old.splitlines(keepends=True), new.splitlines(keepends=True)
-    if len(before) + len(after) > MOST_WORDS:
-        return _without_empty([("out", old), ("in", new)])
-    return _without_empty(list(_parts(before, after)))
+    if len(before) + len(after) > MAX_WORDS:
+        return _drop_empty([("out", old), ("in", new)])
+    return _drop_empty(list(_compare(before, after)))
 
 
-def _parts(before: list[str], after: list[str]) -> Iterator[Part]:
-    for word, start, end, begin, finish in SequenceMatcher(None, before, after, autojunk=False).get_opcodes():
-        if word == "equal":
-            yield "same", "".join(before[start:end])
+def _compare(before: list[str], after: list[str]) -> Iterator[DiffPart]:
+    matcher = SequenceMatcher(None, before, after, autojunk=False)
+    for operation, old_start, old_end, new_start, new_end in matcher.get_opcodes():
+        if operation == "equal":
+            yield "same", "".join(before[old_start:old_end])
         else:
-            yield "out", "".join(before[start:end])
-            yield "in", "".join(after[begin:finish])
+            yield "out", "".join(before[old_start:old_end])
+            yield "in", "".join(after[new_start:new_end])
 
 
-def _without_empty(parts: list[Part]) -> list[Part]:
+def _drop_empty(parts: list[DiffPart]) -> list[DiffPart]:
     return [part for part in parts if part[1]]

@@ -10,7 +10,8 @@ import pytest
 from support.host import Host
 
 from sediment_mcp.errors import DiskFull
-from sediment_mcp.storage.sql.memories import Store
+from sediment_mcp.storage.sqlite.connection import SqliteDatabase
+from sediment_mcp.storage.sqlite.secure_erase import has_remains
 
 OpenHost = Callable[..., Host]
 
@@ -47,17 +48,17 @@ def test_no_file_holds_what_was_erased(open_host: OpenHost, seed: int) -> None:
 def test_where_the_disk_has_no_room_the_background_tries_again(
     open_host: OpenHost, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(_: Store) -> None:
+    def full(_: SqliteDatabase) -> None:
         raise DiskFull("The disk is full.")
 
     host = open_host(model=None)
     with monkeypatch.context() as patched:
-        patched.setattr(Store, "vacuum", full)
+        patched.setattr(SqliteDatabase, "vacuum", full)
         erased = live_through(host, random.Random(1), 40)
-        with host.library.read() as store:
-            assert store.has_remains()
+        with host.app.storage.read() as session:
+            assert has_remains(session)
     host.crash()
-    host.tend()
+    host.run_jobs()
     assert with_any_of(host.directory, erased) == {}
-    with host.library.read() as store:
-        assert not store.has_remains()
+    with host.app.storage.read() as session:
+        assert not has_remains(session)

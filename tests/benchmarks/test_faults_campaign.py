@@ -60,7 +60,7 @@ class Story:
         self.tell("end", call=call, outcome="ok", results=list(results), mode="hybrid")
 
 
-def shown(word: str, **differently: Any) -> dict[str, Any]:
+def make_result(word: str, **differently: Any) -> dict[str, Any]:
     whole = dict.fromkeys(("content", "tags", "metadata"), True)
     return {
         "id": f"id of {word}", "word": word, **whole, "superseded": False, "lexical": 1.0, "semantic": 1.0,
@@ -75,9 +75,9 @@ def lost_write(story: Story) -> None:
 
 def lost_in_meaning_alone(story: Story) -> None:
     story.store("other")
-    story.look("other", shown("other"))  # the process has its model
+    story.look("other", make_result("other"))  # the process has its model
     story.store("heron")
-    story.look("heron", shown("heron", semantic=0.4), how="meaning")
+    story.look("heron", make_result("heron", semantic=0.4), how="meaning")
 
 
 def lost_by_id(story: Story) -> None:
@@ -88,75 +88,75 @@ def lost_by_id(story: Story) -> None:
 def deleted_and_still_there(story: Story) -> None:
     story.store("heron")
     story.remove("delete", "heron")
-    story.look("heron", shown("heron"))
+    story.look("heron", make_result("heron"))
 
 
 def erased_and_listed(story: Story) -> None:
     story.store("heron")
     story.remove("erase", "heron")
-    story.seen(story.begin("look", how="all", words=[]), shown("heron"))
+    story.seen(story.begin("look", how="all", words=[]), make_result("heron"))
 
 
 def stale_version(story: Story) -> None:
     story.store("heron")
     story.store("egret", replaces=("heron",))
-    story.look("heron", shown("heron"))
+    story.look("heron", make_result("heron"))
 
 
 def broken_chain(story: Story) -> None:
     story.store("heron")
     story.store("egret", replaces=("heron",))
-    story.look("heron", shown("heron"), how="history")
+    story.look("heron", make_result("heron"), how="history")
 
 
 def expired(story: Story) -> None:
     story.store("heron", expires=story.now + 1)
     story.now += 5
-    story.look("heron", shown("heron"))
+    story.look("heron", make_result("heron"))
 
 
 def half_a_replacement(story: Story) -> None:
     """The process was killed; the new version is there, and the old one still current."""
     story.store("heron")
     story.cut("store", word="egret", replaces=("heron",), expires=None)
-    story.look("egret", shown("egret"))
-    story.look("heron", shown("heron"))
+    story.look("egret", make_result("egret"))
+    story.look("heron", make_result("heron"))
 
 
 def half_a_memory(story: Story) -> None:
     story.cut("store", word="egret", replaces=(), expires=None)
-    story.look("egret", shown("egret", tags=False))
+    story.look("egret", make_result("egret", tags=False))
 
 
 def twice(story: Story) -> None:
     story.store("heron")
-    story.look("heron", shown("heron"), shown("heron", id="another"))
+    story.look("heron", make_result("heron"), make_result("heron", id="another"))
 
 
 def now_there_now_not(story: Story) -> None:
     story.cut("store", word="heron", replaces=(), expires=None)
     story.look("heron")
-    story.look("heron", shown("heron"))
+    story.look("heron", make_result("heron"))
 
 
 def back_from_the_dead(story: Story) -> None:
     story.store("heron")
     story.cut("delete", word="heron")
     story.look("heron")
-    story.look("heron", shown("heron"))
+    story.look("heron", make_result("heron"))
 
 
 def refused_and_done(story: Story) -> None:
     call = story.begin("store", word="heron", replaces=(), expires=None)
     story.tell("end", call=call, outcome="error", error="The disk is full.")
-    story.look("heron", shown("heron"))
+    story.look("heron", make_result("heron"))
 
 
 def a_future_taken_back(story: Story) -> None:
     story.tell("kept")
     story.store("heron")
     story.tell("set back")
-    story.look("heron", shown("heron"))
+    story.look("heron", make_result("heron"))
 
 
 def refused_without_a_reason(story: Story) -> None:
@@ -187,19 +187,19 @@ def test_what_is_allowed_is_no_violation() -> None:
     looking = story.begin("look", how="words", words=["egret"])
     storing = story.begin("store", word="egret", replaces=("heron",), expires=None)
     story.look("egret")  # not yet
-    story.look("heron", shown("heron"))
-    story.look("egret", shown("egret"))  # committed, though not yet answered
+    story.look("heron", make_result("heron"))
+    story.look("egret", make_result("egret"))  # committed, though not yet answered
     story.seen(looking)  # asked before
     story.stored(storing, "egret", ("heron",))
-    story.look("heron", shown("egret"))
-    story.look("heron", shown("heron", superseded=True), how="history")
+    story.look("heron", make_result("egret"))
+    story.look("heron", make_result("heron", superseded=True), how="history")
     story.cut("delete", word="egret")
-    story.look("egret", shown("egret"))  # that it was cut off has not happened
+    story.look("egret", make_result("egret"))  # that it was cut off has not happened
     story.remove("erase", "egret")
     story.look("egret")
-    story.look("heron", shown("heron", superseded=True), how="ids")
+    story.look("heron", make_result("heron", superseded=True), how="ids")
     story.store("crane", expires=story.now + 1)
-    story.look("crane", shown("crane"))
+    story.look("crane", make_result("crane"))
     story.now += 5
     story.look("crane")
     story.tell("kept")
@@ -210,14 +210,16 @@ def test_what_is_allowed_is_no_violation() -> None:
 
 
 def test_the_hidden_text_shares_no_word_and_means_the_same() -> None:
-    from sediment_mcp.indexes.analyzer import terms
+    from sediment_mcp.indexes.analyzer import extract_terms
 
     text = texts.text("bcdfghjkl")
     assert texts.text("bcdfghjkl") == text
     assert texts.hidden(text).replace("\u00ad", "") == text
-    assert set(terms(texts.hidden(text))).isdisjoint(terms(text))
+    assert set(extract_terms(texts.hidden(text))).isdisjoint(extract_terms(text))
 
 
+@pytest.mark.slow
+@pytest.mark.process
 @pytest.mark.parametrize("error", [errno.EIO, errno.ENOSPC], ids=errno.errorcode.get)
 def test_what_was_refused_does_not_come_back_from_the_log_after_a_kill(tmp_path: Path, error: int) -> None:
     """The pages of the COMMIT are in the log, only their sync has failed."""
@@ -246,6 +248,8 @@ def test_what_was_refused_does_not_come_back_from_the_log_after_a_kill(tmp_path:
     assert [memory["content"] for memory in listed] == ["kept"]
 
 
+@pytest.mark.slow
+@pytest.mark.process
 @pytest.mark.skipif(sys.platform == "win32", reason="kill -9 is POSIX")
 def test_a_small_campaign_breaks_no_promise() -> None:
     faults = [

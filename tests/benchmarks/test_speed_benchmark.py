@@ -16,7 +16,12 @@ from sediment_mcp import __version__
 BENCHMARK = Path(__file__).resolve().parents[2] / "benchmarks" / "speed"
 
 SMAPS = Path("/proc/self/smaps_rollup")
-pytestmark = pytest.mark.skipif(not SMAPS.exists(), reason="memory is measured by what Linux tells")
+pytestmark = [
+    pytest.mark.skipif(not SMAPS.exists(), reason="memory is measured by what Linux tells"),
+    pytest.mark.slow,
+    pytest.mark.process,
+    pytest.mark.model,
+]
 
 
 @pytest.fixture(scope="module")

@@ -18,7 +18,7 @@ def without_model(own_place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(config.MODEL, config.NO_MODEL)
 
 
-def listed(run: Run) -> list[str]:
+def list_names(run: Run) -> list[str]:
     return [one["name"] for one in run("backup", "--list", "--json").json["backups"]]
 
 
@@ -31,7 +31,7 @@ def test_a_backup_is_made_shown_and_gone_back_to(run: Run, monkeypatch: pytest.M
     store(run, "The kettle is on")
     made = run("backup")
     assert made.status == 0
-    (name,) = listed(run)
+    (name,) = list_names(run)
     assert name.startswith("made-")
     assert "1 memory" in run("backup", "--list").out
     store(run, "The stove is off")
@@ -45,7 +45,7 @@ def test_a_backup_is_made_shown_and_gone_back_to(run: Run, monkeypatch: pytest.M
     assert done.status == 0
     assert "before-restore-" in done.out
     assert texts(run) == {"The kettle is on"}
-    before = next(one for one in listed(run) if one.startswith("before-restore-"))
+    before = next(one for one in list_names(run) if one.startswith("before-restore-"))
     assert run("restore-backup", before, "--yes").status == 0
     assert texts(run) == {"The kettle is on", "The stove is off"}
 
@@ -63,7 +63,7 @@ def test_a_file_of_ones_own_can_be_made_and_gone_back_to(run: Run, tmp_path: Pat
     file = tmp_path / "mine.db"
     assert run("backup", str(file)).status == 0
     assert run("backup", str(file)).status == 2
-    assert listed(run) == []
+    assert list_names(run) == []
     store(run, "The stove is off")
     assert run("restore-backup", str(file), "--yes").status == 0
     assert texts(run) == {"The kettle is on"}

@@ -1,4 +1,4 @@
-"""Completion in real shells, and examples that the grammar reads."""
+"""Completion in real shells, and examples that the commands parse."""
 
 from __future__ import annotations
 
@@ -14,30 +14,48 @@ from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
 import pytest
+from click.shell_completion import ZshComplete
+from support.command_line import commands, parse, process
 
-from sediment_mcp.cli import completions, options
-from sediment_mcp.cli.dispatch import COMMANDS
-from sediment_mcp.cli.examples import EXAMPLES
+from sediment_mcp.cli import COMPLETION_VARIABLE, PROGRAM
+from sediment_mcp.cli.commands.completions import SHELLS, render_script
+from sediment_mcp.cli.group import program
+from sediment_mcp.cli.main import main
 from sediment_mcp.hosts.registry import HOSTS
 from sediment_mcp.operations import arguments
 
-PATIENCE = 20.0
+TIMEOUT = 20.0  # seconds
 PROMPT = "READY>"
 QUIET = {"HOME": "/nonexistent", "TERM": "dumb", "LC_ALL": "C.UTF-8"}
 
 
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+
 def environment(home: Path) -> dict[str, str]:
+    """Return the shell's environment; its path begins with a folder that holds the program."""
     kept = {
-        name: os.environ[name]
-        for name in ("PATH", "LD_LIBRARY_PATH", "MODULE_PATH", "FPATH")
-        if name in os.environ
+        name: os.environ[name] for name in ("LD_LIBRARY_PATH", "MODULE_PATH", "FPATH") if name in os.environ
     }
-    return {**kept, **QUIET, "HOME": str(home), "XDG_CONFIG_HOME": str(home), "XDG_DATA_HOME": str(home)}
+    path = os.pathsep.join([str(install_program(home)), os.environ["PATH"]])
+    own = {"HOME": str(home), "XDG_CONFIG_HOME": str(home), "XDG_DATA_HOME": str(home), "PATH": path}
+    return {**kept, **QUIET, **own, "PYTHONPATH": str(REPOSITORY)}
 
 
-def written(shell: str, folder: Path) -> Path:
+def install_program(home: Path) -> Path:
+    """Write a program that the shell's script can call; return its folder."""
+    folder = home / "bin"
+    folder.mkdir(exist_ok=True)
+    file = folder / PROGRAM
+    file.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m sediment_mcp "$@"\n')
+    file.chmod(0o755)
+    return folder
+
+
+def write_script(shell: str, folder: Path) -> Path:
+    """Write the completion script into the folder; return its path."""
     path = folder / f"script.{shell}"
-    path.write_text(completions.script(shell), encoding="utf-8")
+    path.write_text(render_script(shell, program), encoding="utf-8")
     return path
 
 
@@ -58,7 +76,7 @@ class Terminal:
 
     def wait_for(self, words: str) -> str:
         """What has been shown up to these words."""
-        limit = time.monotonic() + PATIENCE
+        limit = time.monotonic() + TIMEOUT
         while words not in self.seen:
             assert time.monotonic() < limit, self.seen
             if select.select([self.file], [], [], 1)[0]:
@@ -104,7 +122,7 @@ def test_a_shell_completes_what_is_typed(shell: str, typed: str, got: str, tmp_p
         pytest.skip(f"{shell} is not installed here")
     (tmp_path / "some-folder").mkdir()
     (tmp_path / "some-file").touch()
-    written(shell, tmp_path).rename(tmp_path / PLACE[shell])
+    write_script(shell, tmp_path).rename(tmp_path / PLACE[shell])
     terminal = Terminal(START[shell], tmp_path)
     try:
         terminal.type(f"{SET_UP[shell]}\n")
@@ -137,14 +155,14 @@ def test_a_shell_completes_what_is_typed(shell: str, typed: str, got: str, tmp_p
     ],
 )
 def test_fish_offers_what_fits(typed: str, offered: set[str], tmp_path: Path) -> None:
-    program = f"source {written('fish', tmp_path)}; complete -C {shlex.quote(typed)}"
+    program = f"source {write_script('fish', tmp_path)}; complete -C {shlex.quote(typed)}"
     outcome = subprocess.run(
         ["fish", "--no-config", "-c", program],
         env=environment(tmp_path),
         cwd=tmp_path,
         capture_output=True,
         text=True,
-        timeout=PATIENCE,
+        timeout=TIMEOUT,
         check=True,
     )
     words = {line.split("\t")[0] for line in outcome.stdout.splitlines()}
@@ -155,17 +173,27 @@ def test_fish_offers_what_fits(typed: str, offered: set[str], tmp_path: Path) ->
 # --- scripts --------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("shell", ["bash", "zsh", "fish", "powershell"])
+def offer(*words: str, incomplete: str = "") -> set[str]:
+    """Return what is offered after these words."""
+    return {
+        item.value for item in ZshComplete(program, {}, PROGRAM, "").get_completions(list(words), incomplete)
+    }
+
+
+@pytest.mark.process
+@pytest.mark.parametrize("shell", SHELLS)
 def test_the_command_prints_the_script(shell: str) -> None:
-    outcome = subprocess.run(
-        [sys.executable, "-m", "sediment_mcp", "completions", shell],
-        env={**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[2])},
-        capture_output=True,
-        check=True,
-    )
-    text = outcome.stdout.decode().replace("\r\n", "\n")
-    assert text == completions.script(shell)
-    assert all(name in text for name in (*COMMANDS, *(host.name for host in HOSTS), "episodic", "refuse"))
+    text = process("completions", shell).stdout.decode().replace("\r\n", "\n")
+    assert text == render_script(shell, program)
+    assert COMPLETION_VARIABLE in text
+
+
+def test_every_command_and_every_value_is_offered() -> None:
+    assert offer() == set(commands())
+    assert offer("install") == {host.name for host in HOSTS}
+    assert "episodic" in offer("list", "--kind")
+    assert "refuse" in offer("list", "--secrets")
+    assert offer("completions") == set(SHELLS)
 
 
 @pytest.mark.parametrize(
@@ -179,29 +207,30 @@ def test_the_values_offered_are_those_that_are_allowed(command: str, model: Any)
     hints = get_type_hints(model)
     for name in ("kind", "scope", "order"):
         if name in hints:
-            assert set(completions._values(command, name)) == words(hints[name])
+            assert offer(command, f"--{name}") == words(hints[name])
 
 
 # --- examples -------------------------------------------------------------------------------------
 
 
+def examples() -> list[tuple[str, str]]:
+    """Return each example with its command."""
+    return [(name, example) for name, command in commands().items() for example in command.examples]
+
+
 def test_every_command_has_examples() -> None:
-    assert set(EXAMPLES) == {*COMMANDS, "serve"}
-    assert all(EXAMPLES.values())
+    assert all(command.examples for command in commands().values())
 
 
-@pytest.mark.parametrize(
-    ("command", "line"), [(command, line) for command, lines in EXAMPLES.items() for line in lines]
-)
+@pytest.mark.parametrize(("command", "line"), examples())
 def test_an_example_is_read_by_the_grammar(command: str, line: str) -> None:
     words = shlex.split(line.rpartition(" | ")[2].partition(" > ")[0])
     assert words[0] == "sediment-mcp"
-    assert options.read(words[1:]).command == command
+    assert parse(*words[1:]).command.name == command
 
 
-@pytest.mark.parametrize("command", EXAMPLES)
+@pytest.mark.parametrize("command", commands())
 def test_the_help_shows_the_examples(command: str, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit):
-        options.read([command, "--help"])
+    assert main([command, "--help"]) == 0
     shown = capsys.readouterr().out
-    assert all(f"  {line}\n" in shown for line in EXAMPLES[command])
+    assert all(f"  {line}\n" in shown for line in commands()[command].examples)

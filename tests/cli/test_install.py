@@ -12,9 +12,11 @@ from typing import Any
 import pytest
 from support.stdio_peer import REPOSITORY, SERVER, StdioPeer
 
-from sediment_mcp.hosts.launch_command import Command
+from sediment_mcp.hosts.launch_command import LaunchCommand
 from sediment_mcp.hosts.registry import HOSTS
-from sediment_mcp.hosts.smoke_test import try_out
+from sediment_mcp.hosts.smoke_test import run_smoke_test
+
+pytestmark = pytest.mark.process
 
 CURSOR = ".cursor/mcp.json"
 
@@ -64,6 +66,7 @@ def home(tmp_path: Path) -> Path:
 # --- install ------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_what_was_installed_is_started_by_the_host(home: Path) -> None:
     outcome = run(home, "install", "cursor")
     assert outcome.returncode == 0, outcome.stderr
@@ -179,36 +182,38 @@ def test_one_file_that_cannot_be_used_does_not_keep_the_others_back(home: Path) 
 # --- the check ----------------------------------------------------------------------------------
 
 
-def python(program: str) -> Command:
-    return Command(sys.executable, ("-c", program))
+def python(program: str) -> LaunchCommand:
+    return LaunchCommand(sys.executable, ("-c", program))
 
 
 @pytest.mark.parametrize(
     ("command", "words"),
     [
-        (Command("/does/not/exist"), "cannot be started"),
+        (LaunchCommand("/does/not/exist"), "cannot be started"),
         (python("import sys; sys.exit('no module named torch')"), "no module named torch"),
         (python("pass"), "without an answer"),
         (python("print('hello'); print('[]'); print('{}')"), "without an answer"),
     ],
 )
 def test_a_command_that_does_not_work_is_told_with_its_reason(
-    command: Command, words: str, home: Path
+    command: LaunchCommand, words: str, home: Path
 ) -> None:
-    trial = try_out(command, environment(home), home)
+    trial = run_smoke_test(command, environment(home), home)
     assert trial.tools == ()
     assert words in trial.problem
 
 
 def test_a_command_that_says_nothing_is_ended(home: Path) -> None:
     silent = python("import sys, time; sys.stdin.read(); time.sleep(1000)")
-    assert try_out(silent, environment(home), home, patience=0.5).problem == "It gave no answer in time."
+    assert (
+        run_smoke_test(silent, environment(home), home, timeout=0.5).problem == "It gave no answer in time."
+    )
 
 
 def test_the_command_s_own_environment_is_used(home: Path) -> None:
     program = "import os, sys; sys.exit(os.environ['A'] + os.getcwd())"
-    command = Command(sys.executable, ("-c", program), {"A": "b"})
-    assert try_out(command, environment(home), home).problem == f"It said: b{os.path.realpath(home)}"
+    command = LaunchCommand(sys.executable, ("-c", program), {"A": "b"})
+    assert run_smoke_test(command, environment(home), home).problem == f"It said: b{os.path.realpath(home)}"
 
 
 # --- guidance -----------------------------------------------------------------------------------

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import sqlite3
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 from support.command_line import Run, Terminal, own_place, run, store
 
 from sediment_mcp import config
-from sediment_mcp.storage.sql.memories import Store
 
 __all__ = ["own_place", "run"]  # fixtures
 
@@ -38,7 +38,7 @@ def some(run: Run) -> dict[str, str]:
 
 def left(run: Run, some: dict[str, str]) -> set[str]:
     listed = {memory["id"] for memory in run("list", "--json").json["memories"]}
-    return {name for name, identity in some.items() if identity in listed}
+    return {name for name, memory_id in some.items() if memory_id in listed}
 
 
 # --- delete by filter ---------------------------------------------------------------------------
@@ -101,8 +101,8 @@ def test_erasing_by_filter_says_that_it_is_for_good(
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ((), "Nothing says what to delete"),
-        (("--yes",), "Nothing says what to delete"),
+        ((), "Nothing to delete"),
+        (("--yes",), "Nothing to delete"),
         (("--scope", "all", "--yes"), "everything"),
         (("--include-superseded", "--yes"), "everything"),
         (("someid", "--tag", "net", "--yes"), "do not go together"),
@@ -212,9 +212,9 @@ def test_a_wrong_rule_is_refused(run: Run, arguments: tuple[str, ...], words: st
 
 def test_what_has_long_expired_is_erased_by_a_run(run: Run, own_place: Path) -> None:
     note = store(run, "Lunch with Ada", "--kind", "working")
-    database: Any = Store(own_place / "memories.db")
-    database.execute("UPDATE memories SET expires_at = 1", ())
-    database.close()
+    with contextlib.closing(sqlite3.connect(own_place / "memories.db")) as database:
+        database.execute("UPDATE memories SET expires_at = 1")
+        database.commit()
     assert "erased for good (expired 7 days ago)" in run("retention", "preview").out
     assert run("retention", "run", "--json").json == {"erased": [note], "trashed": []}
     assert run("history", note).status == 2

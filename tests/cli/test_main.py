@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import logging
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from support.command_line import PROGRAM, Run, Terminal, process, store
+from support.command_line import PROGRAM, Run, Terminal, commands, own_place, parse, process, run, store
 
-from sediment_mcp import __version__, app, config
-from sediment_mcp.cli import main, options
-from sediment_mcp.cli.dispatch import COMMANDS
-from sediment_mcp.cli.render import SIGNALS
+from sediment_mcp import __version__, config
+from sediment_mcp.cli import main
 from sediment_mcp.config import VARIABLES
-from sediment_mcp.operations import arguments
-from sediment_mcp.storage.sql.memories import Store
+from sediment_mcp.operations import arguments, results
+from sediment_mcp.operations.results import SIGNALS
+from sediment_mcp.server.tools import TOOLS
+from sediment_mcp.storage.sqlite.storage import DATABASE
+
+pytestmark = pytest.mark.model
+
+__all__ = ["own_place", "run"]  # fixtures
 
 RELEASES = "Releases go out on Tuesdays, after the stand-up."
 ON_A_TERMINAL = {"FORCE_COLOR": "1", "TERM": "xterm-256color"}  # what makes rich take a pipe for one
@@ -59,25 +65,26 @@ def test_what_is_stored_is_found_in_other_words(run: Run) -> None:
     ],
 )
 def test_every_parameter_of_a_tool_is_an_option_of_its_command(command: str, tool: str) -> None:
-    fields = next(t.arguments.model_fields for t in arguments.TOOLS if t.name == tool)
+    fields = next(t.arguments.model_fields for t in TOOLS if t.name == tool)
     texts = {name for name in fields if name in ("content", "query")}
     given = [*("x" for _ in texts), *(["x"] if "ids" in fields else [])]
     for name in fields.keys() - texts - {"ids"}:
         flag = "--tag" if name == "tags" else f"--{name.replace('_', '-')}"
         given += [flag] if fields[name].annotation is bool else [flag, "x"]
-    assert set(options.parameters(options.read([command, *given]), list(fields))) == set(fields)
+    parameters = parse(command, *given).params
+    assert {name for name in fields if parameters[name] not in (None, False, ())} == set(fields)
 
 
 def test_json_is_the_tool_s_result_and_nothing_else(run: Run) -> None:
     stored = run("store", RELEASES, "--json", "--tag", "a", "--tag", "b")
-    assert set(stored.json) == set(arguments.StoreResult.__annotations__)
+    assert set(stored.json) == set(results.StoreResult.__annotations__)
     found = run("query", "releases", "--json").json
-    assert set(found) == set(arguments.QueryResult.__annotations__)
-    assert set(found["results"][0]) == set(arguments.RankedResult.__annotations__)
+    assert set(found) == set(results.QueryResult.__annotations__)
+    assert set(found["results"][0]) == set(results.RankedResult.__annotations__)
     listed = run("list", "--json").json
     assert (listed["total"], listed["memories"][0]["tags"]) == (1, ["a", "b"])
-    assert set(listed["memories"][0]) == set(arguments.MemoryResult.__annotations__)
-    assert set(run("delete", stored.json["id"], "--json").json) == set(arguments.DeleteResult.__annotations__)
+    assert set(listed["memories"][0]) == set(results.MemoryResult.__annotations__)
+    assert set(run("delete", stored.json["id"], "--json").json) == set(results.DeleteResult.__annotations__)
 
 
 def test_all_that_is_given_is_stored(run: Run) -> None:
@@ -128,7 +135,7 @@ def test_a_dash_reads_standard_input_verbatim(run: Run, monkeypatch: pytest.Monk
 
 
 def test_standard_input_that_is_too_long_is_refused(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    endless = io.BytesIO("é".encode() * 5 * arguments.MAX_CONTENT)
+    endless = io.BytesIO("é".encode() * 5 * arguments.MAX_CONTENT_CHARS)
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(endless))
     outcome = run("store", "-")
     assert outcome.status == 2
@@ -222,12 +229,12 @@ def test_a_flag_wins_over_the_environment_before_and_after_the_command(
 ) -> None:
     flag, command = ["--data-dir", str(tmp_path / "other")], ["store", RELEASES]
     assert run(*(flag + command if place == "before" else command + flag)).status == 0
-    assert (tmp_path / "other" / app.DATABASE).exists()
+    assert (tmp_path / "other" / DATABASE).exists()
     assert not own_place.exists()
 
 
 def test_the_project_is_the_work_tree_unless_something_else_is_said(run: Run, tmp_path: Path) -> None:
-    (tmp_path / "desk" / ".git").mkdir()
+    (tmp_path / "work" / ".git").mkdir()
     tree = str(Path.cwd().resolve())
     for flags, project in (
         ((), tree),
@@ -253,6 +260,7 @@ def test_without_a_model_words_are_searched_and_it_is_said_once(run: Run) -> Non
     assert run("query", "releases", "--model", "none", "--json").json["mode"] == "lexical"
 
 
+@pytest.mark.slow
 def test_a_model_that_is_missing_is_told_and_the_memory_is_stored(run: Run, tmp_path: Path) -> None:
     outcome = run("store", RELEASES, "--model", str(tmp_path / "no model"))
     assert outcome.status == 0
@@ -300,6 +308,11 @@ def test_the_version_names_the_directory_and_makes_nothing(run: Run, own_place: 
         (("serve", "--frobnicate"), "--frobnicate"),
         (("list", "--log-level", "loud"), "SEDIMENT_LOG_LEVEL"),
         (("serve", "--log-level", "loud"), "SEDIMENT_LOG_LEVEL"),
+        (("list", "--lmit", "3"), "'--limit'"),
+        (("lst",), "'list'"),
+        (("list", "--tag"), "sediment-mcp list --help"),
+        (("delete", "--tag", "--yes"), "'--tag' requires an argument"),
+        (("--project", "--model", "list"), "--project"),
     ],
 )
 def test_a_wrong_argument_is_one_line_on_stderr_and_status_2(
@@ -312,9 +325,29 @@ def test_a_wrong_argument_is_one_line_on_stderr_and_status_2(
     assert words in outcome.err
 
 
+def test_what_begins_with_dashes_is_text_after_two_dashes(run: Run) -> None:
+    stored = run("store", "--json", "--", "--tag --yes").json["id"]
+    assert run("list", stored, "--json").json["memories"][0]["content"] == "--tag --yes"
+    assert run("query", "--json", "--", "-5").status == 0
+
+
+@pytest.mark.parametrize("text", ["- buy milk", "-5", "-0.5", "--- a heading", "-a\n-b", "--tag=x y"])
+def test_text_that_begins_with_a_dash_is_stored(run: Run, text: str) -> None:
+    is_option = text.startswith("--tag")
+    stored = store(run, *([text, "text"] if is_option else [text]), "--metadata", '{"a": 1}')
+    memory = run("list", stored, "--json").json["memories"][0]
+    assert (memory["content"], memory["tags"]) == (("text", ["x y"]) if is_option else (text, []))
+
+
+def test_an_option_s_value_may_begin_with_a_dash(run: Run) -> None:
+    stored = store(run, "text", "--tag", "- a", "--session", "-5", '--metadata={"a": 1}')
+    memory = run("list", stored, "--json").json["memories"][0]
+    assert (memory["tags"], memory["session"], memory["metadata"]) == (["- a"], "-5", {"a": 1})
+
+
 def test_what_is_wrong_with_the_data_is_one_line_and_status_1(run: Run, own_place: Path) -> None:
     own_place.mkdir()
-    (own_place / app.DATABASE).write_bytes(b"no database at all" * 100)
+    (own_place / DATABASE).write_bytes(b"no database at all" * 100)
     for command in (
         ("store", "x"),
         ("query", "x"),
@@ -403,12 +436,10 @@ def test_notes_are_shown(run: Run) -> None:
     assert "Note: " in run("query", "cheese", "--max-chars", "500").out
 
 
-def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as end:
-        main.main(["--help"])
-    assert end.value.code == 0
-    shown = capsys.readouterr().out
-    assert all(command in shown for command in (*COMMANDS, "serve"))
+def test_help_names_every_command(run: Run) -> None:
+    status, shown, _ = run("--help")
+    assert status == 0
+    assert all(command in shown for command in commands())
     assert all(variable in shown for variable in VARIABLES)
 
 
@@ -451,12 +482,13 @@ def test_reindex_fails_if_the_model_does(run: Run, tmp_path: Path) -> None:
 def test_reindex_of_nothing_makes_nothing(run: Run, own_place: Path) -> None:
     outcome = run("reindex")
     assert (outcome.status, outcome.out.strip()) == (0, "Nothing is stored yet.")
-    assert not (own_place / app.DATABASE).exists()
+    assert not (own_place / DATABASE).exists()
 
 
 # --- as a process -------------------------------------------------------------------------------
 
 
+@pytest.mark.process
 def test_a_process_stores_and_finds(own_place: Path) -> None:
     stored = process("store", "日本語 🎉", "--json", environment={"PYTHONIOENCODING": "ascii"})
     assert stored.returncode == 0, stored.stderr
@@ -472,11 +504,14 @@ def test_only_warnings_are_logged_unless_more_is_asked_for(run: Run) -> None:
         assert logging.getLogger("sediment_mcp").level == level
 
 
+@pytest.mark.process
 def test_what_a_result_s_notes_say_is_not_logged_too() -> None:
     query = process("query", "garden", "--model", "none")
     assert (query.stdout.count(b"SEDIMENT_MODEL=none"), query.stderr) == (1, b"")
 
 
+@pytest.mark.slow
+@pytest.mark.process
 def test_a_reader_that_leaves_is_no_failure() -> None:
     process("store", RELEASES)
     reading, writing = os.pipe()
@@ -486,6 +521,7 @@ def test_a_reader_that_leaves_is_no_failure() -> None:
     assert (child.returncode, child.stderr) == (0, b"")
 
 
+@pytest.mark.process
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
 def test_ctrl_c_ends_a_command_without_a_traceback() -> None:
     child = subprocess.Popen([*PROGRAM, "store", "-"], stdin=subprocess.PIPE, stderr=subprocess.PIPE)
@@ -497,14 +533,29 @@ def test_ctrl_c_ends_a_command_without_a_traceback() -> None:
     assert (child.returncode, errors) == (main.INTERRUPTED, b"")
 
 
+@pytest.mark.process
 def test_the_version_is_told_without_loading_anything_heavy() -> None:
     program = "import sys; from sediment_mcp.cli.main import main; main(['--version']); print(*sys.modules)"
     loaded = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     ).stdout
     assert not {"numpy", "pydantic", "mcp", "rich", "sqlite3"} & set(loaded.split())
+    assert not any(name.startswith("sediment_mcp.cli.commands") for name in loaded.split())
 
 
+def test_the_server_starts_without_the_commands() -> None:
+    program = (
+        "import sys; from sediment_mcp.server import run; from sediment_mcp.cli.main import main; "
+        "run.serve = lambda config: print(*sys.modules, file=sys.stderr) or 0; main([])"
+    )
+    loaded = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, stdin=subprocess.DEVNULL
+    ).stderr.split()
+    assert "sediment_mcp.cli.main" in loaded
+    assert not {"sediment_mcp.cli.group", "sediment_mcp.cli.options"} & set(loaded)
+
+
+@pytest.mark.process
 def test_libraries_are_told_to_use_one_thread() -> None:
     program = (
         "import os; from sediment_mcp.cli.main import main; main(['--version']); "
@@ -521,6 +572,8 @@ def test_libraries_are_told_to_use_one_thread() -> None:
     assert shown.stdout.splitlines()[-1] == "3 false"  # what the user has set stays
 
 
+@pytest.mark.slow
+@pytest.mark.process
 def test_commands_work_beside_a_running_server(own_place: Path, run: Run) -> None:
     from support.stdio_peer import StdioPeer
 
@@ -535,6 +588,8 @@ def test_commands_work_beside_a_running_server(own_place: Path, run: Run) -> Non
         assert found[0]["id"] == stored
 
 
+@pytest.mark.slow
+@pytest.mark.process
 def test_serve_takes_flags(tmp_path: Path) -> None:
     from support.stdio_peer import StdioPeer
 
@@ -545,20 +600,21 @@ def test_serve_takes_flags(tmp_path: Path) -> None:
         peer.call("store_memory", content=RELEASES)
         listed = peer.call("list_memories")["structuredContent"]["memories"]
     assert [memory["project"] for memory in listed] == ["/code/shop"]
-    assert (other / app.DATABASE).exists()
+    assert (other / DATABASE).exists()
     assert not (tmp_path / "unused").exists()
 
 
 def test_a_newer_database_is_refused_in_a_sentence(run: Run, own_place: Path) -> None:
     store(run, RELEASES)
-    database = Store(own_place / app.DATABASE)
-    database.execute("PRAGMA user_version = 999", ())
-    database.close()
+    with contextlib.closing(sqlite3.connect(own_place / DATABASE)) as database:
+        database.execute("PRAGMA user_version = 999")
+        database.commit()
     outcome = run("list")
     assert (outcome.status, outcome.out) == (1, "")
     assert "newer" in outcome.err
 
 
+@pytest.mark.process
 def test_nothing_is_written_outside_the_data_directory(tmp_path: Path) -> None:
     """onnxruntime would keep reports for its makers in the user's cache, and send them."""
     home = tmp_path / "home"

@@ -12,7 +12,7 @@ import pytest
 from support.command_line import Run, own_place, process, run, store
 
 from sediment_mcp import config
-from sediment_mcp.system.files import replacing
+from sediment_mcp.system.files import open_replacement
 from sediment_mcp.transfer import encryption, importer
 
 __all__ = ["own_place", "run"]  # fixtures
@@ -63,7 +63,7 @@ def test_an_export_that_is_broken_off_leaves_the_old_file_and_nothing_else(tmp_p
     file.write_text("mine")
 
     def broken_off() -> None:
-        with replacing(file) as out:
+        with open_replacement(file) as out:
             out.write(b"half")
             raise KeyboardInterrupt
 
@@ -148,16 +148,16 @@ def shifted(data: bytes, passphrase: str, name: str = "") -> bytes:
 
 
 @pytest.fixture
-def quick_seal(monkeypatch: pytest.MonkeyPatch) -> None:
-    head = encryption.BEGINNINGS[0]
-    monkeypatch.setattr(encryption, "seal", lambda data, word: head + shifted(data, word))
+def quick_encryption(monkeypatch: pytest.MonkeyPatch) -> None:
+    head = encryption.AGE_HEADERS[0]
+    monkeypatch.setattr(encryption, "encrypt", lambda data, word: head + shifted(data, word))
     monkeypatch.setattr(
-        "sediment_mcp.transfer.opening.unseal", lambda data, word, name: shifted(data[len(head) :], word)
+        "sediment_mcp.transfer.source.decrypt", lambda data, word, name: shifted(data[len(head) :], word)
     )
 
 
 def test_an_encrypted_export_is_asked_for_its_passphrase_twice_and_an_import_once(
-    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, quick_seal: None
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, quick_encryption: None
 ) -> None:
     store(run, "The kettle is red")
     asked: list[str] = []
@@ -176,7 +176,7 @@ def test_an_encrypted_export_is_asked_for_its_passphrase_twice_and_an_import_onc
     assert contents(run, *elsewhere(tmp_path)) == {"The kettle is red"}
 
 
-def test_a_script_gives_the_passphrase_in_a_file(run: Run, tmp_path: Path, quick_seal: None) -> None:
+def test_a_script_gives_the_passphrase_in_a_file(run: Run, tmp_path: Path, quick_encryption: None) -> None:
     store(run, "The kettle is red")
     word = tmp_path / "word"
     word.write_text("sesame\nnot this\n")
@@ -195,6 +195,7 @@ def line(**fields: Any) -> str:
     return json.dumps({"type": "memory", "created_at": "2026-01-01", **fields}) + "\n"
 
 
+@pytest.mark.process
 def test_standard_input_is_imported_in_the_encoding_of_the_shell(tmp_path: Path) -> None:
     text = line(id="a", content="grüße")
     where = {config.DATA_DIR: str(tmp_path / "data"), config.MODEL: config.NO_MODEL}
@@ -260,18 +261,18 @@ def test_what_cannot_be_imported_is_told(
 def test_an_interrupted_import_says_what_is_in_and_how_it_goes_on(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(importer, "BATCH", 1)
     file = tmp_path / "two.jsonl"
-    file.write_text(line(id="a", content="one") + line(id="b", content="two"))
-    write = importer._Import.write
+    bad_lines = "[]\n" * (importer.COMMIT_EVERY - 1)  # they fill the first batch, after one memory
+    file.write_text(line(id="a", content="one") + bad_lines + line(id="b", content="two"))
+    import_batch = importer._Importer.import_batch
 
-    def interrupted(work: Any, batch: Any) -> None:
+    def interrupted(work: Any, items: Any) -> None:
         if work.report.imported:
             raise KeyboardInterrupt
-        write(work, batch)
+        import_batch(work, items)
 
     with monkeypatch.context() as patched:
-        patched.setattr(importer._Import, "write", interrupted)
+        patched.setattr(importer._Importer, "import_batch", interrupted)
         outcome = run("import", str(file))
     assert outcome.status == 130
     assert "Interrupted: 1 memory is new here" in outcome.err

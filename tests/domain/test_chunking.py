@@ -15,7 +15,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sediment_mcp.domain import chunking
-from sediment_mcp.domain.chunking import MIN_WINDOW, WINDOW, pieces, split
+from sediment_mcp.domain.chunking import (
+    MIN_WINDOW_PIECES,
+    WINDOW_PIECES,
+    estimate_word_pieces,
+    split_into_chunks,
+)
 
 ROOM = 254  # what MiniLM's 256 word pieces leave beside the two marks around every text
 
@@ -76,7 +81,7 @@ def tokenizer():
 @pytest.mark.parametrize("name", real_texts())
 def test_passages_fit_the_model_by_its_own_tokenizer(name, tokenizer):
     text = real_texts()[name]
-    spans = split(text)
+    spans = split_into_chunks(text)
     counts = [len(tokenizer.encode(text[a:b], add_special_tokens=False).ids) for a, b in spans]
     assert len(spans) > 1
     assert max(counts) <= ROOM
@@ -85,7 +90,9 @@ def test_passages_fit_the_model_by_its_own_tokenizer(name, tokenizer):
 @pytest.mark.parametrize("name", ["English", "German", "Chinese", "Python", "JSON", "hashes"])
 def test_passages_use_most_of_the_model_s_room(name, tokenizer):
     text = real_texts()[name]
-    counts = [len(tokenizer.encode(text[a:b], add_special_tokens=False).ids) for a, b in split(text)]
+    counts = [
+        len(tokenizer.encode(text[a:b], add_special_tokens=False).ids) for a, b in split_into_chunks(text)
+    ]
     assert sum(counts[:-1]) / len(counts[:-1]) > ROOM / 2
 
 
@@ -119,63 +126,67 @@ _ODD = ["((((", "👩\u200d👧", "\u0301", "\u200d", "12345678", "\r\n", "\x00"
 documents = st.lists(st.sampled_from(_MARKUP + _WORDS + _ODD) | st.text(max_size=12), max_size=120).map(
     "".join
 )
-windows = st.integers(MIN_WINDOW, 60)
+windows = st.integers(MIN_WINDOW_PIECES, 60)
 
 
 @given(documents, windows)
 def test_every_visible_character_lies_in_a_passage(text, window):
     held = set()
-    for start, end in split(text, window):
+    for start, end in split_into_chunks(text, window):
         held.update(range(start, end))
     assert all(i in held for i, sign in enumerate(text) if not sign.isspace())
 
 
 @given(documents, windows)
 def test_passages_are_in_order_inside_the_text_and_never_blank(text, window):
-    spans = split(text, window)
+    spans = split_into_chunks(text, window)
     assert all(0 <= start < end <= len(text) and text[start:end].strip() for start, end in spans)
     assert all(a < c and b < d for (a, b), (c, d) in itertools.pairwise(spans))
 
 
 @given(documents, windows)
 def test_each_passage_fits_the_window_by_the_estimate(text, window):
-    assert all(pieces(text[start:end]) <= window for start, end in split(text, window))
+    assert all(
+        estimate_word_pieces(text[start:end]) <= window for start, end in split_into_chunks(text, window)
+    )
 
 
 @given(documents, windows)
 def test_a_text_that_fits_is_one_passage_as_it_is(text, window):
-    if text.strip() and pieces(text) <= window:
-        assert split(text, window) == [(0, len(text))]
+    if text.strip() and estimate_word_pieces(text) <= window:
+        assert split_into_chunks(text, window) == [(0, len(text))]
 
 
 @given(documents, windows)
 def test_cutting_is_deterministic(text, window):
-    assert split(text, window) == split(str(text), window)
+    assert split_into_chunks(text, window) == split_into_chunks(str(text), window)
 
 
 @given(st.text(max_size=200), st.text(max_size=200))
 def test_the_estimate_grows_with_the_text_but_for_a_piece(one, other):
-    assert pieces(one + other) >= max(pieces(one), pieces(other)) - 1
+    assert (
+        estimate_word_pieces(one + other) >= max(estimate_word_pieces(one), estimate_word_pieces(other)) - 1
+    )
 
 
 def test_blank_text_has_no_passage():
-    assert split("") == split(" \n\t ") == []
+    assert split_into_chunks("") == split_into_chunks(" \n\t ") == []
 
 
 def test_a_window_too_small_for_overlap_is_refused():
-    with pytest.raises(ValueError, match=str(MIN_WINDOW)):
-        split("text", MIN_WINDOW - 1)
+    with pytest.raises(ValueError, match=str(MIN_WINDOW_PIECES)):
+        split_into_chunks("text", MIN_WINDOW_PIECES - 1)
 
 
 # --- where it cuts ------------------------------------------------------------------------------
 
 
-def passages(text: str, window: int = WINDOW) -> list[str]:
-    return [text[start:end] for start, end in split(text, window)]
+def passages(text: str, window: int = WINDOW_PIECES) -> list[str]:
+    return [text[start:end] for start, end in split_into_chunks(text, window)]
 
 
 def test_long_prose_is_cut_at_sentences_and_neighbours_overlap():
-    spans = split(PROSE * 20)
+    spans = split_into_chunks(PROSE * 20)
     assert all(text.endswith(".") for text in passages(PROSE * 20))
     shares = [(b - c) / (b - a) for (a, b), (c, _) in itertools.pairwise(spans)]
     assert all(0.05 < share < 0.25 for share in shares)
@@ -193,7 +204,7 @@ def test_lines_are_kept_whole():
 def test_paragraphs_are_packed_together_up_to_the_window():
     text = "\n\n".join(f"Paragraph {number} is short." for number in range(200))
     found = passages(text)
-    assert len(found) <= 2 * pieces(text) / WINDOW
+    assert len(found) <= 2 * estimate_word_pieces(text) / WINDOW_PIECES
     assert all(part.startswith("Paragraph") and part.endswith("short.") for part in found)
 
 
@@ -215,7 +226,7 @@ def test_a_heading_stays_with_its_paragraph(before):
 @pytest.mark.parametrize("before", range(1, 14))
 def test_a_code_block_as_large_as_the_window_is_kept_whole_at_the_cost_of_overlap(before):
     code = "```\n" + "total = total + 1\n" * 46 + "```"
-    assert WINDOW - 20 < pieces(code) <= WINDOW - 2
+    assert WINDOW_PIECES - 20 < estimate_word_pieces(code) <= WINDOW_PIECES - 2
     assert code in passages(f"{PROSE * before}\n\n{code}\n\n{PROSE * 4}")
 
 
@@ -225,10 +236,10 @@ def test_a_heading_never_ends_a_passage(before):
     assert not any(part.endswith("Auditors") for part in passages(text))
 
 
-@pytest.mark.parametrize("window", range(MIN_WINDOW, 40))
+@pytest.mark.parametrize("window", range(MIN_WINDOW_PIECES, 40))
 def test_words_cut_in_two_still_fit(window):
     text = "Abcdefg" * 200 + "x1" * 200 + "getUserById" * 100
-    assert all(pieces(part) <= window for part in passages(text, window))
+    assert all(estimate_word_pieces(part) <= window for part in passages(text, window))
 
 
 def test_a_code_block_longer_than_the_window_is_cut_at_its_lines():
@@ -267,19 +278,19 @@ HUGE = {
 
 @pytest.mark.parametrize("name", HUGE)
 def test_a_hundred_thousand_characters_make_a_few_hundred_passages(name):
-    assert len(split(HUGE[name])) <= 500
+    assert len(split_into_chunks(HUGE[name])) <= 500
 
 
 @pytest.mark.parametrize("name", HUGE)
 def test_the_work_grows_in_proportion_to_the_length(name, monkeypatch):
     looked_at = 0
-    real = chunking._Cutter.strongest
+    real = chunking._Splitter.find_strongest
 
     def counting(self, low, high, *, last):
         nonlocal looked_at
         looked_at += high - low
         return real(self, low, high, last=last)
 
-    monkeypatch.setattr(chunking._Cutter, "strongest", counting)
-    split(HUGE[name])
+    monkeypatch.setattr(chunking._Splitter, "find_strongest", counting)
+    split_into_chunks(HUGE[name])
     assert looked_at <= 2 * len(HUGE[name])

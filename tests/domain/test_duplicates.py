@@ -11,19 +11,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sediment_mcp.domain.duplicates import (
-    MAX_METADATA_BYTES,
-    MAX_TAGS,
     RETRY_WINDOW,
+    add_repetition,
+    compute_content_hash,
     is_duplicate,
     is_same_event,
-    merged,
-    text_key,
 )
-from sediment_mcp.domain.memory import Memory
+from sediment_mcp.domain.memory import MAX_METADATA_BYTES, MAX_TAGS, Memory
 
 NOW = datetime(2026, 5, 8, 14, 30, tzinfo=UTC)
 EXISTING = Memory(
-    number=1,
+    key=1,
     id="m1",
     seq=1,
     content="The deploy failed.",
@@ -42,41 +40,41 @@ EXISTING = Memory(
 
 
 def test_white_space_does_not_make_a_text_new():
-    assert text_key("  one\n\ttwo  ") == text_key("one two")
+    assert compute_content_hash("  one\n\ttwo  ") == compute_content_hash("one two")
 
 
 def test_white_space_between_words_is_not_nothing():
-    assert text_key("one two") != text_key("onetwo")
+    assert compute_content_hash("one two") != compute_content_hash("onetwo")
 
 
 def test_both_spellings_of_an_accent_are_the_same_text():
-    assert text_key("caf\u00e9") == text_key("cafe\u0301")
+    assert compute_content_hash("caf\u00e9") == compute_content_hash("cafe\u0301")
 
 
 def test_case_makes_a_text_new():
-    assert text_key("set PATH") != text_key("set path")
+    assert compute_content_hash("set PATH") != compute_content_hash("set path")
 
 
 def test_a_number_makes_a_text_new():
-    assert text_key("limit 100 per minute") != text_key("limit 1000 per minute")
+    assert compute_content_hash("limit 100 per minute") != compute_content_hash("limit 1000 per minute")
 
 
 @given(st.text())
 def test_a_key_has_32_bytes_and_outlives_normalisation(text):
-    assert len(text_key(text)) == 32
-    assert text_key(unicodedata.normalize("NFD", text)) == text_key(text)
+    assert len(compute_content_hash(text)) == 32
+    assert compute_content_hash(unicodedata.normalize("NFD", text)) == compute_content_hash(text)
 
 
 @given(
     st.lists(st.text(alphabet="ab\u00e9", min_size=1), min_size=1), st.sampled_from(["\n", "\t ", "\u3000"])
 )
 def test_any_white_space_is_one_space(words, space):
-    assert text_key(space.join(words)) == text_key(" ".join(words))
+    assert compute_content_hash(space.join(words)) == compute_content_hash(" ".join(words))
 
 
 @given(st.text(alphabet="aAbB ", max_size=8), st.text(alphabet="aAbB ", max_size=8))
 def test_keys_are_equal_only_for_equal_words(one, other):
-    assert (text_key(one) == text_key(other)) == (one.split() == other.split())
+    assert (compute_content_hash(one) == compute_content_hash(other)) == (one.split() == other.split())
 
 
 # --- the same event -----------------------------------------------------------------------------
@@ -131,56 +129,52 @@ memories = st.builds(
     occurred_at=times,
     expires_at=st.none() | times,
 )
-additions = st.fixed_dictionaries(
-    {
-        "tags": tag_lists,
-        "metadata": metadata,
-        "importance": st.floats(0, 1),
-        "occurred_at": st.none() | times,
-        "expires_at": st.none() | times,
-    }
-)
+additions = st.tuples(memories, st.none() | times)
+
+
+def repeated(existing: Memory, addition: tuple[Memory, datetime | None]) -> Memory:
+    return add_repetition(existing, *addition)
 
 
 @given(memories, additions)
 def test_merging_twice_changes_nothing_more(existing, added):
-    once = merged(existing, **added)
-    assert merged(once, **added) == once
+    once = repeated(existing, added)
+    assert repeated(once, added) == once
 
 
 @given(memories, additions)
 def test_no_tag_is_lost_and_the_limit_holds(existing, added):
-    tags = merged(existing, **added).tags
+    tags = repeated(existing, added).tags
     assert tags[: len(existing.tags)] == existing.tags
     assert len(tags) <= MAX_TAGS
     assert len(set(tags)) == len(tags)
-    assert set(added["tags"]) <= set(tags) or len(tags) == MAX_TAGS
+    assert set(added[0].tags) <= set(tags) or len(tags) == MAX_TAGS
 
 
 @given(memories, additions)
 def test_metadata_is_all_of_both_or_stays_as_it_was(existing, added):
-    both = {**existing.metadata, **added["metadata"]}
+    both = {**existing.metadata, **added[0].metadata}
     fits = len(json.dumps(both, ensure_ascii=False).encode()) <= MAX_METADATA_BYTES
-    assert merged(existing, **added).metadata == (both if fits else existing.metadata)
+    assert repeated(existing, added).metadata == (both if fits else existing.metadata)
 
 
 @given(memories, additions)
 def test_times_and_importance_never_go_down(existing, added):
-    memory = merged(existing, **added)
-    assert memory.importance >= max(existing.importance, added["importance"])
+    memory = repeated(existing, added)
+    assert memory.importance >= max(existing.importance, added[0].importance)
     assert memory.occurred_at >= existing.occurred_at
-    if added["occurred_at"] is not None:
-        assert memory.occurred_at in (existing.occurred_at, added["occurred_at"])
+    if added[1] is not None:
+        assert memory.occurred_at in (existing.occurred_at, added[1])
 
 
 @given(memories, additions)
 def test_who_never_expires_on_one_side_never_expires(existing, added):
-    ends = (existing.expires_at, added["expires_at"])
-    assert merged(existing, **added).expires_at == (None if None in ends else max(ends))
+    ends = (existing.expires_at, added[0].expires_at)
+    assert repeated(existing, added).expires_at == (None if None in ends else max(ends))
 
 
 @given(memories, additions)
 def test_text_and_identity_stay(existing, added):
-    memory = merged(existing, **added)
+    memory = repeated(existing, added)
     changed = {name: getattr(existing, name) for name in ("tags", "metadata", "importance", "occurred_at")}
     assert replace(memory, **changed, expires_at=existing.expires_at) == existing

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sediment_mcp.domain.near_duplicates import FRAMED, NEAR, is_near_duplicate
+from sediment_mcp.domain.near_duplicates import MIN_COSINE, MIN_FRAMED_COSINE, is_near_duplicate
 
 FACT = 'The API of Atlas must not cache more than 10 MB in /var/cache/atlas, see `maxCache` in "v1.2".'
 
@@ -27,8 +27,8 @@ FACT = 'The API of Atlas must not cache more than 10 MB in /var/cache/atlas, see
     ],
 )
 def test_a_frame_punctuation_and_articles_say_nothing(again: str) -> None:
-    assert is_near_duplicate(FACT, again, NEAR)
-    assert is_near_duplicate(again, FACT, NEAR)
+    assert is_near_duplicate(FACT, again, MIN_COSINE)
+    assert is_near_duplicate(again, FACT, MIN_COSINE)
 
 
 @pytest.mark.parametrize(
@@ -75,9 +75,9 @@ def test_a_text_without_capitals_is_the_same_text_written_carelessly() -> None:
 
 
 def test_texts_that_lie_far_apart_never_merge() -> None:
-    assert not is_near_duplicate("Tea at four", "tea at four.", NEAR - 0.001)
-    assert is_near_duplicate("Tea at four", "Note: Tea at four", FRAMED)
-    assert not is_near_duplicate("Tea at four", "Note: Tea at four", FRAMED - 0.001)
+    assert not is_near_duplicate("Tea at four", "tea at four.", MIN_COSINE - 0.001)
+    assert is_near_duplicate("Tea at four", "Note: Tea at four", MIN_FRAMED_COSINE)
+    assert not is_near_duplicate("Tea at four", "Note: Tea at four", MIN_FRAMED_COSINE - 0.001)
 
 
 words = st.lists(

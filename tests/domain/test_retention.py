@@ -9,21 +9,29 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sediment_mcp.domain.retention import APART, GRACE, TRASH_LIFE, Aged, Looks, Rule, due
+from sediment_mcp.domain.retention import (
+    GRACE,
+    MIN_READING_INTERVAL,
+    TRASH_LIFE,
+    ClockReadings,
+    RetentionCandidate,
+    Rule,
+    plan_removals,
+)
 
 NOW = datetime(2026, 5, 8, 12, 0, tzinfo=UTC)
 DAY = timedelta(days=1)
 MOMENT = timedelta(microseconds=1)
 
 
-def aged(number: int = 1, *, days: float = 0, **more: object) -> Aged:
+def aged(number: int = 1, *, days: float = 0, **more: object) -> RetentionCandidate:
     defaults = {"kind": "semantic", "tags": (), "importance": 0.5, "since": NOW - days * DAY}
-    return Aged(number=number, id=f"m{number}", seq=number, **{**defaults, **more})  # type: ignore[arg-type]
+    return RetentionCandidate(memory_key=number, memory_id=f"m{number}", seq=number, **{**defaults, **more})  # type: ignore[arg-type]
 
 
-def gone(memories: list[Aged], *rules: Rule) -> dict[str, str]:
+def gone(memories: list[RetentionCandidate], *rules: Rule) -> dict[str, str]:
     """id → action"""
-    return {one.id: one.action for one in due(memories, rules, NOW)}
+    return {one.memory_id: one.action for one in plan_removals(memories, rules, NOW)}
 
 
 def test_without_rules_nothing_goes_that_does_not_say_so_itself() -> None:
@@ -83,7 +91,7 @@ def test_what_cannot_be_found_any_more_does_not_count() -> None:
 
 
 def test_the_reason_names_the_rule() -> None:
-    (one,) = due([aged(days=5, tags=("red",))], [Rule("tag", "red", DAY)], NOW)
+    (one,) = plan_removals([aged(days=5, tags=("red",))], [Rule("tag", "red", DAY)], NOW)
     assert one.reason == "tag red: older than 1 day"
 
 
@@ -100,7 +108,7 @@ MEMORIES = st.lists(
         deleted_at=st.none() | st.integers(0, 60).map(lambda days: NOW - days * DAY),
     ),
     max_size=12,
-).map(lambda found: [replace(m, number=n, id=f"m{n}") for n, m in enumerate(found)])
+).map(lambda found: [replace(m, memory_key=n, memory_id=f"m{n}") for n, m in enumerate(found)])
 LIMITS = {
     "max_age": st.none() | st.integers(1, 50).map(lambda n: n * DAY),
     "max_count": st.none() | st.integers(1, 5),
@@ -113,36 +121,36 @@ RULES = st.lists(
 
 
 @given(memories=MEMORIES, rules=RULES)
-def test_once_done_nothing_more_goes(memories: list[Aged], rules: list[Rule]) -> None:
+def test_once_done_nothing_more_goes(memories: list[RetentionCandidate], rules: list[Rule]) -> None:
     actions = gone(memories, *rules)
     left = [
-        replace(m, deleted_at=NOW) if actions.get(m.id) == "trash" else m
+        replace(m, deleted_at=NOW) if actions.get(m.memory_id) == "trash" else m
         for m in memories
-        if actions.get(m.id) != "erase"
+        if actions.get(m.memory_id) != "erase"
     ]
     assert gone(left, *rules) == {}
 
 
 @given(memories=MEMORIES, rules=RULES)
 def test_what_was_not_deleted_and_does_not_expire_is_never_erased_at_once(
-    memories: list[Aged], rules: list[Rule]
+    memories: list[RetentionCandidate], rules: list[Rule]
 ) -> None:
-    known = {memory.id: memory for memory in memories}
-    for one in due(memories, rules, NOW):
-        memory = known[one.id]
+    known = {memory.memory_id: memory for memory in memories}
+    for one in plan_removals(memories, rules, NOW):
+        memory = known[one.memory_id]
         assert memory.importance < 1 or memory.deleted_at is not None
         if one.action == "erase":
             assert memory.deleted_at is not None or memory.expires_at is not None
 
 
 @given(memories=MEMORIES, rules=RULES)
-def test_the_limits_are_kept(memories: list[Aged], rules: list[Rule]) -> None:
+def test_the_limits_are_kept(memories: list[RetentionCandidate], rules: list[Rule]) -> None:
     actions = gone(memories, *rules)
     for rule in rules:
         own = [
             m
             for m in memories
-            if m.id not in actions and m.deleted_at is None and m.importance < 1
+            if m.memory_id not in actions and m.deleted_at is None and m.importance < 1
             and (m.expires_at is None or m.expires_at > NOW)
             and (rule.name in m.tags if rule.subject == "tag" else rule.name == m.kind)
         ]  # fmt: skip
@@ -161,11 +169,11 @@ def test_a_clock_that_is_wrong_for_less_than_a_day_at_a_time_never_gets_ahead(
     episodes: list[tuple[timedelta, int, list[int]]],
 ) -> None:
     """Before and after each time that it is wrong there is a look while it is right."""
-    looks, true = Looks(), NOW
+    looks, true = ClockReadings(), NOW
     for apart, off, wrong in episodes:
-        looks = looks.then(true)
+        looks = looks.add(true)
         for hours in wrong:
-            looks = looks.then(true + timedelta(days=off, hours=hours))
+            looks = looks.add(true + timedelta(days=off, hours=hours))
             assert looks.before is None or looks.before <= true + timedelta(hours=hours)
         true += timedelta(hours=wrong[-1]) + apart
     assert looks.before is None or looks.before <= true
@@ -175,19 +183,21 @@ def test_a_clock_that_is_wrong_for_less_than_a_day_at_a_time_never_gets_ahead(
 def test_the_moment_to_go_by_was_shown_and_is_at_least_a_day_before_the_latest(
     steps: list[timedelta],
 ) -> None:
-    looks, now, shown = Looks(), NOW, set[datetime]()
+    looks, now, shown = ClockReadings(), NOW, set[datetime]()
     for step in steps:
         now += step
-        looks = looks.then(now)
+        looks = looks.add(now)
         shown.add(now)
         assert looks.latest in shown
-        assert now - looks.latest < APART
-        assert looks.before is None or (looks.before in shown and looks.latest - looks.before >= APART)
-    assert looks.before is not None or now - NOW - steps[0] < APART
+        assert now - looks.latest < MIN_READING_INTERVAL
+        assert looks.before is None or (
+            looks.before in shown and looks.latest - looks.before >= MIN_READING_INTERVAL
+        )
+    assert looks.before is not None or now - NOW - steps[0] < MIN_READING_INTERVAL
 
 
 def test_a_clock_set_back_for_good_is_trusted_again_after_a_day() -> None:
-    looks = Looks(NOW + 300 * DAY, NOW + 200 * DAY).then(NOW)
-    assert looks == Looks(NOW)
-    assert looks.then(NOW + DAY - MOMENT) == looks
-    assert looks.then(NOW + DAY) == Looks(NOW + DAY, NOW)
+    looks = ClockReadings(NOW + 300 * DAY, NOW + 200 * DAY).add(NOW)
+    assert looks == ClockReadings(NOW)
+    assert looks.add(NOW + DAY - MOMENT) == looks
+    assert looks.add(NOW + DAY) == ClockReadings(NOW + DAY, NOW)

@@ -1,4 +1,4 @@
-"""Turns at a model."""
+"""The fair semaphore: its order, its limit, and errors."""
 
 from __future__ import annotations
 
@@ -7,22 +7,22 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from sediment_mcp.embeddings.fair_semaphore import Turns
+from sediment_mcp.embeddings.fair_semaphore import FairSemaphore
 
 
-def test_whoever_waits_for_a_turn_comes_next() -> None:
-    turns, order = Turns(), []
+def test_a_waiting_thread_comes_before_one_that_has_just_released_a_place() -> None:
+    semaphore, order = FairSemaphore(), []
 
     def query() -> None:
-        with turns.take():
+        with semaphore.acquire():
             order.append("query")
 
     thread = threading.Thread(target=query)
-    with turns.take():
+    with semaphore.acquire():
         thread.start()
-        while not turns._next.locked():
+        while not semaphore._next.locked():
             pass
-    with turns.take():
+    with semaphore.acquire():
         order.append("next batch")
     thread.join()
     assert order == ["query", "next batch"]
@@ -30,11 +30,11 @@ def test_whoever_waits_for_a_turn_comes_next() -> None:
 
 @pytest.mark.parametrize("places", [1, 2, 5])
 def test_all_places_are_used_and_no_more(places: int) -> None:
-    turns, together, inside, most = Turns(places), threading.Barrier(places), [], 0
+    semaphore, together, inside, most = FairSemaphore(places), threading.Barrier(places), [], 0
 
     def run(_: int) -> None:
         nonlocal most
-        with turns.take():
+        with semaphore.acquire():
             inside.append(1)
             together.wait(30)
             most = max(most, len(inside))
@@ -46,8 +46,8 @@ def test_all_places_are_used_and_no_more(places: int) -> None:
     assert most == places
 
 
-def test_a_turn_ends_with_an_error() -> None:
-    turns = Turns()
+def test_an_error_releases_the_place() -> None:
+    semaphore = FairSemaphore()
     for _ in range(2):
-        with pytest.raises(ZeroDivisionError), turns.take():
+        with pytest.raises(ZeroDivisionError), semaphore.acquire():
             raise ZeroDivisionError

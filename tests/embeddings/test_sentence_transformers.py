@@ -13,8 +13,11 @@ from support.model_folder import PROMPTS, make_folder
 
 from sediment_mcp.config import Config
 from sediment_mcp.embeddings import minilm
-from sediment_mcp.embeddings.protocols import Embedder, load_embedder
+from sediment_mcp.embeddings.loader import load_embedder
+from sediment_mcp.embeddings.protocols import Embedder
 from sediment_mcp.errors import ModelUnavailable
+
+pytestmark = [pytest.mark.slow, pytest.mark.model]
 
 TEXTS = [
     "The cat sleeps.",
@@ -31,7 +34,7 @@ sys.addaudithook(lambda event, _: [seen.append(event) for seen in watched])
 
 @pytest.fixture
 def events() -> Generator[list[str]]:
-    """The audit events that Python raises during a test."""
+    """Collect the audit events that Python raises during a test."""
     seen: list[str] = []
     watched.append(seen)
     yield seen
@@ -64,7 +67,7 @@ def prompted(folder: Path, data_dir: Path) -> Embedder:
 
 @pytest.fixture(scope="module")
 def plain(data_dir: Path) -> Embedder:
-    """The same weights, without prompts, in the other runtime."""
+    """Load the same weights, without prompts, in the other runtime."""
     return minilm.load(data_dir)
 
 
@@ -141,7 +144,7 @@ def test_a_tilde_means_the_home_folder(folder: Path, data_dir: Path, monkeypatch
 @pytest.mark.parametrize(
     "name", ["/no/such/folder", "~/no-such-folder", "./no", "a/b/c", "C:\\models\\mine", ".."]
 )
-def test_a_folder_that_is_not_there_is_told_by_its_name(
+def test_a_folder_that_is_not_there_is_named_in_the_error(
     name: str, data_dir: Path, events: list[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -151,13 +154,13 @@ def test_a_folder_that_is_not_there_is_told_by_its_name(
     assert [event for event in events if event.startswith("socket.")] == []
 
 
-def test_a_folder_that_is_no_model_is_told_by_its_name(tmp_path: Path, data_dir: Path) -> None:
+def test_a_folder_that_is_no_model_is_named_in_the_error(tmp_path: Path, data_dir: Path) -> None:
     with pytest.raises(ModelUnavailable, match=r"unset SEDIMENT_MODEL to use the default model\.$") as caught:
         load(tmp_path, data_dir)
     assert str(tmp_path) in str(caught.value)
 
 
-def test_a_damaged_model_is_told_by_its_name(tmp_path: Path, data_dir: Path) -> None:
+def test_a_damaged_model_is_named_in_the_error(tmp_path: Path, data_dir: Path) -> None:
     damaged = make_folder(tmp_path / "damaged", {})
     (damaged / minilm.WEIGHTS).unlink()
     (damaged / minilm.WEIGHTS).write_bytes(b"not tensors")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,25 +12,20 @@ import pytest
 from support.embedding_double import DIMENSION, EmbeddingDouble
 from support.host import SMALL, Host
 
-from sediment_mcp import app as library_module
-from sediment_mcp.background import worker
 from sediment_mcp.indexes import tantivy_index, usearch_index
-from sediment_mcp.indexes.tantivy_index import TextIndex
-from sediment_mcp.indexes.usearch_index import VectorIndex
+from sediment_mcp.indexes.tantivy_index import TantivyIndex
+from sediment_mcp.indexes.usearch_index import UsearchIndex
 from sediment_mcp.system.files import read_record, write_record
 
+pytestmark = pytest.mark.slow
+
 FINGERPRINT = EmbeddingDouble().identity.fingerprint
-VECTORS = f"vectors-{FINGERPRINT[:12]}"
+VECTORS = f"vectors-2-{FINGERPRINT[:12]}"
 NAMES = ("badger", "heron", "otter", "weasel", "falcon", "lynx", "marten", "plover", "stoat", "curlew")
 
 
-@pytest.fixture(scope="module", autouse=True)
-def small_thresholds() -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(worker, "SETTLE", 1e6)
-        for name, value in SMALL.items():
-            patch.setattr(library_module, name, value)
-        yield
+def host_on(directory: Path) -> Host:
+    return Host(directory, tuning=SMALL)
 
 
 @dataclass
@@ -44,9 +39,9 @@ class Known:
 
 def filled(directory: Path, story: str) -> Known:
     """A directory whose snapshots hold most memories, and whose tail holds new, deleted and replaced ones."""
-    host, known = Host(directory), Known(directory)
+    host, known = host_on(directory), Known(directory)
     ids = {name: host.store(f"{name} {story}")["id"] for name in NAMES}
-    host.tend()
+    host.run_jobs()
     host.delete(ids["badger"])
     ids["late"] = host.store(f"latecomer {story}", replaces=[ids["heron"]])["id"]
     host.end()
@@ -87,28 +82,28 @@ def assert_answers(host: Host, known: Known) -> None:
 
 
 def assert_mended(known: Known) -> None:
-    text = TextIndex(known.directory)
-    vectors = VectorIndex(known.directory, FINGERPRINT, DIMENSION)
-    host = Host(known.directory)
-    with host.library.read() as store:
-        for name, snapshot in (("text", text), (f"vectors {FINGERPRINT}", vectors)):
-            assert store.knows_snapshot(name, snapshot.token, snapshot.seq), name
-            assert store.changed_chunks(snapshot.seq, 100) < 10, name
+    text = TantivyIndex(known.directory)
+    vectors = UsearchIndex(known.directory, FINGERPRINT, DIMENSION)
+    host = host_on(known.directory)
+    with host.app.storage.read() as session:
+        for name, index in (("text", text), (f"vectors {FINGERPRINT}", vectors)):
+            assert session.snapshots.knows(name, index.snapshot), name
+            assert session.changes.count_chunks_since(index.snapshot.seq, 100) < 10, name
     host.end()
 
 
 def assert_recovers(known: Known) -> None:
-    host = Host(known.directory)
+    host = host_on(known.directory)
     assert_answers(host, known)
-    host.tend()
+    host.run_jobs()
     assert_answers(host, known)
-    for number in range(SMALL["TEXT_TAIL"]):  # enough for the next snapshots, built on what is there now
+    for number in range(SMALL.text_memtable_limit):  # enough for the next snapshots, built on these
         text = f"newcomer{number} arrived after the damage"
         known.live[host.store(text)["id"]] = text
-    host.tend()
+    host.run_jobs()
     host.end()
     assert_mended(known)
-    host = Host(known.directory)
+    host = host_on(known.directory)
     assert_answers(host, known)
     host.end()
 
@@ -140,6 +135,7 @@ DAMAGES: dict[str, Callable[[Path], object]] = {
 FILES = [
     "text.json", "text-*/meta.json", "text-*/.managed.json", "text-*/*.idx", "text-*/*.pos", "text-*/*.term",
     "text-*/*.fast", "text-*/*.fieldnorm", "text-*/*.store", f"{VECTORS}.json", f"{VECTORS}-*.usearch",
+    f"{VECTORS}-*.npy",
 ]  # fmt: skip
 
 
@@ -161,16 +157,16 @@ def test_a_damaged_file_changes_no_answer(known: Known, files_named: str, damage
 def test_a_file_that_is_damaged_just_after_its_check_changes_no_answer(
     known: Known, monkeypatch: pytest.MonkeyPatch, header: bytes
 ) -> None:
-    matrix, damaged = usearch_index._matrix, set[Path]()
+    matrix, damaged = usearch_index.VectorMatrix, set[Path]()
 
-    def late(file: Path) -> object:
+    def late(file: Path, dimension: int) -> object:
         if not damaged:
             damaged.add(file)
             with file.open("r+b") as there:
                 there.write(header)
-        return matrix(file)
+        return matrix(file, dimension)
 
-    monkeypatch.setattr(usearch_index, "_matrix", late)
+    monkeypatch.setattr(usearch_index, "VectorMatrix", late)
     assert_recovers(known)
     assert damaged
 
@@ -213,7 +209,7 @@ def pointers_of_other_settings(known: Known) -> None:
 
 
 def no_shared_memory(known: Known) -> None:
-    host = Host(known.directory)
+    host = host_on(known.directory)
     host.list()
     for suffix in ("-shm", "-wal"):
         shutil.copy(known.directory / f"memories.db{suffix}", known.directory / f"kept{suffix}")
@@ -250,12 +246,12 @@ def test_a_segment_file_of_another_index_is_not_believed(known: Known, foreign: 
     theirs, ours = the_files(foreign, f"text-*/*.{suffix}"), the_files(known, f"text-*/*.{suffix}")
     for path in ours:
         shutil.copy(theirs[0], path)
-    host = Host(known.directory)
-    with host.library.read() as store:
-        assert store.memory_count() > 0
+    host = host_on(known.directory)
+    with host.app.storage.read() as session:
+        assert session.changes.count_memories() > 0
     for identity, text in known.live.items():
         assert host.found_by_meaning(text) == {identity}
-    host.tend()
+    host.run_jobs()
     host.end()
 
 
@@ -266,11 +262,11 @@ def set_back(known: Known, then: Callable[[Host], None]) -> Known:
     """Copy the database, let the directory live on past its next snapshots, and put the copy back."""
     backup = known.directory.parent / "backup.db"
     shutil.copy(known.directory / "memories.db", backup)
-    host = Host(known.directory)
+    host = host_on(known.directory)
     for number in range(12):
         host.store(f"future{number} will never have happened")
     host.delete(*list(known.live)[:3])
-    host.tend()
+    host.run_jobs()
     then(host)
     host.end()
     for path in known.directory.glob("memories.db*"):
@@ -287,7 +283,7 @@ def test_snapshots_of_a_future_that_was_taken_back_are_not_believed(known: Known
 @pytest.mark.parametrize("written", [1, 11, 12, 13, 14, 15, 16, 17, 18, 30])
 def test_nor_are_they_once_the_database_has_grown_past_them(known: Known, written: int) -> None:
     set_back(known, lambda _: None)
-    without_upkeep = Host(known.directory)
+    without_upkeep = host_on(known.directory)
     for number in range(written):
         text = f"second{number} history took another turn"
         known.live[without_upkeep.store(text)["id"]] = text
@@ -297,14 +293,14 @@ def test_nor_are_they_once_the_database_has_grown_past_them(known: Known, writte
 
 def test_a_crash_loop_of_writers_does_not_make_the_index_unknown(known: Known) -> None:
     """Every attempt announces itself, at the same place in the sequence."""
-    host = Host(known.directory)
-    with host.library.write() as store:
+    host = host_on(known.directory)
+    with host.app.storage.write() as session:
         for _ in range(40):
-            store.announce_snapshot("text")
+            session.snapshots.register("text")
     for _ in range(10):
         host.rebuild_text()
-        snapshot = TextIndex(known.directory)
-        with host.library.read() as store:
-            assert store.knows_snapshot("text", snapshot.token, snapshot.seq)
+        index = TantivyIndex(known.directory)
+        with host.app.storage.read() as session:
+            assert session.snapshots.knows("text", index.snapshot)
     host.end()
     assert_recovers(known)

@@ -13,14 +13,14 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from support.embedding_double import EmbeddingDouble
-from support.host import Host
+from support.host import SMALL, Host
 from support.traces import traces
 
-from sediment_mcp.errors import DamagedSnapshot, DiskFull, StorageError
+from sediment_mcp.errors import DamagedSnapshot, DiskFull, ModelFailed, StorageError
 from sediment_mcp.indexes import tantivy_index, usearch_index
-from sediment_mcp.indexes.tantivy_index import TextIndex
-from sediment_mcp.storage.sql.memories import Store
-from sediment_mcp.system.project_root import project_of_folder
+from sediment_mcp.indexes.tantivy_index import TantivyIndex, TantivyWriter
+from sediment_mcp.storage.sql.snapshots import SqlSnapshotRegistry
+from sediment_mcp.system.project_root import find_project
 
 OpenHost = Callable[..., Host]
 SECRET = "xylophonesecret qwertzuiopword"
@@ -36,7 +36,7 @@ class Squeamish(EmbeddingDouble):
 
     def embed_query(self, text: str) -> NDArray[np.float32]:
         if "spider" in text:
-            raise RuntimeError("a spider")
+            raise ModelFailed("A spider.")
         return super().embed_query(text)
 
 
@@ -61,37 +61,39 @@ def test_a_question_that_the_model_fails_on_is_answered_by_words_and_a_note_says
 
 
 def test_a_text_index_that_fails_in_use_is_done_without_and_written_anew(
-    host: Host, small_thresholds: None, monkeypatch: pytest.MonkeyPatch
+    open_host: OpenHost, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    host = open_host(tuning=SMALL)
     ids = {host.store(f"lantern number {number}")["id"] for number in range(8)}
-    host.tend()
+    host.run_jobs()
     assert host.found_by_words("lantern") == ids
-    broken = host.library._opened.search.text._snapshot  # type: ignore[union-attr]
-    search = TextIndex.search
+    broken = host.app.retriever._view.text._snapshot
+    search = TantivyIndex.search
 
-    def fail_on_the_broken_one(self: TextIndex, *arguments: Any) -> Any:
+    def fail_on_the_broken_one(self: TantivyIndex, *arguments: Any) -> Any:
         if self is broken:
             raise DamagedSnapshot("The text index cannot be used: it is rebuilt.")
         return search(self, *arguments)
 
-    monkeypatch.setattr(TextIndex, "search", fail_on_the_broken_one)
+    monkeypatch.setattr(TantivyIndex, "search", fail_on_the_broken_one)
     assert host.found_by_words("lantern") == ids
-    host.tend()
+    host.run_jobs()
     assert host.found_by_words("lantern") == ids
-    assert not host.library._opened.search.text.is_rejected  # type: ignore[union-attr]
+    assert not host.app.retriever._view.text.is_rejected
 
 
 def test_erasing_for_good_succeeds_though_no_index_can_be_written(
-    host: Host, small_thresholds: None, monkeypatch: pytest.MonkeyPatch
+    open_host: OpenHost, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    host = open_host(tuning=SMALL)
     kept = host.store("an ordinary sentence")["id"]
     erased = [host.store(f"xylophonist number {number}")["id"] for number in range(8)]
-    host.tend()
+    host.run_jobs()
 
     def fail(*_: Any, **__: Any) -> None:
         raise DamagedSnapshot("The text index cannot be used (no space): it is rebuilt.")
 
-    monkeypatch.setattr(tantivy_index, "write_snapshot", fail)
+    monkeypatch.setattr(TantivyWriter, "write", fail)
     assert host.delete(*erased, permanent=True)["deleted"] == erased
     assert not list(host.directory.glob("text*/**/*.term"))
     assert host.found_by_words("ordinary") == {kept}
@@ -99,11 +101,12 @@ def test_erasing_for_good_succeeds_though_no_index_can_be_written(
 
 @pytest.mark.parametrize("fails", ["write_record", "make_private", "remove_old"])
 def test_erasing_for_good_succeeds_though_the_disk_is_full(
-    host: Host, small_thresholds: None, monkeypatch: pytest.MonkeyPatch, fails: str
+    open_host: OpenHost, monkeypatch: pytest.MonkeyPatch, fails: str
 ) -> None:
+    host = open_host(tuning=SMALL)
     victim = host.store("xylophonist number one")["id"]
     host.store("an ordinary sentence")
-    host.tend()
+    host.run_jobs()
 
     def full(*_: Any) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
@@ -112,34 +115,36 @@ def test_erasing_for_good_succeeds_though_the_disk_is_full(
         patch.setattr(tantivy_index, fails, full)
         assert host.delete(victim, permanent=True)["deleted"] == [victim]
         assert not list(host.directory.glob("text*/**/*.term"))
-    host.tend()
+    host.run_jobs()
     assert host.found_by_words("ordinary")
 
 
 def test_erasing_for_good_succeeds_though_nothing_can_be_announced_or_removed(
-    host: Host, small_thresholds: None, monkeypatch: pytest.MonkeyPatch
+    open_host: OpenHost, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The rows are gone, which is what was asked for; the background takes up the rest later."""
+    host = open_host(tuning=SMALL)
     victim = host.store(SECRET)["id"]
     for number in range(6):
         host.store(f"an ordinary sentence {number}")
-    host.tend()
+    host.run_jobs()
 
     def full(*_: Any) -> None:
         raise DiskFull("The disk is full, nothing was changed: free some space and try again.")
 
     with monkeypatch.context() as patch:
-        patch.setattr(Store, "announce_snapshot", full)
-        patch.setattr(tantivy_index, "remove", full)
+        patch.setattr(SqlSnapshotRegistry, "register", full)
+        patch.setattr(TantivyWriter, "remove", full)
         assert host.delete(victim, permanent=True)["deleted"] == [victim]
         assert traces(host.directory, SECRET)
-    host.tend()
+    host.run_jobs()
     assert traces(host.directory, SECRET) == []
 
 
 def test_a_disk_that_fails_while_an_index_is_written_is_told_in_a_sentence(
-    host: Host, small_thresholds: None, monkeypatch: pytest.MonkeyPatch
+    open_host: OpenHost, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    host = open_host(tuning=SMALL)
     for number in range(12):
         host.store(f"an ordinary sentence {number}")
 
@@ -148,7 +153,7 @@ def test_a_disk_that_fails_while_an_index_is_written_is_told_in_a_sentence(
 
     monkeypatch.setattr(usearch_index, "publish", broken)
     with pytest.raises(StorageError, match="check its permissions and the disk"):
-        host.library.rebuild()
+        host.app.rebuild_indexes()
 
 
 def test_a_passage_that_the_model_fails_on_does_not_keep_others_waiting(open_host: OpenHost) -> None:
@@ -158,12 +163,12 @@ def test_a_passage_that_the_model_fails_on_does_not_keep_others_waiting(open_hos
     host.store("a spider in the cellar")
     host.end()
     host = open_host(model=Squeamish())
-    host.tend()
+    host.run_jobs()
     assert host.found_by_meaning(texts[0]) == {ids[0]}
     assert host.query("garden")["notes"] == []
-    host.tend()
-    with host.library.read() as store:
-        assert store.embeddings.counts(1) == (40, 41)
+    host.run_jobs()
+    with host.app.storage.read() as session:
+        assert session.embeddings.count_embedded(1) == (40, 41)
 
 
 def test_a_project_whose_path_is_no_unicode_can_own_memories(open_host: OpenHost, tmp_path: Path) -> None:
@@ -173,7 +178,7 @@ def test_a_project_whose_path_is_no_unicode_can_own_memories(open_host: OpenHost
     except OSError:
         pytest.skip("this file system takes Unicode names only")
     subprocess.run(["git", "init", "-q", folder], check=True)
-    project = project_of_folder(Path(folder))
+    project = find_project(Path(folder))
     host = open_host(project=project)
     host.store("The till is in the cellar.")
     assert [memory["project"] for memory in host.list(scope="project")["memories"]] == [project]

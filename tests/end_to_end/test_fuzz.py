@@ -10,7 +10,7 @@ import pytest
 from fuzz import ERAS, SERVER, Session
 from fuzz_judge import Judge, expected
 from fuzz_lines import MODERN, Generator
-from support.stdio_peer import PATIENCE, REPOSITORY
+from support.stdio_peer import REPOSITORY, TIMEOUT
 
 from sediment_mcp.config import NO_MODEL
 
@@ -21,14 +21,18 @@ def session(directory: Path, era: str, *command: str) -> Session:
     return Session(directory / "data", era, "7", command or SERVER, NO_MODEL)
 
 
+@pytest.mark.slow
+@pytest.mark.process
 @pytest.mark.parametrize("era", [HANDSHAKE, MODERN])
 def test_no_line_makes_the_server_break_a_promise(era: str, tmp_path: Path) -> None:
-    outcome = session(tmp_path, era).run(1200, PATIENCE)
+    outcome = session(tmp_path, era).run(1200, TIMEOUT)
     assert outcome.defects == []
     assert outcome.sent >= 1200
     assert outcome.answered > outcome.refused > 300
 
 
+@pytest.mark.slow
+@pytest.mark.process
 @pytest.mark.parametrize(
     ("fault", "told"),
     {
@@ -43,7 +47,7 @@ def test_no_line_makes_the_server_break_a_promise(era: str, tmp_path: Path) -> N
 def test_the_judge_notices_a_server_that(fault: str, told: str, tmp_path: Path) -> None:
     program = str(REPOSITORY / "tests" / "support" / "odd_server.py")
     outcome = session(tmp_path, MODERN, sys.executable, program, str(tmp_path), fault).run(
-        20, 1 if fault == "swallow" else PATIENCE
+        20, 1 if fault == "swallow" else TIMEOUT
     )
     assert [defect for defect in outcome.defects if told in defect], outcome.defects
 

@@ -5,24 +5,23 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 import threading
 from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from support.embedding_double import DIMENSION, EmbeddingDouble
 from support.host import SMALL, Host
-from support.worker import assert_found, assert_gone, everything
+from support.worker import FOLDER, PROGRAM, assert_found, assert_gone, everything
 
-from sediment_mcp import app as library_module
-from sediment_mcp.background import worker
-from sediment_mcp.indexes.tantivy_index import TextIndex
-from sediment_mcp.indexes.usearch_index import VectorIndex
+from sediment_mcp.background.worker import Worker
+from sediment_mcp.config import Tuning
+from sediment_mcp.indexes.tantivy_index import TantivyIndex
+from sediment_mcp.indexes.usearch_index import UsearchIndex
 from sediment_mcp.system.progress import Progress
 
-WORKER = Path(__file__).parents[1] / "support" / "worker.py"
 NAMES = ("ada", "bob", "cyd", "dov")
 STEPS = 40
 
@@ -30,7 +29,7 @@ STEPS = 40
 def run_all(directory: Path) -> None:
     running = [
         subprocess.Popen(
-            [sys.executable, WORKER, "mix", directory, name, str(STEPS)],
+            [*PROGRAM, "mix", directory, name, str(STEPS)], cwd=FOLDER,
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         )
         for name in NAMES
@@ -42,7 +41,9 @@ def run_all(directory: Path) -> None:
         assert json.loads(said.splitlines()[-1])[0] == "done"
 
 
-def test_four_processes_agree_at_every_moment_and_in_the_end(tmp_path: Path, quiet_background: None) -> None:
+@pytest.mark.slow
+@pytest.mark.process
+def test_four_processes_agree_at_every_moment_and_in_the_end(tmp_path: Path) -> None:
     run_all(tmp_path)
     entries = [
         json.loads(line) for path in tmp_path.glob("*.journal") for line in path.read_text().splitlines()
@@ -68,22 +69,20 @@ def test_four_processes_agree_at_every_moment_and_in_the_end(tmp_path: Path, qui
         assert_found(host, identity, text)
     for identity in deleted:
         assert_gone(host, own[identity])
-    text = TextIndex(tmp_path / "data")
-    vectors = VectorIndex(tmp_path / "data", EmbeddingDouble().identity.fingerprint, DIMENSION)
-    assert text.count > len(expected) // 2
-    assert vectors.count > len(expected) // 2
-    with host.library.read() as store:
-        assert store.integrity() == []
-        assert store.seq() >= len(NAMES) * STEPS * 2
+    text = TantivyIndex(tmp_path / "data")
+    vectors = UsearchIndex(tmp_path / "data", EmbeddingDouble().identity.fingerprint, DIMENSION)
+    assert len(text) > len(expected) // 2
+    assert len(vectors) > len(expected) // 2
+    with host.app.storage.read() as session:
+        assert session.database.integrity_faults() == []
+        assert session.changes.seq() >= len(NAMES) * STEPS * 2
     host.end()
 
 
-def test_threads_of_one_process_share_one_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.slow
+def test_threads_of_one_process_share_one_application(tmp_path: Path) -> None:
     """The server calls from several threads, and the background works beside them."""
-    monkeypatch.setattr(worker, "SETTLE", 0.0)
-    for name, value in SMALL.items():
-        monkeypatch.setattr(library_module, name, value)
-    host = Host(tmp_path / "data")
+    host = Host(tmp_path / "data", tuning=replace(SMALL, settle_seconds=0))
 
     def work(name: str) -> dict[str, str]:
         own: dict[str, str] = {}
@@ -103,9 +102,8 @@ def test_threads_of_one_process_share_one_library(tmp_path: Path, monkeypatch: p
     host.end()
 
 
-def test_work_that_fails_is_not_tried_again_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_work_that_fails_is_not_tried_again_at_once() -> None:
     """It wakes its own thread by the writes that came before its failure."""
-    monkeypatch.setattr(worker, "SETTLE", 0.0)
     tried, again = threading.Event(), threading.Event()
 
     def work(_: Progress) -> None:
@@ -113,7 +111,7 @@ def test_work_that_fails_is_not_tried_again_at_once(monkeypatch: pytest.MonkeyPa
         thread.wake()
         raise RuntimeError("on purpose")
 
-    thread = worker.Upkeep(work)
+    thread = Worker(work, Tuning(settle_seconds=0))
     thread.wake()
     assert tried.wait(30)
     assert not again.wait(0.3)

@@ -19,24 +19,14 @@ from support.embedding_double import DIMENSION, EmbeddingDouble
 from support.host import SMALL, Clock, Host
 from support.traces import traces
 
-from sediment_mcp import app as library_module
-from sediment_mcp.background import worker
-from sediment_mcp.domain.chunking import split
+from sediment_mcp.domain.chunking import split_into_chunks
 from sediment_mcp.domain.retention import Rule
 from sediment_mcp.errors import BadArgument, UnknownMemory
-from sediment_mcp.indexes import text_search
-from sediment_mcp.indexes.tantivy_index import TextIndex
-from sediment_mcp.indexes.usearch_index import VectorIndex
+from sediment_mcp.indexes.tantivy_index import TantivyIndex
+from sediment_mcp.indexes.usearch_index import UsearchIndex
 from sediment_mcp.operations.history import history, revert
-from sediment_mcp.operations.trash import (
-    clear_rules,
-    list_deleted,
-    preview_retention,
-    restore_memories,
-    run_retention,
-    set_rule,
-)
-from sediment_mcp.search import retriever
+from sediment_mcp.operations.retention_rules import clear_rules, preview_retention, run_retention, set_rule
+from sediment_mcp.operations.trash import list_deleted, restore_memories
 
 NAMES = ["amberjacks", "birchwoods", "cobaltblue", "dahliablue", "emberglows", "fjordwater"]
 TEXTS = [f"{name} came to the harbour" for name in NAMES]
@@ -48,6 +38,7 @@ ALL_TEXTS = [*TEXTS, *NEARLY, LONG]
 KINDS = ["semantic", "procedural", "working"]
 PROJECTS = [None, "atlas"]
 TAGS = ["red", "round"]
+TUNING = replace(SMALL, far_behind=12, common_terms_from=8)
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 RULES = [
     Rule("kind", "semantic", max_count=3),
@@ -233,18 +224,12 @@ class Storage(RuleBasedStateMachine):
     )
     def open(self, given: list[dict[str, Any]], rules: list[Rule]) -> Any:
         """Hypothesis leaves rules out of a run: without these, most runs would have nothing to work on."""
-        self.patch = pytest.MonkeyPatch()
-        self.patch.setattr(worker, "SETTLE", 1e6)
-        self.patch.setattr(retriever, "FAR_BEHIND", 12)
-        self.patch.setattr(text_search, "COMMON_FROM", 8)
-        for name, value in SMALL.items():
-            self.patch.setattr(library_module, name, value)
         self.directory = Path(tempfile.mkdtemp(prefix="sediment-"))
         self.clock, self.expected = Clock(), Model()
-        self.hosts = [Host(self.directory / "data", self.clock, project="atlas") for _ in range(3)]
-        for host in self.hosts:
-            host.model = Alike()
-        self.hosts[2].model = None
+        self.hosts = [
+            Host(self.directory / "data", self.clock, model, project="atlas", tuning=TUNING)
+            for model in (Alike(), Alike(), None)
+        ]
         self.looked: dict[int, datetime] = {}
         for each in rules:
             self.set_rule(0, each)
@@ -255,7 +240,6 @@ class Storage(RuleBasedStateMachine):
             for host in self.hosts:
                 host.end()
             shutil.rmtree(self.directory)
-            self.patch.undo()
 
     # --- writing ----------------------------------------------------------------------------------
 
@@ -331,13 +315,13 @@ class Storage(RuleBasedStateMachine):
     @rule(host=HOSTS, identity=ids)
     def restore(self, host: int, identity: str) -> None:
         known = self.expected.memories.get(identity)
-        restored, _ = restore_memories(self.hosts[host].library, [identity])
+        restored, _ = restore_memories(self.hosts[host].app, [identity])
         assert restored == ([identity] if known and known.deleted else [])
         if known and known.deleted:
             known.deleted_at, known.since = None, self.clock()
-            known.expires_at = self.end_of_returned(known)
+            known.expires_at = self.renew_expiry(known)
 
-    def end_of_returned(self, known: Known) -> datetime | None:
+    def renew_expiry(self, known: Known) -> datetime | None:
         now = self.clock()
         if known.expires_at is None or known.expires_at > now:
             return known.expires_at
@@ -363,16 +347,16 @@ class Storage(RuleBasedStateMachine):
             or (last and last.state(now) == "current" and last.text == old.text)
         ):
             with pytest.raises(BadArgument):
-                revert(self.hosts[host].library, identity)
+                revert(self.hosts[host].app, identity)
             return multiple()
         elsewhere = self.expected.duplicate_of(now, old.text, old.kind, old.project)
-        result = revert(self.hosts[host].library, identity)
+        result = revert(self.hosts[host].app, identity)
         if elsewhere:
             assert result["id"] == elsewhere.id
         else:
             memories[result["id"]] = replace(
                 old, id=result["id"], tags=list(old.tags), since=now,
-                expires_at=self.end_of_returned(old), superseded_by=None,
+                expires_at=self.renew_expiry(old), superseded_by=None,
             )  # fmt: skip
         for m in chain:
             if m.superseded_by == head and not last:
@@ -383,21 +367,21 @@ class Storage(RuleBasedStateMachine):
 
     @rule(host=HOSTS, chosen=st.sampled_from(RULES))
     def set_rule(self, host: int, chosen: Rule) -> None:
-        set_rule(self.hosts[host].library, chosen)
+        set_rule(self.hosts[host].app, chosen)
         self.expected.rules[chosen.name] = chosen
 
     @rule(host=HOSTS, chosen=st.sampled_from(RULES))
     def clear_rule(self, host: int, chosen: Rule) -> None:
-        cleared = clear_rules(self.hosts[host].library, chosen.subject, chosen.name)
+        cleared = clear_rules(self.hosts[host].app, chosen.subject, chosen.name)
         assert len(cleared) == (self.expected.rules.pop(chosen.name, None) is not None)
 
     @rule(host=HOSTS, days=st.sampled_from([0, 2, 9, 31]))
     def run_retention(self, host: int, days: int) -> None:
         self.clock.advance(days=days)
         expected = self.expected.ended(self.clock())
-        shown = preview_retention(self.hosts[host].library, 1000)["memories"]
+        shown = preview_retention(self.hosts[host].app, 1000)["memories"]
         assert {m["id"]: m["action"] for m in shown} == expected
-        removed = run_retention(self.hosts[host].library)
+        removed = run_retention(self.hosts[host].app)
         told = {"erase": removed["erased"], "trash": removed["trashed"]}
         assert {identity: how for how, ids in told.items() for identity in ids} == expected
         self.expected.remove(expected, self.clock())
@@ -411,7 +395,7 @@ class Storage(RuleBasedStateMachine):
     @rule(host=HOSTS, days=st.sampled_from([0, 0, 2, 9, 31]))
     def tend(self, host: int, days: int) -> None:
         self.clock.advance(days=days)
-        self.hosts[host].tend()
+        self.hosts[host].run_jobs()
         if host != 2:
             for known in self.expected.memories.values():
                 known.embedded |= not known.deleted
@@ -422,8 +406,8 @@ class Storage(RuleBasedStateMachine):
 
     @rule(host=HOSTS)
     def write_text(self, host: int) -> None:
-        self.hosts[host].library._open()
-        self.hosts[host].library.catch_up.write_text()
+        self.hosts[host].app.storage.open()
+        self.hosts[host].app.services.indexer.write_text()
         self._text_index_is_exact()
 
     @rule(host=HOSTS)
@@ -433,19 +417,19 @@ class Storage(RuleBasedStateMachine):
 
     def _text_index_is_exact(self) -> None:
         kept = [m for m in self.expected.memories.values() if not m.deleted]
-        assert TextIndex(self.directory / "data").count == sum(len(split(m.text)) for m in kept)
+        assert len(TantivyIndex(self.directory / "data")) == sum(len(split_into_chunks(m.text)) for m in kept)
 
     @rule(host=st.integers(0, 1), anew=st.booleans())
     def write_vectors(self, host: int, anew: bool) -> None:
-        embedder = self.hosts[host].library.embedder()
+        embedder = self.hosts[host].app.model.get()
         assert embedder is not None
-        self.hosts[host].library._open()
-        self.hosts[host].library.catch_up.write_vectors(embedder.identity, anew=anew)
+        self.hosts[host].app.storage.open()
+        self.hosts[host].app.services.indexer.write_vectors(embedder.identity, rebuild=anew)
         fingerprint = embedder.identity.fingerprint
         kept = [m for m in self.expected.memories.values() if m.embedded and not m.deleted]
         if kept:
-            count = VectorIndex(self.directory / "data", fingerprint, DIMENSION).count
-            assert count == sum(len(split(m.text)) for m in kept)
+            count = len(UsearchIndex(self.directory / "data", fingerprint, DIMENSION))
+            assert count == sum(len(split_into_chunks(m.text)) for m in kept)
 
     @rule(host=HOSTS)
     def crash(self, host: int) -> None:
@@ -505,9 +489,9 @@ class Storage(RuleBasedStateMachine):
         chain = self.expected.chain(identity)
         if not chain:
             with pytest.raises(UnknownMemory):
-                history(self.hosts[host].library, identity)
+                history(self.hosts[host].app, identity)
             return
-        told = history(self.hosts[host].library, identity)
+        told = history(self.hosts[host].app, identity)
         states = {version["id"]: version["state"] for version in told["versions"]}
         assert states == {m.id: m.state(self.clock()) for m in chain}
         order = list(states)
@@ -516,7 +500,7 @@ class Storage(RuleBasedStateMachine):
 
     @rule(host=HOSTS)
     def shows_the_trash(self, host: int) -> None:
-        trash = list_deleted(self.hosts[host].library, 1000)
+        trash = list_deleted(self.hosts[host].app, 1000)
         assert {m["id"] for m in trash["memories"]} == {
             m.id for m in self.expected.memories.values() if m.deleted
         }
@@ -538,7 +522,7 @@ class Storage(RuleBasedStateMachine):
             assert {r["id"] for r in results} == set(expected)
 
 
-TestStorage = Storage.TestCase
+TestStorage = pytest.mark.slow(Storage.TestCase)
 TestStorage.settings = settings(
     max_examples=25,
     stateful_step_count=30,

@@ -1,4 +1,4 @@
-"""The guidance in a project's files: our block changes, nothing else does."""
+"""Agent instructions in a project's files: our block changes, nothing else does."""
 
 from __future__ import annotations
 
@@ -9,9 +9,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sediment_mcp.errors import UnusableFile
-from sediment_mcp.hosts.agent_instructions import BEGIN, END, KINDS, TEXT, state_of, taken_out, written
-from sediment_mcp.hosts.registry import NAME
-from sediment_mcp.operations.arguments import TOOLS
+from sediment_mcp.hosts.agent_instructions import (
+    BEGIN,
+    END,
+    INSTRUCTIONS,
+    INSTRUCTIONS_FILES,
+    get_block_state,
+    put_block,
+    take_block,
+)
+from sediment_mcp.hosts.registry import SERVER_NAME
+from sediment_mcp.server.tools import TOOLS
 
 lines = st.sampled_from(["# Title", "", "text", "- point", "<!-- mine -->", "---"])
 texts = st.builds(
@@ -23,49 +31,49 @@ texts = st.builds(
 
 
 @settings(deadline=None)
-@given(texts.filter(bool), st.sampled_from(sorted(KINDS)))
-def test_written_and_taken_out_leaves_every_byte(text: str, kind: str) -> None:
-    if text == KINDS[kind].head:
+@given(texts.filter(bool), st.sampled_from(sorted(INSTRUCTIONS_FILES)))
+def test_a_block_put_and_taken_again_leaves_every_byte(text: str, kind: str) -> None:
+    if text == INSTRUCTIONS_FILES[kind].front_matter:
         return
-    with_block = written(text, KINDS[kind])
+    with_block = put_block(text, INSTRUCTIONS_FILES[kind])
     assert with_block.startswith(text)
-    assert state_of(with_block) == "written"
-    assert written(with_block, KINDS[kind]) == with_block
-    assert taken_out(with_block, KINDS[kind]) == text
+    assert get_block_state(with_block) == "written"
+    assert put_block(with_block, INSTRUCTIONS_FILES[kind]) == with_block
+    assert take_block(with_block, INSTRUCTIONS_FILES[kind]) == text
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_a_file_of_our_own_goes_again(kind: str) -> None:
+@pytest.mark.parametrize("kind", INSTRUCTIONS_FILES)
+def test_a_file_that_holds_only_the_block_is_removed_with_it(kind: str) -> None:
     for before in (None, ""):
-        assert taken_out(written(before, KINDS[kind]), KINDS[kind]) is None
-    assert taken_out(None, KINDS[kind]) is None
+        assert take_block(put_block(before, INSTRUCTIONS_FILES[kind]), INSTRUCTIONS_FILES[kind]) is None
+    assert take_block(None, INSTRUCTIONS_FILES[kind]) is None
 
 
-def test_an_old_block_is_brought_up_to_date_in_its_place() -> None:
+def test_an_outdated_block_is_replaced_in_its_place() -> None:
     old = f"# A\n\n{BEGIN}\nold words\n{END}\n\n# B\n"
-    assert state_of(old) == "outdated"
-    new = written(old, KINDS["claude"])
-    assert new == f"# A\n\n{BEGIN}\n{TEXT}\n{END}\n\n# B\n"
-    assert taken_out(new, KINDS["claude"]) == "# A\n\n# B\n"
+    assert get_block_state(old) == "outdated"
+    new = put_block(old, INSTRUCTIONS_FILES["claude"])
+    assert new == f"# A\n\n{BEGIN}\n{INSTRUCTIONS}\n{END}\n\n# B\n"
+    assert take_block(new, INSTRUCTIONS_FILES["claude"]) == "# A\n\n# B\n"
 
 
 @pytest.mark.parametrize(
     "text", [BEGIN, END, f"{END}\n{BEGIN}", f"{BEGIN}{END}{BEGIN}{END}", f"{BEGIN}{BEGIN}{END}"]
 )
-def test_marks_that_do_not_match_are_left_alone(text: str) -> None:
-    for change in (written, taken_out):
+def test_a_file_with_unmatched_marks_is_refused(text: str) -> None:
+    for change in (put_block, take_block):
         with pytest.raises(UnusableFile, match="do not match"):
-            change(text, KINDS["claude"])
+            change(text, INSTRUCTIONS_FILES["claude"])
 
 
-def test_it_speaks_of_real_things() -> None:
-    named = set(re.findall(r"`([a-z_]+)`", TEXT))
+def test_the_instructions_name_only_tools_and_parameters_that_exist() -> None:
+    named = set(re.findall(r"`([a-z_]+)`", INSTRUCTIONS))
     parameters = {name for tool in TOOLS for name in tool.arguments.model_fields}
-    assert {NAME, "query_memory", "store_memory"} <= named
-    assert named <= {NAME} | parameters | {tool.name for tool in TOOLS}
+    assert {SERVER_NAME, "query_memory", "store_memory"} <= named
+    assert named <= {SERVER_NAME} | parameters | {tool.name for tool in TOOLS}
 
 
-def test_cursor_s_rule_has_the_front_matter_that_always_applies() -> None:
-    _, front, rest = written(None, KINDS["cursor"]).split("---\n", 2)
+def test_the_cursor_rule_starts_with_front_matter_that_always_applies() -> None:
+    _, front, rest = put_block(None, INSTRUCTIONS_FILES["cursor"]).split("---\n", 2)
     assert dict(line.split(": ", 1) for line in front.splitlines())["alwaysApply"] == "true"
     assert BEGIN in rest

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sediment_mcp.hosts.jsonc import NotJson, member, put, read, take
+from sediment_mcp.hosts.jsonc import InvalidJson, get_member, parse, put_member, remove_member
 
 ENTRY = {"command": "uvx", "args": ["sediment-mcp"], "env": {"UV_TORCH_BACKEND": "cpu"}}
 PATH = ("mcpServers", "sediment")
@@ -50,8 +50,8 @@ ZED_AFTER = """\
 
 def test_a_member_joins_the_others_in_their_style() -> None:
     value = {"command": "uvx", "args": ["sediment-mcp"]}
-    assert put(ZED, ("context_servers", "sediment"), value) == ZED_AFTER
-    assert take(ZED_AFTER, ("context_servers", "sediment")) == ZED
+    assert put_member(ZED, ("context_servers", "sediment"), value) == ZED_AFTER
+    assert remove_member(ZED_AFTER, ("context_servers", "sediment")) == ZED
 
 
 @pytest.mark.parametrize(
@@ -72,7 +72,7 @@ def test_a_member_joins_the_others_in_their_style() -> None:
     ],
 )
 def test_it_is_written_as_the_owner_would(before: str, after: str) -> None:
-    assert put(before, ("a",), 1) == after
+    assert put_member(before, ("a",), 1) == after
 
 
 @pytest.mark.parametrize(
@@ -88,16 +88,17 @@ def test_it_is_written_as_the_owner_would(before: str, after: str) -> None:
     ],
 )
 def test_it_is_taken_out_with_its_comma(before: str, after: str) -> None:
-    assert take(before, ("a",)) == after
+    assert remove_member(before, ("a",)) == after
 
 
 def test_objects_on_the_way_are_made() -> None:
-    assert put("{}", PATH, 1) == '{\n  "mcpServers": {\n    "sediment": 1\n  }\n}'
+    assert put_member("{}", PATH, 1) == '{\n  "mcpServers": {\n    "sediment": 1\n  }\n}'
 
 
 def test_a_long_file_in_one_line_stays_in_one_line() -> None:
     assert (
-        put('{"mcpServers":{"x":{}}}', PATH, {"a": [1]}) == '{"mcpServers":{"x":{}, "sediment": {"a": [1]}}}'
+        put_member('{"mcpServers":{"x":{}}}', PATH, {"a": [1]})
+        == '{"mcpServers":{"x":{}, "sediment": {"a": [1]}}}'
     )
 
 
@@ -123,23 +124,23 @@ def test_a_long_file_in_one_line_stays_in_one_line() -> None:
 )
 def test_what_cannot_be_edited_is_refused(text: str, words: str) -> None:
     def edit() -> None:
-        member(read(text), PATH)
-        put(text, PATH, ENTRY)
+        get_member(parse(text), PATH)
+        put_member(text, PATH, ENTRY)
 
-    with pytest.raises(NotJson, match=words):
+    with pytest.raises(InvalidJson, match=words):
         edit()
 
 
 def test_comments_are_none_where_the_host_reads_none() -> None:
-    assert read('{"a": [1,], // one\n}') == {"a": [1]}
-    with pytest.raises(NotJson, match="line 1, column 10"):
-        read('{"a": [1,], // one\n}', comments=False)
+    assert parse('{"a": [1,], // one\n}') == {"a": [1]}
+    with pytest.raises(InvalidJson, match="line 1, column 10"):
+        parse('{"a": [1,], // one\n}', comments=False)
 
 
 def test_what_looks_like_a_comment_in_a_string_is_none() -> None:
     text = '{"url": "https://example.com/*", "b": ",}" }'
-    assert read(text) == {"url": "https://example.com/*", "b": ",}"}
-    assert take(put(text, PATH, ENTRY), PATH[:1]) == text
+    assert parse(text) == {"url": "https://example.com/*", "b": ",}"}
+    assert remove_member(put_member(text, PATH, ENTRY), PATH[:1]) == text
 
 
 # --- over all documents -------------------------------------------------------------------------
@@ -202,9 +203,9 @@ documents = st.dictionaries(names.filter(lambda name: name != "mcpServers"), val
 def test_put_and_take_leaves_every_byte_as_it_was(data: st.DataObject) -> None:
     value = {**data.draw(documents), "mcpServers": data.draw(servers)}
     text = data.draw(written(value))
-    added = put(text, PATH, ENTRY)
-    assert read(added) == {**value, "mcpServers": {**value["mcpServers"], "sediment": ENTRY}}
-    assert take(added, PATH) == text
+    added = put_member(text, PATH, ENTRY)
+    assert parse(added) == {**value, "mcpServers": {**value["mcpServers"], "sediment": ENTRY}}
+    assert remove_member(added, PATH) == text
 
 
 @settings(max_examples=60, deadline=None)
@@ -217,25 +218,25 @@ def test_an_edit_changes_one_member_and_nothing_else(data: st.DataObject, new: A
         )
     )
     text = data.draw(written(value))
-    assert read(text) == value
+    assert parse(text) == value
     known = value.get("mcpServers", {})
-    added = put(text, PATH, new)
-    assert read(added) == {**value, "mcpServers": {**known, "sediment": new}}
-    assert read(put(added, PATH, new)) == read(added)
+    added = put_member(text, PATH, new)
+    assert parse(added) == {**value, "mcpServers": {**known, "sediment": new}}
+    assert parse(put_member(added, PATH, new)) == parse(added)
     rest = {name: inner for name, inner in known.items() if name != "sediment"}
     if new is not None:
-        assert read(take(added, PATH)) == {**value, "mcpServers": rest}
+        assert parse(remove_member(added, PATH)) == {**value, "mcpServers": rest}
 
 
 @settings(deadline=None)
 @given(st.text(alphabet='{}[]",:/*\\ \n\r\ta1é', max_size=30))
 def test_any_text_is_edited_or_refused(text: str) -> None:
     try:
-        value = read(text)
-        added = put(text, PATH, ENTRY)
-    except NotJson:
+        value = parse(text)
+        added = put_member(text, PATH, ENTRY)
+    except InvalidJson:
         return
-    assert member(read(added), PATH) == ENTRY
-    assert read(take(added, PATH[:1])) == {
+    assert get_member(parse(added), PATH) == ENTRY
+    assert parse(remove_member(added, PATH[:1])) == {
         name: inner for name, inner in value.items() if name != "mcpServers"
     }

@@ -2,30 +2,40 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import shutil
 import stat
 import sys
-from collections.abc import Iterable
+import zlib
+from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, Protocol
 
 import numpy as np
 import pytest
+import tantivy
 from support.embedding_double import DIMENSION, EmbeddingDouble
 from support.memories import NOW, memory_of
 
-from sediment_mcp.domain.memory import Filters
-from sediment_mcp.errors import DamagedSnapshot
+from sediment_mcp.domain.filters import Filters
+from sediment_mcp.errors import DamagedDatabase, DamagedSnapshot, DiskFull
 from sediment_mcp.indexes import tantivy_index, usearch_index
-from sediment_mcp.indexes.analyzer import terms
-from sediment_mcp.indexes.tantivy_index import Passage, TextIndex
-from sediment_mcp.indexes.usearch_index import VectorIndex
+from sediment_mcp.indexes.analyzer import extract_terms
+from sediment_mcp.indexes.filter_mask import FilterMask
+from sediment_mcp.indexes.protocols import IndexedChunk
+from sediment_mcp.indexes.tantivy_index import TantivyIndex, TantivyWriter
+from sediment_mcp.indexes.usearch_index import UsearchIndex, UsearchWriter
+from sediment_mcp.indexes.vector_matrix import write_matrix
+from sediment_mcp.storage.table_protocols import SnapshotId
 from sediment_mcp.system.files import read_record, write_record
+from sediment_mcp.system.progress import Stopped
 
 MODEL = EmbeddingDouble()
 FINGERPRINT = MODEL.identity.fingerprint
+NAMES = {"folder", "file", "matrix"}  # entries of a pointer that name what it points to
 
 
 def text_of(chunk: int) -> str:
@@ -33,9 +43,11 @@ def text_of(chunk: int) -> str:
 
 
 class Adapter(Protocol):
-    """What the contract needs of an index whose passage number n has the text ``text_of(n)``."""
+    """What the contract needs of an index whose chunk n has the text ``text_of(n)``."""
 
     pointer: str
+    directory: Path
+    writer: Any
 
     def write(self, base: Any, added: Iterable[int], removed: Iterable[int], seq: int, token: int) -> Any: ...
     def open(self) -> Any: ...
@@ -49,27 +61,30 @@ class TextAdapter:
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
+        self.writer = TantivyWriter(directory)
 
     def write(self, base: Any, added: Iterable[int], removed: Iterable[int], seq: int, token: int) -> Any:
-        passages = [Passage(n, memory_of(n, tags=(f"third{n % 3}", f"number{n}")), text_of(n)) for n in added]
-        changed = [*removed, *(passage.chunk for passage in passages)]
-        tantivy_index.write_snapshot(self.directory, base, passages, changed, seq=seq, token=token)
+        chunks = [
+            IndexedChunk(n, memory_of(n, tags=(f"third{n % 3}", f"number{n}")), text_of(n)) for n in added
+        ]
+        changed = [*removed, *(chunk.chunk_id for chunk in chunks)]
+        self.writer.write(base, chunks, changed, SnapshotId(seq, token))
         return self.open()
 
-    def open(self) -> TextIndex:
-        return TextIndex(self.directory)
+    def open(self) -> TantivyIndex:
+        return self.writer.open()
 
-    def _search(self, snapshot: TextIndex, text: str, filters: Filters, limit: int) -> list[int]:
-        weights = dict.fromkeys(terms(text), 1.0)
-        return [hit.chunk for hit in snapshot.search(weights, filters, NOW, limit)]
+    def _search(self, snapshot: TantivyIndex, text: str, filters: Filters, limit: int) -> list[int]:
+        weights = dict.fromkeys(extract_terms(text), 1.0)
+        return [hit.chunk_id for hit in snapshot.search(weights, filters, NOW, limit)]
 
-    def all(self, snapshot: TextIndex) -> set[int]:
+    def all(self, snapshot: TantivyIndex) -> set[int]:
         return set(self._search(snapshot, "passage", Filters(), 10_000))
 
-    def nearest(self, snapshot: TextIndex, chunk: int) -> int | None:
+    def nearest(self, snapshot: TantivyIndex, chunk: int) -> int | None:
         return next(iter(self._search(snapshot, f"word{chunk}", Filters(), 1)), None)
 
-    def admitted(self, snapshot: TextIndex, chunks: set[int], limit: int) -> set[int]:
+    def admitted(self, snapshot: TantivyIndex, chunks: set[int], limit: int) -> set[int]:
         found: set[int] = set()
         for chunk in chunks:
             found.update(self._search(snapshot, "passage", Filters(tags=(f"number{chunk}",)), limit))
@@ -77,42 +92,41 @@ class TextAdapter:
 
 
 class VectorAdapter:
-    pointer = f"vectors-{FINGERPRINT[:12]}.json"
+    pointer = f"vectors-2-{FINGERPRINT[:12]}.json"
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
+        self.writer = UsearchWriter(directory, FINGERPRINT, DIMENSION)
 
     def write(self, base: Any, added: Iterable[int], removed: Iterable[int], seq: int, token: int) -> Any:
         chunks = list(added)
         matrix = np.empty((0, DIMENSION), np.float32)
         if chunks:
             matrix = MODEL.embed_documents([text_of(chunk) for chunk in chunks])
-        usearch_index.write_snapshot(
-            self.directory, base, (np.array(chunks, np.int64), matrix), removed,
-            fingerprint=FINGERPRINT, seq=seq, token=token,
-        )  # fmt: skip
+        added = np.array(chunks, np.int64), matrix
+        self.writer.write(base, added, removed, SnapshotId(seq, token))
         return self.open()
 
-    def open(self) -> VectorIndex:
-        return VectorIndex(self.directory, FINGERPRINT, DIMENSION)
+    def open(self) -> UsearchIndex:
+        return self.writer.open()
 
-    def all(self, snapshot: VectorIndex) -> set[int]:
-        return {hit.chunk for hit in snapshot.search(MODEL.embed_query("anything"), 10_000)}
+    def all(self, snapshot: UsearchIndex) -> set[int]:
+        return {hit.chunk_id for hit in snapshot.search(MODEL.embed_query("anything"), 10_000)}
 
-    def nearest(self, snapshot: VectorIndex, chunk: int) -> int | None:
+    def nearest(self, snapshot: UsearchIndex, chunk: int) -> int | None:
         hits = snapshot.search(MODEL.embed_query(text_of(chunk)), 1)
-        return hits[0].chunk if hits and hits[0].cosine > 0.99 else None
+        return hits[0].chunk_id if hits and hits[0].cosine > 0.99 else None
 
-    def admitted(self, snapshot: VectorIndex, chunks: set[int], limit: int) -> set[int]:
+    def admitted(self, snapshot: UsearchIndex, chunks: set[int], limit: int) -> set[int]:
         hits = snapshot.search(MODEL.embed_query("anything"), limit, mask(chunks))
-        return {hit.chunk for hit in hits}
+        return {hit.chunk_id for hit in hits}
 
 
-def mask(chunks: set[int]) -> np.ndarray:
-    """What `Columns.admitted` gives for these chunks."""
+def mask(chunks: set[int]) -> FilterMask:
+    """What `AttributeColumns.build_mask` gives for these chunks."""
     admitted = np.zeros(max(chunks, default=0) + 2, np.bool_)
     admitted[sorted(chunks)] = True
-    return admitted
+    return FilterMask(admitted)
 
 
 @pytest.fixture(params=[TextAdapter, VectorAdapter], ids=["text", "vectors"])
@@ -120,7 +134,7 @@ def index(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
     return request.param(tmp_path)
 
 
-def test_no_index_is_told_and_not_made(index: Any) -> None:
+def test_a_missing_index_is_an_error_and_is_not_made(index: Any) -> None:
     with pytest.raises(DamagedSnapshot):
         index.open()
     assert list(index.directory.iterdir()) == []
@@ -129,14 +143,14 @@ def test_no_index_is_told_and_not_made(index: Any) -> None:
 def test_a_new_index_holds_what_it_was_given(index: Any) -> None:
     written = index.write(None, range(1, 41), (), seq=7, token=2**61 + 3)
     for snapshot in (written, index.open()):
-        assert (snapshot.seq, snapshot.token, snapshot.count) == (7, 2**61 + 3, 40)
+        assert (snapshot.snapshot, len(snapshot)) == (SnapshotId(7, 2**61 + 3), 40)
         assert index.all(snapshot) == set(range(1, 41))
         assert all(index.nearest(snapshot, chunk) == chunk for chunk in range(1, 41))
 
 
 def test_an_empty_index_is_an_index(index: Any) -> None:
     snapshot = index.write(None, (), (), seq=3, token=5)
-    assert (snapshot.seq, snapshot.token, snapshot.count) == (3, 5, 0)
+    assert (snapshot.snapshot, len(snapshot)) == (SnapshotId(3, 5), 0)
     assert index.all(snapshot) == set()
     grown = index.write(snapshot, [1, 2], (), seq=4, token=6)
     assert index.all(grown) == {1, 2}
@@ -147,7 +161,7 @@ def test_on_a_base_the_removed_go_and_the_changed_are_replaced(index: Any) -> No
     grown = index.write(base, [5, 21, 22], [6, 7, 999], seq=2, token=2)
     expected = set(range(1, 23)) - {6, 7}
     assert index.all(grown) == expected
-    assert (grown.seq, grown.token, grown.count) == (2, 2, len(expected))
+    assert (grown.snapshot, len(grown)) == (SnapshotId(2, 2), len(expected))
     assert index.nearest(grown, 5) == 5
     assert index.nearest(grown, 6) is None
     again = index.write(grown, [6], range(8, 22), seq=3, token=3)
@@ -159,7 +173,8 @@ def test_anew_nothing_of_the_old_remains(index: Any) -> None:
     anew = index.write(None, range(10, 15), (), seq=2, token=2)
     assert index.all(anew) == set(range(10, 15))
     names = {path.name for path in index.directory.iterdir()}
-    assert len(names) == 2, "the pointer and what it names"
+    named = [name for key, name in read_record(index.directory / index.pointer).items() if key in NAMES]
+    assert names == {index.pointer, *named}
 
 
 def test_an_open_reader_keeps_its_snapshot_while_others_replace_it(index: Any) -> None:
@@ -169,15 +184,13 @@ def test_an_open_reader_keeps_its_snapshot_while_others_replace_it(index: Any) -
         index.write(base, range(100 * step, 100 * step + 40), range(1, 31), seq=step, token=step)
         assert index.all(first) == set(range(1, 31))
         assert index.nearest(first, 30) == 30
-        assert (first.seq, first.token) == (1, 1)
-    assert index.open().seq == 5
+        assert first.snapshot == SnapshotId(1, 1)
+    assert index.open().snapshot.seq == 5
 
 
 def test_every_write_changes_the_stamp(index: Any) -> None:
     def stamp() -> object:
-        if isinstance(index, TextAdapter):
-            return tantivy_index.stamp_of(index.directory)
-        return usearch_index.stamp_of(index.directory, FINGERPRINT)
+        return index.writer.stamp()
 
     with pytest.raises(OSError, match="No such file"):
         stamp()
@@ -217,7 +230,7 @@ def test_a_pointer_that_says_nothing_is_damage(index: Any, what: str) -> None:
     index.write(None, range(1, 5), (), seq=1, token=1)
     pointer = index.directory / index.pointer
     content = json.loads(pointer.read_bytes())
-    nothing_named = {key: None if key in ("file", "folder") else value for key, value in content.items()}
+    nothing_named = {key: None if key in NAMES else value for key, value in content.items()}
     replacement = {
         "empty": b"", "garbage": b"\xff\x00{", "list": b"[1]", "number": b"7",
         "no settings": {k: v for k, v in content.items() if k != "settings"},
@@ -265,28 +278,29 @@ def test_a_pointer_cannot_lead_out_of_the_directory(
     elsewhere.write(None, range(1, 5), (), seq=1, token=1)
     index.write(None, range(10, 15), (), seq=1, token=1)
     content = read_record(elsewhere.directory / elsewhere.pointer)
-    key = "file" if "file" in content else "folder"
-    content[key] = str(elsewhere.directory / content[key])
-    write_record(index.directory / index.pointer, content)
-    with pytest.raises(DamagedSnapshot):
-        index.open()
+    for key in content.keys() & NAMES:
+        led_out = {**content, key: str(elsewhere.directory / content[key])}
+        write_record(index.directory / index.pointer, led_out)
+        with pytest.raises(DamagedSnapshot):
+            index.open()
 
 
 def test_the_leavings_of_a_crash_go_with_the_next_write(index: Any) -> None:
     """What a process killed in the middle of a write has left, big as it may be."""
     snapshot = index.write(None, range(1, 5), (), seq=1, token=1)
     content = json.loads((index.directory / index.pointer).read_bytes())
-    name = content.get("file") or content["folder"]
-    orphan = index.directory / (name[:-8] + "00000000" if "folder" in content else f"{name[:-9]}0.usearch")
-    half = (index.directory / name).with_suffix(".tmp")
-    if (index.directory / name).is_dir():
-        shutil.copytree(index.directory / name, orphan)
-    else:
-        shutil.copy(index.directory / name, orphan)
-        shutil.copy(index.directory / name, half)
+    orphans = []
+    for key in content.keys() & NAMES:
+        there = index.directory / content[key]
+        orphans.append(there.with_name(f"{there.stem[:-8]}00000000{there.suffix}"))
+        if there.is_dir():
+            shutil.copytree(there, orphans[-1])
+        else:
+            orphans.append(there.with_name(f"{there.name}.tmp"))
+            shutil.copy(there, orphans[-2])
+            shutil.copy(there, orphans[-1])
     index.write(snapshot, [9], (), seq=2, token=2)
-    assert not orphan.exists()
-    assert not half.exists()
+    assert [orphan for orphan in orphans if orphan.exists()] == []
     assert index.all(index.open()) == {1, 2, 3, 4, 9}
 
 
@@ -299,36 +313,36 @@ def test_the_mean_length_stays_true_over_many_small_writes(tmp_path: Path) -> No
     for step in range(1, 40):
         words = 5 if step == 1 else 30
         added = range(1, 201) if step == 1 else range(step * 1000, step * 1000 + 3)
-        passages = [Passage(n, memory_of(n), " ".join(["word"] * words)) for n in added]
-        lengths += [words] * len(passages)
-        tantivy_index.write_snapshot(tmp_path, snapshot, passages, (), seq=step, token=step)
-        snapshot = TextIndex(tmp_path)
+        chunks = [IndexedChunk(n, memory_of(n), " ".join(["word"] * words)) for n in added]
+        lengths += [words] * len(chunks)
+        TantivyWriter(tmp_path).write(snapshot, chunks, (), SnapshotId(step, step))
+        snapshot = TantivyIndex(tmp_path)
         assert snapshot.mean_length == pytest.approx(sum(lengths) / len(lengths), rel=0.01)
 
 
 def test_words_in_every_passage_of_many_memories_are_counted(tmp_path: Path) -> None:
-    passages = [
-        Passage(10 + n, memory_of(1 + n // 3), f"common {'rare' if n == 4 else ''}") for n in range(9)
+    chunks = [
+        IndexedChunk(10 + n, memory_of(1 + n // 3), f"common {'rare' if n == 4 else ''}") for n in range(9)
     ]
-    tantivy_index.write_snapshot(tmp_path, None, passages, (), seq=1, token=1)
-    snapshot = TextIndex(tmp_path)
-    assert snapshot.frequency("common") == 9
-    assert snapshot.frequency("rare") == 1
-    assert snapshot.frequency("absent") == 0
+    TantivyWriter(tmp_path).write(None, chunks, (), SnapshotId(1, 1))
+    snapshot = TantivyIndex(tmp_path)
+    assert snapshot.document_frequency("common") == 9
+    assert snapshot.document_frequency("rare") == 1
+    assert snapshot.document_frequency("absent") == 0
     hit = snapshot.search({"rare": 1.0}, Filters(), NOW, 5)[0]
-    assert (hit.chunk, hit.memory) == (14, 2)
+    assert (hit.chunk_id, hit.memory_key) == (14, 2)
 
 
 def test_what_has_expired_since_the_snapshot_was_written_is_not_found(tmp_path: Path) -> None:
-    passages = [
-        Passage(1, memory_of(1, expires_at=NOW + timedelta(microseconds=1)), "kiwi"),
-        Passage(2, memory_of(2, expires_at=NOW + timedelta(hours=1)), "kiwi"),
-        Passage(3, memory_of(3), "kiwi"),
+    chunks = [
+        IndexedChunk(1, memory_of(1, expires_at=NOW + timedelta(microseconds=1)), "kiwi"),
+        IndexedChunk(2, memory_of(2, expires_at=NOW + timedelta(hours=1)), "kiwi"),
+        IndexedChunk(3, memory_of(3), "kiwi"),
     ]
-    tantivy_index.write_snapshot(tmp_path, None, passages, (), seq=1, token=1)
+    TantivyWriter(tmp_path).write(None, chunks, (), SnapshotId(1, 1))
 
     def found(now: datetime) -> set[int]:
-        return {hit.chunk for hit in TextIndex(tmp_path).search({"kiwi": 1.0}, Filters(), now, 9)}
+        return {hit.chunk_id for hit in TantivyIndex(tmp_path).search({"kiwi": 1.0}, Filters(), now, 9)}
 
     assert found(NOW) == {1, 2, 3}
     assert found(NOW + timedelta(microseconds=1)) == {2, 3}
@@ -339,36 +353,182 @@ def test_chunks_that_hnsw_cannot_reach_are_listed(tmp_path: Path) -> None:
     """Hundreds of equal vectors: no search among fifty can tell one of them from the others."""
     vector = MODEL.embed_query("the same")
     chunks, matrix = np.arange(1, 301, dtype=np.int64), np.tile(vector, (300, 1))
-    usearch_index.write_snapshot(
-        tmp_path, None, (chunks, matrix), (), fingerprint=FINGERPRINT, seq=1, token=1
-    )
-    snapshot = VectorIndex(tmp_path, FINGERPRINT, DIMENSION)
-    reached = {hit.chunk for hit in snapshot.search(vector, 50)}
+    UsearchWriter(tmp_path, FINGERPRINT, DIMENSION).write(None, (chunks, matrix), (), SnapshotId(1, 1))
+    snapshot = UsearchIndex(tmp_path, FINGERPRINT, DIMENSION)
+    reached = {hit.chunk_id for hit in snapshot.search(vector, 50)}
     assert reached | set(snapshot.unreachable) == set(range(1, 301))
 
 
-def test_held_counts_only_what_the_snapshot_holds(tmp_path: Path) -> None:
+def test_only_what_the_snapshot_holds_is_counted_and_given(tmp_path: Path) -> None:
     snapshot = VectorAdapter(tmp_path).write(None, range(1, 10), (), seq=1, token=1)
-    assert snapshot.held([]) == 0
-    assert snapshot.held({3, 9, 10, 5000}) == 2
+    assert snapshot.count_contained([]) == 0
+    assert snapshot.count_contained({3, 9, 10, 5000}) == 2
+    chunk_ids, vectors = snapshot.vectors([9, 5000, 3, 0, 10])
+    assert chunk_ids == [9, 3]
+    expected = MODEL.embed_documents([text_of(9), text_of(3)])
+    np.testing.assert_allclose(vectors, expected, atol=1e-3)
+    assert snapshot.vectors([])[1].shape == (0, DIMENSION)
 
 
 @pytest.mark.parametrize("exactly", [0, 20, 20_000])
-def test_a_filter_gets_the_very_nearest_of_what_it_admits(
-    tmp_path: Path, exactly: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_filter_gets_the_very_nearest_of_what_it_admits(tmp_path: Path, exactly: int) -> None:
     """Also after vectors were taken out and others have moved into their rows, and among equal ones."""
-    monkeypatch.setattr(usearch_index, "EXACTLY", exactly)
-    monkeypatch.setattr(usearch_index, "COMPARED", 16)
     index, texts = VectorAdapter(tmp_path), {n: text_of(n) for n in range(1, 301)}
     base = index.write(None, texts, (), seq=1, token=1)
-    snapshot = index.write(base, range(301, 400), range(50, 250), seq=2, token=2)
+    index.write(base, range(301, 400), range(50, 250), seq=2, token=2)
+    snapshot = UsearchIndex(tmp_path, FINGERPRINT, DIMENSION, exact_up_to=exactly, compare_count=16)
     live = [*range(1, 50), *range(250, 400)]
     matrix = MODEL.embed_documents([text_of(n) for n in live])
     asked = MODEL.embed_query("passage word17 anything")
     for wanted in ({n for n in live if n % 2}, {n for n in live if n % 9 == 0}, set(range(40, 260)), {7000}):
         cosines = sorted((float(row @ asked) for n, row in zip(live, matrix, strict=True) if n in wanted))
         hits = snapshot.search(asked, 30, mask(wanted))
-        assert {hit.chunk for hit in hits} <= wanted & set(live)
+        assert {hit.chunk_id for hit in hits} <= wanted & set(live)
         assert [hit.cosine for hit in hits] == pytest.approx(cosines[::-1][:30], abs=2e-3)
-        assert len({hit.chunk for hit in hits}) == len(hits)
+        assert len({hit.chunk_id for hit in hits}) == len(hits)
+
+
+# --- what goes wrong while an index is written --------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        DamagedDatabase("The database is damaged: restore a backup."),
+        DiskFull("The disk is full: free some space and try again."),
+        OSError(errno.ENOSPC, "No space left on device"),
+        KeyError("a mistake of ours"),
+        MemoryError(),
+        Stopped(),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+@pytest.mark.parametrize("on_a_base", [False, True])
+def test_what_goes_wrong_while_chunks_are_read_is_no_damage_of_the_text_index(
+    tmp_path: Path, error: Exception, on_a_base: bool
+) -> None:
+    index = TextAdapter(tmp_path)
+    base = index.write(None, range(1, 5), (), seq=1, token=1)
+
+    def read_chunks() -> Iterator[IndexedChunk]:
+        yield IndexedChunk(9, memory_of(9), "passage")
+        raise error
+
+    with pytest.raises(type(error)) as raised:
+        index.writer.write(base if on_a_base else None, read_chunks(), (), SnapshotId(2, 2))
+    assert raised.value is error
+    assert index.all(index.open()) == {1, 2, 3, 4}
+
+
+class PanicException(BaseException):
+    """As tantivy raises it; the real one cannot be made in Python."""
+
+
+PanicException.__module__ = "pyo3_runtime"
+
+
+@pytest.mark.parametrize("error", [PanicException("index out of bounds"), ValueError("An IO error")])
+def test_an_error_or_a_panic_of_tantivy_is_damage(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: BaseException
+) -> None:
+    index = TextAdapter(tmp_path)
+    base = index.write(None, range(1, 5), (), seq=1, token=1)
+
+    def fail(*_: Any) -> None:
+        raise error
+
+    monkeypatch.setattr(tantivy.Document, "from_dict", fail, raising=True)
+    with pytest.raises(DamagedSnapshot, match=str(error)):
+        index.writer.write(base, [IndexedChunk(9, memory_of(9), "passage")], (), SnapshotId(2, 2))
+
+
+def test_a_real_panic_of_tantivy_is_damage() -> None:
+    """A phrase of one word is one."""
+    schema = tantivy_index._build_schema()
+    with pytest.raises(DamagedSnapshot), tantivy_index._translate_tantivy_errors():
+        tantivy.Query.phrase_query(schema, "body", ["alone"])
+
+
+def test_a_vector_index_that_is_damaged_after_its_check_cannot_be_written_on(tmp_path: Path) -> None:
+    index = VectorAdapter(tmp_path)
+    base = index.write(None, range(1, 40), (), seq=1, token=1)
+    base.file.rename(tmp_path / "away")
+    (tmp_path / "away").unlink()
+    base.file.write_bytes(b"nothing that usearch could read")
+    with pytest.raises(DamagedSnapshot):
+        index.write(base, [50], (), seq=2, token=2)
+
+
+@pytest.mark.parametrize(("free", "expected"), [(0, OSError), (2**40, DamagedSnapshot)])
+def test_a_vector_index_that_cannot_be_saved_says_whether_the_disk_is_full(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, free: int, expected: type[Exception]
+) -> None:
+    class Full:
+        serialized_length = 1000
+
+        def save(self, path: str) -> None:
+            raise RuntimeError("Failed to serialize into stream")
+
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=free))
+    with pytest.raises(expected) as raised:
+        usearch_index._save_index(Full(), tmp_path / "x.tmp")  # type: ignore[arg-type]
+    assert getattr(raised.value, "errno", errno.ENOSPC) == errno.ENOSPC
+
+
+# --- the matrix beside usearch's file -----------------------------------------------------------
+
+
+def matrix_of(index: VectorAdapter) -> Path:
+    return index.directory / read_record(index.directory / index.pointer)["matrix"]
+
+
+def test_the_matrix_holds_each_chunk_once_in_order(tmp_path: Path) -> None:
+    """Taken-out rows are not in it, replaced ones as they are now."""
+    index = VectorAdapter(tmp_path)
+    base = index.write(None, [8, 3, 5, 1], (), seq=1, token=1)
+    index.write(base, [4, 3], [8, 77], seq=2, token=2)
+    records = np.load(matrix_of(index), mmap_mode="r")
+    assert records["chunk_id"].tolist() == [1, 3, 4, 5]
+    expected = MODEL.embed_documents([text_of(n) for n in (1, 3, 4, 5)]).astype(np.float16)
+    assert records["vector"].tobytes() == expected.tobytes()
+
+
+def test_a_removed_vector_is_in_no_matrix(tmp_path: Path) -> None:
+    index = VectorAdapter(tmp_path)
+    base = index.write(None, range(1, 20), (), seq=1, token=1)
+    index.write(base, (), [7], seq=2, token=2)
+    gone, kept = (MODEL.embed_documents([text_of(n)]).astype("<f2").tobytes() for n in (7, 8))
+    matrices = [file.read_bytes() for file in tmp_path.glob("*.npy")]
+    assert len(matrices) == 1
+    assert gone not in matrices[0]
+    assert kept in matrices[0]
+
+
+def test_a_snapshot_of_the_version_before_is_rebuilt_and_its_files_go(tmp_path: Path) -> None:
+    """It had usearch's file alone, with the chunks' numbers behind it."""
+    index = VectorAdapter(tmp_path)
+    index.write(None, range(1, 20), (), seq=1, token=1)
+    pointer = tmp_path / index.pointer
+    content = read_record(pointer)
+    old = tmp_path / content["file"]
+    matrix_of(index).unlink()
+    of_before = {key: value for key, value in content.items() if not key.startswith("matrix")}
+    write_record(pointer, {**of_before, "settings": "usearch-3 cos f16 connectivity-16 expansion-64"})
+    with pytest.raises(DamagedSnapshot, match="written with other settings: it is rebuilt"):
+        index.open()
+    index.write(None, range(1, 20), (), seq=2, token=2)
+    assert not old.exists()
+    assert index.all(index.open()) == set(range(1, 20))
+
+
+def test_a_matrix_that_belongs_to_another_snapshot_is_damage(tmp_path: Path) -> None:
+    index = VectorAdapter(tmp_path)
+    index.write(None, range(1, 20), (), seq=1, token=1)
+    content = read_record(tmp_path / index.pointer)
+    for chunk_ids, dimension in ((range(1, 19), DIMENSION), (range(1, 20), DIMENSION + 1)):
+        matrix = np.zeros((len(chunk_ids), dimension), np.float32)
+        write_matrix(matrix_of(index), [(np.array(chunk_ids), matrix.__getitem__)], dimension)
+        checksum = zlib.crc32(matrix_of(index).read_bytes())
+        write_record(tmp_path / index.pointer, {**content, "matrix_crc32": checksum})
+        with pytest.raises(DamagedSnapshot, match="cannot be used"):
+            index.open()

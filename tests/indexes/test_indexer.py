@@ -1,18 +1,27 @@
-"""Memory that has been freed goes back to the system."""
+"""Snapshots are written on what is sound of the old ones; freed memory goes back to the system."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
+from support.embedding_double import DIMENSION
+from support.host import Host
 
-from sediment_mcp.indexes import malloc_trim
+from sediment_mcp.errors import DamagedDatabase
+from sediment_mcp.indexes import indexer
+from sediment_mcp.indexes.tantivy_index import TantivyIndex
+from sediment_mcp.indexes.usearch_index import UsearchIndex, UsearchWriter
+from sediment_mcp.storage.protocols import ReadSession
+from sediment_mcp.storage.sql.changes import SqlChangeFeed
 
 POOLS = """
 import threading
 from pathlib import Path
-from sediment_mcp.freed import give_back
+from sediment_mcp.indexes.indexer import release_freed_memory
 
 def resident():
     lines = Path("/proc/self/status").read_text().splitlines()
@@ -30,14 +39,14 @@ for thread in threads:
     thread.start()
     thread.join()
 before = resident()
-give_back()
+release_freed_memory()
 print(before - resident())
 """
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only the GNU C library keeps pools")
 def test_what_threads_have_freed_goes_back() -> None:
-    if malloc_trim._trim() is None:
+    if indexer._find_malloc_trim() is None:
         pytest.skip("not the GNU C library")
     done = subprocess.run([sys.executable, "-c", POOLS], capture_output=True, text=True, check=True)
     assert int(done.stdout) > 10_000  # kB; of 40 MB that were in use
@@ -45,7 +54,73 @@ def test_what_threads_have_freed_goes_back() -> None:
 
 def test_elsewhere_nothing_happens(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "platform", "darwin")
-    malloc_trim._trim.cache_clear()
-    assert malloc_trim._trim() is None
-    malloc_trim.give_back()
-    malloc_trim._trim.cache_clear()
+    indexer._find_malloc_trim.cache_clear()
+    assert indexer._find_malloc_trim() is None
+    indexer.release_freed_memory()
+    indexer._find_malloc_trim.cache_clear()
+
+
+# --- what goes wrong while a snapshot is written ------------------------------------------------
+
+
+def test_a_vector_index_that_is_damaged_after_its_check_is_written_anew(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    embedder = host.app.model.get()
+    assert embedder is not None
+    model = embedder.identity
+    ids = [host.store(f"kiwi number{n}")["id"] for n in range(6)]
+    host.app.services.indexer.write_vectors(model)
+    host.store("kiwi number6")
+    write, bases = UsearchWriter.write, list[bool]()
+
+    def damage_first(writer: UsearchWriter, base: UsearchIndex | None, *others: Any) -> None:
+        bases.append(base is not None)
+        if base is not None:
+            base.file.unlink()
+            base.file.write_bytes(b"no index")
+        write(writer, base, *others)
+
+    monkeypatch.setattr(UsearchWriter, "write", damage_first)
+    host.app.services.indexer.write_vectors(model)
+    assert bases == [True, False]
+    assert len(UsearchIndex(host.directory, model.fingerprint, DIMENSION)) == 7
+    host.crash()
+    assert host.found_by_meaning("kiwi number2") == {ids[2]}
+
+
+def test_a_text_index_that_is_damaged_after_its_check_is_written_anew(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    host.store("kiwi one")
+    host.app.services.indexer.write_text()
+    host.store("kiwi two")
+    announce = indexer.Indexer._announce
+
+    def damage_then_announce(self: indexer.Indexer, name: str, session: ReadSession) -> Any:
+        for folder in host.directory.glob("text-*"):
+            (folder / "meta.json").write_bytes(b"{")
+        return announce(self, name, session)
+
+    monkeypatch.setattr(indexer.Indexer, "_announce", damage_then_announce)
+    host.app.services.indexer.write_text()
+    assert len(TantivyIndex(host.directory)) == 2
+    assert len(list(host.directory.glob("text-*"))) == 1
+
+
+def test_a_damaged_database_is_not_taken_for_a_damaged_index(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing would be mended by writing the index anew."""
+    host.store("kiwi one")
+    asked: list[int] = []
+
+    def damaged(_: SqlChangeFeed, seq: int) -> Iterator[Any]:
+        asked.append(seq)
+        raise DamagedDatabase("The database is damaged: restore a backup.")
+        yield
+
+    monkeypatch.setattr(SqlChangeFeed, "memories_since", damaged)
+    with pytest.raises(DamagedDatabase):
+        host.app.services.indexer.write_text()
+    assert len(asked) == 1

@@ -6,33 +6,48 @@ import contextlib
 import os
 import sys
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import onnxruntime  # noqa: F401  before usearch, which brings a C++ runtime that crashes onnxruntime's import
 import pytest
 from support.embedding_double import EmbeddingDouble, load_double
-from support.host import Host
+from support.host import SMALL, Host
 
-from sediment_mcp.app import DATABASE, WRITE_LOCK, Library
-from sediment_mcp.config import Config, load_config
-from sediment_mcp.embeddings.protocols import Embedder, load_embedder
+from sediment_mcp.app import Application
+from sediment_mcp.background.jobs import LOCKED_WORK
+from sediment_mcp.config import Config, Tuning, load_config
+from sediment_mcp.embeddings.loader import load_embedder
+from sediment_mcp.embeddings.protocols import Embedder
 from sediment_mcp.errors import ModelUnavailable
 from sediment_mcp.indexes import tantivy_index
 from sediment_mcp.indexes.indexer import TEXT_LOCK
 from sediment_mcp.maintenance import environment
-from sediment_mcp.maintenance.doctor import Finding, examine, mend, reindex, worst
-from sediment_mcp.storage.sql.memories import Store
-from sediment_mcp.system.files import locked
+from sediment_mcp.maintenance.doctor import examine, fix, reindex
+from sediment_mcp.maintenance.findings import Finding, find_worst_state
+from sediment_mcp.storage.sqlite.connection import SqliteDatabase
+from sediment_mcp.storage.sqlite.storage import DATABASE, WRITE_LOCK
+from sediment_mcp.system.locks import locked
 
 OpenHost = Callable[..., Host]
+EVERY_DAY = Tuning()
 
 
-def found(directory: Path, load: Callable[[Config], Embedder] = load_double) -> dict[str, Finding]:
-    return {finding.name: finding for finding in examine(Config(directory), load)}
+def found(
+    directory: Path,
+    load: Callable[[Config], Embedder] = load_double,
+    *,
+    tuning: Tuning = EVERY_DAY,
+    **settings: Any,
+) -> dict[str, Finding]:
+    config = Config(directory, tuning=tuning)
+    return {finding.name: finding for finding in examine(config, load, **settings)}
 
 
-def problems(directory: Path, load: Callable[[Config], Embedder] = load_double) -> set[str]:
-    return {name for name, finding in found(directory, load).items() if finding.state != "ok"}
+def problems(directory: Path, load: Callable[[Config], Embedder] = load_double, **settings: Any) -> set[str]:
+    findings = found(directory, load, **settings)
+    return {name for name, finding in findings.items() if finding.state != "ok"}
 
 
 def fill(host: Host, count: int = 12) -> list[str]:
@@ -40,7 +55,7 @@ def fill(host: Host, count: int = 12) -> list[str]:
 
 
 def write_indexes(host: Host) -> None:
-    host.library.rebuild()
+    host.app.rebuild_indexes()
 
 
 def everything(directory: Path) -> dict[str, tuple[int, int, int]]:
@@ -53,9 +68,9 @@ def everything(directory: Path) -> dict[str, tuple[int, int, int]]:
 
 
 @pytest.fixture
-def healthy(open_host: OpenHost, small_thresholds: None) -> Path:
+def healthy(open_host: OpenHost) -> Path:
     """A closed data directory with memories and both indexes."""
-    host = open_host()
+    host = open_host(tuning=SMALL)
     fill(host)
     write_indexes(host)
     host.end()
@@ -65,9 +80,10 @@ def healthy(open_host: OpenHost, small_thresholds: None) -> Path:
 # --- nothing, and health ------------------------------------------------------------------------
 
 
+@pytest.mark.model
 def test_where_nothing_is_stored_all_is_well_and_nothing_is_made(tmp_path: Path) -> None:
     findings = found(tmp_path / "data", load_embedder)
-    assert worst(list(findings.values())) == "ok"
+    assert find_worst_state(list(findings.values())) == "ok"
     assert "Nothing is stored yet" in findings["database"].sentence
     assert not (tmp_path / "data").exists()
 
@@ -88,6 +104,7 @@ def test_a_healthy_directory_is_told_in_numbers(healthy: Path) -> None:
         assert "12 passages, 0 in the tail" in findings[index].sentence
 
 
+@pytest.mark.model
 def test_looking_leaves_no_trace(healthy: Path) -> None:
     before = everything(healthy)
     found(healthy, load_embedder)
@@ -110,10 +127,31 @@ def test_memories_are_counted_by_what_became_of_them(open_host: OpenHost) -> Non
     host.store("new", replaces=[old])
     host.store("brief", expires_at=host.clock().replace(year=2026, month=5, day=9).isoformat())
     assert kept in host.found("kept")
-    with host.library.read() as store:
-        assert store.tallies.states(host.clock()) == {"live": 3, "superseded": 1, "expired": 0, "deleted": 1}
+    with host.app.storage.read() as session:
+        assert session.statistics.states(host.clock()) == {
+            "live": 3,
+            "superseded": 1,
+            "expired": 0,
+            "deleted": 1,
+        }
         host.clock.advance(days=30)
-        assert store.tallies.states(host.clock()) == {"live": 2, "superseded": 1, "expired": 1, "deleted": 1}
+        assert session.statistics.states(host.clock()) == {
+            "live": 2,
+            "superseded": 1,
+            "expired": 1,
+            "deleted": 1,
+        }
+
+
+def test_memories_are_counted_by_the_clock_that_is_given(open_host: OpenHost) -> None:
+    host = open_host()
+    host.store("brief", expires_at=(host.clock() + timedelta(days=1)).isoformat())
+    host.store("lasting")
+    now = host.clock()
+    before = found(host.directory, clock=lambda: now)["memories"]
+    after = found(host.directory, clock=lambda: now + timedelta(days=2))["memories"]
+    assert before.sentence == "2 live."
+    assert after.sentence == "1 live, 1 expired."
 
 
 # --- the model ----------------------------------------------------------------------------------
@@ -182,21 +220,21 @@ def test_a_damaged_database_is_a_problem_with_a_remedy(healthy: Path, damage: Ca
 def test_mending_keeps_the_damaged_database(healthy: Path, damage: Callable[[Path], None]) -> None:
     damage(healthy / DATABASE)
     before = (healthy / DATABASE).read_bytes()
-    (saved,) = mend(Library(Config(healthy), load=load_double, tends=False))
+    (saved,) = fix(Application(Config(healthy, tuning=SMALL), load=load_double, is_resident=False))
     (kept,) = healthy.glob("memories.damaged-*.db")
     assert kept.read_bytes() == before
     assert kept.name in saved.remedy
-    assert worst(list(found(healthy).values())) == "ok"
+    assert find_worst_state(list(found(healthy).values())) == "ok"
 
 
 def test_a_newer_database_is_a_problem_and_stays_as_it_is(healthy: Path) -> None:
-    with contextlib.closing(Store(healthy / DATABASE)) as store:
-        store.execute("PRAGMA user_version = 999", ())
+    with contextlib.closing(SqliteDatabase(healthy / DATABASE)) as database:
+        database.execute("PRAGMA user_version = 999", ())
     finding = found(healthy)["database"]
     assert finding.state == "problem"
     assert "newer" in finding.sentence
     before = (healthy / DATABASE).read_bytes()
-    mend(Library(Config(healthy), load=load_double, tends=False))
+    fix(Application(Config(healthy, tuning=SMALL), load=load_double, is_resident=False))
     assert (healthy / DATABASE).read_bytes() == before
 
 
@@ -223,7 +261,7 @@ def test_a_damaged_text_index_is_a_problem_that_mending_ends(
     damage(healthy)
     assert problems(healthy) == {"text index"}
     assert "doctor --fix" in found(healthy)["text index"].remedy
-    mend(Library(Config(healthy), load=load_double, tends=False))
+    fix(Application(Config(healthy, tuning=SMALL), load=load_double, is_resident=False))
     assert problems(healthy) == set()
 
 
@@ -233,21 +271,21 @@ def test_a_damaged_vector_index_is_a_problem_that_mending_ends(healthy: Path) ->
     data[-1] ^= 1
     file.write_bytes(data)
     assert problems(healthy) == {"vector index"}
-    mend(Library(Config(healthy), load=load_double, tends=False, patience=30))
+    fix(Application(Config(healthy, tuning=SMALL), load=load_double, is_resident=False, model_timeout=30))
     assert problems(healthy) == set()
     assert "Sound" in found(healthy)["vector index"].sentence
 
 
 def test_indexes_of_another_history_are_a_problem(healthy: Path) -> None:
-    with contextlib.closing(Store(healthy / DATABASE)) as store:
-        store.execute("DELETE FROM snapshots", ())
+    with contextlib.closing(SqliteDatabase(healthy / DATABASE)) as database:
+        database.execute("DELETE FROM snapshots", ())
     assert problems(healthy) == {"text index", "vector index"}
 
 
 def test_passages_that_an_index_lacks_are_counted(healthy: Path) -> None:
-    with contextlib.closing(Store(healthy / DATABASE)) as store:
-        store.execute('INSERT INTO chunks (memory, start, "end") SELECT number, 0, 1 FROM memories', ())
-        store.execute(
+    with contextlib.closing(SqliteDatabase(healthy / DATABASE)) as database:
+        database.execute('INSERT INTO chunks (memory, start, "end") SELECT number, 0, 1 FROM memories', ())
+        database.execute(
             "INSERT INTO embeddings (model, chunk, seq, vector) SELECT 1, number, 1, x'00' FROM chunks "
             "WHERE number NOT IN (SELECT chunk FROM embeddings)", ()
         )  # fmt: skip
@@ -258,29 +296,25 @@ def test_passages_that_an_index_lacks_are_counted(healthy: Path) -> None:
 
 
 def test_what_the_tail_holds_is_counted_and_far_too_much_is_a_warning(
-    open_host: OpenHost, monkeypatch: pytest.MonkeyPatch, small_thresholds: None
+    open_host: OpenHost,
 ) -> None:
-    host = open_host()
+    host = open_host(tuning=SMALL)
     fill(host)
     write_indexes(host)
     host.store("one more")
     assert "1 in the tail" in found(host.directory)["text index"].sentence
-    monkeypatch.setattr("sediment_mcp.maintenance.doctor.TEXT_TAIL", 1)
     for n in range(4):
         host.store(f"and more {n}")
-    finding = found(host.directory)["text index"]
+    finding = found(host.directory, tuning=Tuning(text_memtable_limit=1))["text index"]
     assert (finding.state, "5 in the tail" in finding.sentence) == ("warning", True)
 
 
-def test_many_passages_without_an_index_are_a_warning(
-    open_host: OpenHost, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_many_passages_without_an_index_are_a_warning(open_host: OpenHost) -> None:
     host = open_host()
     fill(host, 4)
     assert problems(host.directory) == set()
-    monkeypatch.setattr("sediment_mcp.maintenance.doctor.TEXT_TAIL", 1)
-    monkeypatch.setattr("sediment_mcp.maintenance.doctor.EXACT_UP_TO", 1)
-    assert problems(host.directory) == {"text index", "vector index"}
+    few = Tuning(text_memtable_limit=1, exact_search_limit=1)
+    assert problems(host.directory, tuning=few) == {"text index", "vector index"}
 
 
 # --- the directory ------------------------------------------------------------------------------
@@ -295,7 +329,7 @@ def test_what_others_may_read_is_named_and_made_private(healthy: Path) -> None:
     finding = found(healthy)["permissions"]
     assert finding.state == "warning"
     assert DATABASE in finding.sentence
-    mend(Library(Config(healthy), load=load_double, tends=False))
+    fix(Application(Config(healthy, tuning=SMALL), load=load_double, is_resident=False))
     assert problems(healthy) == set()
     assert all(path.stat().st_mode & 0o077 == 0 for path in healthy.rglob("*"))
 
@@ -338,24 +372,23 @@ def test_a_private_copy_of_appdata_is_recognised(place: str, private: bool) -> N
 
 
 @pytest.mark.parametrize(("free", "state"), [(10**12, "ok"), (100 * 1024**2, "warning"), (1024, "problem")])
-def test_little_space_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, free: int, state: str) -> None:
-    usage = environment.shutil.disk_usage(tmp_path)
-    monkeypatch.setattr(environment.shutil, "disk_usage", lambda _: usage._replace(free=free))
-    finding = found(tmp_path / "not" / "there" / "yet")["disk"]
-    assert (finding.state, bool(finding.remedy)) == (state, state != "ok")
+def test_little_free_space_is_reported(tmp_path: Path, free: int, state: str) -> None:
+    place = tmp_path / "not" / "there" / "yet"
+    finding = environment.check_disk(place, {tmp_path: free}.__getitem__)
+    assert finding is not None
+    assert (finding.name, finding.state, bool(finding.remedy)) == ("disk", state, state != "ok")
+    assert "disk" in found(place)
 
 
-@pytest.mark.parametrize(
-    ("count", "text"),
-    [(0, "0 bytes"), (999, "999 bytes"), (1500, "1.5 kB"), (94_208_000, "94.2 MB"), (5e12, "5000.0 GB")],
-)
-def test_sizes_are_for_people(count: float, text: str) -> None:
-    assert environment.size(count) == text
+def test_a_disk_that_cannot_be_asked_is_not_reported(tmp_path: Path) -> None:
+    def refuse(_: Path) -> int:
+        raise OSError("no such call")
+
+    assert environment.check_disk(tmp_path, refuse) is None
 
 
-def test_a_missing_library_is_a_problem(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(environment, "LIBRARIES", ("numpy", "no-such-library"))
-    finding = environment.libraries()
+def test_a_missing_library_is_a_problem() -> None:
+    finding = environment.check_libraries(("numpy", "no-such-library"))
     assert finding.state == "problem"
     assert "no-such-library" in finding.sentence
     assert "numpy" not in finding.sentence
@@ -365,26 +398,26 @@ def test_a_missing_library_is_a_problem(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_a_write_lock_that_is_held_is_told(healthy: Path) -> None:
-    with locked(healthy / WRITE_LOCK):
+    with locked(healthy / WRITE_LOCK, timeout=1):
         assert found(healthy)["locks"].state == "warning"
     assert found(healthy)["locks"].state == "ok"
 
 
 def test_work_of_other_processes_is_told_by_its_name(healthy: Path) -> None:
-    with locked(healthy / TEXT_LOCK):
+    with locked(healthy / TEXT_LOCK, timeout=1):
         finding = found(healthy)["locks"]
     assert (finding.state, "writing the text index" in finding.sentence) == ("ok", True)
 
 
 def test_every_lock_is_known(healthy: Path) -> None:
-    assert {path.name for path in healthy.glob("*.lock")} <= {WRITE_LOCK, *environment.WORKS}
+    assert {path.name for path in healthy.glob("*.lock")} <= {WRITE_LOCK, *LOCKED_WORK}
 
 
 def test_looking_beside_a_writer_holds_nobody_up(open_host: OpenHost) -> None:
     host = open_host()
     fill(host, 3)
-    with host.library.write() as store:
-        assert store.seq() > 0
+    with host.app.storage.write() as session:
+        assert session.changes.seq() > 0
         assert "3 live" in found(host.directory)["memories"].sentence
     assert len(host.list()["memories"]) == 3
 
@@ -394,9 +427,14 @@ def test_looking_beside_a_writer_holds_nobody_up(open_host: OpenHost) -> None:
 
 def test_reindexing_embeds_what_another_model_has_and_tells_how_far_it_is(healthy: Path) -> None:
     told: dict[str, list[tuple[int, int]]] = {}
-    library = Library(Config(healthy), load=lambda _: EmbeddingDouble("another"), tends=False, patience=30)
-    result = reindex(library, lambda name: lambda *far: told.setdefault(name, []).append(far))
-    library.close()
+    app = Application(
+        Config(healthy, tuning=SMALL),
+        load=lambda _: EmbeddingDouble("another"),
+        is_resident=False,
+        model_timeout=30,
+    )
+    result = reindex(app, lambda name: lambda *far: told.setdefault(name, []).append(far))
+    app.close()
     assert result == {"model": "another", "passages": 12, "embedded": 12}
     assert problems(healthy, lambda _: EmbeddingDouble("another")) == set()
     assert {name: far[-1] for name, far in told.items()} == {

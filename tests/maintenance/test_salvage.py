@@ -20,15 +20,18 @@ from support.embedding_double import EmbeddingDouble, load_double
 from support.host import Clock, Host
 from support.stdio_peer import SERVER, StdioPeer
 
-from sediment_mcp.app import DATABASE
-from sediment_mcp.domain.chunking import split
-from sediment_mcp.domain.duplicates import text_key
+from sediment_mcp.domain.chunking import split_into_chunks
+from sediment_mcp.domain.duplicates import compute_content_hash
+from sediment_mcp.domain.memory import NewMemory
+from sediment_mcp.embeddings.codec import encode_vectors
 from sediment_mcp.errors import DamagedDatabase
-from sediment_mcp.indexes.vector_search import pack
 from sediment_mcp.maintenance import doctor
-from sediment_mcp.maintenance.row_repair import mended
+from sediment_mcp.maintenance.findings import find_worst_state
+from sediment_mcp.maintenance.row_repair import repair_row
 from sediment_mcp.maintenance.salvage import salvage
-from sediment_mcp.storage.sql.memories import Draft, Store
+from sediment_mcp.storage.sqlite.salvage import MEMORY_COLUMNS
+from sediment_mcp.storage.sqlite.session import SqliteSession, open_session
+from sediment_mcp.storage.sqlite.storage import DATABASE
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = 4096
@@ -50,21 +53,22 @@ def text_of(number: int, choose: random.Random) -> str:
     return f"memory{number} {' '.join(words)}"
 
 
-def add(store: Store, clock: Clock, texts: list[str]) -> dict[str, str]:
+def add(session: SqliteSession, clock: Clock, texts: list[str]) -> dict[str, str]:
     model = EmbeddingDouble()
     found: dict[str, str] = {}
-    with store.transaction():
-        number = store.embeddings.register(model.identity)
+    with session.database.transaction():
+        model_key = session.embeddings.register(model.identity)
         for place, text in enumerate(texts):
             clock.advance(seconds=1)
-            draft = Draft(
-                text, text_key(text), tuple(split(text)), "semantic", (f"tag{place % 7}",), None,
+            new = NewMemory(
+                text, compute_content_hash(text), tuple(split_into_chunks(text)), "semantic",
+                (f"tag{place % 7}",), None,
                 f"session{place % 20}", 0.5, {"place": place}, clock(), clock(), clock(), None,
             )  # fmt: skip
-            memory, chunks = store.add(draft)
-            vectors = pack(model.embed_documents([text[a:b] for a, b in draft.spans]))
-            store.embeddings.add(number, zip(chunks, vectors, strict=True))
-            found[memory.id] = text
+            stored = session.add(new)
+            vectors = encode_vectors(model.embed_documents([text[a:b] for a, b in new.spans]))
+            session.embeddings.add(model_key, zip(stored.chunk_ids, vectors, strict=True))
+            found[stored.memory.id] = text
     return found
 
 
@@ -73,11 +77,11 @@ def pattern(tmp_path_factory: pytest.TempPathFactory) -> Known:
     directory, clock, choose = tmp_path_factory.mktemp("pattern") / "data", Clock(), random.Random(3)
     host = Host(directory, clock)
     host.list()
-    with contextlib.closing(Store(directory / DATABASE)) as store:
-        older = add(store, clock, [text_of(n, choose) for n in range(COUNT - 40)])
-        host.library.backups.make()
-        newer = add(store, clock, [text_of(n, choose) for n in range(COUNT - 40, COUNT)])
-        store.empty_log()
+    with contextlib.closing(open_session(directory / DATABASE)) as session:
+        older = add(session, clock, [text_of(n, choose) for n in range(COUNT - 40)])
+        host.app.backups.make()
+        newer = add(session, clock, [text_of(n, choose) for n in range(COUNT - 40, COUNT)])
+        session.database.empty_log()
     host.end()
     assert not (directory / f"{DATABASE}-wal").exists()
     return Known(directory, older | newer, older)
@@ -200,7 +204,7 @@ def test_what_can_be_read_survives_and_the_backup_has_the_rest(
     damaged = damage(known, how, seed)
     expected = known.backed_up | readable(known)
     with opened(known) as host:
-        told = salvage(host.library)
+        told = salvage(host.app)
         there = contents(known)
         assert {i: text for i, text in there.items() if i in expected} == expected
         assert (known.directory / told["kept"]).read_bytes() == damaged
@@ -218,7 +222,7 @@ def test_without_a_backup_what_can_be_read_survives(
     damage(without_backup(known), how, 11)
     expected = readable(known)
     with opened(known) as host:
-        told = salvage(host.library)
+        told = salvage(host.app)
     there = contents(known)
     assert expected.items() <= there.items()
     assert told["backup"] is None
@@ -247,13 +251,13 @@ def test_whatever_can_be_made_anew_is(known: Known, name: str) -> None:
     page = rootpage(without_backup(known), name)
     zero(known, page)
     with opened(known) as host:
-        salvage(host.library)
+        salvage(host.app)
         assert contents(known) == known.texts
-        host.tend()
+        host.run_jobs()
         identity, text = next(iter(known.texts.items()))
         assert host.found_by_words(text.split()[0]) == {identity}
-        with host.library.read() as store:
-            done, total = store.embeddings.counts(1)
+        with host.app.storage.read() as session:
+            done, total = session.embeddings.count_embedded(1)
         assert done == total
 
 
@@ -262,7 +266,7 @@ def test_embeddings_and_numbers_are_kept_where_they_are_sound(known: Known) -> N
     with contextlib.closing(sqlite3.connect(known.directory / DATABASE)) as raw:
         before = raw.execute("SELECT chunk, vector FROM embeddings ORDER BY chunk").fetchall()
     with opened(known) as host:
-        assert salvage(host.library)["from_backup"] == 0
+        assert salvage(host.app)["from_backup"] == 0
     with contextlib.closing(sqlite3.connect(known.directory / DATABASE)) as raw:
         assert raw.execute("SELECT chunk, vector FROM embeddings ORDER BY chunk").fetchall() == before
 
@@ -273,7 +277,7 @@ def test_a_text_that_its_hash_contradicts_is_taken_from_the_backup(known: Known)
     assert data.count(b"memory17 ") == data.count(b"memory190 ") == 1
     path.write_bytes(data.replace(b"memory17 ", b"memory\xff7 ").replace(b"memory190 ", b"memory1\xff0 "))
     with opened(known) as host:
-        told = salvage(host.library)
+        told = salvage(host.app)
     there = contents(known)
     wrong = {identity for identity, text in known.texts.items() if there.get(identity) != text}
     assert [known.texts[identity].split()[0] for identity in wrong] == ["memory190"], "it is newer"
@@ -287,14 +291,14 @@ def test_what_was_deleted_since_the_backup_stays_deleted(known: Known) -> None:
     with opened(known) as host:
         with contextlib.suppress(DamagedDatabase):
             host.delete(identity)
-        with host.library.write(erase=True) as store:
-            store.erase(store.by_ids([erased])[erased])
+        with host.app.storage.write(secure_erase=True) as session:
+            session.erase(session.get([erased])[erased])
     path = known.directory / DATABASE
     data = path.read_bytes()
     zero(known, data.index(text.encode()[:30]) // PAGE + 1)
     assert identity not in readable(known)
     with opened(known) as host:
-        assert salvage(host.library)["from_backup"] > 0
+        assert salvage(host.app)["from_backup"] > 0
         assert host.found_by_words(text.split()[0]) == set()
         assert identity in contents(known)
         assert erased not in contents(known)
@@ -308,7 +312,7 @@ def test_a_damaged_log_takes_nothing_but_itself(known: Known) -> None:
     host.end()
     log.write_bytes(kept[:-100] + bytes(100))
     with opened(known) as after:
-        salvage(after.library)
+        salvage(after.app)
     assert contents(known).items() >= known.texts.items()
 
 
@@ -325,7 +329,7 @@ def test_a_sound_log_is_read_too(known: Known) -> None:
     zeroed_pages(data, random.Random(5))
     path.write_bytes(data)
     with opened(known) as after:
-        salvage(after.library)
+        salvage(after.app)
     assert contents(known)[identity] == "only in the log"
 
 
@@ -342,7 +346,7 @@ def test_a_disk_that_fills_up_leaves_all_as_it_was(known: Known, monkeypatch: py
         with monkeypatch.context() as patch, opened(known) as host:
             patch.setattr(swap, place, full)
             with pytest.raises(StorageError):
-                salvage(host.library)
+                salvage(host.app)
         assert (known.directory / DATABASE).read_bytes() == damaged
         assert list((known.directory / "backups").glob("*.tmp*")) == []
 
@@ -365,32 +369,32 @@ def test_a_call_that_meets_the_damage_names_the_remedy_and_the_doctor_mends_it(
     with opened(known) as host:
         with pytest.raises(DamagedDatabase, match="`sediment-mcp doctor --fix`"):
             ask_everything(host, known)
-        findings = {f.name: f for f in doctor.examine(host.library.config, load_double)}
+        findings = {f.name: f for f in doctor.examine(host.app.config, load_double)}
         broken = findings.get("integrity", findings["database"])
         assert broken.state == "problem"
         assert "doctor --fix" in broken.remedy
-        (saved,) = doctor.mend(host.library)
+        (saved,) = doctor.fix(host.app)
         assert "memories were read" in saved.sentence
         assert ("from the backup made-" in saved.sentence) == (how is not no_header)
-        after = list(doctor.examine(host.library.config, load_double))
-        assert doctor.worst(after) == "ok", [f for f in after if f.state != "ok"]
+        after = list(doctor.examine(host.app.config, load_double))
+        assert find_worst_state(after) == "ok", [f for f in after if f.state != "ok"]
         assert any(finding.name == "put aside" for finding in after)
-        assert doctor.mend(host.library) == []
+        assert doctor.fix(host.app) == []
 
 
 def test_a_sound_database_is_not_salvaged(known: Known) -> None:
     with opened(known) as host:
-        assert doctor.mend(host.library) == []
+        assert doctor.fix(host.app) == []
         assert list(known.directory.glob("*damaged*")) == []
 
 
 def test_a_running_server_goes_on_with_the_salvaged_database(known: Known) -> None:
     with opened(known) as server, opened(known) as doctor:
         server.store("before the damage")
-        with server.library.write(erase=True):
+        with server.app.storage.write(secure_erase=True):
             pass
         zero(known, rootpage(known, "memories_by_text"))
-        salvage(doctor.library)
+        salvage(doctor.app)
         identity = server.store("after the salvage")["id"]
         assert doctor.found_by_words("salvage") == {identity}
         assert server.found_by_words("before")
@@ -400,11 +404,13 @@ def test_a_running_server_goes_on_with_the_salvaged_database(known: Known) -> No
 def test_a_lost_database_is_told_of_as_long_as_there_is_a_backup(known: Known) -> None:
     (known.directory / DATABASE).unlink()
     with opened(known) as host:
-        findings = {f.name: f for f in doctor.examine(host.library.config, load_double)}
+        findings = {f.name: f for f in doctor.examine(host.app.config, load_double)}
     assert findings["backups"].state == "warning"
     assert "restore-backup" in findings["backups"].remedy
 
 
+@pytest.mark.slow
+@pytest.mark.process
 def test_two_running_servers_go_on_while_the_command_line_mends_and_goes_back(known: Known) -> None:
     """Real processes: each holds the damaged file open when it is replaced, and each has rows in its tail
     that go beyond the sequence of what it finds afterwards."""
@@ -456,29 +462,58 @@ def no_header_beside(known: Known) -> None:
         file.write(bytes(100))
 
 
-def test_a_row_of_each_schema_is_read_as_it_is_and_an_undated_one_by_what_is_known() -> None:
-    first = (
-        1,
-        "a",
-        7,
-        "tea",
-        text_key("tea"),
-        "semantic",
-        "[]",
-        None,
-        None,
-        0.5,
-        "{}",
-        10,
-        20,
-        None,
-        None,
-        30,
-    )
-    for row, changed in ((first, 30), ((*first, 40), 40), ((*first, 40, 50), 50), ((*first, None, 50), 50)):
-        found = mended(row)
-        assert found is not None
-        assert (found.agrees, found.values[-1]) == (True, changed)
-    impossible = mended((*first, 40, 2**62))
-    assert impossible is not None
-    assert (impossible.agrees, impossible.values[-1]) == (False, 40)
+FIRST_SCHEMA = {
+    "number": 1, "id": "a", "seq": 7, "content": "tea", "text_key": compute_content_hash("tea"),
+    "kind": "semantic", "tags": "[]", "project": None, "session": None, "importance": 0.5,
+    "metadata": "{}", "occurred_at": 10, "created_at": 20,
+    "expires_at": None, "superseded_by": None, "deleted_at": 30,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("added", "changed_at"),
+    [
+        ({}, 30),
+        ({"restored_at": 40}, 40),
+        ({"restored_at": 40, "changed_at": 50}, 50),
+        ({"restored_at": None, "changed_at": 50}, 50),
+    ],
+)
+def test_a_row_of_each_schema_is_read_as_it_is_and_an_undated_one_by_what_is_known(
+    added: dict[str, Any], changed_at: int
+) -> None:
+    found = repair_row({**FIRST_SCHEMA, **added})
+    assert found is not None
+    assert (found.is_sound, found.values["changed_at"]) == (True, changed_at)
+    assert set(found.values) == set(MEMORY_COLUMNS)
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "repaired"),
+    [
+        ("changed_at", 2**62, 40),
+        ("kind", "strange", "semantic"),
+        ("tags", "no JSON", "[]"),
+        ("tags", '["a",1]', '["a"]'),
+        ("metadata", "[]", "{}"),
+        ("importance", 7.0, 1.0),
+        ("importance", float("nan"), 0.5),
+        ("session", b"\xff", None),
+        ("expires_at", -(2**62), None),
+        ("created_at", "no time", 10),
+        ("text_key", b"another", compute_content_hash("tea")),
+    ],
+)
+def test_an_impossible_value_is_replaced_and_the_row_is_doubtful(
+    column: str, value: object, repaired: object
+) -> None:
+    found = repair_row({**FIRST_SCHEMA, "restored_at": 40, "changed_at": 50, column: value})
+    assert found is not None
+    assert (found.is_sound, found.values[column]) == (False, repaired)
+
+
+@pytest.mark.parametrize(
+    ("column", "value"), [("id", None), ("id", ""), ("content", b"tea"), ("content", "")]
+)
+def test_a_row_without_an_id_or_a_text_is_given_up(column: str, value: object) -> None:
+    assert repair_row({**FIRST_SCHEMA, column: value}) is None

@@ -1,152 +1,50 @@
-"""The tools' public face: names, arguments, messages, schemas and their price."""
+"""The tools' arguments: what is taken, what is refused, and in which words."""
 
 from __future__ import annotations
 
-import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import TypeAdapter
 
+from sediment_mcp.domain.memory import MAX_METADATA_BYTES
 from sediment_mcp.errors import BadArgument
 from sediment_mcp.operations.arguments import (
-    MAX_CONTENT,
-    MAX_METADATA_BYTES,
-    TOOLS,
+    MAX_CONTENT_CHARS,
     DeleteMemory,
     ListMemories,
     QueryMemory,
     StoreMemory,
-    input_schema,
-    output_schema,
-    parse,
+    parse_arguments,
 )
 
 
 def refusal(model, /, **arguments) -> str:
     with pytest.raises(BadArgument) as caught:
-        parse(model, arguments)
+        parse_arguments(model, arguments)
     return str(caught.value)
-
-
-# --- the tools ----------------------------------------------------------------------------------
-
-PARAMETERS = {
-    "store_memory": "content kind tags scope session importance occurred_at expires_at replaces metadata",
-    "query_memory": "query limit scope tags kind session since until include_superseded max_chars",
-    "list_memories": "ids scope tags kind session since until include_superseded order limit cursor",
-    "delete_memory": "ids permanent",
-}
-MEMORY = (
-    "id content truncated kind tags scope project session importance metadata occurred_at created_at "
-    "expires_at superseded_by"
-)
-RESULTS = {
-    "store_memory": "id status superseded similar expires_at warnings",
-    "query_memory": "results mode notes",
-    "list_memories": "memories total next_cursor",
-    "delete_memory": "deleted not_found recoverable_until",
-}
-
-
-def by_name(name: str):
-    return next(tool for tool in TOOLS if tool.name == name)
-
-
-def test_there_are_four_tools_with_these_parameters_and_results():
-    assert {tool.name: set(input_schema(tool)["properties"]) for tool in TOOLS} == {
-        name: set(parameters.split()) for name, parameters in PARAMETERS.items()
-    }
-    assert {tool.name: set(output_schema(tool)["properties"]) for tool in TOOLS} == {
-        name: set(fields.split()) for name, fields in RESULTS.items()
-    }
-
-
-def test_a_listed_memory_has_these_fields_and_a_ranked_one_says_why():
-    listed = output_schema(by_name("list_memories"))["properties"]["memories"]["items"]
-    ranked = output_schema(by_name("query_memory"))["properties"]["results"]["items"]
-    assert set(listed["properties"]) == set(listed["required"]) == set(MEMORY.split())
-    assert (
-        set(ranked["properties"]) == set(ranked["required"]) == {*MEMORY.split(), "score", "signals", "match"}
-    )
-
-
-def test_only_what_is_required_is_required():
-    assert {tool.name: input_schema(tool).get("required", []) for tool in TOOLS} == {
-        "store_memory": ["content"],
-        "query_memory": ["query"],
-        "list_memories": [],
-        "delete_memory": ["ids"],
-    }
-    assert "next_cursor" not in output_schema(by_name("list_memories"))["required"]
-
-
-def test_what_a_model_reads_stays_within_its_price():
-    schemas = [json.dumps(input_schema(tool)) for tool in TOOLS]
-    read = sum(len(t.name) + len(t.description) + len(s) for t, s in zip(TOOLS, schemas, strict=True))
-    assert read < 5000
-    assert read + sum(len(t.title) + len(json.dumps(output_schema(t))) for t in TOOLS) < 14_000
-
-
-def nodes(schema: object):
-    if isinstance(schema, dict):
-        yield schema
-        for value in schema.values():
-            yield from nodes(value)
-    elif isinstance(schema, list):
-        for value in schema:
-            yield from nodes(value)
-
-
-@pytest.mark.parametrize("schema", [make(tool) for tool in TOOLS for make in (input_schema, output_schema)])
-def test_schemas_are_flat_objects(schema):
-    assert schema["type"] == "object"
-    for node in nodes(schema):
-        assert not {"$ref", "$defs", "oneOf", "anyOf", "allOf"} & node.keys()
-
-
-@pytest.mark.parametrize("tool", TOOLS, ids=lambda tool: tool.name)
-def test_no_parameter_has_a_null_default_or_goes_without_a_type(tool):
-    for parameter in input_schema(tool)["properties"].values():
-        assert parameter["type"] in ("string", "integer", "number", "boolean", "array", "object")
-        assert parameter.get("default", "") is not None
-
-
-@pytest.mark.parametrize("tool", TOOLS, ids=lambda tool: tool.name)
-def test_making_a_schema_twice_gives_the_same(tool):
-    assert input_schema(tool) == input_schema(tool)
-    assert output_schema(tool) == output_schema(tool)
-
-
-def test_what_may_be_null_in_a_result_says_so():
-    store = output_schema(by_name("store_memory"))["properties"]
-    assert store["expires_at"]["type"] == ["string", "null"]
-    assert store["id"]["type"] == "string"
-
-
-def test_hints_tell_the_tools_apart():
-    assert {t.name for t in TOOLS if t.read_only} == {"query_memory", "list_memories"}
-    assert {t.name for t in TOOLS if t.destructive} == {"delete_memory"}
 
 
 # --- arguments that are taken -------------------------------------------------------------------
 
 
 def test_defaults():
-    stored, query = parse(StoreMemory, {"content": "x"}), parse(QueryMemory, {"query": "x"})
+    stored, query = (
+        parse_arguments(StoreMemory, {"content": "x"}),
+        parse_arguments(QueryMemory, {"query": "x"}),
+    )
     assert (stored.kind, stored.tags, stored.scope, stored.importance) == ("semantic", [], None, 0.5)
     assert (query.limit, query.scope, query.include_superseded, query.max_chars) == (5, "all", False, 8000)
-    listing = parse(ListMemories, {})
+    listing = parse_arguments(ListMemories, {})
     assert (listing.limit, listing.order, listing.ids) == (20, "newest", [])
-    assert parse(DeleteMemory, {"ids": ["a"]}).permanent is False
+    assert parse_arguments(DeleteMemory, {"ids": ["a"]}).permanent is False
 
 
 @given(st.text(min_size=1).filter(lambda text: text.strip()))
 def test_content_and_query_are_verbatim(text):
-    assert parse(StoreMemory, {"content": text}).content == text
-    assert parse(QueryMemory, {"query": text}).query == text
+    assert parse_arguments(StoreMemory, {"content": text}).content == text
+    assert parse_arguments(QueryMemory, {"query": text}).query == text
 
 
 @pytest.mark.parametrize("nothing", [None, ""])
@@ -162,7 +60,7 @@ def test_null_and_empty_text_mean_not_given(nothing):
         "replaces",
         "metadata",
     ]
-    assert parse(StoreMemory, {"content": "x", **dict.fromkeys(names, nothing)}) == parse(
+    assert parse_arguments(StoreMemory, {"content": "x", **dict.fromkeys(names, nothing)}) == parse_arguments(
         StoreMemory, {"content": "x"}
     )
 
@@ -178,16 +76,16 @@ def test_null_and_empty_text_mean_not_given(nothing):
     ],
 )
 def test_a_list_may_come_as_one_string_or_as_json_text(sent, tags):
-    assert parse(StoreMemory, {"content": "x", "tags": sent}).tags == tags
-    assert parse(DeleteMemory, {"ids": sent}).ids == tags
+    assert parse_arguments(StoreMemory, {"content": "x", "tags": sent}).tags == tags
+    assert parse_arguments(DeleteMemory, {"ids": sent}).ids == tags
 
 
 def test_metadata_may_come_as_json_text():
-    assert parse(StoreMemory, {"content": "x", "metadata": '{"a": [1]}'}).metadata == {"a": [1]}
+    assert parse_arguments(StoreMemory, {"content": "x", "metadata": '{"a": [1]}'}).metadata == {"a": [1]}
 
 
 def test_numbers_may_come_as_text():
-    assert parse(QueryMemory, {"query": "x", "limit": "7"}).limit == 7
+    assert parse_arguments(QueryMemory, {"query": "x", "limit": "7"}).limit == 7
 
 
 @pytest.mark.parametrize(
@@ -201,18 +99,22 @@ def test_numbers_may_come_as_text():
     ],
 )
 def test_a_time_without_an_offset_is_utc_and_every_other_becomes_utc(sent, hour):
-    time = parse(StoreMemory, {"content": "x", "occurred_at": sent}).occurred_at
+    time = parse_arguments(StoreMemory, {"content": "x", "occurred_at": sent}).occurred_at
     assert time is not None
     assert time.utcoffset() == timedelta(0)
     assert time.replace(minute=0) == datetime(2026, 5, 8, hour, tzinfo=UTC)
 
 
 def test_limits_themselves_are_allowed():
-    parse(StoreMemory, {"content": "x" * MAX_CONTENT, "tags": ["t" * 64] * 20, "importance": 0})
-    parse(StoreMemory, {"content": "x", "importance": 1, "metadata": {"a": "x" * (MAX_METADATA_BYTES - 9)}})
-    parse(QueryMemory, {"query": "x" * 10_000, "limit": 100, "max_chars": 500})
-    parse(QueryMemory, {"query": "x", "limit": 1, "max_chars": 100_000})
-    parse(DeleteMemory, {"ids": ["a"] * 100})
+    parse_arguments(
+        StoreMemory, {"content": "x" * MAX_CONTENT_CHARS, "tags": ["t" * 64] * 20, "importance": 0}
+    )
+    parse_arguments(
+        StoreMemory, {"content": "x", "importance": 1, "metadata": {"a": "x" * (MAX_METADATA_BYTES - 9)}}
+    )
+    parse_arguments(QueryMemory, {"query": "x" * 10_000, "limit": 100, "max_chars": 500})
+    parse_arguments(QueryMemory, {"query": "x", "limit": 1, "max_chars": 100_000})
+    parse_arguments(DeleteMemory, {"ids": ["a"] * 100})
 
 
 # --- arguments that are refused -----------------------------------------------------------------
@@ -225,7 +127,7 @@ def test_limits_themselves_are_allowed():
         (StoreMemory, {"content": ""}, "content"),
         (StoreMemory, {"content": " \n\u3000"}, "content"),
         (StoreMemory, {"content": 5}, "content"),
-        (StoreMemory, {"content": "x" * (MAX_CONTENT + 1)}, str(MAX_CONTENT)),
+        (StoreMemory, {"content": "x" * (MAX_CONTENT_CHARS + 1)}, str(MAX_CONTENT_CHARS)),
         (StoreMemory, {"content": "half \ud800"}, "content"),
         (StoreMemory, {"content": "x", "kind": "fact"}, "episodic"),
         (StoreMemory, {"content": "x", "tags": ["t"] * 21}, "20"),
@@ -283,14 +185,14 @@ def test_each_wrong_argument_is_named_at_once():
     assert "limit" in message
 
 
-def test_many_wrong_arguments_are_told_in_a_few_sentences():
+def test_many_wrong_arguments_give_only_a_few_sentences():
     message = refusal(StoreMemory, **{f"no{number}": number for number in range(500)}, tags=[1] * 20)
     assert message.startswith("content is missing")
     assert message.endswith("516 more arguments are wrong.")
     assert len(message) < 1000
 
 
-def test_an_argument_s_name_is_repeated_shortened_and_on_one_line():
+def test_the_name_of_an_argument_is_repeated_shortened_and_on_one_line():
     for name in ("x" * 5000, "a\nb", "\x1b[31m", ""):
         message = refusal(QueryMemory, query="x", **{name: 1})
         assert "is not a parameter" in message
@@ -318,27 +220,14 @@ junk = st.recursive(
 )
 
 
-@pytest.mark.parametrize("tool", TOOLS, ids=lambda tool: tool.name)
+@pytest.mark.parametrize("model", [StoreMemory, QueryMemory, ListMemories, DeleteMemory])
 @given(data=st.data())
-def test_whatever_is_sent_is_taken_or_refused_in_words(tool, data):
-    names = st.sampled_from(list(tool.arguments.model_fields)) | st.text(max_size=5)
+def test_whatever_is_sent_is_taken_or_refused_in_words(model, data):
+    names = st.sampled_from(list(model.model_fields)) | st.text(max_size=5)
     sent = data.draw(st.dictionaries(names, junk, max_size=4))
     try:
-        taken = parse(tool.arguments, sent)
+        taken = parse_arguments(model, sent)
     except BadArgument:
-        assert refusal(tool.arguments, **sent).endswith(".")
+        assert refusal(model, **sent).endswith(".")
     else:
-        assert parse(tool.arguments, taken.model_dump(exclude_defaults=True, mode="json")) == taken
-
-
-# --- results ------------------------------------------------------------------------------------
-
-
-def test_an_empty_answer_is_a_valid_answer():
-    empty = {
-        "query_memory": {"results": [], "mode": "hybrid", "notes": []},
-        "list_memories": {"memories": [], "total": 0},
-        "delete_memory": {"deleted": [], "not_found": ["x"], "recoverable_until": None},
-    }
-    for name, answer in empty.items():
-        assert TypeAdapter(by_name(name).result).validate_python(answer) == answer
+        assert parse_arguments(model, taken.model_dump(exclude_defaults=True, mode="json")) == taken

@@ -13,11 +13,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support.command_line import Run, own_place, run, store
-from support.host import Clock, Host
+from support.host import SMALL, Clock, Host
 
 from sediment_mcp.config import QUESTIONS
 from sediment_mcp.operations import unanswered_queries
-from sediment_mcp.operations.stats import Stats, stats
+from sediment_mcp.operations.results import StatsResult
+from sediment_mcp.operations.stats import stats
 
 __all__ = ["own_place", "run"]  # fixtures
 
@@ -29,8 +30,8 @@ def counts(named: Any) -> dict[str, int]:
     return {one["name"]: one["memories"] for one in named}
 
 
-def of(host: Host) -> Stats:
-    return stats(host.library)
+def of(host: Host) -> StatsResult:
+    return stats(host.app)
 
 
 # --- memories -----------------------------------------------------------------------------------
@@ -78,8 +79,8 @@ def test_tags_are_found_by_how_they_begin(tmp_path: Path, prefix: str, tags: lis
     prefix = prefix.replace("\0", "")
     host = Host(tmp_path / str(hash((prefix, *tags))), model=None)
     host.store("tagged", tags=tags, importance=0.5)
-    with host.library.read() as opened:
-        found = set(opened.tallies.tags(host.clock(), prefix))
+    with host.app.storage.read() as opened:
+        found = set(opened.statistics.tags(host.clock(), prefix))
     host.end()
     lowered = prefix.translate({sign: sign + 32 for sign in range(ord("A"), ord("Z") + 1)})
     own = {tag: tag.translate({sign: sign + 32 for sign in range(ord("A"), ord("Z") + 1)}) for tag in tags}
@@ -90,30 +91,30 @@ def test_sessions_come_latest_first(open_host: OpenHost) -> None:
     host = open_host()
     for name, day in (("Alpha", "2026-01-02"), ("beta", "2026-03-01"), ("alps", "2026-01-05")):
         host.store(f"said in {name}", session=name, occurred_at=day)
-    with host.library.read() as opened:
-        assert opened.tallies.sessions() == ["beta", "alps", "Alpha"]
-        assert opened.tallies.sessions("al") == ["alps", "Alpha"]
+    with host.app.storage.read() as opened:
+        assert opened.statistics.sessions() == ["beta", "alps", "Alpha"]
+        assert opened.statistics.sessions("al") == ["alps", "Alpha"]
 
 
 # --- indexes and sizes --------------------------------------------------------------------------
 
 
-def test_an_index_is_behind_by_what_was_stored_since(open_host: OpenHost, small_thresholds: None) -> None:
-    host = open_host()
+def test_an_index_is_behind_by_what_was_stored_since(open_host: OpenHost) -> None:
+    host = open_host(tuning=SMALL)
     for number in range(8):
         host.store(f"note number {number} about ducks")
     assert [(index["exists"], index["behind"]) for index in of(host)["indexes"]] == [(False, 8)] * 2
-    host.tend()
+    host.run_jobs()
     assert [(index["exists"], index["behind"]) for index in of(host)["indexes"]] == [(True, 0)] * 2
     host.store("one more")
     assert [(index["exists"], index["behind"]) for index in of(host)["indexes"]] == [(True, 1)] * 2
 
 
-def test_sizes_add_up_to_the_directory(open_host: OpenHost, small_thresholds: None) -> None:
-    host = open_host()
+def test_sizes_add_up_to_the_directory(open_host: OpenHost) -> None:
+    host = open_host(tuning=SMALL)
     for number in range(8):
         host.store(f"note number {number} about ducks")
-    host.tend()
+    host.run_jobs()
     sizes = of(host)["sizes"]
     assert {"database", "log", "text index", "vector index"} <= set(sizes)
     files = [path for path in host.directory.rglob("*") if path.is_file()]
@@ -125,7 +126,7 @@ def test_sizes_add_up_to_the_directory(open_host: OpenHost, small_thresholds: No
 
 
 def keeping(host: Host) -> Host:
-    host.library.config = replace(host.library.config, questions="keep")
+    host.app.config = replace(host.app.config, questions="keep")
     return host
 
 
@@ -157,22 +158,24 @@ def test_a_question_that_cannot_be_kept_is_answered_all_the_same(open_host: Open
 
 
 def test_the_file_stays_small_and_keeps_the_newest(tmp_path: Path) -> None:
-    asked = 2 * unanswered_queries.MOST_BYTES // unanswered_queries.MOST_CHARACTERS
+    asked = 2 * unanswered_queries.MAX_FILE_BYTES // unanswered_queries.MAX_QUERY_CHARS
     for number in range(asked):
-        unanswered_queries.keep(tmp_path, f"{number} " + "x" * 2 * unanswered_queries.MOST_CHARACTERS, NOW)
-        assert (tmp_path / unanswered_queries.FILE).stat().st_size <= unanswered_queries.MOST_BYTES + 1000
-    kept = {int(one.question.split()[0]) for one in unanswered_queries.unanswered(tmp_path)}
+        unanswered_queries.keep_query(
+            tmp_path, f"{number} " + "x" * 2 * unanswered_queries.MAX_QUERY_CHARS, NOW
+        )
+        assert (tmp_path / unanswered_queries.FILE).stat().st_size <= unanswered_queries.MAX_FILE_BYTES + 1000
+    kept = {int(one.question.split()[0]) for one in unanswered_queries.list_unanswered(tmp_path)}
     assert max(kept) == asked - 1
     assert kept == set(range(min(kept), asked))
 
 
 @pytest.mark.parametrize("line", ["", "{", "[]", "null", '{"question": 1, "asked_at": "x"}', "\udc80"])
 def test_a_line_that_cannot_be_read_is_passed_over(tmp_path: Path, line: str) -> None:
-    unanswered_queries.keep(tmp_path, "before", NOW)
+    unanswered_queries.keep_query(tmp_path, "before", NOW)
     with (tmp_path / unanswered_queries.FILE).open("ab") as file:
         file.write(line.encode(errors="surrogateescape") + b"\n")
-    unanswered_queries.keep(tmp_path, "after", NOW)
-    assert {one.question for one in unanswered_queries.unanswered(tmp_path)} == {"before", "after"}
+    unanswered_queries.keep_query(tmp_path, "after", NOW)
+    assert {one.question for one in unanswered_queries.list_unanswered(tmp_path)} == {"before", "after"}
 
 
 # --- the command --------------------------------------------------------------------------------

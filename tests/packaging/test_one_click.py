@@ -22,7 +22,8 @@ from sediment_mcp.config import VARIABLES
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 SCHEMA = ROOT / "tests" / "data" / "mcpb-manifest-v0.4.schema.json"
-BUILD: dict[str, Any] = runpy.run_path(str(ROOT / "scripts" / "build_one_click.py"))
+BUNDLE = ROOT / "packaging" / "one_click"
+BUILD: dict[str, Any] = runpy.run_path(str(ROOT / "packaging" / "build_one_click.py"))
 WANTED = {"command": "uvx", "args": ["sediment-mcp"], "env": {"UV_TORCH_BACKEND": "cpu"}}
 
 
@@ -33,30 +34,32 @@ def written(path: str) -> Any:
 def test_what_is_committed_is_what_the_script_writes() -> None:
     generated = BUILD["files"]()
     assert {path: path.read_text(encoding="utf-8") for path in generated} == generated
-    committed = {path for path in (ROOT / "one_click").rglob("*") if path.is_file()}
-    assert committed == {path for path in generated if path.is_relative_to(ROOT / "one_click")}
+    committed = {path for path in (BUNDLE).rglob("*") if path.is_file()}
+    assert committed == {path for path in generated if path.is_relative_to(BUNDLE)}
 
 
 # --- the bundle ---------------------------------------------------------------------------------
 
 
 def test_the_manifest_is_valid_by_its_published_schema() -> None:
-    jsonschema.validate(written("one_click/manifest.json"), json.loads(SCHEMA.read_text(encoding="utf-8")))
+    jsonschema.validate(
+        written("packaging/one_click/manifest.json"), json.loads(SCHEMA.read_text(encoding="utf-8"))
+    )
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate(
-            {**written("one_click/manifest.json"), "surprise": 1},
+            {**written("packaging/one_click/manifest.json"), "surprise": 1},
             json.loads(SCHEMA.read_text(encoding="utf-8")),
         )
 
 
 def test_the_bundle_starts_this_version_with_uv() -> None:
-    manifest = written("one_click/manifest.json")
+    manifest = written("packaging/one_click/manifest.json")
     assert (manifest["manifest_version"], manifest["version"]) == ("0.4", __version__)
     assert manifest["server"]["type"] == "uv"
-    assert (ROOT / "one_click" / manifest["server"]["entry_point"]).is_file()
+    assert (BUNDLE / manifest["server"]["entry_point"]).is_file()
     assert manifest["server"]["mcp_config"]["args"][-1] == manifest["server"]["entry_point"]
     assert re.fullmatch(r">=\d+\.\d+", manifest["compatibility"]["runtimes"]["python"])  # read as semver
-    project = tomllib.loads((ROOT / "one_click" / "pyproject.toml").read_text(encoding="utf-8"))
+    project = tomllib.loads((BUNDLE / "pyproject.toml").read_text(encoding="utf-8"))
     assert f"sediment-mcp=={__version__}" in project["project"]["dependencies"]
     (index,) = project["tool"]["uv"]["index"]
     (source,) = project["tool"]["uv"]["sources"]["torch"]
@@ -64,12 +67,13 @@ def test_the_bundle_starts_this_version_with_uv() -> None:
     assert (source["index"], index["explicit"]) == (index["name"], True)
 
 
+@pytest.mark.process
 def test_the_entry_point_of_the_bundle_serves(tmp_path: Path) -> None:
-    program = str(ROOT / "one_click" / "src" / "server.py")
+    program = str(BUNDLE / "src" / "server.py")
     with StdioPeer(tmp_path, command=(SERVER[0], program)) as peer:
         assert peer.initialize()["serverInfo"]["name"] == "sediment-mcp"
         told = [tool["name"] for tool in peer.request("tools/list")["result"]["tools"]]
-    assert [tool["name"] for tool in written("one_click/manifest.json")["tools"]] == told
+    assert [tool["name"] for tool in written("packaging/one_click/manifest.json")["tools"]] == told
 
 
 def test_the_bundle_has_the_same_bytes_each_time(tmp_path: Path) -> None:
@@ -81,7 +85,7 @@ def test_the_bundle_has_the_same_bytes_each_time(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "one.mcpb") as archive:
         assert archive.testzip() is None
         assert archive.namelist() == ["manifest.json", "pyproject.toml", "src/server.py"]
-        assert json.loads(archive.read("manifest.json")) == written("one_click/manifest.json")
+        assert json.loads(archive.read("manifest.json")) == written("packaging/one_click/manifest.json")
 
 
 # --- the registry -------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sediment_mcp.search.query_dates import Period, asks_for_the_present, periods
+from sediment_mcp.search.query_dates import Period, find_periods, is_about_present
 
 TODAY = date(2026, 5, 8)  # a Friday
 
@@ -19,7 +19,7 @@ TODAY = date(2026, 5, 8)  # a Friday
      "which version of Go does the build use", "What's up-to-date on this?"],
 )  # fmt: skip
 def test_these_ask_for_the_present(question):
-    assert asks_for_the_present(question)
+    assert is_about_present(question)
 
 
 @pytest.mark.parametrize(
@@ -28,7 +28,7 @@ def test_these_ask_for_the_present(question):
      "concurrency limits", "how do we balance cost and safety?"],
 )  # fmt: skip
 def test_these_do_not(question):
-    assert not asks_for_the_present(question)
+    assert not is_about_present(question)
 
 
 @pytest.mark.parametrize(
@@ -52,7 +52,7 @@ def test_these_do_not(question):
     ],
 )
 def test_the_days_a_question_names(question, period):
-    assert periods(question, TODAY) == [period]
+    assert find_periods(question, TODAY) == [period]
 
 
 @pytest.mark.parametrize(
@@ -60,21 +60,21 @@ def test_the_days_a_question_names(question, period):
     ["may I deploy?", "march on", "port 8080", "HTTP 2023 errors", "on 31 February 2023", "2023-13-01", ""],
 )
 def test_what_names_no_day(question):
-    assert periods(question, TODAY) == []
+    assert find_periods(question, TODAY) == []
 
 
 def test_a_month_without_a_year_is_that_of_any_year():
-    assert Period(month=5).holds(date(2019, 5, 31))
-    assert not Period(month=5).holds(date(2019, 6, 1))
+    assert Period(month=5).contains(date(2019, 5, 31))
+    assert not Period(month=5).contains(date(2019, 6, 1))
 
 
 @given(st.text(), st.dates(date(1900, 1, 1), date(2200, 1, 1)))
 def test_any_text_can_be_asked(question, today):
-    for period in periods(question, today):
+    for period in find_periods(question, today):
         assert period.since <= period.until
 
 
 @given(st.integers(0, 999), st.sampled_from(["day", "week", "month"]), st.dates(date(1900, 1, 1)))
 def test_so_long_ago_lies_in_the_past(count, unit, today):
-    (period,) = periods(f"{count} {unit}s ago", today)
+    (period,) = find_periods(f"{count} {unit}s ago", today)
     assert period.since <= today

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sediment_mcp.domain.memory import Candidate, Memory
-from sediment_mcp.search import ranking
-from sediment_mcp.search.query_dates import periods
+from sediment_mcp.search import calibration, fusion, ranking
+from sediment_mcp.search.query_dates import find_periods
 from sediment_mcp.search.ranking import rank
 
 NOW = datetime(2026, 5, 8, tzinfo=UTC)
@@ -20,7 +20,7 @@ NOW = datetime(2026, 5, 8, tzinfo=UTC)
 def memory(number: int, *, days: float = 0, importance: float = 1.0, project: str | None = None) -> Memory:
     when = NOW - timedelta(days=days)
     return Memory(
-        number=number,
+        key=number,
         id=f"m{number}",
         seq=number,
         content=f"Memory {number}.",
@@ -36,9 +36,9 @@ def memory(number: int, *, days: float = 0, importance: float = 1.0, project: st
     )
 
 
-def numbers(*candidates: Candidate, project: str | None = None, question: str = "") -> list[int]:
-    ranked = rank(candidates, project=project, now=NOW, question=question)
-    return [scored.candidate.memory.number for scored in ranked]
+def numbers(*candidates: Candidate, project: str | None = None, query: str = "") -> list[int]:
+    ranked = rank(candidates, project=project, now=NOW, query=query)
+    return [scored.candidate.memory.key for scored in ranked]
 
 
 def test_the_only_memory_with_the_very_word_is_shown_though_all_others_lie_nearer():
@@ -60,52 +60,54 @@ def test_the_only_memory_with_the_very_word_is_shown_though_all_others_lie_neare
 
 
 def test_spread_by_hand():
-    assert ranking.spread([1.0, 3.0, 5.0]) == pytest.approx([0.0, 2 / (8 / 3) ** 0.5, 4 / (8 / 3) ** 0.5])
+    assert fusion.spread([1.0, 3.0, 5.0]) == pytest.approx([0.0, 2 / (8 / 3) ** 0.5, 4 / (8 / 3) ** 0.5])
 
 
 def test_what_is_all_alike_tells_nothing_apart():
-    assert ranking.spread([0.3, 0.3]) == [0.0, 0.0]
-    assert ranking.spread([]) == []
+    assert fusion.spread([0.3, 0.3]) == [0.0, 0.0]
+    assert fusion.spread([]) == []
 
 
 def test_relevance_by_hand():
     near = Candidate(memory(1), cosine=0.5, context_cosine=0.7, bm25=2, context_bm25=4)
     far = Candidate(memory(2), cosine=0.1, context_cosine=0.3)
     # two values lie two standard deviations apart, whatever they are
-    assert ranking.relevances([near, far]) == pytest.approx([0.6 * 2 + 0.4 * 2, 0.0])
+    assert ranking.compute_relevances([near, far]) == pytest.approx([0.6 * 2 + 0.4 * 2, 0.0])
 
 
 def test_a_named_day_adds_to_relevance():
-    named = periods("what happened on 6 May 2026?", NOW.date())
+    named = find_periods("what happened on 6 May 2026?", NOW.date())
     found = [Candidate(memory(1, days=2), cosine=0.5), Candidate(memory(2, days=3), cosine=0.5)]
-    assert ranking.relevances(found, named) == pytest.approx([1.5, 0.0])
+    assert ranking.compute_relevances(found, named) == pytest.approx([1.5, 0.0])
 
 
 def test_the_part_of_the_best_by_hand():
-    assert ranking.over_maximum([8.0, 2.0, 0.0]) == [1.0, 0.25, 0.0]
+    assert fusion.divide_by_maximum([8.0, 2.0, 0.0]) == [1.0, 0.25, 0.0]
 
 
 def test_no_word_in_common_is_zero_for_all():
-    assert ranking.over_maximum([0.0, 0.0]) == [0.0, 0.0]
+    assert fusion.divide_by_maximum([0.0, 0.0]) == [0.0, 0.0]
 
 
 def test_fusion_by_hand():
-    assert ranking.fuse(0.5, 1.0) == pytest.approx(0.6 * 0.5 + 0.4 * 1.0)
+    assert fusion.fuse(0.5, 1.0) == pytest.approx(0.6 * 0.5 + 0.4 * 1.0)
 
 
 def test_recency_by_hand():
-    assert ranking.recency(timedelta(0)) == pytest.approx(1.0)
-    assert ranking.recency(timedelta(days=90)) == pytest.approx(0.99)
-    assert ranking.recency(timedelta(days=180)) == pytest.approx(0.985)
-    assert ranking.recency(timedelta(days=400_000)) == pytest.approx(0.98)
+    assert ranking.compute_recency_factor(timedelta(0)) == pytest.approx(1.0)
+    assert ranking.compute_recency_factor(timedelta(days=90)) == pytest.approx(0.99)
+    assert ranking.compute_recency_factor(timedelta(days=180)) == pytest.approx(0.985)
+    assert ranking.compute_recency_factor(timedelta(days=400_000)) == pytest.approx(0.98)
 
 
 def test_the_future_counts_as_now():
-    assert ranking.recency(timedelta(days=-30)) == pytest.approx(1.0)
+    assert ranking.compute_recency_factor(timedelta(days=-30)) == pytest.approx(1.0)
 
 
 def test_importance_by_hand():
-    assert [ranking.importance(value) for value in (0, 0.5, 1)] == pytest.approx([0.95, 0.975, 1.0])
+    assert [ranking.compute_importance_factor(value) for value in (0, 0.5, 1)] == pytest.approx(
+        [0.95, 0.975, 1.0]
+    )
 
 
 @pytest.mark.parametrize(
@@ -113,7 +115,7 @@ def test_importance_by_hand():
     [(None, None, 1), (None, "a", 1), ("a", "a", 1), ("b", "a", 0.8), ("b", None, 0.8)],
 )
 def test_only_another_project_s_memory_is_held_back(owner, asking, factor):
-    assert ranking.project_factor(owner, asking) == pytest.approx(factor)
+    assert ranking.compute_project_factor(owner, asking) == pytest.approx(factor)
 
 
 def test_the_better_neighbour_at_each_distance_lends():
@@ -123,24 +125,24 @@ def test_the_better_neighbour_at_each_distance_lends():
         Candidate(memory(3)),
         Candidate(memory(4)),
     ]
-    assert ranking.lent(candidates, [0.1, 0.5, 0.9, 0.4])[0] == pytest.approx(0.3 * 0.9 + 0.2 * 0.4)
+    assert ranking.compute_session_boosts(candidates, [0.1, 0.5, 0.9, 0.4])[0] == pytest.approx(
+        0.3 * 0.9 + 0.2 * 0.4
+    )
 
 
 def test_neighbours_that_are_no_candidates_lend_nothing():
-    assert ranking.lent([Candidate(memory(1), neighbours=((8, 9), (10,)))], [1.0]) == [0.0]
+    assert ranking.compute_session_boosts([Candidate(memory(1), neighbours=((8, 9), (10,)))], [1.0]) == [0.0]
 
 
-def leading(
-    *candidates: Candidate, project: str | None = None, question: str = "", most: int = 2
-) -> list[int]:
-    found = ranking.foremost(candidates, project=project, now=NOW, question=question, most=most)
-    return [memory.number for memory in found]
+def leading(*candidates: Candidate, project: str | None = None, query: str = "", limit: int = 2) -> list[int]:
+    found = ranking.select_leading(candidates, project=project, now=NOW, query=query, limit=limit)
+    return [memory.key for memory in found]
 
 
 def test_the_foremost_are_the_most_relevant():
     near, nearer, far = (Candidate(memory(n), cosine=c) for n, c in ((1, 0.4), (2, 0.6), (3, 0.1)))
     assert leading(near, far, nearer) == [2, 1]
-    assert leading(near, far, nearer, most=9) == [2, 1, 3]
+    assert leading(near, far, nearer, limit=9) == [2, 1, 3]
     assert leading() == []
 
 
@@ -149,23 +151,25 @@ def test_the_foremost_are_rather_one_s_own_and_of_the_day_that_is_named():
     least = Candidate(memory(3), cosine=0.1)
     assert leading(other, own, least, project="/a") == [1, 2]
     today, before = (Candidate(memory(n, days=n), cosine=0.5) for n in (0, 7))
-    assert leading(today, before, question="what was on 1 May 2026?", most=1) == [7]
+    assert leading(today, before, query="what was on 1 May 2026?", limit=1) == [7]
 
 
 def test_evidence_by_hand():
-    assert ranking.evidence(Candidate(memory(1), cosine=0.5, coverage=0.25)) == pytest.approx(0.4)
-    assert ranking.evidence(Candidate(memory(1), cosine=-0.2, coverage=0.25)) == pytest.approx(0.1)
-    assert ranking.evidence(Candidate(memory(1), coverage=0.25)) == pytest.approx(0.25)
+    assert calibration.measure_evidence(Candidate(memory(1), cosine=0.5, coverage=0.25)) == pytest.approx(0.4)
+    assert calibration.measure_evidence(Candidate(memory(1), cosine=-0.2, coverage=0.25)) == pytest.approx(
+        0.1
+    )
+    assert calibration.measure_evidence(Candidate(memory(1), coverage=0.25)) == pytest.approx(0.25)
 
 
 def test_rising_runs_share_their_mean():
-    assert ranking.non_increasing([0.9, 0.2, 0.6, 0.1]) == pytest.approx([0.9, 0.4, 0.4, 0.1])
-    assert ranking.non_increasing([0.1, 0.2, 0.6]) == pytest.approx([0.3, 0.3, 0.3])
+    assert calibration.non_increasing([0.9, 0.2, 0.6, 0.1]) == pytest.approx([0.9, 0.4, 0.4, 0.1])
+    assert calibration.non_increasing([0.1, 0.2, 0.6]) == pytest.approx([0.3, 0.3, 0.3])
 
 
 @given(st.lists(st.floats(0, 1), max_size=30))
 def test_a_smoothed_sequence_falls_and_keeps_its_sum(values):
-    smooth = ranking.non_increasing(values)
+    smooth = calibration.non_increasing(values)
     assert all(a >= b for a, b in itertools.pairwise(smooth))
     assert sum(smooth) == pytest.approx(sum(values))
 
@@ -183,7 +187,7 @@ def test_a_smoothed_sequence_falls_and_keeps_its_sum(values):
     ],
 )
 def test_a_strong_match_has_meaning_or_words_in_common(cosine, coverage, match):
-    assert ranking.match(Candidate(memory(1), cosine=cosine, coverage=coverage)) == match
+    assert calibration.classify_match(Candidate(memory(1), cosine=cosine, coverage=coverage)) == match
 
 
 # --- the order ----------------------------------------------------------------------------------
@@ -253,29 +257,29 @@ VERSIONS = (
 
 
 def test_a_question_for_the_present_finds_the_newest_version_first():
-    assert numbers(*VERSIONS, question="what is the current limit?") == [3, 2, 1]
+    assert numbers(*VERSIONS, query="what is the current limit?") == [3, 2, 1]
 
 
 def test_any_other_question_finds_what_fits_best_however_old():
-    assert numbers(*VERSIONS, question="what was the limit at first?") == [1, 2, 3]
+    assert numbers(*VERSIONS, query="what was the limit at first?") == [1, 2, 3]
 
 
 def test_the_present_is_looked_for_among_the_most_relevant_only():
     fitting = [Candidate(memory(n, days=50), cosine=0.9 - n / 100, bm25=9) for n in range(1, 11)]
-    assert numbers(Candidate(memory(99), cosine=0.1), *fitting, question="what is it now?")[-1] == 99
+    assert numbers(Candidate(memory(99), cosine=0.1), *fitting, query="what is it now?")[-1] == 99
 
 
 def test_the_order_of_contenders_by_hand():
     found = [Candidate(memory(1, days=20)), Candidate(memory(2)), Candidate(memory(3, days=10))]
     # (1 + 1) / 2 * 1/2 = 0.5 < (1 + 0.1) / 2 = 0.55 < (1 + 0.8) / 2 * 2 ** -0.5 = 0.636
-    assert ranking.newest_first(found, [1.0, 0.1, 0.8], [0, 1, 2]) == [2, 1, 0]
+    assert ranking.sort_newest_first(found, [1.0, 0.1, 0.8], [0, 1, 2]) == [2, 1, 0]
 
 
 def test_a_memory_of_the_day_that_is_named_comes_first():
     then, before = Candidate(memory(1, days=1), cosine=0.5), Candidate(memory(2, days=9), cosine=0.52)
     other = [Candidate(memory(n, days=99), cosine=0.0) for n in range(3, 9)]
-    assert numbers(then, before, *other, question="what was said yesterday?")[0] == 1
-    assert numbers(then, before, *other, question="what was said?")[0] == 2
+    assert numbers(then, before, *other, query="what was said yesterday?")[0] == 1
+    assert numbers(then, before, *other, query="what was said?")[0] == 2
 
 
 def test_only_so_many_are_returned_as_are_wanted():
@@ -306,7 +310,7 @@ def test_signals_say_why():
         project="/a",
         now=NOW,
     )
-    by_number = {s.candidate.memory.number: s.signals for s in scored}
+    by_number = {s.candidate.memory.key: s.signals for s in scored}
     # the other one's words are two deviations better, and it lends 0.3 of that
     assert by_number[1] == {
         "relevance": pytest.approx(0.3, abs=1e-4),
@@ -348,7 +352,7 @@ candidates = st.lists(
         st.integers(1, 40),
     ),
     max_size=20,
-    unique_by=lambda candidate: candidate.memory.number,
+    unique_by=lambda candidate: candidate.memory.key,
 )
 
 
@@ -364,7 +368,7 @@ def test_the_order_does_not_depend_on_the_order_of_the_candidates(found, dice):
     shuffled = dice.sample(found, len(found))
     ranked = rank(found, project="/a", now=NOW)
     assert [s.candidate for s in rank(shuffled, project="/a", now=NOW)] == [s.candidate for s in ranked]
-    assert sorted(s.candidate.memory.number for s in ranked) == sorted(c.memory.number for c in found)
+    assert sorted(s.candidate.memory.key for s in ranked) == sorted(c.memory.key for c in found)
 
 
 @given(

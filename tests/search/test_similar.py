@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 from support.host import Clock, Host
 
-from sediment_mcp.app import Library
+from sediment_mcp.app import Application
 from sediment_mcp.config import Config, load_config
-from sediment_mcp.domain.secrets import kinds_of_secrets
-from sediment_mcp.embeddings.protocols import Embedder, load_embedder
+from sediment_mcp.domain.secrets import find_secret_kinds
+from sediment_mcp.embeddings.loader import load_embedder
+from sediment_mcp.embeddings.protocols import Embedder
 from sediment_mcp.errors import BadArgument, HoldsSecret
 
 OpenHost = Callable[..., Host]
@@ -130,7 +131,7 @@ def test_tags_and_metadata_are_looked_at_too(host: Host, where: Any) -> None:
 
 def test_where_secrets_are_refused_nothing_is_stored(tmp_path: Path) -> None:
     host = Host(tmp_path / "data")
-    host.library = Library(Config(tmp_path / "data", secrets="refuse"), load=host._load)
+    host.app = Application(Config(tmp_path / "data", secrets="refuse"), load=host._load)
     with pytest.raises(HoldsSecret, match="GitHub Token") as refusal:
         host.store(f"The token is {TOKEN}")
     assert TOKEN not in str(refusal.value)
@@ -148,7 +149,7 @@ def test_where_secrets_are_refused_nothing_is_stored(tmp_path: Path) -> None:
     ],
 )
 def test_known_shapes_are_recognised(text: str, kind: str) -> None:
-    assert kinds_of_secrets([f"line one\n{text}"]) == [kind]
+    assert find_secret_kinds([f"line one\n{text}"]) == [kind]
 
 
 @pytest.mark.parametrize(
@@ -163,7 +164,7 @@ def test_known_shapes_are_recognised(text: str, kind: str) -> None:
     ],
 )
 def test_hashes_ids_and_talk_of_passwords_are_no_secrets(text: str) -> None:
-    assert kinds_of_secrets([text]) == []
+    assert find_secret_kinds([text]) == []
 
 
 def test_the_choice_is_warn_or_refuse() -> None:

@@ -13,7 +13,7 @@ from mcp.types import CallToolResult
 from support.sdk_client import Way, anyio_backend, connected, succeeds, way
 
 from sediment_mcp import __version__
-from sediment_mcp.operations import arguments
+from sediment_mcp.server.tools import TOOLS
 
 __all__ = ["anyio_backend", "way"]  # fixtures
 pytestmark = pytest.mark.anyio
@@ -51,14 +51,14 @@ async def test_the_server_names_itself_and_what_it_offers(way: Way, tmp_path: Pa
 async def test_the_tools_are_those_of_the_contract_with_all_hints(way: Way, tmp_path: Path) -> None:
     async with connected(way, tmp_path) as client:
         tools = (await client.list_tools()).tools
-        assert [tool.name for tool in tools] == [tool.name for tool in arguments.TOOLS]
-        for tool, declared in zip(tools, arguments.TOOLS, strict=True):
+        assert [tool.name for tool in tools] == [tool.name for tool in TOOLS]
+        for tool, declared in zip(tools, TOOLS, strict=True):
             assert (tool.title, tool.description) == (declared.title, declared.description)
             assert tool.annotations is not None
             assert tool.annotations.model_dump(exclude_none=True) == {
-                "read_only_hint": declared.read_only,
-                "destructive_hint": declared.destructive,
-                "idempotent_hint": declared.idempotent,
+                "read_only_hint": declared.hints.read_only_hint,
+                "destructive_hint": declared.hints.destructive_hint,
+                "idempotent_hint": True,
                 "open_world_hint": False,
             }
 

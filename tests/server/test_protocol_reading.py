@@ -17,10 +17,10 @@ from mcp.types import (
 )
 from support.sdk_client import Way, anyio_backend, connected, succeeds, way
 
-from sediment_mcp.app import Library
+from sediment_mcp.app import Application
 from sediment_mcp.config import Config
 from sediment_mcp.server.app import build_server
-from sediment_mcp.server.resources import PAGE
+from sediment_mcp.server.resources import PAGE_SIZE
 
 __all__ = ["anyio_backend", "way"]  # fixtures
 pytestmark = pytest.mark.anyio
@@ -29,7 +29,7 @@ OPINION = "The user likes tabs, and says so."
 
 
 async def read(client: Client, uri: str) -> Any:
-    """What a resource holds, which is always one JSON text."""
+    """Read what a resource holds, which is always one JSON text."""
     (content,) = (await client.read_resource(uri)).contents
     assert isinstance(content, TextResourceContents)
     assert (content.uri, content.mime_type) == (uri, "application/json")
@@ -37,7 +37,7 @@ async def read(client: Client, uri: str) -> Any:
 
 
 async def texts(client: Client, prompt: str, **arguments: str) -> list[str]:
-    """What a prompt says, all of it in the user's name."""
+    """Return what a prompt says, all of it in the user's name."""
     messages = (await client.get_prompt(prompt, arguments)).messages
     assert {message.role for message in messages} == {"user"}
     return [message.content.text for message in messages if isinstance(message.content, TextContent)]
@@ -72,7 +72,7 @@ async def test_every_resource_that_is_listed_can_be_read(way: Way, tmp_path: Pat
     async with connected(way, tmp_path) as client:
         ids = [
             (await succeeds(client, "store_memory", content=f"Fact number {number}"))["id"]
-            for number in range(PAGE + 3)
+            for number in range(PAGE_SIZE + 3)
         ]
         first = await client.list_resources()
         assert first.next_cursor
@@ -80,7 +80,7 @@ async def test_every_resource_that_is_listed_can_be_read(way: Way, tmp_path: Pat
         assert second.next_cursor is None
         uris = [str(resource.uri) for resource in (*first.resources, *second.resources)]
         assert uris[:2] == ["memory://recent", "memory://stats"]
-        assert uris[2:] == [f"memory://{identity}" for identity in reversed(ids)]
+        assert uris[2:] == [f"memory://{memory_id}" for memory_id in reversed(ids)]
         for uri in uris[:5] + uris[-2:]:
             await read(client, uri)
         assert [r.title for r in second.resources] == ["Fact number 2", "Fact number 1", "Fact number 0"]
@@ -88,10 +88,10 @@ async def test_every_resource_that_is_listed_can_be_read(way: Way, tmp_path: Pat
 
 async def test_what_is_deleted_is_neither_listed_nor_read(way: Way, tmp_path: Path) -> None:
     async with connected(way, tmp_path) as client:
-        identity = (await succeeds(client, "store_memory", content=OPINION))["id"]
-        await succeeds(client, "delete_memory", ids=[identity])
-        assert identity not in str(await client.list_resources())
-        assert identity in await refused(client.read_resource(f"memory://{identity}"))
+        memory_id = (await succeeds(client, "store_memory", content=OPINION))["id"]
+        await succeeds(client, "delete_memory", ids=[memory_id])
+        assert memory_id not in str(await client.list_resources())
+        assert memory_id in await refused(client.read_resource(f"memory://{memory_id}"))
 
 
 @pytest.mark.parametrize(
@@ -102,7 +102,7 @@ async def test_a_uri_of_nothing_is_refused_with_a_sentence(way: Way, tmp_path: P
         assert "memory" in await refused(client.read_resource(uri))
 
 
-async def test_a_cursor_of_nobody_is_refused(way: Way, tmp_path: Path) -> None:
+async def test_a_cursor_that_no_list_gave_is_refused(way: Way, tmp_path: Path) -> None:
     async with connected(way, tmp_path) as client:
         assert "cursor" in await refused(client.list_resources(cursor="nobody's"))
         assert "cursor" in await refused(client.list_prompts(cursor="nobody's"))
@@ -119,8 +119,8 @@ async def test_the_template_names_every_memory(way: Way, tmp_path: Path) -> None
 
 
 async def test_the_project_has_a_resource_and_a_prompt_of_its_own(tmp_path: Path) -> None:
-    library = Library(Config(data_dir=tmp_path / "data", project="/code/shop", model="none"))
-    async with Client(build_server(library.config, library)) as client:
+    app = Application(Config(data_dir=tmp_path / "data", project="/code/shop", model="none"))
+    async with Client(build_server(app.config, app)) as client:
         await succeeds(client, "store_memory", content="The shop closes at six.", tags=["hours"])
         await succeeds(client, "store_memory", content="The shop sells tea.")
         await succeeds(client, "store_memory", content=OPINION, scope="global")
@@ -133,7 +133,7 @@ async def test_the_project_has_a_resource_and_a_prompt_of_its_own(tmp_path: Path
         }  # fmt: skip
         _, memories = await texts(client, "load_project", tag="hours")
         assert [m["content"] for m in json.loads(memories)["memories"]] == ["The shop closes at six."]
-    library.close()
+    app.close()
 
 
 async def test_without_a_project_its_prompt_and_resource_say_so(way: Way, tmp_path: Path) -> None:
@@ -171,7 +171,7 @@ async def test_a_topic_comes_with_what_a_query_finds(way: Way, tmp_path: Path) -
         assert [found["content"] for found in json.loads(memories)["results"]] == [OPINION]
 
 
-async def test_the_conversation_s_name_is_passed_on(way: Way, tmp_path: Path) -> None:
+async def test_the_name_of_the_conversation_is_passed_on(way: Way, tmp_path: Path) -> None:
     async with connected(way, tmp_path) as client:
         (plain,) = await texts(client, "remember_conversation", session="  ")
         (named,) = await texts(client, "remember_conversation", session="tuesday", tag="api")

@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 from support.stdio_peer import MODERN_PROTOCOL, PROTOCOL, Message, StdioPeer, modern_params, odd_peer
 
+pytestmark = [pytest.mark.slow, pytest.mark.process]
+
 LEGACY = ["2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25"]
 
 
@@ -259,7 +261,7 @@ def test_a_client_that_never_answers_gets_the_git_work_tree(tmp_path: Path) -> N
         assert asked.count("roots/list") == 1
 
 
-def test_a_client_that_has_left_is_not_waited_for_with_a_question(tmp_path: Path) -> None:
+def test_the_roots_of_a_client_that_has_left_are_not_waited_for(tmp_path: Path) -> None:
     with odd_peer(tmp_path, cwd=work_tree(tmp_path / "tree")) as peer:
         peer.initialize(capabilities={"roots": {}})
         call = start_project(peer)

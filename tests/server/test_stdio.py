@@ -13,10 +13,12 @@ from pathlib import Path
 from typing import IO, Any
 
 import pytest
-from support.stdio_peer import PATIENCE, REPOSITORY, SERVER, StdioPeer, initialize_request, odd_peer
+from support.stdio_peer import REPOSITORY, SERVER, TIMEOUT, StdioPeer, initialize_request, odd_peer
 
-from sediment_mcp.server.jsonrpc import MAX_DEPTH, MAX_LINE
+from sediment_mcp.server.jsonrpc import MAX_DEPTH, MAX_LINE_BYTES
 from sediment_mcp.server.stdio import CLOSING_TIME, GRACE_AT_EOF, GRACE_AT_SIGNAL
+
+pytestmark = [pytest.mark.slow, pytest.mark.process]
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="signals and process groups are POSIX")
 linux = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
@@ -150,12 +152,12 @@ def test_a_line_without_end_is_refused_without_being_kept(peer: StdioPeer) -> No
     before = peak_memory(peer)
     piece = b"x" * (1 << 20)
     peer.send_bytes(b'{"jsonrpc":"2.0","id":60,"method":"tools/call","params":{"name":"')
-    for _ in range(8 * MAX_LINE // len(piece)):
+    for _ in range(8 * MAX_LINE_BYTES // len(piece)):
         peer.send_bytes(piece)
     peer.send_bytes(b'"}}\n')
     assert peer.answer_to(60)["error"]["code"] == -32600
     assert peer.request("ping")["result"] == {}
-    assert peak_memory(peer) - before < 3 * MAX_LINE
+    assert peak_memory(peer) - before < 3 * MAX_LINE_BYTES
 
 
 def peak_memory(peer: StdioPeer) -> int:
@@ -168,7 +170,7 @@ def peak_memory(peer: StdioPeer) -> int:
 
 def test_a_line_as_long_as_allowed_is_answered(peer: StdioPeer) -> None:
     request = json.dumps({**ping(61), "padding": "x"}).encode()
-    peer.send_bytes(request.replace(b'"x"', b'"' + b"x" * (MAX_LINE - len(request) + 1) + b'"') + b"\n")
+    peer.send_bytes(request.replace(b'"x"', b'"' + b"x" * (MAX_LINE_BYTES - len(request) + 1) + b'"') + b"\n")
     assert peer.answer_to(61)["result"] == {}
 
 
@@ -360,7 +362,7 @@ def test_a_closed_standard_input_ends_the_process(tmp_path: Path) -> None:
         shell=True,
         cwd=REPOSITORY,
         capture_output=True,
-        timeout=PATIENCE,
+        timeout=TIMEOUT,
         env=environment(tmp_path),
     )
     assert ended.returncode == 0
@@ -372,12 +374,14 @@ def environment(folder: Path) -> dict[str, str]:
 
 
 def test_the_time_that_the_end_may_take_is_below_what_hosts_allow() -> None:
-    """Hosts kill a server two seconds after they have closed its input. That the bounds hold is for the
-    tests below, how quick the end really is for the benchmark."""
+    """Hosts kill a server two seconds after they have closed its input.
+
+    That the bounds hold is for the tests below, how quick the end really is for the benchmark.
+    """
     assert max(GRACE_AT_EOF, GRACE_AT_SIGNAL) + CLOSING_TIME < 2.0
 
 
-def test_a_call_that_hangs_is_given_up_and_said_so(odd: StdioPeer) -> None:
+def test_a_call_that_hangs_is_answered_with_an_error_at_the_end(odd: StdioPeer) -> None:
     call = odd.start_call("query_memory", query="hang")
     odd.wait_for_error("working on hang")
     assert odd.end() == 0
@@ -448,14 +452,14 @@ def test_the_death_of_the_parent_ends_the_server_though_the_pipe_stays_open(tmp_
         assert peer.everything() == []  # comes to an end only when the server has let go of its output
 
 
-def test_a_library_that_does_not_close_cannot_keep_the_server_alive(odd: StdioPeer) -> None:
+def test_an_application_that_does_not_close_cannot_keep_the_server_alive(odd: StdioPeer) -> None:
     odd.call("query_memory", query="never close")
     assert odd.end() == 0
 
 
 @contextmanager
 def unread_server(folder: Path) -> Generator[tuple[IO[bytes], IO[bytes], subprocess.Popen[bytes]]]:
-    """An initialized server whose output nobody reads: input, output, process."""
+    """Start and initialize a server whose output nobody reads: input, output, process."""
     pipes: dict[str, Any] = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
     with subprocess.Popen(SERVER, cwd=REPOSITORY, env=environment(folder), **pipes) as process:
         try:
@@ -478,7 +482,7 @@ def test_an_output_that_is_closed_ends_the_server_quietly(tmp_path: Path) -> Non
     with unread_server(tmp_path) as (feed, output, process):
         output.close()
         send_lines(feed, ping(2))
-        assert process.wait(PATIENCE) == 0
+        assert process.wait(TIMEOUT) == 0
         assert process.stderr is not None
         assert process.stderr.read() == b""
 
@@ -487,7 +491,7 @@ def test_a_client_that_does_not_read_cannot_keep_the_server_alive(tmp_path: Path
     with unread_server(tmp_path) as (feed, _, process):
         send_lines(feed, *({"jsonrpc": "2.0", "id": id, "method": "tools/list"} for id in range(2, 102)))
         feed.close()
-        assert process.wait(PATIENCE) == 0
+        assert process.wait(TIMEOUT) == 0
 
 
 def test_starting_and_listing_touch_no_data(tmp_path: Path) -> None:

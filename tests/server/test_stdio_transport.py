@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from sediment_mcp.server.jsonrpc import Message
-from sediment_mcp.server.stdio import StdioTransport, Wire
+from sediment_mcp.server.stdio import ClientPipes, StdioTransport
 
 
 @pytest.fixture(autouse=True)
@@ -33,10 +33,10 @@ def exchange(
         os.close(feed)
 
     async def run() -> None:
-        transport = StdioTransport(Wire(inbound, outbound, os.getppid()))
+        transport = StdioTransport(ClientPipes(inbound, outbound, os.getppid()))
         transport.start()
         task = asyncio.ensure_future(session(transport))
-        await transport.ended()
+        await transport.wait_for_end()
         await task
         transport.flush()
 
@@ -82,7 +82,7 @@ def test_a_second_answer_and_an_answer_to_nothing_are_dropped() -> None:
     assert exchange(request(1), session) == [result(1, number=1)]
 
 
-def test_a_question_to_a_client_that_has_left_is_answered_for_it() -> None:
+def test_a_request_to_a_client_that_has_left_is_answered_with_an_error() -> None:
     async def session(transport: StdioTransport) -> None:
         await transport.receive()
         transport.send({"jsonrpc": "2.0", "id": 7, "method": "question"})
@@ -94,7 +94,7 @@ def test_a_question_to_a_client_that_has_left_is_answered_for_it() -> None:
     assert [message["id"] for message in exchange(request(1), session)] == [7, 1]
 
 
-def test_a_question_under_way_is_given_up_at_the_end() -> None:
+def test_a_request_to_the_client_in_flight_is_cancelled_at_the_end() -> None:
     async def session(transport: StdioTransport) -> None:
         await transport.receive()
         transport.send({"jsonrpc": "2.0", "id": 7, "method": "question"})

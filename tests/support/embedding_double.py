@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sediment_mcp.config import Config
-from sediment_mcp.embeddings.protocols import ModelIdentity, fingerprint
+from sediment_mcp.embeddings.protocols import ModelIdentity
+from sediment_mcp.embeddings.runtime import compute_fingerprint
 
 DIMENSION = 32
 
@@ -22,7 +23,7 @@ class EmbeddingDouble:
     """Counts the documents it has embedded; two of different ``name`` are different models."""
 
     def __init__(self, name: str = "double", dimension: int = DIMENSION) -> None:
-        self.identity = ModelIdentity(name, fingerprint(name=name), dimension)
+        self.identity = ModelIdentity(name, compute_fingerprint(name=name), dimension)
         self.documents = 0
 
     def embed_documents(self, texts: Sequence[str]) -> NDArray[np.float32]:

@@ -1,22 +1,36 @@
-"""A library over a temporary directory, called like a host would, and a clock that is told the time."""
+"""An application over a temporary directory, called like a host would, and a clock that is told the time."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from sediment_mcp.app import Library
-from sediment_mcp.config import KEPT_BACKUPS, Config
+from sediment_mcp.app import Application
+from sediment_mcp.config import KEPT_BACKUPS, Config, Tuning
 from sediment_mcp.embeddings.protocols import Embedder
 from sediment_mcp.errors import ModelUnavailable
-from sediment_mcp.operations.arguments import DeleteMemory, ListMemories, QueryMemory, StoreMemory, parse
-from sediment_mcp.operations.tools import delete_memory, list_memories, query_memory, store_memory
-from sediment_mcp.system.progress import unwatched
+from sediment_mcp.operations.arguments import (
+    DeleteMemory,
+    ListMemories,
+    QueryMemory,
+    StoreMemory,
+    parse_arguments,
+)
+from sediment_mcp.operations.delete_memory import delete_memory
+from sediment_mcp.operations.list_memories import list_memories
+from sediment_mcp.operations.query_memory import query_memory
+from sediment_mcp.operations.store_memory import store_memory
+from sediment_mcp.system.progress import ignore_progress
 from support.embedding_double import EmbeddingDouble
 
-SMALL = {"TEXT_TAIL": 4, "EXACT_UP_TO": 6, "VECTOR_TAIL": 4}
+QUIET = Tuning(settle_seconds=1e6)
+"""The background thread waits for ever: tests say themselves when it works."""
+
+SMALL = replace(QUIET, text_memtable_limit=4, exact_search_limit=6, vector_memtable_limit=4)
+"""Snapshots are due after a handful of memories."""
+
 NO_MODEL_TODAY = "There is no model today: memories are found by their words."
 
 
@@ -35,21 +49,22 @@ class Clock:
 
 @dataclass
 class Host:
-    """One process's library, called like a host would; the background works only when it is told to."""
+    """One process's application, called like a host would; the background works only when it is told to."""
 
     directory: Path
     clock: Clock = field(default_factory=Clock)
     model: Embedder | None = field(default_factory=EmbeddingDouble)
     project: str | None = None
     kept: int = KEPT_BACKUPS
-    library: Library = field(init=False)
+    tuning: Tuning = QUIET
+    app: Application = field(init=False)
 
     def __post_init__(self) -> None:
         self.reopen()
 
     def reopen(self) -> None:
-        config = Config(self.directory, backups=self.kept)
-        self.library = Library(config, clock=self.clock, load=self._load, patience=30)
+        config = Config(self.directory, backups=self.kept, tuning=self.tuning)
+        self.app = Application(config, clock=self.clock, load=self._load, model_timeout=30)
 
     def _load(self, _: Config) -> Embedder:
         if self.model is None:
@@ -57,17 +72,21 @@ class Host:
         return self.model
 
     def store(self, content: str, **arguments: Any) -> Any:
-        return store_memory(self.library, parse(StoreMemory, {"content": content, **arguments}), self.project)
+        return store_memory(
+            self.app, parse_arguments(StoreMemory, {"content": content, **arguments}), self.project
+        )
 
     def query(self, query: str, **arguments: Any) -> Any:
-        return query_memory(self.library, parse(QueryMemory, {"query": query, **arguments}), self.project)
+        return query_memory(
+            self.app, parse_arguments(QueryMemory, {"query": query, **arguments}), self.project
+        )
 
     def list(self, **arguments: Any) -> Any:
-        return list_memories(self.library, parse(ListMemories, arguments), self.project)
+        return list_memories(self.app, parse_arguments(ListMemories, arguments), self.project)
 
     def delete(self, *ids: str, permanent: bool = False) -> Any:
-        arguments = parse(DeleteMemory, {"ids": list(ids), "permanent": permanent})
-        return delete_memory(self.library, arguments, self.project)
+        arguments = parse_arguments(DeleteMemory, {"ids": list(ids), "permanent": permanent})
+        return delete_memory(self.app, arguments)
 
     def found(self, query: str, **arguments: Any) -> list[str]:
         """The ids found, best first."""
@@ -82,21 +101,19 @@ class Host:
         results = self.query(text[::-1], **{"limit": 100, "max_chars": 100_000, **arguments})["results"]
         return {result["id"] for result in results if result["signals"].get("semantic", 0) > 0.99}
 
-    def tend(self) -> None:
+    def run_jobs(self) -> None:
         """Let the background do once what it does when it is woken."""
-        self.library.embedder()
-        self.library.tend(unwatched)
+        self.app.model.get()
+        self.app.run_jobs(ignore_progress)
 
     def rebuild_text(self) -> None:
-        self.library._open()
-        self.library.catch_up.write_text(anew=True)
+        self.app.storage.open()
+        self.app.services.indexer.write_text(rebuild=True)
 
     def crash(self) -> None:
         """Drop everything as it is, without closing, and start anew."""
-        opened = self.library._opened
-        if opened is not None and opened.upkeep is not None:
-            opened.upkeep.close(0)  # a thread, unlike in a crashed process, would live on
+        self.app._worker.close(0)  # a thread, unlike in a crashed process, would live on
         self.reopen()
 
     def end(self) -> None:
-        self.library.close()
+        self.app.close()

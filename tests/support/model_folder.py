@@ -12,8 +12,8 @@ PROMPTS = {"query": "search for: ", "passage": "remember this: "}
 
 
 def make_folder(folder: Path, prompts: dict[str, str]) -> Path:
-    """The packaged model as a folder of its own; the weights are a link where links are allowed."""
-    source = minilm.packaged_folder()
+    """Copy the packaged model to a folder; the weights are a link where links are allowed."""
+    source = minilm.find_packaged_folder()
     shutil.copytree(source, folder, ignore=shutil.ignore_patterns(minilm.WEIGHTS))
     try:
         (folder / minilm.WEIGHTS).symlink_to(source / minilm.WEIGHTS)

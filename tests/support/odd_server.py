@@ -2,7 +2,7 @@
 
 Only the operation's body is replaced, in this process alone; everything in front of it is the real thing.
 Run as a program, with one argument: a folder in which a file "go" lets held calls continue. With the name of
-a fault as a second one, the operations are the real ones too, and the transport commits the fault instead.
+a fault as a second one, the operations are the real ones too, and the transport has that fault instead.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ protect_stdout()
 
 from sediment_mcp.config import load_config  # noqa: E402
 from sediment_mcp.errors import StorageError  # noqa: E402
-from sediment_mcp.operations import tools  # noqa: E402
-from sediment_mcp.server.app import serve  # noqa: E402
+from sediment_mcp.operations import query_memory as operation  # noqa: E402
 from sediment_mcp.server.jsonrpc import is_response  # noqa: E402
+from sediment_mcp.server.run import serve  # noqa: E402
 
 FOLDER = Path(sys.argv[1])
 
@@ -59,7 +59,7 @@ def raise_panic() -> None:
     raise Panic("secret panic")
 
 
-def query_memory(library: object, arguments: Any, project: str | None) -> dict[str, Any]:
+def query_memory(app: object, arguments: Any, project: str | None) -> dict[str, Any]:
     sys.stderr.write(f"working on {arguments.query}\n")
     sys.stderr.flush()
     match arguments.query:
@@ -70,7 +70,7 @@ def query_memory(library: object, arguments: Any, project: str | None) -> dict[s
         case "pollute":
             pollute()
         case "never close":
-            type(library).close = lambda _: hang()  # type: ignore[attr-defined]
+            type(app).close = lambda _: hang()  # type: ignore[attr-defined]
         case "fail":
             raise StorageError("The disk is upside down: turn it over.")
         case "break":
@@ -90,7 +90,7 @@ def query_memory(library: object, arguments: Any, project: str | None) -> dict[s
 
 # --- a transport that breaks its promises -------------------------------------------------------
 
-AT = 6  # the answer that goes wrong
+FAULTY_ANSWER = 6  # the number of the answer that goes wrong
 
 
 def leak(answer: Any) -> None:
@@ -99,7 +99,7 @@ def leak(answer: Any) -> None:
 
 
 def alter(answer: Any) -> None:
-    """Every memory that is told is another one."""
+    """Change every memory in the answer."""
     for memory in answer.get("result", {}).get("structuredContent", {}).get("results", ()):
         memory["content"] += "!"
     result = answer.get("result", {})
@@ -107,7 +107,7 @@ def alter(answer: Any) -> None:
         result["content"][0]["text"] = json.dumps(result["structuredContent"])
 
 
-def commit(fault: str) -> None:
+def inject(fault: str) -> None:
     """From now on one answer goes wrong, or with "alter" every one."""
     put, count = StdioTransport._put, itertools.count()
 
@@ -115,7 +115,7 @@ def commit(fault: str) -> None:
         is_answer = message.get("id") is not None and is_response(message)
         if fault == "swallow":  # of a call that worked: one that failed may have been cancelled as well
             is_answer = is_answer and "structuredContent" in message.get("result", {})
-        match fault if fault == "alter" or (is_answer and next(count) == AT) else "":
+        match fault if fault == "alter" or (is_answer and next(count) == FAULTY_ANSWER) else "":
             case "twice":
                 put(self, message)
             case "swallow":
@@ -123,7 +123,7 @@ def commit(fault: str) -> None:
             case "die":
                 os._exit(3)
             case "chatter":
-                os.write(self._wire.outbound, b"hello\n")
+                os.write(self._pipes.output, b"hello\n")
             case "leak":
                 leak(message)
             case "alter":
@@ -136,9 +136,9 @@ def commit(fault: str) -> None:
 
 
 if len(sys.argv) > 2:
-    commit(sys.argv[2])
+    inject(sys.argv[2])
 else:
-    tools.query_memory = query_memory  # type: ignore[assignment]
+    operation.query_memory = query_memory  # type: ignore[assignment]
 
 if __name__ == "__main__":
     raise SystemExit(serve(load_config(os.environ)))

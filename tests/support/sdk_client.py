@@ -15,7 +15,7 @@ import pytest
 from mcp import Client, StdioServerParameters
 from mcp.types import CallToolResult
 
-from sediment_mcp.app import Library
+from sediment_mcp.app import Application
 from sediment_mcp.config import Config
 from sediment_mcp.server.app import build_server
 from support.stdio_peer import REPOSITORY
@@ -23,7 +23,13 @@ from support.stdio_peer import REPOSITORY
 Way = tuple[Literal["memory", "stdio"], Literal["auto", "legacy"]]
 
 
-WAYS: list[Way] = [("memory", "auto"), ("memory", "legacy"), ("stdio", "auto"), ("stdio", "legacy")]
+STARTS_A_SERVER = (pytest.mark.slow, pytest.mark.process)
+WAYS: list[Any] = [
+    ("memory", "auto"),
+    ("memory", "legacy"),
+    pytest.param(("stdio", "auto"), marks=STARTS_A_SERVER),
+    pytest.param(("stdio", "legacy"), marks=STARTS_A_SERVER),
+]
 
 
 @pytest.fixture
@@ -38,19 +44,19 @@ def way(request: pytest.FixtureRequest) -> Way:
 
 @asynccontextmanager
 async def connected(way: Way, folder: Path) -> AsyncGenerator[Client]:
-    """A client of a server without a project and without a model, so that nothing has to be loaded."""
+    """Connect a client to a server without project and model, so that nothing has to be loaded."""
     place, mode = way
     if place == "stdio":
         async with Client(over_stdio(folder), mode=mode) as client:
             yield client
     else:
         config = Config(data_dir=folder / "data", project="", model="none")
-        library = Library(config)
+        app = Application(config)
         try:
-            async with Client(build_server(config, library), mode=mode) as client:
+            async with Client(build_server(config, app), mode=mode) as client:
                 yield client
         finally:
-            library.close()
+            app.close()
 
 
 def over_stdio(folder: Path) -> StdioServerParameters:

@@ -21,7 +21,7 @@ from typing import Any
 
 PROTOCOL = "2025-11-25"
 MODERN_PROTOCOL = "2026-07-28"
-PATIENCE = 60.0
+TIMEOUT = 60.0
 """Seconds until a wait fails: far more than any answer takes, so only a missing one is noticed."""
 
 SERVER = (sys.executable, "-m", "sediment_mcp")
@@ -102,13 +102,13 @@ class StdioPeer:
     # --- receiving --------------------------------------------------------------------------------
 
     def receive(self) -> Message | None:
-        """The next message in order of arrival; None when the server has closed its output."""
+        """Return the next message in order of arrival; None when the server has closed its output."""
         if self._unclaimed:
             return self._unclaimed.pop(0)
-        return self._answers.get(timeout=PATIENCE)
+        return self._answers.get(timeout=TIMEOUT)
 
     def answer_to(self, id: int | str | None) -> Message:
-        """The response with this id, whenever it comes; other messages wait for their own call."""
+        """Return the response with this id, whenever it comes; other messages wait for their own call."""
         passed: list[Message] = []
         try:
             while True:
@@ -130,11 +130,11 @@ class StdioPeer:
         return messages
 
     def stray_output(self) -> list[bytes]:
-        """What stood on stdout and is no JSON-RPC message. Complete only after the end."""
+        """Return what stood on stdout and is no JSON-RPC message. Complete only after the end."""
         return list(self._stray)
 
     def errors(self) -> str:
-        """What stderr has shown; all of it if the process has ended."""
+        """Return what stderr has shown; all of it if the process has ended."""
         if self.process.poll() is not None:
             self._threads[1].join(5)
         return b"".join(self._errors).decode(errors="replace")
@@ -153,7 +153,7 @@ class StdioPeer:
         return self._next_id
 
     def initialize(self, version: str = PROTOCOL, capabilities: Message | None = None) -> Message:
-        """The handshake; returns its result."""
+        """Do the handshake; return its result."""
         answer = self.request("initialize", initialize_params(version, capabilities))
         self.notify("notifications/initialized")
         return answer["result"]
@@ -169,15 +169,15 @@ class StdioPeer:
 
     def wait_for_error(self, words: str) -> None:
         """Wait until stderr has shown the words."""
-        limit = time.monotonic() + PATIENCE
+        limit = time.monotonic() + TIMEOUT
         while words not in self.errors():
             assert time.monotonic() < limit, self.errors()
             assert self.process.poll() is None, self.errors()
             time.sleep(0.01)
 
     def wait(self) -> int:
-        """The exit status; fails if the process stays."""
-        return self.process.wait(PATIENCE)
+        """Return the exit status; fail if the process stays."""
+        return self.process.wait(TIMEOUT)
 
     def end(self) -> int:
         """Close the input, wait for the end; the exit status."""
@@ -201,7 +201,7 @@ class StdioPeer:
 
 
 def odd_peer(folder: Path, **options: Any) -> StdioPeer:
-    """A peer of the real server whose query_memory does the odd things in `odd_server`."""
+    """Start a peer of the real server whose query_memory does the odd things in `odd_server`."""
     program = str(REPOSITORY / "tests" / "support" / "odd_server.py")
     return StdioPeer(folder / "data", command=(sys.executable, program, str(folder)), **options)
 

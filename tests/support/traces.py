@@ -5,12 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 from sediment_mcp.indexes import tantivy_index
-from sediment_mcp.indexes.analyzer import terms
+from sediment_mcp.indexes.analyzer import extract_terms
 
 
 def traces(directory: Path, text: str) -> list[str]:
-    """Where something of ``text`` is left: files that hold any of its words, and text indexes, unused ones
-    too, that know any of them (tantivy writes words apart, so their bytes do not show)."""
+    """Return where something of ``text`` is left.
+
+    Files that hold any of its words, and text indexes, unused ones too, that know any of them (tantivy writes
+    words apart, so their bytes do not show).
+    """
     words = [word for word in text.split() if len(word) > 9]
     files = [
         str(file.relative_to(directory))
@@ -21,6 +24,6 @@ def traces(directory: Path, text: str) -> list[str]:
 
 
 def _knows(folder: Path, words: list[str]) -> bool:
-    _, index = tantivy_index._open(folder)
-    searcher = index.searcher()  # its frequencies count deleted passages too, until their words are gone
-    return any(searcher.doc_freq("body", term) for word in words for term in terms(word))
+    _, index = tantivy_index._open_folder(folder)
+    searcher = index.searcher()  # its frequencies count deleted chunks too, until their words are gone
+    return any(searcher.doc_freq("body", term) for word in words for term in extract_terms(word))

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, urlsplit
 
-from sediment_mcp.web.request import Desk
-from sediment_mcp.web.server import gate_to, listening, server_behind
+from sediment_mcp.web.request import RequestContext
+from sediment_mcp.web.server import build_server, open_socket, protect_app
 from support.host import Host
 
 SHOP = "/home/ann/code/shop"
@@ -33,10 +33,10 @@ class UiServer:
 
     def __init__(self, host: Host, project: str | None = SHOP) -> None:
         self.host = host
-        self._socket = listening(0)
-        self.gate = gate_to(Desk(host.library, project), self._socket)
-        self.address = self.gate.address
-        self._server = server_behind(self.gate)
+        self._socket = open_socket(0)
+        self.auth = protect_app(RequestContext(host.app, project), self._socket)
+        self.address = self.auth.address
+        self._server = build_server(self.auth)
         self._thread = threading.Thread(target=self._server.run, args=([self._socket],), daemon=True)
         self._cookie = ""
 
@@ -58,9 +58,9 @@ class UiServer:
         headers: Mapping[str, str | None] | None = None,
     ) -> Answer:
         """Send exactly these headers, and the right Host unless another is given."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.gate.port, timeout=30)
+        connection = http.client.HTTPConnection("127.0.0.1", self.auth.port, timeout=30)
         connection.putrequest(method, path, skip_host=True, skip_accept_encoding=True)
-        given = {"Host": self.gate.host, "Content-Length": str(len(body or b"")), **(headers or {})}
+        given = {"Host": self.auth.host, "Content-Length": str(len(body or b"")), **(headers or {})}
         for name, value in given.items():
             if value is not None:
                 connection.putheader(name, value)
@@ -87,13 +87,13 @@ class UiServer:
         return {"Cookie": self._cookie, "Sec-Fetch-Site": "same-origin"}
 
     def get(self, name: str, **given: Any) -> Answer:
-        path = f"{self.gate.place}/api/{name}?with={quote(json.dumps(given))}"
+        path = f"{self.auth.mount_path}/api/{name}?with={quote(json.dumps(given))}"
         return self.request("GET", path, headers=self.known)
 
     def post(self, name: str, **given: Any) -> Answer:
-        headers = {**self.known, "Origin": f"http://{self.gate.host}", "Content-Type": "application/json"}
+        headers = {**self.known, "Origin": f"http://{self.auth.host}", "Content-Type": "application/json"}
         return self.request(
-            "POST", f"{self.gate.place}/api/{name}", json.dumps(given).encode(), headers=headers
+            "POST", f"{self.auth.mount_path}/api/{name}", json.dumps(given).encode(), headers=headers
         )
 
     def read(self, name: str, **given: Any) -> Any:

@@ -1,7 +1,7 @@
 """A process of its own for the tests of many processes and of crashes; not a test itself.
 
-    python worker.py mix DIRECTORY NAME STEPS            works beside others and checks every answer
-    python worker.py victim DIRECTORY SEED PLACE ORDER   tells what it does, until it is killed
+    python -m support.worker mix DIRECTORY NAME STEPS            works beside others, checks every answer
+    python -m support.worker victim DIRECTORY SEED PLACE ORDER   tells what it does, until it is killed
 
 It tells on standard output, a JSON list a line. Indexes are written after a handful of changes.
 """
@@ -15,13 +15,15 @@ import random
 import sqlite3
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from sediment_mcp import app
-from sediment_mcp.background import embedding_queue, worker
-from sediment_mcp.indexes import indexer, tantivy_index, usearch_index
-from sediment_mcp.storage.sql.memories import Store
+from sediment_mcp.config import Tuning
+from sediment_mcp.indexes import tantivy_index, usearch_index
+from sediment_mcp.indexes.vector_files import VectorFiles
+from sediment_mcp.storage.sqlite.connection import SqliteDatabase
+from sediment_mcp.storage.sqlite.session import SqliteSession
 from support.host import Host
 
 
@@ -29,13 +31,21 @@ def tell(*words: object) -> None:
     os.write(1, (json.dumps(words) + "\n").encode())
 
 
-def small_thresholds() -> None:
-    app.TEXT_TAIL, app.EXACT_UP_TO, app.VECTOR_TAIL, embedding_queue.BATCH = 5, 8, 5, 4
+PROGRAM = (sys.executable, "-m", "support.worker")
+FOLDER = Path(__file__).parents[1]  # where it is started, to find `support`
+
+TUNING = Tuning(
+    text_memtable_limit=5,
+    exact_search_limit=8,
+    vector_memtable_limit=5,
+    commit_every=4,
+    settle_seconds=0,  # the real background thread works beside every call
+)
 
 
-def assert_found(host: Host, identity: str, text: str) -> None:
-    assert host.found_by_words(text.split(maxsplit=1)[0]) == {identity}, ("words", text)
-    assert host.found_by_meaning(text) == {identity}, ("meaning", text)
+def assert_found(host: Host, memory_id: str, text: str) -> None:
+    assert host.found_by_words(text.split(maxsplit=1)[0]) == {memory_id}, ("words", text)
+    assert host.found_by_meaning(text) == {memory_id}, ("meaning", text)
 
 
 def assert_gone(host: Host, text: str) -> None:
@@ -62,21 +72,20 @@ class Journal:
         ]
         return [json.loads(line) for line in lines if line.endswith(b"\n")]
 
-    def is_to_be_deleted(self, identity: str) -> bool:
-        return any(entry[:2] == ["deleting", identity] for entry in self.everything())
+    def is_to_be_deleted(self, memory_id: str) -> bool:
+        return any(entry[:2] == ["deleting", memory_id] for entry in self.everything())
 
 
 def mix(directory: Path, name: str, steps: int) -> None:
-    small_thresholds()
-    worker.SETTLE = 0.0  # the real background thread works beside every call
-    host, journal, choose = Host(directory / "data"), Journal(directory, name), random.Random(name)
+    host = Host(directory / "data", tuning=TUNING)
+    journal, choose = Journal(directory, name), random.Random(name)
     own: dict[str, str] = {}
     for step in range(steps):
         text = f"{name}word{step} was written by {name}"
-        identity = host.store(text)["id"]
-        journal.write("stored", identity, text)
-        own[identity] = text
-        assert_found(host, identity, text)
+        memory_id = host.store(text)["id"]
+        journal.write("stored", memory_id, text)
+        own[memory_id] = text
+        assert_found(host, memory_id, text)
         shared = host.store(f"shared{step} is written by everybody", tags=[name])
         journal.write("shared", shared["id"], f"shared{step} is written by everybody")
         assert shared["id"] in host.found(f"shared{step}", tags=[name])
@@ -87,40 +96,41 @@ def mix(directory: Path, name: str, steps: int) -> None:
             host.delete(gone, permanent=step % 8 == 7)
             assert_gone(host, own.pop(gone))
         if step % 5 == 4:
-            host.tend()
-    for identity, text in own.items():
-        assert_found(host, identity, text)
+            host.run_jobs()
+    for memory_id, text in own.items():
+        assert_found(host, memory_id, text)
     host.end()
     tell("done", len(own))
 
 
 def _look_at_others(host: Host, journal: Journal, choose: random.Random) -> None:
     entries = [entry for entry in journal.everything() if entry[0] == "stored"]
-    _, identity, text = choose.choice(entries)
-    if not journal.is_to_be_deleted(identity):
+    _, memory_id, text = choose.choice(entries)
+    if not journal.is_to_be_deleted(memory_id):
         try:
-            assert_found(host, identity, text)
+            assert_found(host, memory_id, text)
         except AssertionError:
-            if not journal.is_to_be_deleted(identity):
+            if not journal.is_to_be_deleted(memory_id):
                 raise
 
 
 # --- the one that is killed ---------------------------------------------------------------------
 
 PLACES: dict[str, tuple[Any, str]] = {
-    "store: rows written": (Store, "add"),
-    "store: committed": (Store, "checkpoint"),
-    "text: announced": (indexer.tantivy_index, "write_snapshot"),
+    "store: rows written": (SqliteSession, "add"),
+    "store: committed": (SqliteDatabase, "checkpoint"),
+    "text: announced": (tantivy_index.TantivyWriter, "write"),
     "text: in the commit": (tantivy_index, "_commit"),
     "text: committed": (tantivy_index, "make_private"),
     "text: pointer": (tantivy_index, "write_record"),
     "text: old folders": (tantivy_index, "remove_old"),
-    "vectors: announced": (indexer.usearch_index, "write_snapshot"),
-    "vectors: added": (usearch_index, "_unreachable"),
-    "vectors: saved": (usearch_index, "make_private"),
+    "vectors: announced": (usearch_index.UsearchWriter, "write"),
+    "vectors: added": (usearch_index, "_find_unreachable"),
+    "vectors: saved": (usearch_index, "write_matrix"),
+    "vectors: matrix": (usearch_index, "make_private"),
     "vectors: name": (usearch_index, "publish"),
     "vectors: pointer": (usearch_index, "write_record"),
-    "vectors: old files": (usearch_index, "remove_old"),
+    "vectors: old files": (VectorFiles, "remove_old"),
 }
 
 
@@ -144,30 +154,28 @@ def watch(place: str, order: str, skipped: int) -> None:
 
 
 def victim(directory: Path, seed: int, place: str, order: str) -> None:
-    small_thresholds()
-    worker.SETTLE = 1e6
     choose = random.Random(seed)
-    host = Host(directory / "data")
+    host = Host(directory / "data", tuning=replace(TUNING, settle_seconds=1e6))
     known = json.loads(sys.stdin.readline())
     check(host, known)
     watch(place, order, choose.randrange(4))
     live: dict[str, str] = known["live"]
     for step in range(1_000_000):
         if step % 6 == 5 and live:
-            identity = choose.choice(sorted(live))
+            memory_id = choose.choice(sorted(live))
             permanent = choose.random() < 0.5
-            tell("deleting", identity)
-            host.delete(identity, permanent=permanent)
-            tell("deleted", identity)
-            del live[identity]
+            tell("deleting", memory_id)
+            host.delete(memory_id, permanent=permanent)
+            tell("deleted", memory_id)
+            del live[memory_id]
         else:
             text = f"round{seed}step{step} was noted down"
             tell("storing", text)
-            identity = host.store(text)["id"]
-            tell("stored", identity, text)
-            live[identity] = text
+            memory_id = host.store(text)["id"]
+            tell("stored", memory_id, text)
+            live[memory_id] = text
         if step % 3 == 2:
-            host.tend()
+            host.run_jobs()
 
 
 def check(host: Host, known: dict[str, Any]) -> None:
@@ -177,18 +185,18 @@ def check(host: Host, known: dict[str, Any]) -> None:
     there = {memory["id"]: memory["content"] for memory in everything(host)}
     if act and act[0] == "storing":
         new = there.keys() - live.keys()
-        assert {there[identity] for identity in new} <= {act[1]}
+        assert {there[memory_id] for memory_id in new} <= {act[1]}
         live |= dict.fromkeys(new, act[1])
         if not new:
             known["gone"].append(act[1])
     if act and act[0] == "deleting" and act[1] not in there:
         known["gone"].append(live.pop(act[1]))
     assert there == live
-    for identity, text in live.items():
-        assert_found(host, identity, text)
+    for memory_id, text in live.items():
+        assert_found(host, memory_id, text)
     for text in known["gone"][-20:]:
         assert_gone(host, text)
-    with contextlib.closing(sqlite3.connect(host.library.database)) as database:
+    with contextlib.closing(sqlite3.connect(host.app.storage.path)) as database:
         assert database.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
         assert database.execute("PRAGMA foreign_key_check").fetchall() == []
     tell("checked", live, known["gone"][-20:])

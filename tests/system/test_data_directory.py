@@ -10,14 +10,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from support.host import Host
+from support.host import SMALL, Host
 
 from sediment_mcp.config import NO_MODEL, Config
 from sediment_mcp.embeddings import file_hashes
 from sediment_mcp.errors import StorageError
 from sediment_mcp.maintenance import doctor
 from sediment_mcp.system import data_directory
-from sediment_mcp.system.files import prepare_directory
+from sediment_mcp.system.data_directory import prepare_directory
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="POSIX")
 NOBODY = 65534
@@ -27,24 +27,33 @@ as_root = pytest.mark.skipif(not ROOT, reason="only root can give files away")
 OURS = (
     "memories.db", "memories.db-wal", "memories.db-shm", "write.lock", "embed.lock", "text.lock",
     "vectors.lock", "text.json", "verified.json",
-    pytest.param(f"text.json.{os.getpid()}.tmp", id="text.json.PID.tmp"),  # an id that every process agrees on
+    pytest.param(f"text.json.{os.getpid()}.tmp", id="text.json.PID.tmp"),  # the same id everywhere
 )  # fmt: skip
 
 
 @pytest.fixture
-def used(tmp_path: Path, small_thresholds: None) -> Path:
+def used(tmp_path: Path) -> Path:
     """A data directory with snapshots of both indexes."""
-    host = Host(tmp_path / "data")
+    host = Host(tmp_path / "data", tuning=SMALL)
     for number in range(12):
         host.store(f"kiwi {number}")
-    host.tend()
+    host.run_jobs()
     host.end()
     return host.directory
 
 
+def state(directory: Path) -> dict[Path, tuple[int, ...]]:
+    """Everything there with what a change to it would alter; looking at a folder alters its access time."""
+    return {
+        path: (s.st_mode, s.st_ino, s.st_nlink, s.st_uid, s.st_gid, s.st_size, s.st_mtime_ns, s.st_ctime_ns)
+        for path in directory.rglob("*")
+        if (s := path.lstat())
+    }
+
+
 def refused(directory: Path, words: str) -> None:
     """Every operation is refused in these words, by the doctor too, and nothing there is touched."""
-    before = {path: path.lstat() for path in directory.rglob("*")}
+    before = state(directory)
     host = Host(directory)
     for call in (
         lambda: host.store("plum"), lambda: host.query("kiwi"), host.list, lambda: host.delete("x"),
@@ -55,9 +64,9 @@ def refused(directory: Path, words: str) -> None:
     assert [f for f in findings if f.state == "problem" and words in f.sentence + f.remedy]
     assert not {finding.name for finding in findings} & {"locks", "database", "memories"}
     with pytest.raises(StorageError, match=words):
-        doctor.mend(host.library)
+        doctor.fix(host.app)
     host.end()
-    assert {path: path.lstat() for path in directory.rglob("*")} == before
+    assert state(directory) == before
 
 
 # --- what is in the directory -------------------------------------------------------------------
@@ -145,7 +154,7 @@ def test_a_directory_open_to_others_is_closed_before_it_is_looked_through(
     def look(directory: Path) -> None:
         modes.append(stat.S_IMODE(directory.stat().st_mode))
 
-    monkeypatch.setattr("sediment_mcp.system.files.fault_within", look)
+    monkeypatch.setattr("sediment_mcp.system.data_directory.find_entry_fault", look)
     (tmp_path / "data").mkdir()
     (tmp_path / "data").chmod(0o777)
     prepare_directory(tmp_path / "data")
@@ -187,13 +196,13 @@ def test_a_directory_that_is_everybody_s_is_left_to_everybody(shared: Path) -> N
 
 @as_root
 def test_root_s_directory_is_used_only_where_nobody_else_may_write(shared: Path, as_nobody: None) -> None:
-    found = data_directory.fault(shared)
+    found = data_directory.find_fault(shared)
     assert found is not None
-    assert "others may write" in found.what
+    assert "others may write" in found.cause
     os.seteuid(0)
     shared.chmod(0o755)
     os.seteuid(NOBODY)
-    assert data_directory.fault(shared) is None
+    assert data_directory.find_fault(shared) is None
 
 
 @as_root
@@ -214,10 +223,10 @@ def test_a_planted_record_of_hashes_is_neither_believed_nor_written(
 ) -> None:
     model, elsewhere, directory = tmp_path / "model", tmp_path / "record", tmp_path / "data"
     model.write_bytes(b"weights")
-    honest = file_hashes.sha256(model, directory)
-    record = (directory / file_hashes.RECORD).read_text().replace(honest, "0" * 64)
+    honest = file_hashes.hash_file(model, directory)
+    record = (directory / file_hashes.RECORD_NAME).read_text().replace(honest, "0" * 64)
     elsewhere.write_text(record)
-    (directory / file_hashes.RECORD).unlink()
-    plant(directory / file_hashes.RECORD, elsewhere)
-    assert file_hashes.sha256(model, directory) == honest
+    (directory / file_hashes.RECORD_NAME).unlink()
+    plant(directory / file_hashes.RECORD_NAME, elsewhere)
+    assert file_hashes.hash_file(model, directory) == honest
     assert elsewhere.read_text() == record

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import sqlite3
@@ -14,18 +15,19 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from support.host import Host
+from support.host import SMALL, Host
 
-from sediment_mcp.errors import Busy, NewerDatabase, StorageError
+from sediment_mcp.errors import Busy, DiskFull, NewerDatabase, StorageError
+from sediment_mcp.system.data_directory import prepare_directory
 from sediment_mcp.system.files import (
-    locked,
-    locked_if_free,
+    format_bytes,
     make_private,
-    prepare_directory,
     publish,
-    stamp,
+    read_stamp,
+    translate_os_errors,
     write_atomically,
 )
+from sediment_mcp.system.locks import locked, locked_if_free
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="POSIX")
 NOBODY = 65534
@@ -33,8 +35,8 @@ NOBODY = 65534
 HOLD = """
 import sys
 from pathlib import Path
-from sediment_mcp.files import locked
-with locked(Path(sys.argv[1])):
+from sediment_mcp.system.locks import locked
+with locked(Path(sys.argv[1]), timeout=30):
     print("held", flush=True)
     sys.stdin.readline()
 print("released", flush=True)
@@ -47,7 +49,7 @@ from support.host import Host
 from sediment_mcp.errors import SedimentError
 
 host = Host(Path(sys.argv[1]))
-size = host.library.database.stat().st_size if host.library.database.exists() else 0
+size = host.app.storage.path.stat().st_size if host.app.storage.path.exists() else 0
 kept = [host.store(f"kiwi {n}")["id"] for n in range(3)]
 hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
 resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]), hard))
@@ -91,38 +93,41 @@ def held_elsewhere(path: Path) -> Iterator[subprocess.Popen[str]]:
         process.kill()
 
 
+@pytest.mark.process
 def test_a_lock_is_held_against_other_processes(tmp_path: Path) -> None:
     path = tmp_path / "a.lock"
     with held_elsewhere(path) as process:
-        with pytest.raises(Busy, match="try again"), locked(path, patience=0):
+        with pytest.raises(Busy, match="try again"), locked(path, timeout=0):
             pytest.fail("two hold one lock")
         with locked_if_free(path) as held:
             assert held is False
-        with locked(tmp_path / "another.lock", patience=0):
+        with locked(tmp_path / "another.lock", timeout=0):
             pass
         assert process.stdin is not None
         print(file=process.stdin, flush=True)
-        with locked(path):  # waits for it
+        with locked(path, timeout=30):  # waits for it
             pass
 
 
 def test_a_lock_is_held_against_other_threads_and_libraries(tmp_path: Path) -> None:
     path = tmp_path / "a.lock"
-    with locked(path), locked_if_free(path) as held:
+    with locked(path, timeout=30), locked_if_free(path) as held:
         assert held is False
     with locked_if_free(path) as held:
         assert held is True
 
 
+@pytest.mark.process
 @posix
 def test_a_killed_holder_holds_nothing(tmp_path: Path) -> None:
     path = tmp_path / "a.lock"
     with held_elsewhere(path) as process:
         process.kill()
-        with locked(path):
+        with locked(path, timeout=30):
             pass
 
 
+@pytest.mark.process
 def test_a_blocked_write_is_told_and_a_query_does_not_wait(
     host: Host, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -142,11 +147,11 @@ def test_a_blocked_write_is_told_and_a_query_does_not_wait(
 def test_a_file_is_replaced_whole(tmp_path: Path) -> None:
     path = tmp_path / "a.json"
     write_atomically(path, b"first")
-    before = stamp(path)
+    before = read_stamp(path)
     reader = path.open("rb")
     write_atomically(path, b"other")
     assert path.read_bytes() == b"other"
-    assert stamp(path) != before
+    assert read_stamp(path) != before
     with reader:
         assert reader.read() == b"first"
     assert [file.name for file in tmp_path.iterdir()] == ["a.json"]
@@ -160,6 +165,43 @@ def test_what_fails_before_the_end_leaves_the_old_file(tmp_path: Path) -> None:
     assert path.read_bytes() == b"first"
 
 
+# --- errors of the system -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
+def test_a_used_up_disk_or_quota_asks_for_space(number: int) -> None:
+    with pytest.raises(DiskFull, match="free some space") as caught, translate_os_errors():
+        raise OSError(number, os.strerror(number))
+    assert isinstance(caught.value.__cause__, OSError)
+
+
+def test_any_other_error_names_its_cause_and_the_remedy() -> None:
+    words = r"\(Input/output error\): look at the disk\.$"
+    with pytest.raises(StorageError, match=words) as caught, translate_os_errors("look at the disk"):
+        raise OSError(errno.EIO, "Input/output error")
+    assert not isinstance(caught.value, DiskFull)
+
+
+def test_errors_of_ours_go_through_unchanged() -> None:
+    with pytest.raises(Busy, match="busy"), translate_os_errors():
+        raise Busy("busy")
+
+
+def test_an_error_of_the_work_itself_is_not_taken_for_a_held_lock(tmp_path: Path) -> None:
+    with pytest.raises(Busy, match="another lock"), locked_if_free(tmp_path / "a.lock"):
+        raise Busy("another lock")
+    with locked_if_free(tmp_path / "a.lock") as held:
+        assert held
+
+
+@pytest.mark.parametrize(
+    ("count", "text"),
+    [(0, "0 bytes"), (999, "999 bytes"), (1500, "1.5 kB"), (94_208_000, "94.2 MB"), (5e12, "5000.0 GB")],
+)
+def test_sizes_are_for_people(count: float, text: str) -> None:
+    assert format_bytes(count) == text
+
+
 # --- privacy ------------------------------------------------------------------------------------
 
 
@@ -171,11 +213,11 @@ def no_umask() -> Iterator[None]:
 
 
 @posix
-def test_nobody_else_may_look(tmp_path: Path, no_umask: None, small_thresholds: None) -> None:
-    host = Host(tmp_path / "parent" / "data")
+def test_nobody_else_may_look(tmp_path: Path, no_umask: None) -> None:
+    host = Host(tmp_path / "parent" / "data", tuning=SMALL)
     for number in range(12):
         host.store(f"kiwi {number}")
-    host.tend()
+    host.run_jobs()
     host.delete(host.store("secret")["id"], permanent=True)
     modes = {path: stat.S_IMODE(path.lstat().st_mode) for path in host.directory.rglob("*")}
     assert {path.name for path in modes} >= {"memories.db", "memories.db-wal", "text.json", "write.lock"}
@@ -251,9 +293,7 @@ def outside() -> Iterator[Path]:
 
 @posix
 @pytest.mark.parametrize("filled", [False, True], ids=["new", "filled"])
-def test_a_directory_that_cannot_be_written_is_told(
-    outside: Path, filled: bool, quiet_background: None
-) -> None:
+def test_a_directory_that_cannot_be_written_is_told(outside: Path, filled: bool) -> None:
     directory = outside / "data"
     if filled:
         host = Host(directory)
@@ -266,7 +306,7 @@ def test_a_directory_that_cannot_be_written_is_told(
             os.chown(path, NOBODY, NOBODY)
         path.chmod(0o500 if path.is_dir() else 0o400)
     host = Host(directory)
-    host.library.embedder()
+    host.app.model.get()
     with as_somebody_without_power():
         with pytest.raises(StorageError, match="permissions") as told:
             host.store("plum")
@@ -278,6 +318,7 @@ def test_a_directory_that_cannot_be_written_is_told(
     assert Host(directory).store("plum")["status"] == "stored"
 
 
+@pytest.mark.process
 @posix
 @pytest.mark.parametrize("limit", [150_000, 400_000])
 def test_a_full_disk_refuses_and_breaks_nothing(tmp_path: Path, limit: int) -> None:

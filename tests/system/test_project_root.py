@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from sediment_mcp.system.project_root import path_of_uri, project_of_folder, project_of_roots
+from sediment_mcp.system.project_root import find_project, find_project_of_roots, parse_file_uri
 
 needs_git = pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
 
@@ -27,7 +27,7 @@ def place(tmp_path, monkeypatch) -> Path:
     home.mkdir()
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.setenv("USERPROFILE", str(home))
-    if project_of_folder(tmp_path) is not None:
+    if find_project(tmp_path) is not None:
         pytest.skip("the folder for temporary files lies in a git work tree")
     return tmp_path.resolve()
 
@@ -42,8 +42,8 @@ def repository(place) -> Path:
 
 @needs_git
 def test_a_work_tree_is_the_project_of_every_folder_in_it(repository):
-    assert project_of_folder(repository) == str(repository)
-    assert project_of_folder(repository / "deep" / "er") == str(repository)
+    assert find_project(repository) == str(repository)
+    assert find_project(repository / "deep" / "er") == str(repository)
 
 
 @needs_git
@@ -51,44 +51,44 @@ def test_a_linked_work_tree_is_a_project_of_its_own(repository):
     git(repository, "commit", "--allow-empty", "-m", "first")
     git(repository, "worktree", "add", str(repository.parent / "side"))
     assert (repository.parent / "side" / ".git").is_file()
-    assert project_of_folder(repository.parent / "side") == str(repository.parent / "side")
+    assert find_project(repository.parent / "side") == str(repository.parent / "side")
 
 
 @needs_git
 def test_a_repository_inside_another_is_the_nearer_one(repository):
     git(repository / "deep", "init")
-    assert project_of_folder(repository / "deep" / "er") == str(repository / "deep")
+    assert find_project(repository / "deep" / "er") == str(repository / "deep")
 
 
 @needs_git
 def test_a_home_directory_under_version_control_is_no_project(place):
     git(place / "home", "init")
     (place / "home" / "notes").mkdir()
-    assert project_of_folder(place / "home") is None
-    assert project_of_folder(place / "home" / "notes") is None
+    assert find_project(place / "home") is None
+    assert find_project(place / "home" / "notes") is None
 
 
 @needs_git
 @pytest.mark.skipif(sys.platform == "win32", reason="links need a privilege on Windows")
 def test_a_link_leads_to_the_real_path(repository, place):
     (place / "link").symlink_to(repository / "deep")
-    assert project_of_folder(place / "link") == str(repository)
+    assert find_project(place / "link") == str(repository)
 
 
 def test_a_folder_without_a_work_tree_has_no_project(place):
-    assert project_of_folder(place) is None
+    assert find_project(place) is None
 
 
 def test_a_folder_that_is_not_there_has_no_project(place):
-    assert project_of_folder(place / "gone") is None
-    assert project_of_folder(Path("bad\0name")) is None
+    assert find_project(place / "gone") is None
+    assert find_project(Path("bad\0name")) is None
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="links need a privilege on Windows")
 def test_a_loop_of_links_has_no_project(place):
     (place / "a").symlink_to(place / "b")
     (place / "b").symlink_to(place / "a")
-    assert project_of_folder(place / "a") is None
+    assert find_project(place / "a") is None
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root reads everything")
@@ -96,7 +96,7 @@ def test_a_folder_that_cannot_be_read_has_no_project(place):
     (place / "locked" / "in").mkdir(parents=True)
     (place / "locked").chmod(0)
     try:
-        assert project_of_folder(place / "locked" / "in") is None
+        assert find_project(place / "locked" / "in") is None
     finally:
         (place / "locked").chmod(0o700)
 
@@ -106,15 +106,15 @@ def test_a_folder_that_cannot_be_read_has_no_project(place):
 
 @needs_git
 def test_a_root_in_a_work_tree_is_that_work_tree(repository):
-    assert project_of_roots([(repository / "deep").as_uri()]) == str(repository)
+    assert find_project_of_roots([(repository / "deep").as_uri()]) == str(repository)
 
 
 def test_a_root_without_a_work_tree_is_itself(place):
     (place / "über uns").mkdir()
     uri = (place / "über uns").as_uri()
     assert "%20" in uri
-    assert project_of_roots([uri]) == str(place / "über uns")
-    assert project_of_roots([uri.replace("file://", "file://localhost")]) == str(place / "über uns")
+    assert find_project_of_roots([uri]) == str(place / "über uns")
+    assert find_project_of_roots([uri.replace("file://", "file://localhost")]) == str(place / "über uns")
 
 
 def test_the_first_usable_root_counts(place):
@@ -132,15 +132,15 @@ def test_the_first_usable_root_counts(place):
         usable.as_uri(),
         place.as_uri(),
     ]
-    assert project_of_roots(roots) == str(usable)
-    assert project_of_roots(roots[:-2]) is None
+    assert find_project_of_roots(roots) == str(usable)
+    assert find_project_of_roots(roots[:-2]) is None
 
 
 @needs_git
 def test_a_root_below_a_versioned_home_is_itself(place):
     git(place / "home", "init")
     (place / "home" / "notes").mkdir()
-    assert project_of_roots([(place / "home" / "notes").as_uri()]) == str(place / "home" / "notes")
+    assert find_project_of_roots([(place / "home" / "notes").as_uri()]) == str(place / "home" / "notes")
 
 
 @pytest.mark.parametrize(
@@ -163,4 +163,4 @@ def test_a_root_below_a_versioned_home_is_itself(place):
     ],
 )
 def test_the_path_in_a_uri(uri, path):
-    assert path_of_uri(uri) == path
+    assert parse_file_uri(uri) == path

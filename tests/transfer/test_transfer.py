@@ -1,4 +1,4 @@
-"""What goes out comes in again, whole, once, and whatever is in its way."""
+"""An export is imported again: whole, once, and whatever is in its way."""
 
 from __future__ import annotations
 
@@ -16,16 +16,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.embedding_double import EmbeddingDouble
 from support.host import Clock, Host
-from support.transferring import export, state, take_in
+from support.transferring import export, import_export, state
 
-from sediment_mcp.domain.memory import Filters
+from sediment_mcp.domain.filters import Filters
 from sediment_mcp.domain.retention import Rule
 from sediment_mcp.errors import BadArgument, NoProject
 from sediment_mcp.operations.trash import restore_memories
-from sediment_mcp.transfer import importer
-from sediment_mcp.transfer.exporter import Selection
 from sediment_mcp.transfer.formats import sediment_jsonl
-from sediment_mcp.transfer.source import held
+from sediment_mcp.transfer.importer import COMMIT_EVERY, ImportReport, import_memories
+from sediment_mcp.transfer.prepare import ImportOptions
+from sediment_mcp.transfer.records import Selection
+from sediment_mcp.transfer.source import ReadLimits, wrap_bytes
 
 OpenHost = Callable[..., Host]
 ROOT = Path(__file__).resolve().parents[2]
@@ -46,8 +47,8 @@ def filled(host: Host) -> Host:
     gone = host.store("a mistake")["id"]
     host.delete(gone)
     host.store("long " * 2000)
-    with host.library.write() as store:
-        store.ages.set_rule(Rule("tag", "db", None, 7))
+    with host.app.storage.write() as session:
+        session.retention.set_rule(Rule("tag", "db", None, 7))
     return host
 
 
@@ -56,7 +57,7 @@ def filled(host: Host) -> Host:
 
 def test_an_export_holds_everything_and_an_import_brings_it_back(host: Host, other: Host) -> None:
     data = export(filled(host))
-    report = take_in(other, data)
+    report = import_export(other, data)
     assert (report.imported, report.updated, report.known, report.skipped) == (6, 0, 0, [])
     assert state(other) == state(host)
     assert export(other) == data
@@ -64,32 +65,32 @@ def test_an_export_holds_everything_and_an_import_brings_it_back(host: Host, oth
 
 def test_an_import_done_twice_changes_nothing(host: Host, other: Host) -> None:
     data = export(filled(host))
-    take_in(other, data)
-    with other.library.read() as store:
-        before = store.seq()
-    report = take_in(other, data)
+    import_export(other, data)
+    with other.app.storage.read() as session:
+        before = session.changes.seq()
+    report = import_export(other, data)
     assert (report.imported, report.updated, report.known) == (0, 0, 6)
-    with other.library.read() as store:
-        assert store.seq() == before
+    with other.app.storage.read() as session:
+        assert session.changes.seq() == before
 
 
-def test_what_is_imported_is_found_by_words_at_once_and_by_meaning_after_the_backlog(
+def test_imported_memories_are_found_by_words_at_once_and_by_meaning_once_embedded(
     host: Host, other: Host
 ) -> None:
-    identity = host.store("the port is 5432")["id"]
-    take_in(other, export(host))
-    assert other.found_by_words("port") == {identity}
-    other.library.finish()
-    assert other.found_by_meaning("the port is 5432") == {identity}
+    memory_id = host.store("the port is 5432")["id"]
+    import_export(other, export(host))
+    assert other.found_by_words("port") == {memory_id}
+    other.app.catch_up()
+    assert other.found_by_meaning("the port is 5432") == {memory_id}
 
 
 def test_embeddings_of_the_same_model_are_taken_over(host: Host, open_host: OpenHost, tmp_path: Path) -> None:
-    filled(host).tend()
+    filled(host).run_jobs()
     data = export(host, embeddings=True)
     model = EmbeddingDouble()
     other = open_host(directory=tmp_path / "other", model=model)
-    take_in(other, data)
-    other.tend()
+    import_export(other, data)
+    other.run_jobs()
     assert model.documents == 0
     assert other.found_by_meaning("the port is 5433") == host.found_by_meaning("the port is 5433") != set()
     assert export(other, embeddings=True) == data
@@ -107,8 +108,8 @@ def test_embeddings_of_another_model_or_damaged_ones_are_made_anew(
     ):
         model = EmbeddingDouble()
         other = open_host(directory=tmp_path / f"{number}", model=model)
-        assert take_in(other, json.dumps({**line, "vectors": vectors}).encode()).imported == 1
-        other.tend()
+        assert import_export(other, json.dumps({**line, "vectors": vectors}).encode()).imported == 1
+        other.run_jobs()
         assert model.documents == 1
         assert other.found_by_meaning("the port is 5432") == {line["id"]}
 
@@ -116,21 +117,21 @@ def test_embeddings_of_another_model_or_damaged_ones_are_made_anew(
 def test_embeddings_of_other_passages_than_the_text_has_here_are_made_anew(host: Host, other: Host) -> None:
     host.store("the port is 5432")
     whole = json.loads(export(host, embeddings=True).splitlines()[1])
-    model = other.library.embedder()
+    model = other.app.model.get()
     assert isinstance(model, EmbeddingDouble)
-    take_in(other, json.dumps({**whole, "passages": [[0, 3]]}).encode())
-    other.tend()
+    import_export(other, json.dumps({**whole, "passages": [[0, 3]]}).encode())
+    other.run_jobs()
     assert model.documents == 1
 
 
-def test_an_import_leaves_twins_alone_that_it_does_not_bring(host: Host) -> None:
+def test_an_import_leaves_duplicates_alone_that_it_does_not_bring(host: Host) -> None:
     first = host.store("tea is at four")["id"]
     host.delete(first)
     host.store("tea is at four")
-    restore_memories(host.library, [first])
+    restore_memories(host.app, [first])
     before = state(host)
-    assert take_in(host, line()).joined == 0
-    assert {identity: memory for identity, memory in state(host).items() if identity != "abc"} == before
+    assert import_export(host, line()).merged == 0
+    assert {memory_id: memory for memory_id, memory in state(host).items() if memory_id != "abc"} == before
 
 
 texts = st.text(min_size=1, max_size=60).filter(
@@ -165,14 +166,14 @@ jsons = st.recursive(
         max_size=5,
     )
 )
-def test_any_memory_survives_the_way(memories: list[dict[str, Any]]) -> None:
+def test_any_memory_survives_export_and_import(memories: list[dict[str, Any]]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         hosts = [Host(Path(folder) / name, model=None) for name in "ab"]
         try:
             for memory in memories:
                 hosts[0].store(**memory)
             data = export(hosts[0])
-            assert take_in(hosts[1], data).skipped == []
+            assert import_export(hosts[1], data).skipped == []
             assert export(hosts[1]) == data
         finally:
             for host in hosts:
@@ -196,7 +197,7 @@ def test_a_filter_a_missing_history_and_a_missing_trash_export_less(host: Host) 
     no_history = ids(export(host, Selection(Filters())))
     assert "the port is 5432" not in no_history
     assert "a mistake" in no_history
-    assert "a mistake" not in ids(export(host, Selection(trash=False)))
+    assert "a mistake" not in ids(export(host, Selection(include_deleted=False)))
     assert b"retention" not in export(host, Selection(db))
 
 
@@ -246,23 +247,25 @@ def line(**fields: Any) -> bytes:
         (b"[" * 100_000 + b"\n", "JSON"),
     ],
 )
-def test_a_bad_line_is_told_with_its_number_and_the_rest_goes_on(host: Host, bad: bytes, word: str) -> None:
-    report = take_in(host, line(id="first") + bad + line(id="last", content="another fact"))
+def test_a_bad_line_is_reported_with_its_number_and_the_rest_is_imported(
+    host: Host, bad: bytes, word: str
+) -> None:
+    report = import_export(host, line(id="first") + bad + line(id="last", content="another fact"))
     assert report.imported == 2
     ((place, reason),) = report.skipped
     assert place == "line 2"
     assert word in reason
 
 
-def test_a_line_that_is_too_long_is_skipped_and_the_next_is_read(host: Host, monkeypatch: Any) -> None:
-    monkeypatch.setattr(sediment_jsonl, "MAX_LINE", 200)
-    report = take_in(host, line(content="x" * 300) + line(id="last"))
+def test_a_line_that_is_too_long_is_skipped_and_the_next_is_read(host: Host) -> None:
+    data = line(content="x" * 300) + line(id="last")
+    report = import_export(host, data, limits=ReadLimits(max_line_chars=200))
     assert (report.imported, [place for place, _ in report.skipped]) == (1, ["line 1"])
 
 
 def test_a_text_that_was_edited_under_its_id_is_not_taken(host: Host) -> None:
-    take_in(host, line())
-    report = take_in(host, line(content="another fact"))
+    import_export(host, line())
+    report = import_export(host, line(content="another fact"))
     assert (report.imported, report.updated, len(report.skipped)) == (0, 0, 1)
     assert state(host)["abc"]["content"] == "a fact"
 
@@ -271,13 +274,13 @@ def test_a_text_that_was_edited_under_its_id_is_not_taken(host: Host) -> None:
 def test_an_export_that_a_shell_has_recoded_is_read(host: Host, other: Host, encoding: str) -> None:
     host.store("grüße aus Köln 🎉")
     mark = "\ufeff" if encoding.endswith("-le") else ""
-    take_in(other, (mark + export(host).decode()).encode(encoding))
+    import_export(other, (mark + export(host).decode()).encode(encoding))
     assert state(other) == state(host)
 
 
 def test_a_newer_export_is_refused_as_a_whole(host: Host) -> None:
     with pytest.raises(BadArgument, match="update sediment-mcp"):
-        take_in(host, b'{"format":"sediment-mcp export","version":3}\n' + line())
+        import_export(host, b'{"format":"sediment-mcp export","version":3}\n' + line())
     assert state(host) == {}
 
 
@@ -285,41 +288,41 @@ def test_a_dry_run_changes_nothing_and_counts_what_would_be(host: Host, other: H
     data = export(filled(host))
     other.store("the port is 5433")
     before = state(other)
-    report = take_in(other, data + line() + line(), dry=True)
+    report = import_export(other, data + line() + line(), dry_run=True)
     assert (report.imported, report.known, len(report.rules)) == (7, 1, 1)
     assert state(other) == before
-    with other.library.read() as store:
-        assert store.ages.rules() == []
+    with other.app.storage.read() as session:
+        assert session.retention.rules() == []
 
 
 def test_scope_and_tags_are_given_to_all(host: Host) -> None:
-    take_in(host, line(project="/home/ann/shop", tags=["a"]), scope="global", tags=("b",))
+    import_export(host, line(project="/home/ann/shop", tags=["a"]), scope="global", tags=("b",))
     assert (state(host)["abc"]["project"], state(host)["abc"]["tags"]) == (None, {"a", "b"})
-    take_in(host, line(id="def", content="other"), scope="project", project="/home/ben/shop")
+    import_export(host, line(id="def", content="other"), scope="project", project="/home/ben/shop")
     assert state(host)["def"]["project"] == "/home/ben/shop"
     with pytest.raises(NoProject):
-        take_in(host, line(id="ghi"), scope="project")
+        import_export(host, line(id="ghi"), scope="project")
 
 
 def test_a_tag_for_everything_is_given_to_what_was_changed_here_since(host: Host) -> None:
-    take_in(host, line(tags=["a"]))
+    import_export(host, line(tags=["a"]))
     host.clock.advance(days=1)
     host.store("a fact", tags=["mine"])
     host.clock.advance(days=1)
-    assert take_in(host, line(tags=["a"]), tags=("b",)).updated == 1
+    assert import_export(host, line(tags=["a"]), tags=("b",)).updated == 1
     before = state(host)
     assert (before["abc"]["tags"], before["abc"]["changed_at"][:10]) == ({"a", "mine", "b"}, "2026-05-10")
-    assert take_in(host, line(tags=["a"]), tags=("b",)).updated == 0
+    assert import_export(host, line(tags=["a"]), tags=("b",)).updated == 0
     assert state(host) == before
 
 
 def test_a_rule_of_retention_that_the_user_has_set_here_stays(host: Host, other: Host) -> None:
     data = export(filled(host))
-    with other.library.write() as store:
-        store.ages.set_rule(Rule("tag", "db", None, 1))
-    assert take_in(other, data).rules == []
-    with other.library.read() as store:
-        assert store.ages.rules() == [Rule("tag", "db", None, 1)]
+    with other.app.storage.write() as session:
+        session.retention.set_rule(Rule("tag", "db", None, 1))
+    assert import_export(other, data).rules == []
+    with other.app.storage.read() as session:
+        assert session.retention.rules() == [Rule("tag", "db", None, 1)]
 
 
 def test_a_secret_is_told_of_and_refused_where_secrets_are(
@@ -328,22 +331,19 @@ def test_a_secret_is_told_of_and_refused_where_secrets_are(
     from dataclasses import replace
 
     secret = line(content="the key is AKIA" + "IOSFODNN7Q3MPLQX")
-    report = take_in(host, secret)
+    report = import_export(host, secret)
     assert report.imported == 1
     assert "AWS" in report.notes[0][1]
     strict = open_host(directory=tmp_path / "strict")
-    strict.library.config = replace(strict.library.config, secrets="refuse")
-    report = take_in(strict, secret + line(id="last"))
+    strict.app.config = replace(strict.app.config, secrets="refuse")
+    report = import_export(strict, secret + line(id="last"))
     assert (report.imported, [place for place, _ in report.skipped]) == (1, ["line 1"])
 
 
 # --- interruption -------------------------------------------------------------------------------
 
 
-def test_an_import_that_was_stopped_goes_on_where_it_was(
-    host: Host, other: Host, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(importer, "BATCH", 2)
+def test_an_interrupted_import_continues_where_it_stopped(host: Host, other: Host) -> None:
     data = export(filled(host))
 
     class Interrupted(BaseException):
@@ -353,22 +353,19 @@ def test_an_import_that_was_stopped_goes_on_where_it_was(
         if len(state(other)) == 3:
             raise Interrupted
 
-    report = importer.Report()
+    report = ImportReport()
+    items = sediment_jsonl.read(wrap_bytes(data, "x"))
     with pytest.raises(Interrupted):
-        importer.take_in(
-            other.library,
-            sediment_jsonl.read(held(data, "x")),
-            importer.Choices(),
-            report,
-            progress=interrupt,
-        )
+        import_memories(other.app, items, ImportOptions(), report, progress=interrupt, commit_every=2)
     assert report.imported == len(state(other)) == 3
     other.crash()
-    again = take_in(other, data)
+    again = import_export(other, data)
     assert (again.imported, again.known) == (3, 3)
     assert state(other) == state(host)
 
 
+@pytest.mark.slow
+@pytest.mark.process
 def test_an_import_that_was_killed_ends_the_same_when_it_is_run_again(
     tmp_path: Path, host: Host, other: Host
 ) -> None:
@@ -392,9 +389,9 @@ def test_an_import_that_was_killed_ends_the_same_when_it_is_run_again(
     process.kill()
     process.communicate()
     stopped_at = len(state(other))
-    assert stopped_at % importer.BATCH == 0
+    assert stopped_at % COMMIT_EVERY == 0
     finished = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert finished.returncode == 0, finished.stderr
     assert f"{total - stopped_at:,} memor" in finished.stdout
-    take_in(host, source.read_bytes())
+    import_export(host, source.read_bytes())
     assert state(other) == state(host)

@@ -20,15 +20,15 @@ from support.stdio_peer import REPOSITORY, SERVER
 from support.ui_server import UiServer
 
 from sediment_mcp.web import server as web_server
-from sediment_mcp.web.app import MOST_BYTES, PAGE
-from sediment_mcp.web.auth import HEADERS
-from sediment_mcp.web.mutations import CHANGES
-from sediment_mcp.web.queries import READINGS
-from sediment_mcp.web.request import Desk
+from sediment_mcp.web.app import MAX_REQUEST_BYTES, STATIC_FOLDER
+from sediment_mcp.web.auth import SECURITY_HEADERS
+from sediment_mcp.web.mutations import MUTATIONS
+from sediment_mcp.web.queries import QUERIES
+from sediment_mcp.web.request import RequestContext
 
 __all__ = ["own_place", "run"]  # fixtures
 
-FILES = sorted(path for path in PAGE.rglob("*") if path.is_file())
+FILES = sorted(path for path in STATIC_FOLDER.rglob("*") if path.is_file())
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ def server(host: Host) -> Iterator[UiServer]:
 
 
 def page(server: UiServer, path: str = "/") -> str:
-    return f"{server.gate.place}{path}"
+    return f"{server.auth.mount_path}{path}"
 
 
 # --- the address --------------------------------------------------------------------------------
@@ -65,7 +65,7 @@ def test_a_wrong_token_opens_nothing_and_costs_nothing(server: UiServer) -> None
 
 
 def test_the_token_is_nowhere_in_what_is_served(server: UiServer) -> None:
-    token = server.gate.token
+    token = server.auth.token
     assert token
     answers = [server.request("GET", page(server), headers=server.known), server.get("status")]
     assert all(token.encode() not in answer.body for answer in answers)
@@ -88,7 +88,7 @@ def test_the_cookie_is_good_for_this_server_s_place_alone(server: UiServer) -> N
 
 
 def test_a_foreign_host_is_refused(server: UiServer) -> None:
-    port, path = server.gate.port, page(server, "/api/status")
+    port, path = server.auth.port, page(server, "/api/status")
     known = server.known
     for name in ("", "evil.example", f"evil.example:{port}", f"localhost:{port}", "127.0.0.1", "127.0.0.1:1"):
         assert server.request("GET", path, headers={**known, "Host": name}).status == 421, name
@@ -109,8 +109,17 @@ def test_what_another_page_asks_is_refused(server: UiServer) -> None:
         assert server.request("GET", page(server), headers=headers).status == 403
 
 
+def test_a_header_that_comes_twice_counts_as_foreign(server: UiServer) -> None:
+    own = f"http://127.0.0.1:{server.auth.port}"
+    body, known = json.dumps({"content": "planted"}).encode(), {**server.known, "Origin": own}
+    for twice in ({"origin": "http://evil.example"}, {"sec-fetch-site": "cross-site"}, {"origin": own}):
+        answer = server.request("POST", page(server, "/api/add"), body, {**known, **twice})
+        assert answer.status == 403, twice
+    assert server.host.list()["total"] == 0
+
+
 def test_a_change_must_come_from_the_page_itself(server: UiServer) -> None:
-    own = f"127.0.0.1:{server.gate.port}"
+    own = f"127.0.0.1:{server.auth.port}"
     body = json.dumps({"content": "planted"}).encode()
     for origin in (None, "null", "http://evil.example", "http://127.0.0.1:1", f"https://{own}"):
         headers = {**server.known, "Content-Type": "application/json", "Origin": origin}
@@ -119,9 +128,9 @@ def test_a_change_must_come_from_the_page_itself(server: UiServer) -> None:
 
 
 def test_nothing_is_changed_by_reading(server: UiServer) -> None:
-    for name in CHANGES:
+    for name in MUTATIONS:
         assert server.get(name, content="planted").status == 405
-    for name in READINGS:
+    for name in QUERIES:
         assert server.post(name).status == 405
     assert server.host.list()["total"] == 0
 
@@ -140,19 +149,21 @@ def test_every_answer_binds_the_browser(server: UiServer) -> None:
         server.request("GET", "/", headers={"Host": "evil.example"}),
     ]
     for answer in answers:
-        assert {name.lower(): value for name, value in HEADERS.items()}.items() <= answer.headers.items()
+        assert {
+            name.lower(): value for name, value in SECURITY_HEADERS.items()
+        }.items() <= answer.headers.items()
         assert "server" not in answer.headers
-    policy = HEADERS["Content-Security-Policy"]
+    policy = SECURITY_HEADERS["Content-Security-Policy"]
     assert policy.startswith("default-src 'none'")
     assert not re.search(r"unsafe|\*|http|data:", policy)
 
 
 def test_the_page_s_files_are_all_there_and_nothing_else(server: UiServer) -> None:
     for path in FILES:
-        name = path.relative_to(PAGE).as_posix()
+        name = path.relative_to(STATIC_FOLDER).as_posix()
         answer = server.request("GET", page(server, f"/{name}"), headers=server.known)
         assert (answer.status, answer.body) == (200, path.read_bytes())
-    for path in ("/../gate.py", "/%2e%2e/gate.py", "/..%2fgate.py", "//etc/passwd", "/style/"):
+    for path in ("/../auth.py", "/%2e%2e/auth.py", "/..%2fauth.py", "//etc/passwd", "/style/"):
         assert server.request("GET", page(server, path), headers=server.known).status == 404
 
 
@@ -167,7 +178,7 @@ def test_the_page_needs_no_network_and_makes_no_html_of_text(path: Path) -> None
 
 
 def test_a_request_that_is_too_large_is_refused(server: UiServer) -> None:
-    assert server.post("add", content="x" * MOST_BYTES).status == 413
+    assert server.post("add", content="x" * MAX_REQUEST_BYTES).status == 413
     assert server.host.list()["total"] == 0
 
 
@@ -175,16 +186,20 @@ def test_a_request_that_is_too_large_is_refused(server: UiServer) -> None:
 
 
 def test_only_this_machine_reaches_it() -> None:
-    with server.listening(0) as place:
-        assert place.getsockname()[0] == "127.0.0.1"
+    with web_server.open_socket(0) as listener:
+        assert listener.getsockname()[0] == "127.0.0.1"
 
 
 def test_nobody_asking_for_long_ends_it(host: Host) -> None:
     told: list[str] = []
-    server.serve(Desk(host.library, None), server.listening(0), told.append, idle=0.01)
+    web_server.run_server(
+        RequestContext(host.app, None), web_server.open_socket(0), told.append, idle_timeout=0.01
+    )
     assert len(told) == 1
 
 
+@pytest.mark.slow
+@pytest.mark.process
 @pytest.mark.skipif(sys.platform == "win32", reason="no SIGINT to another process there")
 def test_the_command_prints_its_address_and_ends_with_ctrl_c(tmp_path: Path) -> None:
     command = [*SERVER, "--data-dir", str(tmp_path), "--model", "none", "ui", "--no-browser", "--json"]
@@ -209,12 +224,12 @@ def unserved(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The server announces its address and ends at once; the list holds what browsers were opened with."""
     opened: list[str] = []
 
-    def serve(desk: Desk, place: socket.socket, announce: Callable[[str], None]) -> None:
-        assert desk.library.config.questions == "forget"  # what is half typed is no question
-        place.close()
+    def run_server(context: RequestContext, listener: socket.socket, announce: Callable[[str], None]) -> None:
+        assert context.app.config.questions == "forget"  # what is half typed is no question
+        listener.close()
         announce("http://x")
 
-    monkeypatch.setattr(web_server, "serve", serve)
+    monkeypatch.setattr(web_server, "run_server", run_server)
     monkeypatch.setattr(web_server, "open_browser", opened.append)
     return opened
 

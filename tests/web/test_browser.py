@@ -12,16 +12,18 @@ import pytest
 from support.host import Host
 from support.ui_server import SHOP, UiServer
 
+pytestmark = [pytest.mark.slow, pytest.mark.browser]
+
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 if CHROMIUM is None:
     pytest.skip("no Chromium is installed: the page is not tried in a browser", allow_module_level=True)
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 
-PATIENCE = 20_000.0  # milliseconds: far more than anything takes
+TIMEOUT_MS = 20_000.0  # milliseconds: far more than anything takes
 NASTY = (
     "<script>window.struck = 1</script><img src=x onerror='window.struck = 1'><b>bold</b> &amp; \u202eevil"
 )
-playwright.expect.set_options(timeout=PATIENCE)
+playwright.expect.set_options(timeout=TIMEOUT_MS)
 HARMLESS = NASTY.replace("\u202e", "\ufffd")
 
 
@@ -47,7 +49,7 @@ class Visit:
         return self.server.host
 
     def go(self, place: str = "") -> None:
-        self.page.goto(f"http://{self.server.gate.host}{self.server.gate.place}/#/{place}")
+        self.page.goto(f"http://{self.server.auth.host}{self.server.auth.mount_path}/#/{place}")
 
     def rows(self, count: int) -> Any:
         """The list, once it shows so many."""
@@ -78,7 +80,7 @@ def visit(browser: Any, open_host: Callable[..., Host]) -> Iterator[Callable[...
             host.clock.advance(minutes=1)
         server = UiServer(host).__enter__()
         page = browser.new_context(viewport={"width": 1300, "height": 850}, **settings).new_page()
-        page.set_default_timeout(PATIENCE)
+        page.set_default_timeout(TIMEOUT_MS)
         visit = Visit(page, server)
         opened.append(visit)
         page.on("console", lambda message: visit.complaints.append(message.text))
@@ -94,7 +96,7 @@ def visit(browser: Any, open_host: Callable[..., Host]) -> Iterator[Callable[...
         visit.page.context.close()
         visit.server.__exit__()
         assert complaints == []
-        assert asked == {visit.server.gate.host}
+        assert asked == {visit.server.auth.host}
 
 
 def test_the_keyboard_does_everything_to_find_and_read(visit: Callable[..., Visit]) -> None:

@@ -1,84 +1,102 @@
-"""The command that tells the agents of a project when to use their memory: guidance."""
+"""The command that writes instructions for the agents of a project: guidance."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from sediment_mcp.cli.confirm import answer, project
+import click
 
-if TYPE_CHECKING:
-    from sediment_mcp.app import Library
-    from sediment_mcp.cli.options import Chosen
+from sediment_mcp.cli.invocation import Invocation
+from sediment_mcp.cli.options import command, complete_words, dry_run_option, pass_invocation
 
 
-def guidance(chosen: Chosen, library: Library) -> int:
-    """Write it into the project's files, take it out, or say where it is."""
+def _list_files() -> Iterable[str]:
+    from sediment_mcp.hosts.agent_instructions import INSTRUCTIONS_FILES
+
+    return INSTRUCTIONS_FILES
+
+
+@command("guidance", "sediment-mcp guidance claude agents", "sediment-mcp guidance cursor --uninstall")
+@click.argument(
+    "files",
+    metavar="[FILE]...",
+    nargs=-1,
+    shell_complete=complete_words(_list_files),
+    help="claude, cursor or agents; none lists them",
+)
+@click.option("--uninstall", is_flag=True, help="take the instructions out again")
+@dry_run_option
+@pass_invocation
+def guidance(invocation: Invocation, files: tuple[str, ...], uninstall: bool, dry_run: bool) -> int:
+    """Write instructions for agents into a project's files, or list where they stand."""
     from sediment_mcp.errors import BadArgument
-    from sediment_mcp.hosts.agent_instructions import KINDS
+    from sediment_mcp.hosts.agent_instructions import INSTRUCTIONS_FILES
 
-    unknown = next((name for name in chosen.files if name not in KINDS), None)
+    unknown = next((name for name in files if name not in INSTRUCTIONS_FILES), None)
     if unknown is not None:
-        raise BadArgument(f"{unknown!r} is no kind of guidance: take one of {', '.join(KINDS)}.")
-    folder = Path(project(library.config) or Path.cwd())
-    names = list(dict.fromkeys(chosen.files))
-    return _change(chosen, folder, names) if names else _list(chosen, folder)
+        raise BadArgument(f"{unknown!r} is no kind of guidance: take one of {', '.join(INSTRUCTIONS_FILES)}.")
+    folder = Path(invocation.project or Path.cwd())
+    names = list(dict.fromkeys(files))
+    if names:
+        return _change(invocation, folder, names, uninstall=uninstall, dry_run=dry_run)
+    if uninstall or dry_run:
+        raise BadArgument(f"Name what to change: {', '.join(INSTRUCTIONS_FILES)}.")
+    return _list(invocation, folder)
 
 
-def _list(chosen: Chosen, folder: Path) -> int:
-    from sediment_mcp.errors import BadArgument
-    from sediment_mcp.hosts.agent_instructions import KINDS, state_of
-    from sediment_mcp.hosts.config_file import read
+def _list(invocation: Invocation, folder: Path) -> int:
+    from sediment_mcp.hosts.agent_instructions import INSTRUCTIONS_FILES, get_block_state
+    from sediment_mcp.hosts.config_file import read_text
 
-    if chosen.uninstall or chosen.dry_run:
-        raise BadArgument(f"Name what to change: {', '.join(KINDS)}.")
-    found = [
-        {"name": name, "path": str(folder / kind.file), "state": state_of(read(folder / kind.file))}
-        for name, kind in KINDS.items()
+    files = [
+        {
+            "name": name,
+            "path": str(folder / file.path),
+            "state": get_block_state(read_text(folder / file.path)),
+        }
+        for name, file in INSTRUCTIONS_FILES.items()
     ]
-    return answer(
-        chosen,
-        {"files": found},
-        lambda: _show([f"{one['name']}: {one['state']}, {one['path']}" for one in found]),
-    )
+    lines = [f"{file['name']}: {file['state']}, {file['path']}" for file in files]
+    return invocation.print_result({"files": files}, lambda: _show(lines))
 
 
-def _change(chosen: Chosen, folder: Path, names: list[str]) -> int:
-    from sediment_mcp.hosts import config_file
-    from sediment_mcp.hosts.agent_instructions import KINDS, taken_out, written
-
-    result: list[dict[str, str]] = []
-    for name in names:
-        kind, path = KINDS[name], folder / KINDS[name].file
-        before = config_file.read(path)
-        after = taken_out(before, kind) if chosen.uninstall else written(before, kind)
-        if before != after and not chosen.dry_run:
-            config_file.change(path, before, after, backup=False)
-        outcome = _outcome(before, after, chosen.uninstall)
-        result.append(
-            {
-                "name": name,
-                "path": str(path),
-                "outcome": outcome,
-                "diff": config_file.diff(path, before, after),
-            }
-        )
+def _change(invocation: Invocation, folder: Path, names: list[str], *, uninstall: bool, dry_run: bool) -> int:
+    results = [_change_file(folder, name, uninstall=uninstall, dry_run=dry_run) for name in names]
     lines = [
-        one["diff"] if chosen.dry_run and one["diff"] else f"{one['path']}: {one['outcome']}."
-        for one in result
+        result["diff"] if dry_run and result["diff"] else f"{result['path']}: {result['outcome']}."
+        for result in results
     ]
-    return answer(chosen, {"files": result}, lambda: _show(lines))
+    return invocation.print_result({"files": results}, lambda: _show(lines))
 
 
-def _outcome(before: str | None, after: str | None, removing: bool) -> str:
+def _change_file(folder: Path, name: str, *, uninstall: bool, dry_run: bool) -> dict[str, str]:
+    from sediment_mcp.hosts import config_file
+    from sediment_mcp.hosts.agent_instructions import INSTRUCTIONS_FILES, put_block, take_block
+
+    file = INSTRUCTIONS_FILES[name]
+    path = folder / file.path
+    before = config_file.read_text(path)
+    after = take_block(before, file) if uninstall else put_block(before, file)
+    if before != after and not dry_run:
+        config_file.replace_text(path, before, after, keep_backup=False)
+    return {
+        "name": name,
+        "path": str(path),
+        "outcome": _name_outcome(before, after, uninstall),
+        "diff": config_file.format_diff(path, before, after),
+    }
+
+
+def _name_outcome(before: str | None, after: str | None, is_removal: bool) -> str:
     if before == after:
-        return "not there" if removing else "unchanged"
-    return "removed" if removing else "written"
+        return "not there" if is_removal else "unchanged"
+    return "removed" if is_removal else "written"
 
 
 def _show(lines: list[str]) -> None:
-    from sediment_mcp.cli.terminal import console, put, styled
+    from sediment_mcp.cli.terminal import open_console, put, style_words
 
-    out = console()
+    out = open_console()
     for line in lines:
-        put(out, styled((line, "")))
+        put(out, style_words((line, "")))

@@ -1,21 +1,24 @@
-"""The commands about backups, and how their results look: backup, restore-backup."""
+"""The commands that make backups and go back to them: backup, restore-backup."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypedDict
 
-from sediment_mcp.cli.confirm import answer, confirmed, say
+import click
+
+from sediment_mcp.cli.confirm import FAILED, confirm_yes, say
+from sediment_mcp.cli.invocation import Invocation
+from sediment_mcp.cli.options import command, complete_file, pass_invocation, yes_option
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from sediment_mcp.app import Library
+    from sediment_mcp.app import Application
     from sediment_mcp.background.backups import Backup
-    from sediment_mcp.cli.options import Chosen
-    from sediment_mcp.maintenance.restore import Preview, Restored
+    from sediment_mcp.operations.results import RestorePreview, RestoreResult
 
 
-class _Listed(TypedDict):
+class _BackupResult(TypedDict):
     """One backup; ``memories`` and ``newest`` are null where it cannot be read."""
 
     name: str
@@ -26,120 +29,150 @@ class _Listed(TypedDict):
     newest: str | None
 
 
-def backup(chosen: Chosen, library: Library) -> int:
-    """Make one now, in the folder or as a file of the user's own; or list those in the folder."""
+@command(
+    "backup",
+    "sediment-mcp backup",
+    "sediment-mcp backup /mnt/disk/memories.db",
+    "sediment-mcp backup --list",
+)
+@click.argument(
+    "file",
+    metavar="[FILE]",
+    required=False,
+    shell_complete=complete_file,
+    help="a new file of your own; else in the folder",
+)
+@click.option("--list", "is_list", is_flag=True, help="list what there is in the folder")
+@pass_invocation
+def backup(invocation: Invocation, file: str | None, is_list: bool) -> int:
+    """Make a backup now, or list those that there are."""
     from pathlib import Path
 
-    from sediment_mcp.cli.terminal import waiting
+    from sediment_mcp.cli.terminal import show_spinner
+
+    if is_list:
+        return _list(invocation, file)
+    app = invocation.app
+    with app.storage.read():  # this creates the database, if there is none
+        pass
+    with show_spinner("Making a backup"):
+        if file:
+            path = Path(file).expanduser()
+            app.backups.make_file(path)
+        else:
+            path = app.backups.make().path
+    return invocation.print_result({"file": str(path)}, lambda: _show_made(path))
+
+
+def _list(invocation: Invocation, file: str | None) -> int:
     from sediment_mcp.errors import BadArgument
 
-    if chosen.list:
-        if chosen.file:
-            raise BadArgument("--list shows all backups in the folder: give no FILE with it.")
-        listed = [_described(library, one) for one in library.backups.all()]
-        return answer(chosen, {"backups": listed}, lambda: _show_list(listed))
-    with library.read():  # there is something to copy from now on
-        pass
-    with waiting("Making a backup"):
-        if chosen.file:
-            path = Path(chosen.file).expanduser()
-            library.backups.make_file(path)
-        else:
-            path = library.backups.make().path
-    result = {"file": str(path)}
-    return answer(chosen, result, lambda: _show_made(path))
+    if file:
+        raise BadArgument("--list shows all backups in the folder: give no FILE with it.")
+    app = invocation.app
+    backups = [_describe_backup(app, backup) for backup in app.backups.list_all()]
+    return invocation.print_result({"backups": backups}, lambda: _show_list(backups))
 
 
-def _described(library: Library, one: Backup) -> _Listed:
-    from sediment_mcp.operations.results import written
+def _describe_backup(app: Application, one: Backup) -> _BackupResult:
+    from sediment_mcp.system.timestamps import isoformat
 
-    contents = library.backups.contents(one)
-    return _Listed(
+    contents = app.backups.read_contents(one)
+    return _BackupResult(
         name=one.name,
-        time=written(one.time),
+        time=isoformat(one.time),
         kind=one.kind,
         bytes=one.path.stat().st_size,
         memories=contents.memories if contents else None,
-        newest=written(contents.newest) if contents and contents.newest else None,
+        newest=isoformat(contents.newest) if contents else None,
     )
 
 
-def restore_backup(chosen: Chosen, library: Library) -> int:
-    """Show what a backup holds and would change, ask, and go back to it."""
-    from sediment_mcp.cli.terminal import waiting
+@command("restore-backup", "sediment-mcp restore-backup", "sediment-mcp restore-backup ~/memories.db --yes")
+@click.argument("name", metavar="[NAME]", required=False, help="from the list, or a file; else the newest")
+@yes_option
+@pass_invocation
+def restore_backup(invocation: Invocation, name: str | None, yes: bool) -> int:
+    """Go back to a backup; what is newer goes to the trash."""
+    from sediment_mcp.cli.terminal import show_spinner
     from sediment_mcp.maintenance import restore
 
-    name = chosen.name or restore.newest_backup(library)
-    if not chosen.yes:
-        with waiting("Looking at the backup"):
-            _show_preview(restore.preview(library, name))
-        if not _is_wanted():
+    app = invocation.app
+    chosen = name or restore.find_newest_backup(app)
+    if not yes:
+        with show_spinner("Looking at the backup"):
+            _show_preview(restore.preview_restore(app, chosen))
+        refusal = "The present memories would change, and nobody is here to be asked: add --yes."
+        if not confirm_yes("Go back to it?", refusal):
             say("Nothing was changed.")
-            return 1
-    with waiting("Going back"):
-        result = restore.restore(library, name)
-    return answer(chosen, result, lambda: _show_restored(result))
+            return FAILED
+    with show_spinner("Going back"):
+        result = restore.restore_backup(app, chosen)
+    return invocation.print_result(result, lambda: _show_restored(result))
 
 
-def _is_wanted() -> bool:
-    return confirmed(
-        "Go back to it? [y/N] ",
-        ("y", "yes"),
-        "The present memories would change, and nobody is here to be asked: add --yes.",
-    )
-
-
-# --- how it looks -------------------------------------------------------------------------------
+# --- how results look ---------------------------------------------------------------------------
 
 
 def _show_made(path: object) -> None:
-    from sediment_mcp.cli.terminal import console, put, styled
+    from sediment_mcp.cli.terminal import open_console, put, style_words
 
-    put(console(), styled(("Backup made:", "bold green"), (str(path), "cyan")))
+    put(open_console(), style_words(("Backup made:", "bold green"), (str(path), "cyan")))
 
 
-def _show_list(listed: Sequence[_Listed]) -> None:
-    from sediment_mcp.cli.terminal import console, moment, put, styled
-    from sediment_mcp.maintenance.environment import size
+def _show_list(backups: Sequence[_BackupResult]) -> None:
+    from sediment_mcp.cli.render import format_count
+    from sediment_mcp.cli.terminal import format_local_time, open_console, put, style_words
+    from sediment_mcp.system.files import format_bytes
 
-    out = console()
-    for one in listed:
-        facts = [(moment(one["time"]), ""), (one["name"], "cyan"), (size(one["bytes"]), "dim")]
+    out = open_console()
+    for one in backups:
+        facts = [
+            (format_local_time(one["time"]), ""),
+            (one["name"], "cyan"),
+            (format_bytes(one["bytes"]), "dim"),
+        ]
         if one["memories"] is None:
             facts.append(("cannot be read", "bold red"))
         else:
-            facts.append((_memories(one["memories"]), ""))
-        put(out, styled(*facts, gap="  "))
-    last = "sediment-mcp restore-backup NAME goes back to one." if listed else "There is no backup yet."
-    put(out, styled((last, "dim")))
+            facts.append((format_count(one["memories"], "memory"), ""))
+        put(out, style_words(*facts, gap="  "))
+    last = "sediment-mcp restore-backup NAME goes back to one." if backups else "There is no backup yet."
+    put(out, style_words((last, "dim")))
 
 
-def _show_preview(told: Preview) -> None:
-    from sediment_mcp.cli.terminal import console, moment, put, styled
+def _show_preview(preview: RestorePreview) -> None:
+    from sediment_mcp.cli.render import format_count
+    from sediment_mcp.cli.terminal import format_local_time, open_console, put, style_words
 
-    out = console(stderr=True)
-    newest = f", the newest of {moment(told['newest'])}" if told["newest"] else ""
-    put(out, styled((told["backup"], "cyan"), (f"holds {_memories(told['memories'])}{newest}.", "")))
-    put(out, _what_changes(told, "comes back", "goes to the trash", "gets its older state back"))
+    out = open_console(stderr=True)
+    newest = f", the newest of {format_local_time(preview['newest'])}" if preview["newest"] else ""
+    put(
+        out,
+        style_words(
+            (preview["backup"], "cyan"), (f"holds {format_count(preview['memories'], 'memory')}{newest}.", "")
+        ),
+    )
+    put(out, _format_changes(preview, "comes back", "goes to the trash", "gets its older state back"))
 
 
-def _what_changes(told: Preview, returning: str, leaving: str, changing: str) -> str:
-    if told["returning"] is None:
+def _format_changes(preview: RestorePreview, returning: str, leaving: str, changing: str) -> str:
+    if preview["returning"] is None:
         return "The present database is damaged and cannot be compared; it is kept as a file."
-    counts = ((told["returning"], returning), (told["leaving"], leaving), (told["changing"], changing))
+    counts = (
+        (preview["returning"], returning),
+        (preview["leaving"], leaving),
+        (preview["changing"], changing),
+    )
     parts = [f"{count:,} {words}" for count, words in counts if count]
     return f"Of what can be found, {', '.join(parts)}." if parts else "Nothing that can be found differs."
 
 
-def _show_restored(result: Restored) -> None:
-    from sediment_mcp.cli.terminal import console, put, styled
+def _show_restored(result: RestoreResult) -> None:
+    from sediment_mcp.cli.terminal import open_console, put, style_words
 
-    out = console()
-    put(out, styled(("Back at", "bold green"), (result["backup"], "cyan")))
-    put(out, _what_changes(result, "came back", "went to the trash", "got its older state back"))
+    out = open_console()
+    put(out, style_words(("Back at", "bold green"), (result["backup"], "cyan")))
+    put(out, _format_changes(result, "came back", "went to the trash", "got its older state back"))
     if result["kept"]:
-        put(out, styled(("What was there before is kept as", ""), (result["kept"], "cyan")))
-
-
-def _memories(count: int) -> str:
-    return f"{count:,} {'memory' if count == 1 else 'memories'}"
+        put(out, style_words(("What was there before is kept as", ""), (result["kept"], "cyan")))

@@ -4,38 +4,86 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sediment_mcp.cli.confirm import answer, load_model
+import click
+
+from sediment_mcp.cli.confirm import FAILED
+from sediment_mcp.cli.invocation import Invocation
+from sediment_mcp.cli.options import command, pass_invocation
 
 if TYPE_CHECKING:
-    from sediment_mcp.app import Library
-    from sediment_mcp.cli.options import Chosen
+    from collections.abc import Sequence
+
+    from sediment_mcp.maintenance.findings import Finding
+    from sediment_mcp.operations.results import ReindexResult
+
+STYLES = {"ok": "green", "warning": "yellow", "problem": "bold red"}
 
 
-def doctor(chosen: Chosen, library: Library) -> int:
+@command("doctor", "sediment-mcp doctor", "sediment-mcp doctor --fix")
+@click.option("--fix", is_flag=True, help="make everything private, write the indexes anew")
+@pass_invocation
+def doctor_(invocation: Invocation, fix: bool) -> int:
+    """Check the data, model, indexes and permissions."""
     from dataclasses import asdict
 
-    from sediment_mcp.cli import render, terminal
-    from sediment_mcp.maintenance.doctor import Finding, examine, mend, worst
+    from sediment_mcp.cli import terminal
+    from sediment_mcp.maintenance import doctor
+    from sediment_mcp.maintenance.findings import find_worst_state
 
     findings: list[Finding] = []
-    if chosen.fix:
-        with terminal.bars() as bars:
-            findings = mend(library, bars)
-    with terminal.waiting("Looking at everything"):
-        findings += examine(library.config)
-    state = worst(findings)
+    if fix:
+        app = invocation.app
+        with terminal.show_progress() as bars:
+            findings = doctor.fix(app, bars)
+    with terminal.show_spinner("Looking at everything"):
+        findings += doctor.examine(invocation.config)
+    state = find_worst_state(findings)
     result = {"state": state, "findings": [asdict(finding) for finding in findings]}
-    answer(chosen, result, lambda: render.show_findings(findings))
-    return 1 if state == "problem" else 0
+    invocation.print_result(result, lambda: _show_findings(findings))
+    return FAILED if state == "problem" else 0
 
 
-def reindex(chosen: Chosen, library: Library) -> int:
-    from sediment_mcp.cli import render, terminal
+@command("reindex", "sediment-mcp reindex")
+@pass_invocation
+def reindex(invocation: Invocation) -> int:
+    """Embed what is missing and write both indexes anew."""
+    from sediment_mcp.cli import terminal
     from sediment_mcp.config import NO_MODEL
-    from sediment_mcp.maintenance.doctor import reindex as run_reindex
+    from sediment_mcp.maintenance.doctor import reindex
 
-    load_model(library)
-    with terminal.bars() as bars:
-        result = run_reindex(library, bars)
-    answer(chosen, result, lambda: render.show_reindexed(result))
-    return 0 if result["model"] or library.config.model == NO_MODEL else 1
+    invocation.load_model()
+    app = invocation.app
+    with terminal.show_progress() as bars:
+        result = reindex(app, bars)
+    invocation.print_result(result, lambda: _show_reindexed(result))
+    return 0 if result["model"] or app.config.model == NO_MODEL else FAILED
+
+
+# --- how results look ---------------------------------------------------------------------------
+
+
+def _show_findings(findings: Sequence[Finding]) -> None:
+    from sediment_mcp.cli.terminal import hang, open_console, put, style_words
+
+    out = open_console()
+    for finding in findings:
+        state = (f"{finding.state:<8}", STYLES[finding.state])
+        put(
+            out,
+            hang(out, [state, (f"{finding.name:<15}", "bold")], style_words((finding.sentence, ""))),
+        )
+        if finding.remedy:
+            arrow = [(" " * 8, ""), (f"{'':<13}→", "bold")]
+            put(out, hang(out, arrow, style_words((finding.remedy, ""))))
+
+
+def _show_reindexed(result: ReindexResult) -> None:
+    from sediment_mcp.cli.terminal import open_console, put
+
+    passages = f"{result['passages']:,} passages"
+    by_meaning = f"by meaning ({result['model']})" if result["embedded"] else ""
+    kinds = " and ".join(["by words", by_meaning] if by_meaning else ["by words"])
+    put(
+        open_console(),
+        f"{passages} are indexed {kinds}." if result["passages"] else "Nothing is stored yet.",
+    )

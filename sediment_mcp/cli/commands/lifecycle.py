@@ -1,244 +1,183 @@
-"""The commands about the life of memories: delete, restore, history, revert, retention."""
+"""The commands that delete and bring back: delete, restore, history, revert."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, Any
 
-from sediment_mcp.cli.confirm import answer, confirmed, load_model, parsed, project, say
+import click
+
+from sediment_mcp.cli.confirm import FAILED, confirm, confirm_yes, say
+from sediment_mcp.cli.invocation import Invocation
+from sediment_mcp.cli.options import (
+    command,
+    history_option,
+    kind_option,
+    parse_arguments,
+    parse_value,
+    pass_invocation,
+    scope_option,
+    session_option,
+    tags_option,
+)
 from sediment_mcp.errors import BadArgument
 
 if TYPE_CHECKING:
-    from sediment_mcp.app import Library
-    from sediment_mcp.cli.options import Chosen
-    from sediment_mcp.domain.retention import Rule
-    from sediment_mcp.operations.arguments import ListMemories, MemoryResult
+    from sediment_mcp.operations.arguments import ListMemories
+    from sediment_mcp.operations.results import MemoryResult
 
-SHOWN = 10  # memories of a preview before a delete
-LISTED = 20  # memories of a preview of retention, unless --limit says otherwise
-MOST_DAYS = 36_500
-FILTERS = ("scope", "kind", "tags", "session", "before", "include_superseded")
-MOMENT = timedelta(microseconds=1)  # what "before" is earlier than "until"
+MAX_PREVIEWED = 10  # memories shown before a delete by filter
+RESOLUTION = timedelta(microseconds=1)  # by which "before" is earlier than "until"
+NO_FILTER = {"include_superseded"}
+"""Options that choose no memories when they are given alone."""
 
 
 # --- delete and restore -------------------------------------------------------------------------
 
 
-def delete(chosen: Chosen, library: Library) -> int:
-    """Delete by id, or all that a filter finds; asks first where there is no way back, or no list of ids."""
+@command(
+    "delete",
+    "sediment-mcp delete 0a1b2c3d4e5f6a7b",
+    "sediment-mcp delete --tag draft --before 2026-01-01 --yes",
+)
+@click.argument("ids", metavar="[ID]...", nargs=-1, help="these; or all that a filter finds")
+@scope_option("all that belong to: project or global", "project", "global")
+@kind_option
+@tags_option
+@session_option
+@click.option("--before", metavar="TIME", help="all with an occurred_at earlier than this")
+@history_option
+@click.option("--permanent", is_flag=True, help="erase for good, without a way back")
+@click.option("--yes", is_flag=True, help="do not ask, neither how many nor whether")
+@pass_invocation
+def delete(invocation: Invocation, ids: tuple[str, ...], permanent: bool, yes: bool, **filters: Any) -> int:
+    """Delete memories; restore brings them back for 30 days.
+
+    What a filter finds is shown first, and its number has to be typed.
+    """
     from sediment_mcp.cli import render
-    from sediment_mcp.operations import trash
     from sediment_mcp.operations.arguments import DeleteMemory
-    from sediment_mcp.operations.history import left_behind
+    from sediment_mcp.operations.delete_memory import delete_memory
+    from sediment_mcp.operations.history import previous_versions
 
-    permanent = bool(chosen.permanent)
-    if given := {name for name in FILTERS if getattr(chosen, name)}:
-        ids = _chosen_by_filter(chosen, library, given)
-    elif chosen.ids:
-        ids = parsed(DeleteMemory, chosen).ids
-        if permanent and not chosen.yes and not _may_erase(len(ids)):
-            ids = None
+    given = {name: value for name, value in filters.items() if value}
+    if given:
+        chosen = _choose_by_filter(invocation, ids, given, permanent=permanent, yes=yes)
     else:
-        raise BadArgument("Nothing says what to delete: give an ID, or a filter such as --tag or --before.")
-    if ids is None:
+        chosen = _choose_by_id(ids, permanent=permanent, yes=yes)
+    if chosen is None:
         say("Nothing was erased." if permanent else "Nothing was deleted.")
-        return 1
-    before = left_behind(library, ids)
-    result = trash.delete(library, ids, permanent=permanent)
-    answer(chosen, result, lambda: render.show_deleted(result, before, permanent=permanent))
-    return 1 if result["not_found"] else 0
+        return FAILED
+    app = invocation.app
+    before = previous_versions(app, chosen)
+    # The ids are checked, and a filter may find more of them than one call of the tool may name.
+    result = delete_memory(app, DeleteMemory.model_construct(ids=chosen, permanent=permanent))
+    invocation.print_result(result, lambda: render.show_deleted(result, before, permanent=permanent))
+    return FAILED if result["not_found"] else 0
 
 
-def _may_erase(count: int) -> bool:
-    return confirmed(
-        f"Erase {_memories(count)} for good? [y/N] ",
-        ("y", "yes"),
-        "--permanent erases for good, and nobody is here to be asked: add --yes.",
-    )
+def _choose_by_id(ids: tuple[str, ...], *, permanent: bool, yes: bool) -> list[str] | None:
+    """Return the ids once they are checked; None if the person does not want to erase them."""
+    from sediment_mcp.cli.render import format_count
+    from sediment_mcp.operations.arguments import DeleteMemory
+
+    if not ids:
+        raise BadArgument("Nothing to delete: pass an ID or a filter such as --tag or --before.")
+    checked = parse_arguments(DeleteMemory, {"ids": ids}).ids
+    if not permanent or yes:
+        return checked
+    question = f"Erase {format_count(len(checked), 'memory')} for good?"
+    refusal = "--permanent erases for good, and nobody is here to be asked: add --yes."
+    return checked if confirm_yes(question, refusal) else None
 
 
-def _chosen_by_filter(chosen: Chosen, library: Library, given: set[str]) -> list[str] | None:
-    """The ids of what the filter finds, shown and confirmed; None if the person says no."""
+def _choose_by_filter(
+    invocation: Invocation, ids: tuple[str, ...], filters: dict[str, Any], *, permanent: bool, yes: bool
+) -> list[str] | None:
+    """Return the ids that the filter finds, once confirmed; None if the person says no."""
     from sediment_mcp.cli import render
-    from sediment_mcp.operations import tools
+    from sediment_mcp.operations.list_memories import list_matching
 
-    if chosen.ids:
+    if ids:
         raise BadArgument("Ids and filters do not go together: give the one or the other.")
-    if given <= {"include_superseded"} | ({"scope"} if chosen.scope == "all" else set[str]()):
+    if filters.keys() <= NO_FILTER | ({"scope"} if filters.get("scope") == "all" else set[str]()):
         raise BadArgument("That would be everything: say which memories, such as --tag or --before.")
-    found = tools.matching(library, _filters(chosen), project(library.config))
-    if not found or chosen.yes:
-        return [memory["id"] for memory in found]
-    render.show_doomed(found[:SHOWN], len(found))
-    return [memory["id"] for memory in found] if _is_count_confirmed(chosen, found) else None
+    app = invocation.app
+    found = list_matching(app, _parse_filters(**filters), invocation.project)
+    if found and not yes:
+        render.show_deletion_preview(found[:MAX_PREVIEWED], len(found))
+        if not _confirm_count(found, permanent):
+            return None
+    return [memory["id"] for memory in found]
 
 
-def _filters(chosen: Chosen) -> ListMemories:
+def _parse_filters(*, before: str | None = None, **filters: Any) -> ListMemories:
     from sediment_mcp.operations.arguments import ListMemories
 
-    chosen.until, chosen.ids = chosen.before, []
-    arguments = parsed(ListMemories, chosen)
-    earlier = arguments.until and arguments.until - MOMENT
-    return arguments.model_copy(update={"until": earlier})
+    arguments = parse_arguments(ListMemories, {"until": before, **filters})
+    return arguments.model_copy(update={"until": arguments.until and arguments.until - RESOLUTION})
 
 
-def _is_count_confirmed(chosen: Chosen, found: Sequence[MemoryResult]) -> bool:
-    act = "erase them for good" if chosen.permanent else "delete them"
-    return confirmed(
+def _confirm_count(found: Sequence[MemoryResult], permanent: bool) -> bool:
+    from sediment_mcp.cli.render import format_count
+
+    act = "erase them for good" if permanent else "delete them"
+    return confirm(
         f"Type {len(found)} to {act}: ",
         (str(len(found)),),
-        f"{_memories(len(found))} would go, and nobody is here to be asked: add --yes.",
+        f"{format_count(len(found), 'memory')} would go, and nobody is here to be asked: add --yes.",
     )
 
 
-def _memories(count: int) -> str:
-    return f"{count} {'memory' if count == 1 else 'memories'}"
-
-
-def restore(chosen: Chosen, library: Library) -> int:
+@command("restore", "sediment-mcp restore 0a1b2c3d4e5f6a7b")
+@click.argument("ids", metavar="ID...", nargs=-1, required=True, help="what list --deleted shows")
+@pass_invocation
+def restore(invocation: Invocation, ids: tuple[str, ...]) -> int:
+    """Bring deleted memories back."""
     from sediment_mcp.cli import render
     from sediment_mcp.operations import trash
     from sediment_mcp.operations.arguments import DeleteMemory
 
-    ids = list(dict.fromkeys(parsed(DeleteMemory, chosen).ids))
-    restored, not_found = trash.restore_memories(library, ids)
+    chosen = list(dict.fromkeys(parse_arguments(DeleteMemory, {"ids": ids}).ids))
+    app = invocation.app
+    restored, not_found = trash.restore_memories(app, chosen)
     result = {"restored": restored, "not_found": not_found}
-    answer(chosen, result, lambda: render.show_restored(restored, not_found))
-    return 1 if not_found else 0
+    invocation.print_result(result, lambda: render.show_restored(restored, not_found))
+    return FAILED if not_found else 0
 
 
 # --- versions -----------------------------------------------------------------------------------
 
 
-def history(chosen: Chosen, library: Library) -> int:
+@command("history", "sediment-mcp history 0a1b2c3d4e5f6a7b")
+@click.argument("memory_id", metavar="ID", help="the id of any version")
+@pass_invocation
+def history(invocation: Invocation, memory_id: str) -> int:
+    """Show all versions of a memory, oldest first."""
     from sediment_mcp.cli import render
     from sediment_mcp.operations import history
 
-    result = history.history(library, _identity(chosen))
-    return answer(chosen, result, lambda: render.show_history(result))
+    app = invocation.app
+    result = history.history(app, _parse_id(memory_id))
+    return invocation.print_result(result, lambda: render.show_history(result))
 
 
-def revert(chosen: Chosen, library: Library) -> int:
+@command("revert", "sediment-mcp revert 0a1b2c3d4e5f6a7b")
+@click.argument("memory_id", metavar="ID", help="the version whose text becomes current")
+@pass_invocation
+def revert(invocation: Invocation, memory_id: str) -> int:
+    """Make the text of an old version the current one again."""
     from sediment_mcp.cli import render
     from sediment_mcp.operations import history
 
-    result = history.revert(library, _identity(chosen))
-    return answer(chosen, result, lambda: render.show_reverted(result))
+    app = invocation.app
+    result = history.revert(app, _parse_id(memory_id))
+    return invocation.print_result(result, lambda: render.show_reverted(result))
 
 
-def _identity(chosen: Chosen) -> str:
-    from sediment_mcp.operations.arguments import DeleteMemory
+def _parse_id(memory_id: str) -> str:
+    from sediment_mcp.operations.arguments import MemoryId
 
-    return parsed(DeleteMemory, chosen).ids[0]
-
-
-# --- retention ----------------------------------------------------------------------------------
-
-
-def retention(chosen: Chosen, library: Library) -> int:
-    allowed = {
-        "set": ("kind", "tag", "max_age", "max_count"),
-        "clear": ("kind", "tag"),
-        "preview": ("limit",),
-    }
-    for name in ("kind", "tag", "max_age", "max_count", "limit"):
-        if getattr(chosen, name) is not None and name not in allowed.get(chosen.action, ()):
-            raise BadArgument(
-                f"--{name.replace('_', '-')} says nothing to retention {chosen.action}: leave it out."
-            )
-    return ACTIONS[chosen.action](chosen, library)
-
-
-def _preview(chosen: Chosen, library: Library) -> int:
-    from sediment_mcp.cli import render
-    from sediment_mcp.operations import trash
-
-    limit = LISTED if chosen.limit is None else _number("--limit", chosen.limit)
-    result = trash.preview_retention(library, limit)
-    return answer(chosen, result, lambda: render.show_upcoming(result))
-
-
-def _run(chosen: Chosen, library: Library) -> int:
-    from sediment_mcp.cli import render, terminal
-    from sediment_mcp.operations import trash
-
-    load_model(library)  # it says whose vectors are still wanted
-    with terminal.waiting("Removing what has ended"):
-        result = trash.run_retention(library)
-    return answer(chosen, result, lambda: render.show_removed(result))
-
-
-def _show(chosen: Chosen, library: Library) -> int:
-    from sediment_mcp.cli import render
-    from sediment_mcp.operations import trash
-
-    result = trash.retention_rules(library)
-    return answer(chosen, {"rules": result}, lambda: render.show_rules(result))
-
-
-def _set(chosen: Chosen, library: Library) -> int:
-    from sediment_mcp.cli import render
-    from sediment_mcp.operations import trash
-
-    rule = _rule(chosen)
-    result = trash.set_rule(library, rule)
-    return answer(chosen, {"rules": [result]}, lambda: render.show_rules([result]))
-
-
-def _rule(chosen: Chosen) -> Rule:
-    from sediment_mcp.domain.retention import Rule
-
-    subject, name = _subject(chosen)
-    if subject is None:
-        raise BadArgument("retention set needs --kind or --tag: say which memories the rule is for.")
-    if chosen.max_age is None and chosen.max_count is None:
-        raise BadArgument("retention set needs --max-age DAYS, --max-count N, or both.")
-    days = None if chosen.max_age is None else _number("--max-age", chosen.max_age, MOST_DAYS)
-    count = None if chosen.max_count is None else _number("--max-count", chosen.max_count)
-    return Rule(subject, name, None if days is None else timedelta(days=days), count)
-
-
-def _clear(chosen: Chosen, library: Library) -> int:
-    """Without --kind or --tag all rules go."""
-    from sediment_mcp.cli import render
-    from sediment_mcp.operations import trash
-
-    cleared = trash.clear_rules(library, *_subject(chosen))
-    answer(chosen, {"cleared": cleared}, lambda: render.show_cleared(len(cleared)))
-    return 0
-
-
-def _subject(chosen: Chosen) -> tuple[Literal["kind", "tag"] | None, str]:
-    """Whom a rule is for; a tag goes through the check of the tools, as a memory's own tags did."""
-    from sediment_mcp.domain.memory import Kind
-    from sediment_mcp.operations.arguments import ListMemories
-
-    if chosen.kind is not None and chosen.tag is not None:
-        raise BadArgument(
-            "A rule is for a kind or for a tag: give --kind or --tag, and set two rules for both."
-        )
-    if chosen.kind is not None:
-        if chosen.kind not in get_args(Kind):
-            raise BadArgument(f"kind {chosen.kind} does not exist: use one of {', '.join(get_args(Kind))}.")
-        return "kind", chosen.kind
-    if chosen.tag is not None:
-        chosen.tags, chosen.kind, chosen.limit = [chosen.tag], None, None
-        return "tag", parsed(ListMemories, chosen).tags[0]
-    return None, ""
-
-
-def _number(flag: str, text: str, most: int = 1_000_000_000) -> int:
-    number = int(text) if text.isascii() and text.isdigit() and len(text) < 20 else 0
-    if not 1 <= number <= most:
-        raise BadArgument(f"{flag} is {text!r}: give a whole number from 1 to {most}.")
-    return number
-
-
-ACTIONS: dict[str, Callable[[Chosen, Library], int]] = {
-    "preview": _preview,
-    "run": _run,
-    "show": _show,
-    "set": _set,
-    "clear": _clear,
-}
+    checked: str = parse_value("id", MemoryId, memory_id)
+    return checked

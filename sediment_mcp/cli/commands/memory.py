@@ -2,58 +2,119 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from sediment_mcp.cli.confirm import answer, load_model, parsed, project, standard_input, tidy_up
+import click
+
+from sediment_mcp.cli.confirm import read_standard_input
+from sediment_mcp.cli.invocation import Invocation
+from sediment_mcp.cli.options import (
+    STREAM,
+    command,
+    complete_words,
+    filter_options,
+    kind_option,
+    parse_arguments,
+    pass_invocation,
+    scope_option,
+    session_option,
+    tags_option,
+)
 
 if TYPE_CHECKING:
-    from sediment_mcp.app import Library
-    from sediment_mcp.cli.options import Chosen
     from sediment_mcp.operations.arguments import ListMemories
 
 
-def store(chosen: Chosen, library: Library) -> int:
+@command(
+    "store",
+    'sediment-mcp store "Postgres on the staging host listens on port 5433." --tag database',
+    "git log -1 --format=%B | sediment-mcp store - --kind episodic",
+)
+@click.argument("content", metavar="TEXT", help="what to remember; - reads it from standard input")
+@kind_option
+@tags_option
+@scope_option("project or global", "project", "global")
+@session_option
+@click.option("--importance", metavar="0…1", help="a gentle nudge in ranking, 0.5 by default")
+@click.option("--occurred-at", metavar="TIME", help="when it happened, ISO 8601; now by default")
+@click.option("--expires-at", metavar="TIME", help="forgotten after this")
+@click.option("--replaces", metavar="ID", multiple=True, help="a memory it corrects; repeatable")
+@click.option("--metadata", metavar="JSON", help="a JSON object of your own")
+@pass_invocation
+def store(invocation: Invocation, content: str, **options: Any) -> int:
+    """Store a memory."""
     from sediment_mcp.cli import render
-    from sediment_mcp.operations import tools
     from sediment_mcp.operations.arguments import StoreMemory
+    from sediment_mcp.operations.store_memory import store_memory
 
-    if chosen.content == "-":
-        chosen.content = standard_input()
-    arguments = parsed(StoreMemory, chosen)
-    load_model(library)
-    result = tools.store_memory(library, arguments, project(library.config))
-    tidy_up(library)
-    return answer(chosen, result, lambda: render.show_stored(result))
+    text = read_standard_input() if content == STREAM else content
+    arguments = parse_arguments(StoreMemory, {"content": text, **options})
+    invocation.load_model()
+    app = invocation.app
+    result = store_memory(app, arguments, invocation.project)
+    invocation.embed_pending()
+    return invocation.print_result(result, lambda: render.show_stored(result))
 
 
-def query(chosen: Chosen, library: Library) -> int:
+@command(
+    "query",
+    'sediment-mcp query "How do I reach the test database?"',
+    'sediment-mcp query "release" --tag work --since 2026-01-01 --limit 3 --explain',
+)
+@click.argument("query", metavar="TEXT", help="a question or key words")
+@click.option("--limit", metavar="N", help="at most so many, 5 by default")
+@click.option("--max-chars", metavar="N", help="budget for all content, 8000 by default")
+@click.option("--explain", is_flag=True, help="say of each result why it stands there")
+@filter_options
+@pass_invocation
+def query(invocation: Invocation, explain: bool, **options: Any) -> int:
+    """Find memories by meaning and by words."""
     from sediment_mcp.cli import render, terminal
-    from sediment_mcp.operations import tools
     from sediment_mcp.operations.arguments import QueryMemory
+    from sediment_mcp.operations.query_memory import query_memory
 
-    arguments = parsed(QueryMemory, chosen)
-    with terminal.waiting("Looking"):  # the model may have to be loaded
-        result = tools.query_memory(library, arguments, project(library.config))
-    return answer(chosen, result, lambda: render.show_found(result, explain=chosen.explain))
+    arguments = parse_arguments(QueryMemory, options)
+    app = invocation.app
+    with terminal.show_spinner("Looking"):  # the model may have to be loaded
+        result = query_memory(app, arguments, invocation.project)
+    return invocation.print_result(result, lambda: render.show_results(result, explain=explain))
 
 
-def list_(chosen: Chosen, library: Library) -> int:
+@command("list", "sediment-mcp list --kind procedural --order oldest", "sediment-mcp list --deleted")
+@click.argument("ids", metavar="[ID]...", nargs=-1, help="read these whole")
+@click.option("--limit", metavar="N", help="so many a page, 20 by default")
+@click.option(
+    "--order",
+    metavar="ORDER",
+    shell_complete=complete_words(lambda: ("newest", "oldest")),
+    help="newest (default) or oldest",
+)
+@click.option("--cursor", metavar="CURSOR", help="where the page before ended")
+@click.option("--deleted", is_flag=True, help="what restore can bring back")
+@filter_options
+@pass_invocation
+def list_(invocation: Invocation, deleted: bool, **options: Any) -> int:
+    """Browse memories by date, or read some whole by id."""
     from sediment_mcp.cli import render
-    from sediment_mcp.operations import tools, trash
     from sediment_mcp.operations.arguments import ListMemories
+    from sediment_mcp.operations.list_memories import list_memories
 
-    arguments = parsed(ListMemories, chosen)
-    if chosen.deleted:
-        _refuse_filters(arguments)
-        trash = trash.list_deleted(library, arguments.limit)
-        return answer(chosen, trash, lambda: render.show_trash(trash))
-    result = tools.list_memories(library, arguments, project(library.config))
-    return answer(chosen, result, lambda: render.show_listed(result, whole=bool(arguments.ids)))
+    arguments = parse_arguments(ListMemories, options)
+    if deleted:
+        return _list_deleted(invocation, arguments)
+    app = invocation.app
+    result = list_memories(app, arguments, invocation.project)
+    return invocation.print_result(result, lambda: render.show_page(result, whole=bool(arguments.ids)))
 
 
-def _refuse_filters(arguments: ListMemories) -> None:
-    """A filter that is silently ignored gives a wrong answer."""
+def _list_deleted(invocation: Invocation, arguments: ListMemories) -> int:
+    """Show the trash; refuse filters, because one that is ignored gives a wrong answer."""
+    from sediment_mcp.cli import render
     from sediment_mcp.errors import BadArgument
+    from sediment_mcp.operations import trash
 
     if arguments.model_fields_set - {"limit"}:
         raise BadArgument("--deleted lists all that can be restored: use it with --limit alone.")
+    app = invocation.app
+    result = trash.list_deleted(app, arguments.limit)
+    return invocation.print_result(result, lambda: render.show_trash(result))

@@ -1,82 +1,88 @@
-"""The command that counts: stats."""
+"""The command that counts memories: stats."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from sediment_mcp.cli.confirm import answer
+import click
+
+from sediment_mcp.cli.invocation import Invocation
+from sediment_mcp.cli.options import command, pass_invocation
 
 if TYPE_CHECKING:
-    from sediment_mcp.app import Library
-    from sediment_mcp.cli.options import Chosen
-    from sediment_mcp.operations.stats import Counted, IndexState, Stats
+    from sediment_mcp.operations.results import IndexStats, MemoryCount, StatsResult
 
-SHOWN = 10  # projects, tags or questions; --json has all
-WIDTH = 15  # of the names on the left
-BAR = 24  # columns of the longest bar of a month
-MONTHS = 12
+MAX_LISTED = 10  # projects, tags or questions; --json has all
+NAME_WIDTH = 15  # columns
+BAR_WIDTH = 24  # columns, of the longest bar of a month
+MAX_MONTHS = 12
 
 
-def stats(chosen: Chosen, library: Library) -> int:
+@command("stats", "sediment-mcp stats", "sediment-mcp stats --json")
+@click.option("--forget-questions", is_flag=True, help="first forget the questions kept that found nothing")
+@pass_invocation
+def stats(invocation: Invocation, forget_questions: bool) -> int:
+    """Count memories by kind, tag, project and age, and show the sizes."""
     from sediment_mcp.operations import unanswered_queries
-    from sediment_mcp.operations.stats import stats as counted
+    from sediment_mcp.operations.stats import stats
 
-    if chosen.forget_questions:
-        unanswered_queries.forget(library.config.data_dir)
-    result = counted(library)
-    return answer(chosen, result, lambda: _show(result))
-
-
-def _show(result: Stats) -> None:
-    from sediment_mcp.cli.terminal import console, hanging, put, styled
-
-    out = console()
-    for name, words in _lines(result):
-        put(out, hanging(out, [(name.ljust(WIDTH), "bold")], styled((words, ""))))
+    if forget_questions:
+        unanswered_queries.delete_all(invocation.config.data_dir)
+    app = invocation.app
+    result = stats(app)
+    return invocation.print_result(result, lambda: _show(result))
 
 
-def _lines(result: Stats) -> Iterator[tuple[str, str]]:
-    """What stands on the left, and what beside it."""
-    from sediment_mcp.maintenance.environment import size
+def _show(result: StatsResult) -> None:
+    from sediment_mcp.cli.terminal import hang, open_console, put, style_words
+
+    out = open_console()
+    for name, words in _format_lines(result):
+        put(out, hang(out, [(name.ljust(NAME_WIDTH), "bold")], style_words((words, ""))))
+
+
+def _format_lines(result: StatsResult) -> Iterator[tuple[str, str]]:
+    """Yield the name of each line, and the text beside it."""
+    from sediment_mcp.system.files import format_bytes
 
     states = result["memories"].items()
-    yield "memories", _joined(f"{n:,} {state}" for state, n in states if n or state == "live")
-    yield "kinds", _joined(f"{kind} {n:,}" for kind, n in result["kinds"].items())
-    yield "projects", _listed(result["projects"])
-    yield "tags", _listed(result["tags"])
+    yield "memories", _join(f"{n:,} {state}" for state, n in states if n or state == "live")
+    yield "kinds", _join(f"{kind} {n:,}" for kind, n in result["kinds"].items())
+    yield "projects", _format_counts(result["projects"])
+    yield "tags", _format_counts(result["tags"])
     yield "sessions", f"{result['sessions']:,}"
-    yield "stored", _joined(f"{n:,} within a {age}" for age, n in result["stored_within"].items())
-    for month, bar in _bars(list(result["months"].items())[-MONTHS:]):
+    yield "stored", _join(f"{n:,} within a {age}" for age, n in result["stored_within"].items())
+    for month, bar in _format_bars(list(result["months"].items())[-MAX_MONTHS:]):
         yield f"  {month}", bar
     yield "passages", f"{result['passages']:,}"
-    for one in result["embeddings"]:
-        yield "embeddings", f"{one['passages']:,} by {one['model']}"
+    for model in result["embeddings"]:
+        yield "embeddings", f"{model['passages']:,} by {model['model']}"
     for index in result["indexes"]:
-        yield f"{index['name'].removesuffix('s')} index", _state(index)
-    yield "sizes", _joined(f"{place} {size(n)}" for place, n in result["sizes"].items())
-    for asked in result["unanswered"][:SHOWN]:
-        times = "once" if asked["times"] == 1 else f"{asked['times']:,} times"
-        yield "not found", f"{asked['question']} ({times}, last on {asked['last'][:10]})"
+        yield f"{index['name'].removesuffix('s')} index", _format_state(index)
+    yield "sizes", _join(f"{place} {format_bytes(n)}" for place, n in result["sizes"].items())
+    for query in result["unanswered"][:MAX_LISTED]:
+        times = "once" if query["times"] == 1 else f"{query['times']:,} times"
+        yield "not found", f"{query['question']} ({times}, last on {query['last'][:10]})"
 
 
-def _joined(words: Iterable[str]) -> str:
+def _join(words: Iterable[str]) -> str:
     return ", ".join(words) or "none"
 
 
-def _listed(counts: Sequence[Counted]) -> str:
-    shown = [f"{one['name'] or 'global'} {one['memories']:,}" for one in counts[:SHOWN]]
-    more = [f"and {len(counts) - SHOWN:,} more"] if len(counts) > SHOWN else []
-    return _joined([*shown, *more])
+def _format_counts(counts: Sequence[MemoryCount]) -> str:
+    shown = [f"{count['name'] or 'global'} {count['memories']:,}" for count in counts[:MAX_LISTED]]
+    more = [f"and {len(counts) - MAX_LISTED:,} more"] if len(counts) > MAX_LISTED else []
+    return _join([*shown, *more])
 
 
-def _bars(months: Sequence[tuple[str, int]]) -> Iterator[tuple[str, str]]:
-    most = max((count for _, count in months), default=1)
+def _format_bars(months: Sequence[tuple[str, int]]) -> Iterator[tuple[str, str]]:
+    highest = max((count for _, count in months), default=1)
     for month, count in months:
-        yield month, f"{'█' * max(1, round(BAR * count / most))} {count:,}"
+        yield month, f"{'█' * max(1, round(BAR_WIDTH * count / highest))} {count:,}"
 
 
-def _state(index: IndexState) -> str:
+def _format_state(index: IndexStats) -> str:
     behind = index["behind"]
     if not index["exists"]:
         return f"none is needed yet, {behind:,} passages are searched directly"

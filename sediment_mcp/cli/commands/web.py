@@ -1,59 +1,54 @@
-"""The command that opens the page."""
+"""The command that opens the web UI: ui."""
 
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
 
-from sediment_mcp.cli.confirm import answer, project
+import click
 
-if TYPE_CHECKING:
-    from sediment_mcp.app import Library
-    from sediment_mcp.cli.options import Chosen
-
-MOST_PORTS = 65_535
+from sediment_mcp.cli.invocation import Invocation
+from sediment_mcp.cli.options import MAX_PORT, WholeNumber, command, pass_invocation
 
 
-def ui(chosen: Chosen, library: Library) -> int:
-    """Serve the page until the user ends it."""
+@command("ui", "sediment-mcp ui", "sediment-mcp ui --port 8765 --no-browser")
+@click.option(
+    "--port",
+    metavar="N",
+    type=WholeNumber(0, MAX_PORT),
+    default=0,
+    help="where on this machine; a free port by default",
+)
+@click.option("--no-browser", is_flag=True, help="only print the address, open no browser")
+@pass_invocation
+def ui(invocation: Invocation, port: int, no_browser: bool) -> int:
+    """Open the web UI: search, read, correct and sort memories."""
     from dataclasses import replace
 
-    from sediment_mcp.app import Library
-    from sediment_mcp.web.request import Desk
-    from sediment_mcp.web.server import listening, open_browser, serve
+    from sediment_mcp.app import Application
+    from sediment_mcp.web.request import RequestContext
+    from sediment_mcp.web.server import open_browser, open_socket, run_server
 
-    place = listening(_port(chosen.port))
-    # Unlike a command, the page stays: it tends what it has stored, and waits for no model. It searches
-    # while somebody types, and half a question that finds nothing is none to keep.
-    library = Library(replace(library.config, questions="forget"), patience=0)
+    listener = open_socket(port)
+    # The page runs as long as a server: it has a background worker, and does not wait for the model. It
+    # searches while somebody types, so a question that finds nothing may be incomplete and is not kept.
+    app = Application(replace(invocation.config, questions="forget"), model_timeout=0)
 
     def announce(address: str) -> None:
-        answer(chosen, {"address": address}, lambda: _show(address))
+        invocation.print_result({"address": address}, lambda: _show(address))
         sys.stdout.flush()
-        if chosen.browser:
+        if not no_browser:
             open_browser(address)
 
     try:
-        serve(Desk(library, project(library.config)), place, announce)
+        run_server(RequestContext(app, invocation.project), listener, announce)
     finally:
-        library.close()
+        app.close()
     return 0
 
 
 def _show(address: str) -> None:
-    from sediment_mcp.cli.terminal import console, put, styled
+    from sediment_mcp.cli.terminal import open_console, put, style_words
 
-    out = console()
-    put(out, styled(("Your memories:", "bold"), (address, "cyan")))
-    put(out, styled(("The address works once. Ctrl-C ends the page.", "dim")))
-
-
-def _port(text: str | None) -> int:
-    from sediment_mcp.errors import BadArgument
-
-    if text is None:
-        return 0
-    number = int(text) if text.isascii() and text.isdigit() and len(text) < 6 else -1
-    if not 0 <= number <= MOST_PORTS:
-        raise BadArgument(f"--port is {text!r}: give a number from 1 to {MOST_PORTS}, or leave it out.")
-    return number
+    out = open_console()
+    put(out, style_words(("Your memories:", "bold"), (address, "cyan")))
+    put(out, style_words(("The address works once. Ctrl-C ends the page.", "dim")))

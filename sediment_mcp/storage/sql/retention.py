@@ -1,7 +1,7 @@
-"""Retention in the system of record: the user's rules, what may be due by them, and when it was looked.
+"""Retention in SQL: the user's rules, the memories that may be due, and clock readings.
 
-Every statement here is an index look-up while there are no rules and nothing has ended: it is asked again
-and again in the background of every server.
+While there are no rules and nothing has expired, every statement here is only an index look-up, because
+the background worker of every server runs them repeatedly.
 """
 
 from __future__ import annotations
@@ -10,76 +10,86 @@ import json
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from sediment_mcp.domain.filters import micros, time_of
-from sediment_mcp.domain.retention import GRACE, TRASH_LIFE, Aged, Looks, Rule
-from sediment_mcp.storage.sqlite.connection import Database
+from sediment_mcp.domain.retention import GRACE, TRASH_LIFE, ClockReadings, RetentionCandidate, Rule
+from sediment_mcp.storage.sql.database import Database
+from sediment_mcp.system.timestamps import from_micros, to_micros
 
-AGED = (
-    "SELECT number, id, seq, kind, tags, importance, "
-    "MAX(created_at, occurred_at, COALESCE(restored_at, created_at)), superseded_by IS NULL, "
-    "expires_at, deleted_at FROM memories WHERE"
-)
 ENDED = "(deleted_at <= ? OR expires_at <= ?)"
-OWN = {"kind": "kind = ?", "tag": "number IN (SELECT memory FROM tags WHERE tag = ?)"}
-LATEST, BEFORE = "looked", "looked-before"  # counters that hold the looks, in microseconds
+SUBJECT_CONDITIONS = {"kind": "kind = ?", "tag": "number IN (SELECT memory FROM tags WHERE tag = ?)"}
+LATEST, BEFORE = "looked", "looked-before"  # counters that hold the clock's readings, in microseconds
 
 
-class Ages:
-    """The table ``retention`` of one connection, and the times of its memories."""
+class SqlRetentionReader:
+    """The table ``retention`` and the memories its rules apply to, as one connection sees them."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def rules(self) -> list[Rule]:
+        """Return the user's rules, by kind and tag."""
         return [
             Rule(row[0], row[1], None if row[2] is None else timedelta(days=row[2]), row[3])
             for row in self._database.rows(
-                "SELECT subject, name, max_age, max_count FROM retention ORDER BY subject, name", ()
+                "SELECT subject, name, max_age, max_count FROM retention ORDER BY subject, name"
             )
         ]
 
+    def readings(self) -> ClockReadings:
+        """Return the recorded times at which memories looked due."""
+        found = dict(
+            self._database.rows("SELECT name, value FROM counters WHERE name IN (?,?)", (LATEST, BEFORE))
+        )
+        latest, before = (from_micros(found[name]) if name in found else None for name in (LATEST, BEFORE))
+        return ClockReadings(latest, before)
+
+    def candidates(self, rules: Sequence[Rule], now: datetime) -> list[RetentionCandidate]:
+        """Return every memory that may be due: those that have expired or that a rule covers."""
+        found = self._select(ENDED, (to_micros(now - TRASH_LIFE), to_micros(now - GRACE)))
+        for rule in rules:
+            found += self._select(f"deleted_at IS NULL AND {SUBJECT_CONDITIONS[rule.subject]}", (rule.name,))
+        return list({memory.memory_key: memory for memory in found}.values())
+
+    def _select(self, condition: str, values: Sequence[object]) -> list[RetentionCandidate]:
+        since = (
+            f"{self._database.dialect.greatest}(created_at, occurred_at, COALESCE(restored_at, created_at))"
+        )
+        rows = self._database.rows(
+            f"SELECT number, id, seq, kind, tags, importance, {since}, superseded_by IS NULL, "
+            f"expires_at, deleted_at FROM memories WHERE {condition}",
+            values,
+        )
+        return [
+            RetentionCandidate(
+                memory_key=row[0], memory_id=row[1], seq=row[2], kind=row[3], tags=tuple(json.loads(row[4])),
+                importance=row[5], since=from_micros(int(row[6])), is_current=bool(row[7]),
+                expires_at=None if row[8] is None else from_micros(row[8]),
+                deleted_at=None if row[9] is None else from_micros(row[9]),
+            )
+            for row in rows
+        ]  # fmt: skip
+
+
+class SqlRetentionTable(SqlRetentionReader):
+    """Changes to the rules and readings; every method needs a transaction."""
+
     def set_rule(self, rule: Rule) -> None:
-        """Put the rule in the place of whatever was said of its kind or tag; inside a transaction."""
+        """Set the rule of a kind or tag, replacing any earlier one."""
         self._database.execute(
-            "INSERT OR REPLACE INTO retention (subject, name, max_age, max_count) VALUES (?,?,?,?)",
+            "INSERT INTO retention (subject, name, max_age, max_count) VALUES (?,?,?,?) "
+            "ON CONFLICT (subject, name) DO UPDATE SET max_age = excluded.max_age, "
+            "max_count = excluded.max_count",
             (rule.subject, rule.name, rule.max_age and rule.max_age.days, rule.max_count),
         )
 
     def clear_rule(self, rule: Rule) -> None:
-        """Forget what was said of the rule's kind or tag; inside a transaction."""
+        """Remove the rule of a kind or tag."""
         self._database.execute(
             "DELETE FROM retention WHERE subject = ? AND name = ?", (rule.subject, rule.name)
         )
 
-    def looks(self) -> Looks:
-        """What the clock showed when something looked due."""
-        found = dict(
-            self._database.rows("SELECT name, value FROM counters WHERE name IN (?,?)", (LATEST, BEFORE))
-        )
-        latest, before = (time_of(found[name]) if name in found else None for name in (LATEST, BEFORE))
-        return Looks(latest, before)
-
-    def set_looks(self, looks: Looks) -> None:
-        """Keep this; inside a transaction."""
+    def set_readings(self, readings: ClockReadings) -> None:
+        """Replace the recorded clock readings."""
         self._database.execute("DELETE FROM counters WHERE name IN (?,?)", (LATEST, BEFORE))
-        for name, time in ((LATEST, looks.latest), (BEFORE, looks.before)):
+        for name, time in ((LATEST, readings.latest), (BEFORE, readings.before)):
             if time is not None:
-                self._database.execute("INSERT INTO counters VALUES (?,?)", (name, micros(time)))
-
-    def candidates(self, rules: Sequence[Rule], now: datetime) -> list[Aged]:
-        """Every memory that may be due: those that have ended, and those that a rule speaks of."""
-        found = self._aged(ENDED, (micros(now - TRASH_LIFE), micros(now - GRACE)))
-        for rule in rules:
-            found += self._aged(f"deleted_at IS NULL AND {OWN[rule.subject]}", (rule.name,))
-        return list({memory.number: memory for memory in found}.values())
-
-    def _aged(self, condition: str, values: Sequence[object]) -> list[Aged]:
-        return [
-            Aged(
-                number=row[0], id=row[1], seq=row[2], kind=row[3], tags=tuple(json.loads(row[4])),
-                importance=row[5], since=time_of(row[6]), is_current=bool(row[7]),
-                expires_at=None if row[8] is None else time_of(row[8]),
-                deleted_at=None if row[9] is None else time_of(row[9]),
-            )
-            for row in self._database.rows(f"{AGED} {condition}", values)
-        ]  # fmt: skip
+                self._database.execute("INSERT INTO counters VALUES (?,?)", (name, to_micros(time)))

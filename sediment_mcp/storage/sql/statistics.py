@@ -1,87 +1,108 @@
-"""Counts over the system of record: what there is, of which kind, whose, and since when.
+"""Counts of memories by state, kind, project, month, tag and time.
 
-Unless it says otherwise a count is of live memories: current, neither deleted nor expired.
+Unless a method says otherwise, it counts live memories: current, neither deleted nor expired.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
 
-from sediment_mcp.domain.filters import condition, micros
-from sediment_mcp.domain.memory import Filters
-from sediment_mcp.storage.sqlite.connection import Database
+from sediment_mcp.domain.filters import Filters
+from sediment_mcp.storage.sql.database import Database
+from sediment_mcp.storage.sql.filters import live_condition
+from sediment_mcp.system.timestamps import from_micros, to_micros
 
 STATE = (
     "CASE WHEN deleted_at IS NOT NULL THEN 'deleted' WHEN expires_at <= ? THEN 'expired' "
     "WHEN superseded_by IS NOT NULL THEN 'superseded' ELSE 'live' END"
 )
+"""`Memory.state`, in SQL."""
 STATES = ("live", "superseded", "expired", "deleted")
-MONTH = "strftime('%Y-%m', created_at / 1000000, 'unixepoch')"
-LIKE = "LIKE ? ESCAPE '\\'"
+DAY_MICROS = 24 * 60 * 60 * 1_000_000
+BEGINS_WITH = "LOWER({column}) LIKE LOWER(?) ESCAPE '\\'"
 
 
-class Tallies:
-    """What one connection's tables add up to."""
+class SqlStatistics:
+    """Counts over one connection's tables."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def states(self, now: datetime) -> dict[str, int]:
-        """How many memories are "live", "superseded", "expired" and "deleted"; each counts once, by the last
-        of these words that is true of it."""
-        counted = self._counted(f"SELECT {STATE} AS word, COUNT(*) FROM memories GROUP BY word", micros(now))
+        """Return how many memories are "live", "superseded", "expired" and "deleted".
+
+        Each counts once, under the last of these states that applies to it.
+        """
+        counted = self._count_rows(
+            f"SELECT {STATE} AS word, COUNT(*) FROM memories GROUP BY word", to_micros(now)
+        )
         return {state: counted.get(state, 0) for state in STATES}
 
     def kinds(self, now: datetime) -> dict[str, int]:
-        return self._live("kind", now)
+        """Return the number of memories by kind, the largest first."""
+        return self._count_live("kind", now)
 
     def projects(self, now: datetime) -> dict[str, int]:
-        """Memories by project, the largest first; "" is global."""
-        return self._live("COALESCE(project, '')", now)
+        """Return the number of memories by project, the largest first; "" is global."""
+        return self._count_live("COALESCE(project, '')", now)
 
     def months(self, now: datetime) -> dict[str, int]:
-        """Memories by the month in which they were stored, such as "2026-05", the oldest first."""
-        return dict(sorted(self._live(MONTH, now).items()))
+        """Return the number of memories by the month of storing ("2026-05"), oldest first."""
+        days = self._count_live(f"created_at / {DAY_MICROS}", now)
+        months = Counter[str]()
+        for day, count in days.items():
+            months[f"{from_micros(int(day) * DAY_MICROS):%Y-%m}"] += count
+        return dict(sorted(months.items()))
 
     def tags(self, now: datetime, prefix: str = "") -> dict[str, int]:
-        """Memories by tag, the most used first; only tags that begin like ``prefix``, in whatever case."""
-        rule, values = condition(Filters(), now)
-        return self._counted(
-            "SELECT tag, COUNT(*) AS count FROM tags JOIN memories ON memories.number = tags.memory "
-            f"WHERE tag {LIKE} AND {rule} GROUP BY tag ORDER BY count DESC, tag",
-            _beginning(prefix), *values,
-        )  # fmt: skip
+        """Return the number of memories by tag, the most used first.
+
+        Only tags that begin with ``prefix`` count, upper and lower case alike.
+        """
+        rule, values = live_condition(Filters(), now)
+        return self._count_rows(
+            "SELECT tag, COUNT(*) AS total FROM tags JOIN memories ON memories.number = tags.memory "
+            f"WHERE {BEGINS_WITH.format(column='tag')} AND {rule} GROUP BY tag ORDER BY total DESC, tag",
+            _build_prefix_pattern(prefix),
+            *values,
+        )
 
     def sessions(self, prefix: str = "") -> list[str]:
-        """Sessions of memories that are not deleted and that begin like ``prefix``, the latest first."""
+        """Return the sessions that begin with ``prefix``, latest first.
+
+        Sessions of which all memories are deleted are left out.
+        """
         rows = self._database.rows(
-            f"SELECT session FROM memories WHERE session {LIKE} AND session IS NOT NULL "
-            "AND deleted_at IS NULL GROUP BY session ORDER BY MAX(occurred_at) DESC, session",
-            (_beginning(prefix),),
+            f"SELECT session FROM memories WHERE {BEGINS_WITH.format(column='session')} "
+            "AND session IS NOT NULL AND deleted_at IS NULL "
+            "GROUP BY session ORDER BY MAX(occurred_at) DESC, session",
+            (_build_prefix_pattern(prefix),),
         )
         return [row[0] for row in rows]
 
     def stored_since(self, times: Sequence[datetime], now: datetime) -> list[int]:
-        """For each time, how many memories have been stored since."""
-        rule, values = condition(Filters(), now)
-        sums = ", ".join("TOTAL(created_at > ?)" for _ in times)
-        sql = f"SELECT {sums} FROM memories WHERE {rule}"
-        ((*counts,),) = self._database.rows(sql, (*map(micros, times), *values))
+        """Return for each time how many memories have been stored since."""
+        rule, values = live_condition(Filters(), now)
+        sums = ", ".join("COUNT(CASE WHEN created_at > ? THEN 1 END)" for _ in times)
+        ((*counts,),) = self._database.rows(
+            f"SELECT {sums} FROM memories WHERE {rule}", (*map(to_micros, times), *values)
+        )
         return [int(count) for count in counts]
 
-    def _live(self, column: str, now: datetime) -> dict[str, int]:
-        rule, values = condition(Filters(), now)
-        return self._counted(
-            f"SELECT {column} AS word, COUNT(*) AS count FROM memories WHERE {rule} "
-            "GROUP BY word ORDER BY count DESC, word",
+    def _count_live(self, column: str, now: datetime) -> dict[str, int]:
+        rule, values = live_condition(Filters(), now)
+        return self._count_rows(
+            f"SELECT {column} AS word, COUNT(*) AS total FROM memories WHERE {rule} "
+            "GROUP BY word ORDER BY total DESC, word",
             *values,
         )
 
-    def _counted(self, sql: str, *values: object) -> dict[str, int]:
+    def _count_rows(self, sql: str, *values: object) -> dict[str, int]:
         return {row[0]: row[1] for row in self._database.rows(sql, values)}
 
 
-def _beginning(prefix: str) -> str:
-    """A pattern of LIKE for what begins with the prefix, whatever signs it holds."""
+def _build_prefix_pattern(prefix: str) -> str:
+    """Return a LIKE pattern for texts that begin with the prefix, whose wildcards are escaped."""
     return "".join(f"\\{sign}" if sign in "%_\\" else sign for sign in prefix) + "%"

@@ -1,1 +1,1 @@
-"""What only SQLite has: connections, migrations, attached databases, file replacement."""
+"""SQLite alone: connections, migrations, attached databases, file replacement."""

@@ -1,7 +1,9 @@
-"""One connection to the SQLite file: opening, transactions, checkpoints, the sequence, clear errors.
+"""One connection to a SQLite file, with transactions, checkpoints and clear errors.
 
-Together with `migrations` the only place that imports sqlite3. Who may write, and when, is decided above
-(`library`). ``synchronous=FULL`` makes COMMIT the one point of durability.
+It also keeps the change sequence.
+
+This and `migrations` are the only modules that import sqlite3. Who may write, and when, is decided by
+`storage.sqlite.storage`. ``synchronous=FULL`` makes COMMIT the one point of durability.
 """
 
 from __future__ import annotations
@@ -10,28 +12,28 @@ import contextlib
 import sqlite3
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Any, Self
 
 from sediment_mcp.errors import DamagedDatabase, DiskFull, StorageError
+from sediment_mcp.storage.sql.database import Dialect
 from sediment_mcp.storage.sqlite import migrations
-from sediment_mcp.system.files import identity, touch_private
+from sediment_mcp.system.files import read_file_id, touch_private
 
-MAX_WAL_BYTES = 4 * 1024 * 1024
-BUSY_TIMEOUT = 30_000  # milliseconds; only recovery after a crash ever makes SQLite itself wait
-DAMAGED = (
-    "The database is damaged: run `sediment-mcp doctor --fix`, which saves what can be read, takes the rest "
-    "from the newest backup and keeps the damaged file."
-)
+BUSY_TIMEOUT_MS = 30_000  # only recovery after a crash ever makes SQLite itself wait
 UNREADABLE = (StorageError, sqlite3.Error, MemoryError)
-"""Whatever a read of a damaged database may raise."""
-SQL_VARIABLES = 500  # bound parameters in one statement, well below SQLite's limit of 32,766
-
-T = TypeVar("T")
+"""The exceptions that reading a damaged database may raise."""
+DIALECT = Dialect(
+    is_same="IS",
+    ordered_join="CROSS JOIN",  # fixes the order of the joins
+    greatest="MAX",
+    least="MIN",
+    joined_keys="group_concat(number)",
+)
 
 
 @contextlib.contextmanager
-def clear_errors() -> Generator[None]:
-    """Translate SQLite's errors into sentences that say what to do."""
+def translate_sqlite_errors() -> Generator[None]:
+    """Translate SQLite's errors into errors whose messages say what to do."""
     try:
         yield
     except sqlite3.DatabaseError as error:
@@ -39,7 +41,7 @@ def clear_errors() -> Generator[None]:
         if code.startswith("SQLITE_FULL"):
             raise DiskFull("The disk is full, nothing was changed: free some space and try again.") from error
         if code.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")) or "decode to UTF-8" in str(error):
-            raise DamagedDatabase(DAMAGED) from error
+            raise DamagedDatabase from error
         if code.startswith(("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM", "SQLITE_IOERR")):
             raise StorageError(
                 "The data directory cannot be read or written: check its permissions and the disk, "
@@ -48,111 +50,130 @@ def clear_errors() -> Generator[None]:
         raise
 
 
-class Database:
-    """One connection to the database. Not to be used by two threads at once."""
+class SqliteDatabase:
+    """One connection to the database file.
+
+    Not thread-safe.
+    """
+
+    dialect = DIALECT
 
     def __init__(self, path: Path, *, read_only: bool = False) -> None:
-        """Open the database, which must have been prepared (see `prepare`) before. ``read_only`` changes
-        nothing at all, not even by creating a log.
+        """Open the database, which must have been prepared (see `prepare`) before.
+
+        With ``read_only`` nothing is changed; not even a log is created.
 
         Raises:
             StorageError: the file cannot be opened, is damaged, or is newer than this package.
         """
         self.path = path
         self._log_path = path.with_name(path.name + "-wal")
-        self._file = identity(path)  # before it is opened: a file replaced since is then noticed, see below
-        with clear_errors():
+        self.file_id = read_file_id(path)  # read before opening, so that a replaced file is noticed
+        with translate_sqlite_errors():
             self._sql = sqlite3.connect(
-                _untouched(path) if read_only else f"{path.absolute().as_uri()}?mode=rw",
+                _build_read_only_uri(path) if read_only else f"{path.absolute().as_uri()}?mode=rw",
                 isolation_level=None,
                 check_same_thread=False,
-                timeout=BUSY_TIMEOUT / 1000,
+                timeout=BUSY_TIMEOUT_MS / 1000,
                 uri=True,
             )
-            # The last connection's close would checkpoint at a moment of its own choosing; `close` decides.
+            # The last connection's close would checkpoint at an unsuitable moment; `close` decides instead.
             self._sql.execute("PRAGMA wal_autocheckpoint = 0")
             self._sql.execute("PRAGMA synchronous = FULL")
             self._sql.execute("PRAGMA foreign_keys = ON")
             self._sql.execute("PRAGMA secure_delete = ON")
-        self._log: tuple[int, int] | None = None
+        self._log_id: tuple[int, int] | None = None
 
     @classmethod
-    def prepare(cls, path: Path) -> Self:
-        """Open the database and bring its schema up to date; the caller holds the write lock."""
+    def prepare(cls, path: Path, *, schema_version: int | None = None) -> Self:
+        """Open the database and bring its schema up to date; the caller holds the write lock.
+
+        ``schema_version`` stops at an older schema, for tests of what an earlier version has left.
+        """
         touch_private(path)
         database = cls(path)
-        with clear_errors():
+        with translate_sqlite_errors():
             database._sql.execute("PRAGMA journal_mode = WAL")
-            migrations.migrate(database._sql)
+            migrations.migrate(database._sql, schema_version)
         return database
 
     @staticmethod
     def is_prepared(path: Path) -> bool:
-        """Whether the schema is up to date, so that opening it needs no lock.
+        """Return True if the schema is up to date, so that opening it needs no lock.
 
         Raises:
             NewerDatabase: it was written by a newer version of this package.
         """
         if not path.exists() or path.stat().st_size == 0:
             return False
-        database = Database(path)
-        try:
-            with clear_errors():
-                return migrations.version(database._sql) == len(migrations.MIGRATIONS)
-        finally:
-            database.close()
+        with contextlib.closing(SqliteDatabase(path)) as database:
+            applied, known = database.schema()
+        return applied == known
 
     def close(self) -> None:
+        """Close the connection."""
         self._sql.close()
 
     # --- the file ---------------------------------------------------------------------------------
 
     def is_current(self) -> bool:
-        """Whether database and log are still the files that were opened: SQLite itself goes on writing to
-        one that was deleted, moved or replaced, where nobody will ever look. Some microseconds."""
-        if identity(self.path) != self._file:
+        """Return True if database and log are still the files that were opened; takes microseconds.
+
+        SQLite itself continues to write to a file that was deleted, moved or replaced, where the data would
+        be lost.
+        """
+        if read_file_id(self.path) != self.file_id:
             return False
-        log = identity(self._log_path)
-        if self._log is None:  # SQLite makes it at the first use, and keeps it as long as it is open
-            self._log = log
-        return self._log == log
+        log_id = read_file_id(self._log_path)
+        if self._log_id is None:  # SQLite creates the log at first use and keeps it while the file is open
+            self._log_id = log_id
+        return self._log_id == log_id
 
     def assert_current(self) -> None:
-        """
+        """Check that the file has not been replaced since it was opened.
+
         Raises:
-            StorageError: another file has taken the place of this one since it was opened.
+            StorageError: it has been.
         """
         if not self.is_current():
             raise StorageError("The database was replaced or removed at this very moment: try again.")
 
-    def retire(self) -> None:
-        """Close a connection that is no longer current; the caller holds the write lock. Where only the log
-        was taken away, what it holds is first moved into the database, as long as there is no other."""
+    def close_stale(self) -> None:
+        """Close a connection that is no longer current; the caller holds the write lock.
+
+        If only the log was removed, its content is first moved into the database, unless there is a new log.
+        """
         with contextlib.suppress(StorageError, sqlite3.Error):
-            if identity(self.path) == self._file and not self._log_path.exists():
-                self.empty_log(patience=0)
+            if read_file_id(self.path) == self.file_id and not self._log_path.exists():
+                self.empty_log(timeout_ms=0)
         self.close()
 
     def copy_to(self, path: Path) -> None:
-        """Copy the database as it is at this moment into a new file, without a log.
+        """Copy the database in its current state into a new file, without a log.
 
-        In one step: it holds up no writer, and in several SQLite would begin anew at every write of another
-        process, which measured never came to an end. A tenth of a second to two at 100,000 memories.
+        It copies in one step, which blocks no writer. Copying in several steps would make SQLite start again
+        at every write of another process; in measurements that never ended. One step takes 0.1 to 2
+        seconds at 100,000 memories.
         """
         touch_private(path)
-        with clear_errors(), contextlib.closing(sqlite3.connect(path, isolation_level=None)) as copy:
-            copy.execute("PRAGMA synchronous = OFF")  # whoever asked for it syncs the finished file
+        with (
+            translate_sqlite_errors(),
+            contextlib.closing(sqlite3.connect(path, isolation_level=None)) as copy,
+        ):
+            copy.execute("PRAGMA synchronous = OFF")  # the caller syncs the finished file
             self._sql.backup(copy)
             copy.execute("PRAGMA journal_mode = DELETE").fetchall()
 
     @contextlib.contextmanager
     def attached(self, other: Path | None) -> Generator[None]:
-        """Let statements speak of another database's tables, if there is one, as ``other.…``; around a
-        transaction, not in one."""
+        """Attach another database, if there is one, whose tables are then named ``other.…``.
+
+        Use it around a transaction, not inside one.
+        """
         if other is None:
             yield
             return
-        with clear_errors():
+        with translate_sqlite_errors():
             self._sql.execute("ATTACH ? AS other", (str(other),))
         try:
             yield
@@ -160,20 +181,20 @@ class Database:
             self._sql.execute("DETACH other")
 
     def upgrade(self) -> None:
-        """Bring the schema up to date, whatever the journal; the caller is alone with the file."""
-        with clear_errors():
+        """Bring the schema up to date in any journal mode; nobody else may have the file open."""
+        with translate_sqlite_errors():
             migrations.migrate(self._sql)
 
-    def take_any_text(self) -> None:
-        """From now on broken UTF-8 is read as well as it can be, for a damaged database."""
-        self._sql.text_factory = _any_text
+    def accept_any_text(self) -> None:
+        """Decode invalid UTF-8 leniently from now on, for reading a damaged database."""
+        self._sql.text_factory = _decode_leniently
 
     # --- transactions -------------------------------------------------------------------------
 
     @contextlib.contextmanager
     def transaction(self) -> Generator[None]:
-        """Everything inside is written together or not at all; the caller holds the write lock."""
-        with clear_errors():
+        """Write everything inside together or not at all; the caller holds the write lock."""
+        with translate_sqlite_errors():
             self._sql.execute("BEGIN IMMEDIATE")
             try:
                 yield
@@ -187,27 +208,29 @@ class Database:
             self._sql.execute("COMMIT")
         except sqlite3.Error:
             self._roll_back()
-            self._write_over_the_failure()
+            self._overwrite_failed_commit()
             raise
 
     def _roll_back(self) -> None:
         if self._sql.in_transaction:
             self._sql.execute("ROLLBACK")
 
-    def _write_over_the_failure(self) -> None:
-        """Let a change without content take the place in the log of one whose COMMIT has failed: where
-        only the sync had failed, its pages are all there, and recovery would take them for done."""
+    def _overwrite_failed_commit(self) -> None:
+        """Overwrite the change whose COMMIT has failed with an empty change in the log.
+
+        If only the sync failed, all its pages are in the log, and recovery would treat it as committed.
+        """
         with contextlib.suppress(sqlite3.Error):
             self._sql.execute("BEGIN IMMEDIATE")
-            self.next_seq()  # what is written must differ, or nothing is
+            self.next_seq()  # SQLite writes nothing unless a value changes
             self._sql.execute("COMMIT")
         with contextlib.suppress(sqlite3.Error):
             self._roll_back()
 
     @contextlib.contextmanager
     def snapshot(self) -> Generator[None]:
-        """All reads inside see the database at one moment."""
-        with clear_errors():
+        """Let all reads inside see the same moment."""
+        with translate_sqlite_errors():
             self._sql.execute("BEGIN")
             try:
                 yield
@@ -215,87 +238,100 @@ class Database:
                 if self._sql.in_transaction:
                     self._sql.execute("COMMIT")
 
-    def checkpoint(self) -> None:
-        """Move a large write-ahead log into the database; the caller holds the write lock. A reader in its
-        way only postpones it."""
-        log = self.path.with_name(self.path.name + "-wal")
-        if log.exists() and log.stat().st_size > MAX_WAL_BYTES:
-            self.empty_log(patience=0)
+    def checkpoint(self, max_log_bytes: int) -> None:
+        """Move the write-ahead log into the database if it is larger than ``max_log_bytes``.
 
-    def empty_log(self, patience: int = 2000) -> bool:
-        """Move the write-ahead log into the database and truncate it, waiting for readers for at most
-        ``patience`` milliseconds; false if one stayed in the way. The caller holds the write lock."""
-        with clear_errors():
-            self._sql.execute(f"PRAGMA busy_timeout = {int(patience)}")
+        The caller holds the write lock. A reader that blocks it only postpones it.
+        """
+        if self._log_path.exists() and self._log_path.stat().st_size > max_log_bytes:
+            self.empty_log(timeout_ms=0)
+
+    def empty_log(self, timeout_ms: int = 2000) -> bool:
+        """Move the write-ahead log into the database and truncate the log.
+
+        The caller holds the write lock. Waits for readers for at most ``timeout_ms``, and returns False if
+        one still blocks it.
+        """
+        with translate_sqlite_errors():
+            self._sql.execute(f"PRAGMA busy_timeout = {int(timeout_ms)}")
             try:
                 return self._sql.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0] == 0
             except sqlite3.OperationalError:
                 return False
             finally:
-                self._sql.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT}")
+                self._sql.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
 
     def vacuum(self) -> None:
-        """Write all pages anew, through the log; the caller holds the write lock."""
-        with clear_errors():
+        """Rewrite all pages, through the log; the caller holds the write lock."""
+        with translate_sqlite_errors():
             self._sql.execute("VACUUM")
 
-    # --- the sequence -------------------------------------------------------------------------
+    # --- the change sequence ------------------------------------------------------------------
 
     def seq(self) -> int:
-        """The number of the newest change; eight microseconds, asked before each query."""
-        with clear_errors():
+        """Return the number of the newest change; takes eight microseconds, once a query."""
+        with translate_sqlite_errors():
             return int(self._sql.execute("SELECT value FROM counters WHERE name = 'seq'").fetchone()[0])
 
     def next_seq(self) -> int:
+        """Return the number of a new change; inside a transaction."""
         row = self._sql.execute("UPDATE counters SET value = value + 1 WHERE name = 'seq' RETURNING value")
         return int(row.fetchone()[0])
 
     # --- statements ---------------------------------------------------------------------------------
 
-    def rows(self, sql: str, values: Sequence[object]) -> list[tuple[Any, ...]]:
-        with clear_errors():
+    def rows(self, sql: str, values: Sequence[object] = ()) -> list[tuple[Any, ...]]:
+        """Return all rows of a statement."""
+        with translate_sqlite_errors():
             return self._sql.execute(sql, values).fetchall()  # pyright: ignore[reportArgumentType]
 
-    def column(self, sql: str, values: Sequence[object]) -> list[int]:
+    def column(self, sql: str, values: Sequence[object] = ()) -> list[int]:
+        """Return the first column of all rows of a statement."""
         return [row[0] for row in self.rows(sql, values)]
 
-    def scalar(self, sql: str, values: Sequence[object]) -> int:
+    def scalar(self, sql: str, values: Sequence[object] = ()) -> int:
+        """Return the first column of the first row of a statement."""
         return int(self.rows(sql, values)[0][0])
 
-    def iterate(self, sql: str, values: Sequence[object]) -> Iterator[tuple[Any, ...]]:
-        """Rows one by one, where all of them at once would be too many for memory."""
-        with clear_errors():
+    def iterate(self, sql: str, values: Sequence[object] = ()) -> Iterator[tuple[Any, ...]]:
+        """Yield rows one by one, where all of them at once would be too many for memory."""
+        with translate_sqlite_errors():
             cursor = self._sql.execute(sql, values)  # pyright: ignore[reportArgumentType]
             for row in cursor:  # noqa: UP028  `yield from` closes the cursor, perhaps after its connection
                 yield row
 
-    def execute(self, sql: str, values: Sequence[object]) -> None:
-        with clear_errors():
+    def execute(self, sql: str, values: Sequence[object] = ()) -> None:
+        """Run a statement that returns nothing."""
+        with translate_sqlite_errors():
             self._sql.execute(sql, values)  # pyright: ignore[reportArgumentType]
 
     def execute_many(self, sql: str, values: Iterable[Sequence[object]]) -> None:
-        with clear_errors():
+        """Run a statement once for each set of values."""
+        with translate_sqlite_errors():
             self._sql.executemany(sql, values)  # pyright: ignore[reportArgumentType]
 
     # --- health -------------------------------------------------------------------------------
 
-    def is_ours(self) -> bool:
-        """Whether this is a database of memories, of whatever version."""
-        with clear_errors():
+    def holds_memories(self) -> bool:
+        """Return True if this is a database of memories, of whatever version."""
+        with translate_sqlite_errors():
             found = self._sql.execute("SELECT 1 FROM sqlite_schema WHERE name = 'memories'").fetchone()
-            return found is not None and migrations.version(self._sql) > 0
+            return found is not None and migrations.read_version(self._sql) > 0
 
     def schema(self) -> tuple[int, int]:
-        """(migrations that this database has seen, migrations that this package knows).
+        """Return the number of migrations applied here, and of those that this package knows.
 
         Raises:
             NewerDatabase: it was written by a newer version of this package.
         """
-        with clear_errors():
-            return migrations.version(self._sql), len(migrations.MIGRATIONS)
+        with translate_sqlite_errors():
+            return migrations.read_version(self._sql), len(migrations.MIGRATIONS)
 
-    def integrity(self) -> list[str]:
-        """What SQLite's own check finds wrong; empty when all is well. Half a second at 100,000 memories."""
+    def integrity_faults(self) -> list[str]:
+        """Return the faults that SQLite's own check finds.
+
+        Takes half a second at 100,000 memories.
+        """
         try:
             rows = [str(row[0]) for row in self._sql.execute("PRAGMA quick_check")]
             if rows == ["ok"] and self._sql.execute("PRAGMA foreign_key_check").fetchone():
@@ -305,25 +341,20 @@ class Database:
         return [] if rows == ["ok"] else rows
 
 
-def _untouched(path: Path) -> str:
-    """How SQLite opens a file without creating one: beside others it shares their log, and where there is
-    no log nobody has it open, so it may be read as it is."""
+def _build_read_only_uri(path: Path) -> str:
+    """Return the URI with which SQLite opens a file read-only, without creating one.
+
+    If other connections have the file open, their log is used; without a log nobody has the file open, so it
+    is read as immutable.
+    """
     shared = path.with_name(path.name + "-wal").exists()
     return f"{path.absolute().as_uri()}?{'mode=ro' if shared else 'immutable=1'}"
 
 
-def _any_text(data: bytes) -> str:
+def _decode_leniently(data: bytes) -> str:
     return data.decode("utf-8", "replace")
 
 
 def sqlite_version() -> str:
+    """Return the version of the SQLite library."""
     return sqlite3.sqlite_version
-
-
-def marks(values: Sequence[object]) -> str:
-    return ",".join("?" * len(values))
-
-
-def parts(values: Sequence[T]) -> Iterator[Sequence[T]]:
-    for start in range(0, len(values), SQL_VARIABLES):
-        yield values[start : start + SQL_VARIABLES]

@@ -1,134 +1,143 @@
-"""An export for people: Markdown, one file a memory, or one a tag.
+"""Export memories for people: Markdown, one file a memory, or one a tag.
 
-A file a memory has all its attributes as front matter and can be imported again; a file a tag is for reading.
+The file of a memory has all its attributes as front matter and can be imported again; the file of a tag is
+for reading.
 """
 
 from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-from typing_extensions import TypedDict
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from sediment_mcp.domain.memory import Memory
 from sediment_mcp.errors import BadArgument, StorageError
-from sediment_mcp.storage.sql import bulk
 from sediment_mcp.system.files import PRIVATE_DIRECTORY, write_private
-from sediment_mcp.system.progress import Progress, unwatched
-from sediment_mcp.transfer.exporter import Selection
-from sediment_mcp.transfer.formats.front_matter import compose
-from sediment_mcp.transfer.formats.sediment_jsonl import described
+from sediment_mcp.system.progress import Progress, ignore_progress
+from sediment_mcp.transfer.formats.front_matter import compose_front_matter
+from sediment_mcp.transfer.formats.sediment_jsonl import FORMAT_VERSION, encode_memory
+from sediment_mcp.transfer.records import Selection
 
 if TYPE_CHECKING:
-    from sediment_mcp.app import Library
+    from sediment_mcp.app import Application
 
-MARK = "sediment-mcp"
-"""The field of the front matter that says what the file is: `MEMORY` or `BY_TAG`."""
-MEMORY, BY_TAG = "memory", "by tag"
-FORMAT = 2  # 1 did not say when a memory was last changed
+CONTENT_FIELD = "sediment-mcp"  # of the front matter; it says what the file holds: one of the next two
+MEMORY, TAG_PAGE = "memory", "by tag"
 UNTAGGED = "untagged"
-LONGEST_NAME = 60  # characters of a file's name, besides its id and ending
-RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d|conin\$|conout\$)(\..*)?", re.IGNORECASE)
+MAX_NAME_CHARS = 60  # of a file's name, besides its id and ending
+MAX_NAME_BYTES = 120  # file systems count bytes, up to 255
+RESERVED_NAMES = re.compile(r"(con|prn|aux|nul|com\d|lpt\d|conin\$|conout\$)(\..*)?", re.IGNORECASE)
 
 
 class MarkdownResult(TypedDict):
-    """How many memories stand in how many files."""
+    """How many memories were written into how many files."""
 
     memories: int
     files: int
 
 
-def write_memories(
-    library: Library,
+def write_markdown(
+    app: Application,
     folder: Path,
     selection: Selection,
     *,
+    by_tag: bool = False,
     force: bool = False,
-    progress: Progress = unwatched,
+    progress: Progress = ignore_progress,
 ) -> MarkdownResult:
-    """Write each selected memory into a file of its own.
+    """Write each selected memory into its own file, or into the file of each of its tags.
+
+    ``by_tag`` leaves out what is superseded, expired or deleted, and sorts by date. ``force`` writes into a
+    folder that holds something already.
 
     Raises:
-        BadArgument: the folder holds something already, and it was not said that this may be overwritten.
+        BadArgument: the folder is not empty, and ``force`` is not given.
         StorageError: the folder cannot be written.
+        Stopped: ``progress`` asked for it.
     """
-    _prepare(folder, force)
-    with library.read() as store:
-        total = bulk.count(store, selection.filters, trash=selection.trash)
-        chosen = bulk.memories(store, selection.filters, trash=selection.trash)
-        for done, memory in enumerate(chosen, start=1):
-            name = f"{safe_name(_first_words(memory.content))}-{memory.id}.md"
-            _write(folder / name, compose(_fields(memory), memory.content + "\n"))
+    _prepare_folder(folder, force)
+    write = _write_by_tag if by_tag else _write_memories
+    return write(app, folder, selection, progress)
+
+
+def _write_memories(
+    app: Application, folder: Path, selection: Selection, progress: Progress
+) -> MarkdownResult:
+    with app.storage.read() as session:
+        total = session.bulk.count(selection.filters, include_deleted=selection.include_deleted)
+        selected = session.bulk.memories(selection.filters, include_deleted=selection.include_deleted)
+        for done, memory in enumerate(selected, start=1):
+            name = f"{make_file_name(_get_first_line(memory.content))}-{memory.id}.md"
+            _write(folder / name, compose_front_matter(_list_fields(memory), memory.content + "\n"))
             progress(done, total)
     return MarkdownResult(memories=total, files=total)
 
 
-def write_by_tag(
-    library: Library,
-    folder: Path,
-    selection: Selection,
-    *,
-    force: bool = False,
-    progress: Progress = unwatched,
-) -> MarkdownResult:
-    """Write a file for each tag, with all its memories that are current, by date; see `write_memories`."""
-    selection = Selection(replace(selection.filters, include_superseded=False), trash=False)
-    now = library.now()
-    _prepare(folder, force)
+def _write_by_tag(app: Application, folder: Path, selection: Selection, progress: Progress) -> MarkdownResult:
     by_tag: defaultdict[str, list[Memory]] = defaultdict(list)
-    with library.read() as store:
-        for memory in bulk.memories(store, selection.filters, trash=False):
-            is_expired = memory.expires_at is not None and memory.expires_at <= now
-            for tag in () if is_expired else memory.tags or (UNTAGGED,):
-                by_tag[tag].append(memory)
-    names = distinct_names(by_tag)
+    for memory in _read_current(app, selection):
+        for tag in memory.tags or (UNTAGGED,):
+            by_tag[tag].append(memory)
+    names = make_distinct_names(by_tag)
     for done, (tag, memories) in enumerate(by_tag.items(), start=1):
-        _write(folder / f"{names[tag]}.md", _page(tag, memories))
+        _write(folder / f"{names[tag]}.md", _compose_tag_page(tag, memories))
         progress(done, len(by_tag))
-    shown = {memory.number for memories in by_tag.values() for memory in memories}
-    return MarkdownResult(memories=len(shown), files=len(by_tag))
+    ids = {memory.id for memories in by_tag.values() for memory in memories}
+    return MarkdownResult(memories=len(ids), files=len(by_tag))
 
 
-def _fields(memory: Memory) -> dict[str, Any]:
-    said = {name: value for name, value in described(memory).items() if value not in (None, [], {})}
-    del said["content"]
-    return {MARK: MEMORY, "format": FORMAT, **said}
+def _read_current(app: Application, selection: Selection) -> Iterator[Memory]:
+    now = app.now()
+    filters = replace(selection.filters, include_superseded=False)
+    with app.storage.read() as session:
+        for memory in session.bulk.memories(filters, include_deleted=False):
+            if memory.state(now) == "live":
+                yield memory
 
 
-def _page(tag: str, memories: Iterable[Memory]) -> str:
-    parts = [f"# {tag}\n"]
+def _list_fields(memory: Memory) -> dict[str, Any]:
+    fields = {name: value for name, value in encode_memory(memory).items() if value not in (None, [], {})}
+    del fields["content"]
+    return {CONTENT_FIELD: MEMORY, "format": FORMAT_VERSION, **fields}
+
+
+def _compose_tag_page(tag: str, memories: Iterable[Memory]) -> str:
+    sections = [f"# {tag}\n"]
     for memory in sorted(memories, key=lambda memory: memory.occurred_at, reverse=True):
-        parts.append(f"## {memory.occurred_at:%Y-%m-%d} · {memory.kind} · {memory.id}\n\n{memory.content}\n")
-    return compose({MARK: BY_TAG, "tag": tag}, "\n".join(parts))
+        heading = f"## {memory.occurred_at:%Y-%m-%d} · {memory.kind} · {memory.id}"
+        sections.append(f"{heading}\n\n{memory.content}\n")
+    return compose_front_matter({CONTENT_FIELD: TAG_PAGE, "tag": tag}, "\n".join(sections))
 
 
 # --- names --------------------------------------------------------------------------------------
 
 
-def _first_words(content: str) -> str:
+def _get_first_line(content: str) -> str:
     return next((line for line in content.splitlines() if line.strip()), "")
 
 
-def safe_name(text: str) -> str:
-    """A file name for any text, on any system: letters, digits and dashes, never empty, never the name of a
-    device, and never a way out of the folder."""
+def make_file_name(text: str) -> str:
+    """Return a file name for any text that is safe on every system.
+
+    It consists of letters, digits and dashes, is never empty, never the name of a device, and never leads
+    out of the folder.
+    """
     words = re.findall(r"[^\W_]+", text.lower())
-    name = "-".join(words)[:LONGEST_NAME].strip("-") or "memory"
-    while len(name.encode()) > 2 * LONGEST_NAME:  # systems count bytes, up to 255
+    name = "-".join(words)[:MAX_NAME_CHARS].strip("-") or "memory"
+    while len(name.encode()) > MAX_NAME_BYTES:
         name = name[:-1]
-    return f"{name}-" if RESERVED.fullmatch(name) else name
+    return f"{name}-" if RESERVED_NAMES.fullmatch(name) else name
 
 
-def distinct_names(texts: Iterable[str]) -> Mapping[str, str]:
-    """A safe name for each text, no two alike, not even where capitals do not count."""
+def make_distinct_names(texts: Iterable[str]) -> Mapping[str, str]:
+    """Return a safe file name for each text, no two alike even where capitals do not count."""
     names: dict[str, str] = {}
     taken: set[str] = set()
     for text in texts:
-        name = plain = safe_name(text)
+        name = plain = make_file_name(text)
         number = 1
         while name.casefold() in taken:
             number += 1
@@ -138,24 +147,24 @@ def distinct_names(texts: Iterable[str]) -> Mapping[str, str]:
     return names
 
 
-# --- writing ------------------------------------------------------------------------------------
+# --- files --------------------------------------------------------------------------------------
 
 
-def _prepare(folder: Path, force: bool) -> None:
+def _prepare_folder(folder: Path, force: bool) -> None:
     try:
         folder.mkdir(mode=PRIVATE_DIRECTORY, parents=True, exist_ok=True)
         if not force and next(folder.iterdir(), None) is not None:
             raise BadArgument(f"{folder} is not empty: give a new folder, or add --force to write into it.")
     except OSError as error:
-        raise _unwritable(folder, error) from error
+        raise _translate_error(folder, error) from error
 
 
 def _write(path: Path, text: str) -> None:
     try:
         write_private(path, text.encode("utf-8", "replace"))
     except OSError as error:
-        raise _unwritable(path, error) from error
+        raise _translate_error(path, error) from error
 
 
-def _unwritable(path: Path, error: OSError) -> StorageError:
+def _translate_error(path: Path, error: OSError) -> StorageError:
     return StorageError(f"{path} cannot be written ({error.strerror}): choose another place.")

@@ -1,64 +1,73 @@
-"""The JSON export of mcp-memory-service: an object with `export_metadata` and `memories`."""
+"""Read the export of mcp-memory-service: an object with `export_metadata` and `memories`."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from typing import Any, cast
 
-from sediment_mcp.transfer.normalize import fitted, moment, session
-from sediment_mcp.transfer.one_json import objects
-from sediment_mcp.transfer.records import Item
-from sediment_mcp.transfer.source import Source
+from sediment_mcp.transfer.normalize import (
+    normalize_memory,
+    normalize_session,
+    parse_time,
+    read_json_objects,
+    split_tags,
+)
+from sediment_mcp.transfer.records import Format, Item
+from sediment_mcp.transfer.source import ReadLimits, Source
 
-SOURCE = "mcp-memory-service"
-KINDS = {
+SOURCE_NAME = "mcp-memory-service"
+KINDS = {  # its memory types that are kinds here; any other becomes a tag
     "semantic": "semantic",
     "procedural": "procedural",
     "procedure": "procedural",
     "episodic": "episodic",
     "event": "episodic",
 }
-"""Its memory types that are kinds here; any other becomes a tag."""
 
 
-def is_export(value: object) -> bool:
-    """Whether this is such an export, or a bare list of its memories."""
-    if isinstance(value, dict) and "export_metadata" in value:
+def is_export(document: object) -> bool:
+    """Return True if this is such an export, or a bare list of its memories."""
+    if isinstance(document, dict) and "export_metadata" in document:
         return True
-    first: object = next(iter(_memories(cast("object", value))), None)
+    first: object = next(iter(_find_memories(cast("object", document))), None)
     return isinstance(first, dict) and {"content", "content_hash"} <= cast("dict[str, Any]", first).keys()
 
 
-def _memories(value: object) -> list[Any]:
-    if isinstance(value, dict):
-        return _memories(cast("dict[str, Any]", value).get("memories"))
-    return cast("list[Any]", value) if isinstance(value, list) else []
+def read(source: Source, limits: ReadLimits) -> Iterator[Item]:
+    """Yield each memory of the document.
+
+    Raises:
+        BadArgument: the source is too large.
+    """
+    return read_json_objects(source, _find_memories, _read_memory, limits)
 
 
-def read(source: Source) -> Iterator[Item]:
-    return objects(source, _memories, _items)
+FORMAT = Format(read, matches_document=is_export)
 
 
-def _items(place: str, fields: Mapping[str, Any]) -> Iterator[Item]:
-    type_ = fields.get("memory_type") or fields.get("type")
-    occurred_at = moment(fields.get("created_at")) or moment(fields.get("created_at_iso"))
+def _find_memories(document: object) -> list[Any]:
+    while isinstance(document, dict):
+        document = cast("dict[str, Any]", document).get("memories")
+    return cast("list[Any]", document) if isinstance(document, list) else []
+
+
+def _read_memory(location: str, fields: Mapping[str, Any]) -> Iterator[Item]:
+    memory_type = fields.get("memory_type") or fields.get("type")
+    occurred_at = parse_time(fields.get("created_at")) or parse_time(fields.get("created_at_iso"))
     metadata = fields.get("metadata")
     own = cast("dict[str, Any]", metadata) if isinstance(metadata, dict) else {}
-    kind = KINDS.get(str(type_), "semantic")
-    kept = {**own, "source": SOURCE, "store": fields.get("store"), "machine": fields.get("export_source")}
-    yield from fitted(
-        place,
+    origin = {
+        "source": SOURCE_NAME,
+        "store": fields.get("store"),
+        "machine": fields.get("export_source"),
+    }
+    kind = KINDS.get(str(memory_type), "semantic")
+    yield from normalize_memory(
+        location,
         fields.get("content"),
-        tags=[*tags_of(fields.get("tags")), *([type_] if type_ not in KINDS else [])],
-        metadata=kept,
+        tags=[*split_tags(fields.get("tags")), *([memory_type] if str(memory_type) not in KINDS else [])],
+        metadata={**own, **origin},
         occurred_at=occurred_at,
         kind="semantic" if occurred_at is None and kind == "episodic" else kind,  # events have a time
-        **session(own.get("session_id") or own.get("conversation_id")),
+        session=normalize_session(own.get("session_id") or own.get("conversation_id")),
     )
-
-
-def tags_of(value: object) -> list[object]:
-    """Tags as a list, or as one text with commas between them."""
-    if isinstance(value, str):
-        return list(value.split(","))
-    return cast("list[object]", value) if isinstance(value, list) else []

@@ -1,57 +1,71 @@
-"""What mem0 gives out: `get_all`'s results, an export of its platform, or a bare list of memories."""
+"""Read memories of mem0: `get_all`'s results, a platform export, or a bare list."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, cast
 
-from sediment_mcp.transfer.formats.mcp_memory_service import tags_of
-from sediment_mcp.transfer.normalize import fitted, moment, session
-from sediment_mcp.transfer.one_json import objects
-from sediment_mcp.transfer.records import Item
-from sediment_mcp.transfer.source import Source
+from sediment_mcp.system.timestamps import isoformat
+from sediment_mcp.transfer.normalize import (
+    normalize_memory,
+    normalize_session,
+    parse_time,
+    read_json_objects,
+    split_tags,
+)
+from sediment_mcp.transfer.records import Format, Item
+from sediment_mcp.transfer.source import ReadLimits, Source
 
-SOURCE = "mem0"
-LISTS = ("results", "memories", "records")
-OWNERS = ("user_id", "agent_id", "app_id", "actor_id", "role")
+SOURCE_NAME = "mem0"
+LIST_FIELDS = ("results", "memories", "records")
+OWNER_FIELDS = ("user_id", "agent_id", "app_id", "actor_id", "role")
+REST_OF_DAY = timedelta(hours=12)  # an expiry date is read as noon, and the memory lives through that day
 
 
-def is_export(value: object) -> bool:
-    """Whether this holds memories as mem0 writes them."""
-    first = next(iter(_memories(value)), None)
+def is_export(document: object) -> bool:
+    """Return True if the document holds memories as mem0 writes them."""
+    first = next(iter(_find_memories(document)), None)
     return isinstance(first, dict) and "memory" in first
 
 
-def _memories(value: object) -> list[Any]:
-    if isinstance(value, list):
-        return cast("list[Any]", value)
-    fields = cast("dict[str, Any]", value) if isinstance(value, dict) else {}
-    found = next((fields[name] for name in LISTS if isinstance(fields.get(name), list)), None)
-    return (
-        cast("list[Any]", found)
-        if found is not None
-        else _memories(fields["data"])
-        if "data" in fields
-        else []
-    )
+def read(source: Source, limits: ReadLimits) -> Iterator[Item]:
+    """Yield each memory of the document.
+
+    Raises:
+        BadArgument: the source is too large.
+    """
+    return read_json_objects(source, _find_memories, _read_memory, limits)
 
 
-def read(source: Source) -> Iterator[Item]:
-    return objects(source, _memories, _items)
+FORMAT = Format(read, matches_document=is_export)
 
 
-def _items(place: str, fields: Mapping[str, Any]) -> Iterator[Item]:
+def _find_memories(document: object) -> list[Any]:
+    while isinstance(document, dict):
+        fields = cast("dict[str, Any]", document)
+        lists = (fields[name] for name in LIST_FIELDS if isinstance(fields.get(name), list))
+        document = next(lists, fields.get("data"))
+    return cast("list[Any]", document) if isinstance(document, list) else []
+
+
+def _read_memory(location: str, fields: Mapping[str, Any]) -> Iterator[Item]:
     metadata = fields.get("metadata")
     own = cast("dict[str, Any]", metadata) if isinstance(metadata, dict) else {}
-    owners = {name: fields[name] for name in OWNERS if fields.get(name)}
-    ends = moment(fields.get("expiration_date"))
-    yield from fitted(
-        place,
+    owners = {name: fields[name] for name in OWNER_FIELDS if fields.get(name)}
+    yield from normalize_memory(
+        location,
         fields.get("memory") or fields.get("content"),
-        tags=[*tags_of(fields.get("categories")), *tags_of(fields.get("tags"))],
-        metadata={**own, **owners, "source": SOURCE},
-        occurred_at=moment(fields.get("created_at")) or moment(fields.get("updated_at")),
-        **session(fields.get("run_id")),
-        **({"expires_at": (ends + timedelta(hours=12)).isoformat()} if ends else {}),
+        tags=[*split_tags(fields.get("categories")), *split_tags(fields.get("tags"))],
+        metadata={**own, **owners, "source": SOURCE_NAME},
+        occurred_at=parse_time(fields.get("created_at")) or parse_time(fields.get("updated_at")),
+        session=normalize_session(fields.get("run_id")),
+        expires_at=isoformat(_get_end_of_day(parse_time(fields.get("expiration_date")))),
     )
+
+
+def _get_end_of_day(noon: datetime | None) -> datetime | None:
+    try:
+        return noon + REST_OF_DAY if noon else None
+    except OverflowError:  # the last day of the calendar, which some programs write for "never"
+        return noon

@@ -1,7 +1,9 @@
-"""Markdown and plain text: a file of it, or a folder of notes. Each file is a memory.
+"""Read Markdown and plain text: a file, or a folder of notes.
 
-Front matter is respected: title, aliases, tags, the day it is about. A file that `markdown` has written comes
-back as the memory that it was.
+Each file is a memory.
+
+Front matter is respected: title, aliases, tags, the day it is about. A file that `markdown` has written is
+read as the memory that it was.
 """
 
 from __future__ import annotations
@@ -14,44 +16,55 @@ from pathlib import Path
 from typing import Any
 
 from sediment_mcp.errors import BadArgument
-from sediment_mcp.transfer.formats.front_matter import BadFrontMatter, divide
-from sediment_mcp.transfer.formats.markdown import BY_TAG, FORMAT, MARK
-from sediment_mcp.transfer.formats.mcp_memory_service import tags_of
-from sediment_mcp.transfer.formats.sediment_jsonl import exported
-from sediment_mcp.transfer.normalize import fitted, moment, session
-from sediment_mcp.transfer.records import Item, Problem, Record
-from sediment_mcp.transfer.source import NoText, Source, text_of
+from sediment_mcp.transfer.formats.front_matter import BadFrontMatter, split_front_matter
+from sediment_mcp.transfer.formats.markdown import CONTENT_FIELD, TAG_PAGE
+from sediment_mcp.transfer.formats.sediment_jsonl import FORMAT_VERSION, decode_memory
+from sediment_mcp.transfer.normalize import normalize_memory, normalize_session, parse_time, split_tags
+from sediment_mcp.transfer.records import Format, Item, MemoryRecord, Problem
+from sediment_mcp.transfer.source import NotText, ReadLimits, Source, decode_text
 
-ENDINGS = (".md", ".markdown", ".mdown", ".txt")
-MAX_NOTE = 10 * 1024 * 1024  # bytes; what is longer is no note
-DATES = ("date", "created", "created_at", "day", "published")
-USED = {*DATES, "title", "aliases", "alias", "tags", "tag", "keywords", "session", "importance", "kind"}
+TEXT_SUFFIX = ".txt"
+MARKDOWN_SUFFIXES = (".md", ".markdown", ".mdown")
+DATE_FIELDS = ("date", "created", "created_at", "day", "published")
+TAG_FIELDS = ("tags", "tag", "keywords")
+NAME_FIELDS = ("title", "aliases", "alias")  # they go into the text, and stay in the metadata
+READ_FIELDS = {*DATE_FIELDS, *TAG_FIELDS, *NAME_FIELDS, "session", "importance", "kind"}
+NOTE_KINDS = ("semantic", "episodic", "procedural")
+TITLE_SEARCH_CHARS = 1000  # of a text's beginning, in which its title need not be repeated
 
 
 def is_markdown(path: Path) -> bool:
-    return path.suffix.lower() in ENDINGS[:-1]
+    """Return True if the file's name says that it is Markdown."""
+    return path.suffix.lower() in MARKDOWN_SUFFIXES
 
 
 # --- folders ------------------------------------------------------------------------------------
 
 
-def notes_in(folder: Path) -> list[Path | Problem]:
-    """The notes of a folder and of those in it, by name. Hidden ones and other kinds of files are left out;
-    links are not followed, because they may lead in a circle or out of the folder."""
+def list_notes(folder: Path) -> list[Path | Problem]:
+    """Return the notes of a folder and of those in it, by name.
+
+    Hidden ones and other kinds of files are left out. Links are not followed, because they may lead in a
+    circle or out of the folder.
+    """
     found: list[Path | Problem] = []
-    for place, folders, files in os.walk(folder):
-        here = Path(place)
+    for parent, folders, files in os.walk(folder):
+        here = Path(parent)
         links = [name for name in folders if (here / name).is_symlink()]
         folders[:] = sorted(name for name in folders if not name.startswith(".") and name not in links)
-        names = [name for name in files if name.lower().endswith(ENDINGS) and not name.startswith(".")]
+        names = [name for name in files if _is_note_name(name)]
         for name in sorted([*names, *links]):
             path = here / name
-            problem = _problem(path)
+            problem = _find_problem(path)
             found.append(Problem(path.relative_to(folder).as_posix(), problem) if problem else path)
     return found
 
 
-def _problem(path: Path) -> str | None:
+def _is_note_name(name: str) -> bool:
+    return name.lower().endswith((*MARKDOWN_SUFFIXES, TEXT_SUFFIX)) and not name.startswith(".")
+
+
+def _find_problem(path: Path) -> str | None:
     try:
         mode = path.lstat().st_mode
     except OSError as error:
@@ -61,97 +74,109 @@ def _problem(path: Path) -> str | None:
     return None if stat.S_ISREG(mode) else "is no ordinary file."
 
 
-def read_note(path: Path, folder: Path) -> Iterator[Item]:
-    """One file of a folder; what is wrong with it is a problem of its own."""
-    place = path.relative_to(folder).as_posix()
+def read_note(path: Path, folder: Path, limits: ReadLimits) -> Iterator[Item]:
+    """Yield the memory, or several, of one file of a folder, or a `Problem`."""
+    location = path.relative_to(folder).as_posix()
     try:
         with path.open("rb") as stream:
-            data = stream.read(MAX_NOTE + 1)
-        written = datetime.fromtimestamp(path.stat().st_mtime, UTC)
+            data = stream.read(limits.max_note_bytes + 1)
+        modified_at = datetime.fromtimestamp(path.stat().st_mtime, UTC)
     except (OSError, OverflowError, ValueError) as error:
-        yield Problem(place, f"cannot be read ({getattr(error, 'strerror', None) or 'its date is broken'}).")
+        reason = getattr(error, "strerror", None) or "its date is broken"
+        yield Problem(location, f"cannot be read ({reason}).")
         return
-    yield from _read(place, data, written)
+    yield from _read_bytes(location, data, modified_at, limits)
 
 
 # --- files --------------------------------------------------------------------------------------
 
 
-def read_file(source: Source) -> Iterator[Item]:
-    """A single file, or standard input."""
-    written = None
+def read(source: Source, limits: ReadLimits) -> Iterator[Item]:
+    """Yield the memory, or several, of a single file or of standard input."""
+    modified_at = None
     if source.path.is_file():
-        written = datetime.fromtimestamp(source.path.stat().st_mtime, UTC)
-    yield from _read(source.path.name, source.stream.read(MAX_NOTE + 1), written)
+        modified_at = datetime.fromtimestamp(source.path.stat().st_mtime, UTC)
+    data = source.stream.read(limits.max_note_bytes + 1)
+    yield from _read_bytes(source.path.name, data, modified_at, limits)
 
 
-def _read(place: str, data: bytes, written: datetime | None) -> Iterator[Item]:
-    if len(data) > MAX_NOTE:
-        yield Problem(place, f"is larger than {MAX_NOTE:,} bytes: that is no note, split it first.")
+FORMAT = Format(read)
+
+
+def _read_bytes(
+    location: str, data: bytes, modified_at: datetime | None, limits: ReadLimits
+) -> Iterator[Item]:
+    if len(data) > limits.max_note_bytes:
+        reason = f"is larger than {limits.max_note_bytes:,} bytes: that is no note, split it first."
+        yield Problem(location, reason)
         return
     try:
-        text, note = text_of(data)
-        fields, body = divide(text)
-        if MARK in fields and ("id" in fields or fields[MARK] == BY_TAG):
-            yield _own(place, fields, body)
+        text, encoding_note = decode_text(data)
+        fields, body = split_front_matter(text)
+        if CONTENT_FIELD in fields and ("id" in fields or fields[CONTENT_FIELD] == TAG_PAGE):
+            yield _read_exported(location, fields, body)
         else:
-            yield from _note(place, fields, body, written, [note] if note else [])
-    except (NoText, BadFrontMatter) as error:
-        yield Problem(place, str(error))
-    except BadArgument as error:
-        yield Problem(place, str(error))
+            notes = [encoding_note] if encoding_note else []
+            yield from _read_text(location, fields, body, modified_at, notes)
+    except (NotText, BadFrontMatter, BadArgument) as error:
+        yield Problem(location, str(error))
 
 
-def _own(place: str, fields: dict[str, Any], body: str) -> Item:
-    """A memory that was exported as Markdown: the text up to the line's end that was put after it."""
-    if fields.pop(MARK) == BY_TAG:
-        return Problem(place, "is a list by tag, for reading: import the JSON lines, or one file a memory.")
-    if fields.pop("format", FORMAT) not in range(1, FORMAT + 1):
-        return Problem(place, "was written by a newer sediment-mcp: update sediment-mcp.")
-    return Record(place, exported({**fields, "content": body.removesuffix("\n")}))
+def _read_exported(location: str, fields: dict[str, Any], body: str) -> Item:
+    """Read an exported memory, without the line end that was put after its text."""
+    if fields.pop(CONTENT_FIELD) == TAG_PAGE:
+        return Problem(
+            location, "is a list by tag, for reading: import the JSON lines, or one file a memory."
+        )
+    if fields.pop("format", FORMAT_VERSION) not in range(1, FORMAT_VERSION + 1):
+        return Problem(location, "was written by a newer sediment-mcp: update sediment-mcp.")
+    return MemoryRecord(location, decode_memory({**fields, "content": body.removesuffix("\n")}))
 
 
-def _note(
-    place: str, fields: Mapping[str, Any], body: str, written: datetime | None, notes: list[str]
+def _read_text(
+    location: str, fields: Mapping[str, Any], body: str, modified_at: datetime | None, notes: list[str]
 ) -> Iterator[Item]:
-    title = str(fields.get("title") or "").strip()
-    tags = [tag for name in ("tags", "tag", "keywords") for tag in _tags(fields.get(name))]
-    rest = {name: value for name, value in fields.items() if name not in USED}
-    named = {name: fields[name] for name in ("title", "aliases", "alias") if fields.get(name)}
-    occurred_at = next((time for name in DATES if (time := moment(fields.get(name)))), written)
-    yield from fitted(
-        place,
-        _titled(title, tags_of(fields.get("aliases") or fields.get("alias")), body),
-        tags=tags,
-        metadata={"file": place, **named, **rest},
-        occurred_at=occurred_at,
+    names = {name: fields[name] for name in NAME_FIELDS if fields.get(name)}
+    other = {name: value for name, value in fields.items() if name not in READ_FIELDS}
+    times = (parse_time(fields.get(name)) for name in DATE_FIELDS)
+    yield from normalize_memory(
+        location,
+        _compose_content(fields, body),
+        tags=[tag for name in TAG_FIELDS for tag in _split_words(fields.get(name))],
+        metadata={"file": location, **names, **other},
+        occurred_at=next(filter(None, times), modified_at),
         notes=notes,
-        **session(fields.get("session")),
-        **_checked(fields),
+        session=normalize_session(fields.get("session")),
+        **_read_attributes(fields),
     )
 
 
-def _tags(value: object) -> list[object]:
-    """Tags as a list, or as one text with commas or spaces between them."""
+def _split_words(value: object) -> list[object]:
+    """Return tags that are a list, or one text with commas or spaces between them."""
     if isinstance(value, str) and "," not in value:
         return list(value.split())
-    return tags_of(value)
+    return split_tags(value)
 
 
-def _titled(title: str, aliases: list[object], body: str) -> str:
-    """The text as it is, after its title where it does not say that itself: a memory stands alone."""
+def _compose_content(fields: Mapping[str, Any], body: str) -> str:
+    """Put title and other names before the text, unless it holds them.
+
+    The text of a memory has to be understood without its file.
+    """
     if not body.strip():
         return ""
-    head = f"# {title}\n\n" if title and title.casefold() not in body[:1000].casefold() else ""
+    title = str(fields.get("title") or "").strip()
+    is_titled = title.casefold() in body[:TITLE_SEARCH_CHARS].casefold()
+    head = f"# {title}\n\n" if title and not is_titled else ""
+    aliases = split_tags(fields.get("aliases") or fields.get("alias"))
     names = ", ".join(str(alias).strip() for alias in aliases)
     return f"{head}Also called: {names}.\n\n{body}" if names else f"{head}{body}"
 
 
-def _checked(fields: Mapping[str, Any]) -> dict[str, Any]:
-    """Kind and importance where they are what they must be; any note may use these words for its own."""
+def _read_attributes(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Return kind and importance if they are valid; other notes may use these words freely."""
     kind, importance = fields.get("kind"), fields.get("importance")
-    found: dict[str, Any] = {"kind": kind} if kind in ("semantic", "episodic", "procedural") else {}
-    is_share = (
-        isinstance(importance, (int, float)) and not isinstance(importance, bool) and 0 <= importance <= 1
-    )
-    return found | ({"importance": importance} if is_share else {})
+    found: dict[str, Any] = {"kind": kind} if kind in NOTE_KINDS else {}
+    if isinstance(importance, (int, float)) and not isinstance(importance, bool) and 0 <= importance <= 1:
+        found["importance"] = importance
+    return found

@@ -1,8 +1,8 @@
-"""Our own format: lines of JSON that carry everything, so that an export is a complete copy.
+"""Write and read our own format: JSON lines that carry everything.
 
-The first line names the format and its version, then come the rules of retention, then the memories in the
-order in which they were stored. A reader needs no line but the one it reads: what is lost of a file loses
-only itself.
+An export is a complete copy. The first line names the format and its version, then come the retention rules,
+then the memories in the order in which they were stored. Each line can be read without
+the others, so a damaged line loses only its own memory or rule.
 """
 
 from __future__ import annotations
@@ -15,70 +15,76 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, cast
 
-from sediment_mcp.domain.chunking import split
+from sediment_mcp.domain.chunking import split_into_chunks
 from sediment_mcp.domain.memory import Memory
-from sediment_mcp.domain.retention import Rule
+from sediment_mcp.domain.retention import MAX_RULE_DAYS, Rule
+from sediment_mcp.embeddings.codec import are_unit_vectors
 from sediment_mcp.embeddings.protocols import ModelIdentity
 from sediment_mcp.errors import BadArgument
-from sediment_mcp.operations.arguments import Id, StoreMemory, Time, parse
-from sediment_mcp.operations.results import iso, written
-from sediment_mcp.server.jsonrpc import to_json
-from sediment_mcp.transfer.records import Item, Problem, Record, RuleRecord
-from sediment_mcp.transfer.source import Source
+from sediment_mcp.operations.arguments import MemoryId, StoreMemory, Timestamp, parse_arguments
+from sediment_mcp.system.text import to_json
+from sediment_mcp.system.timestamps import isoformat
+from sediment_mcp.transfer.records import Format, Item, MemoryRecord, Problem, RuleRecord
+from sediment_mcp.transfer.source import DEFAULT_LIMITS, ReadLimits, Source
 
-FORMAT = "sediment-mcp export"
-VERSION = 2  # 1 did not say when a memory was last changed
-MAX_LINE = 16 * 1024 * 1024  # characters; the longest memory with its vectors takes a tenth
-ID = re.compile(r"[0-9A-Za-z_-]{1,16}")
-MOST_DAYS = 36_500
+FORMAT_NAME = "sediment-mcp export"
+FORMAT_VERSION = 2  # 1 did not say when a memory was last changed
+VALID_ID = re.compile(r"[0-9A-Za-z_-]{1,16}")
+MAX_INTEGER = 2**62  # what the database keeps in eight bytes, with room
+FLOAT16_BYTES = 2
 
 
 class ExportedMemory(StoreMemory):
-    """A memory as a line of an export. ``project`` null is global; ``passages`` are spans of the text, and
-    ``vectors`` their float16 embeddings, one after the other in base64, by the model's fingerprint."""
+    """A memory as a line of an export states it.
 
-    id: Id
+    Attributes:
+        project: None: it is global.
+        passages: (start, end) of each chunk, in characters of the text.
+        vectors: by the fingerprint of a model, the float16 embeddings of the chunks one after the other, in
+            base64.
+    """
+
+    id: MemoryId
     project: str | None = None
-    created_at: Time
-    superseded_by: Id | None = None
-    deleted_at: Time | None = None
-    restored_at: Time | None = None
-    changed_at: Time | None = None
+    created_at: Timestamp
+    superseded_by: MemoryId | None = None
+    deleted_at: Timestamp | None = None
+    restored_at: Timestamp | None = None
+    changed_at: Timestamp | None = None
     passages: tuple[tuple[int, int], ...] = ()
     vectors: Mapping[str, str] | None = None
 
 
-# --- writing ------------------------------------------------------------------------------------
+# --- write --------------------------------------------------------------------------------------
 
 
-def header(now: datetime, model: ModelIdentity | None) -> str:
-    """The first line; ``model`` is the one whose embeddings follow."""
-    head: dict[str, Any] = {"format": FORMAT, "version": VERSION, "exported_at": written(now)}
+def format_header(now: datetime, model: ModelIdentity | None) -> str:
+    """Return the first line; ``model`` is the one whose embeddings follow."""
+    head: dict[str, Any] = {"format": FORMAT_NAME, "version": FORMAT_VERSION, "exported_at": isoformat(now)}
     if model is not None:
         head["model"] = {"name": model.name, "fingerprint": model.fingerprint, "dimension": model.dimension}
     return to_json(head)
 
 
-def rule_line(rule: Rule) -> str:
-    days = None if rule.max_age is None else rule.max_age.days
-    return to_json(
-        {
-            "type": "retention",
-            "subject": rule.subject,
-            "name": rule.name,
-            "max_age": days,
-            "max_count": rule.max_count,
-        }
-    )
+def format_rule(rule: Rule) -> str:
+    """Return the line of a retention rule."""
+    fields = {
+        "type": "retention",
+        "subject": rule.subject,
+        "name": rule.name,
+        "max_age": None if rule.max_age is None else rule.max_age.days,
+        "max_count": rule.max_count,
+    }
+    return to_json(fields)
 
 
-def memory_line(memory: Memory, embedded: Mapping[str, Any]) -> str:
-    """``embedded`` is what `passages` gives, or nothing."""
-    return to_json({"type": "memory", **described(memory), **embedded})
+def format_memory(memory: Memory, embeddings: Mapping[str, Any]) -> str:
+    """Return the line of a memory; ``embeddings`` is what `encode_embeddings` returns, or empty."""
+    return to_json({"type": "memory", **encode_memory(memory), **embeddings})
 
 
-def described(memory: Memory) -> dict[str, Any]:
-    """Everything that is known of a memory."""
+def encode_memory(memory: Memory) -> dict[str, Any]:
+    """Return all attributes of a memory as plain JSON."""
     return {
         "id": memory.id,
         "content": memory.content,
@@ -88,116 +94,134 @@ def described(memory: Memory) -> dict[str, Any]:
         "session": memory.session,
         "importance": memory.importance,
         "metadata": dict(memory.metadata),
-        "occurred_at": written(memory.occurred_at),
-        "created_at": written(memory.created_at),
-        "expires_at": iso(memory.expires_at),
+        "occurred_at": isoformat(memory.occurred_at),
+        "created_at": isoformat(memory.created_at),
+        "expires_at": isoformat(memory.expires_at),
         "superseded_by": memory.superseded_by,
-        "deleted_at": iso(memory.deleted_at),
-        "restored_at": iso(memory.restored_at),
-        "changed_at": written(memory.changed_at),
+        "deleted_at": isoformat(memory.deleted_at),
+        "restored_at": isoformat(memory.restored_at),
+        "changed_at": isoformat(memory.changed_at),
     }
 
 
-def embedded(spans: Sequence[tuple[int, int]], vectors: Sequence[bytes], fingerprint: str) -> dict[str, Any]:
-    """What a line says of a memory's passages and their embeddings."""
+def encode_embeddings(
+    spans: Sequence[tuple[int, int]], vectors: Sequence[bytes], fingerprint: str
+) -> dict[str, Any]:
+    """Return the fields that carry the chunks of a memory and their embeddings."""
     return {
         "passages": [list(span) for span in spans],
         "vectors": {fingerprint: base64.b64encode(b"".join(vectors)).decode()},
     }
 
 
-# --- reading ------------------------------------------------------------------------------------
+# --- read ---------------------------------------------------------------------------------------
 
 
-def read(source: Source) -> Iterator[Item]:
-    """Everything in a file of ours.
+def is_line(fields: Mapping[str, Any]) -> bool:
+    """Return True if this is a line of an export: its header, or a memory."""
+    return fields.get("format") == FORMAT_NAME or (fields.get("type") == "memory" and "content" in fields)
+
+
+def read(source: Source, limits: ReadLimits = DEFAULT_LIMITS) -> Iterator[Item]:
+    """Yield every memory and rule of an export; a line that cannot be read is a `Problem`.
 
     Raises:
         BadArgument: a newer version of this package wrote it.
     """
-    for number, line in source.lines(MAX_LINE):
-        place = f"line {number}"
+    limit = limits.max_line_chars
+    for number, line in source.lines(limit):
+        location = f"line {number}"
         if line is None:
-            yield Problem(place, f"is longer than {MAX_LINE:,} characters, which no memory of an export is.")
+            yield Problem(location, f"is longer than {limit:,} characters, which no memory of an export is.")
         elif line.strip():
-            item = _item(place, line)
+            item = _read_line(location, line)
             if item is not None:
                 yield item
 
 
-def _item(place: str, line: str) -> Item | None:
+FORMAT = Format(read, matches_line=is_line)
+
+
+def _read_line(location: str, line: str) -> Item | None:
     try:
-        value = json.loads(line)
-        if not isinstance(value, dict):
-            return Problem(place, "is no JSON object: each line of an export is one.")
-        fields = cast("dict[str, Any]", value)
-        if "format" in fields:
-            return _check_header(fields)
-        if fields.get("type") == "retention":
-            return RuleRecord(place, _rule(fields))
-        return Record(place, exported(fields))
+        return _read_object(location, json.loads(line))
     except (ValueError, RecursionError):
-        return Problem(place, "is no JSON: it may have been cut off or edited.")
-    except _Newer as error:
+        return Problem(location, "is no JSON: it may have been cut off or edited.")
+    except _NewerExport as error:
         raise BadArgument(str(error)) from None
     except BadArgument as error:
-        return Problem(place, str(error))
+        return Problem(location, str(error))
 
 
-class _Newer(Exception):
+def _read_object(location: str, value: object) -> Item | None:
+    if not isinstance(value, dict):
+        return Problem(location, "is no JSON object: each line of an export is one.")
+    fields = cast("dict[str, Any]", value)
+    if "format" in fields:
+        return _check_header(fields)
+    if fields.get("type") == "retention":
+        return RuleRecord(location, _decode_rule(fields))
+    return MemoryRecord(location, decode_memory(fields))
+
+
+class _NewerExport(Exception):
     """The header names a version of the format that is unknown here."""
 
 
 def _check_header(fields: Mapping[str, Any]) -> None:
     version = fields.get("version")
-    if fields["format"] != FORMAT or not isinstance(version, int):
+    if fields["format"] != FORMAT_NAME or not isinstance(version, int):
         raise BadArgument("names another format than this one's: choose it with --format.")
-    if version > VERSION:
-        raise _Newer(
-            f"This export was written by a newer sediment-mcp (format {version}, this one knows {VERSION}): "
-            "update sediment-mcp."
+    if version > FORMAT_VERSION:
+        raise _NewerExport(
+            f"This export was written by a newer sediment-mcp (format {version}, this one knows "
+            f"{FORMAT_VERSION}): update sediment-mcp."
         )
 
 
-def exported(fields: Mapping[str, Any]) -> ExportedMemory:
-    """Check what a line says of a memory.
+def decode_memory(fields: Mapping[str, Any]) -> ExportedMemory:
+    """Return the memory that `encode_memory` made these fields of.
 
     Raises:
-        BadArgument: something in it is missing or wrong.
+        BadArgument: something in them is missing or wrong.
     """
-    memory = parse(ExportedMemory, {name: value for name, value in fields.items() if name != "type"})
-    for identity in filter(None, (memory.id, memory.superseded_by)):
-        if not ID.fullmatch(identity):
-            raise BadArgument(f"{identity!r} is no id: ids have up to 16 letters and digits.")
+    memory = parse_arguments(
+        ExportedMemory, {name: value for name, value in fields.items() if name != "type"}
+    )
+    for memory_id in filter(None, (memory.id, memory.superseded_by)):
+        if not VALID_ID.fullmatch(memory_id):
+            raise BadArgument(f"{memory_id!r} is no id: ids have up to 16 letters and digits.")
     return memory
 
 
-def _rule(fields: Mapping[str, Any]) -> Rule:
+def _decode_rule(fields: Mapping[str, Any]) -> Rule:
     subject, name = fields.get("subject"), fields.get("name")
-    days, count = (_positive(fields.get(limit)) for limit in ("max_age", "max_count"))
+    days, count = (_parse_positive(fields.get(limit)) for limit in ("max_age", "max_count"))
     if subject not in ("kind", "tag") or not isinstance(name, str) or not (days or count):
         raise BadArgument("is no rule of retention: it needs a subject, a name and a limit.")
-    return Rule(subject, name, timedelta(days=min(days, MOST_DAYS)) if days else None, count)
+    return Rule(subject, name, timedelta(days=min(days, MAX_RULE_DAYS)) if days else None, count)
 
 
-def _positive(value: object) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) and 0 < value < 2**62 else None
+def _parse_positive(value: object) -> int | None:
+    if not isinstance(value, int) or isinstance(value, bool):
+        return None
+    return value if 0 < value < MAX_INTEGER else None
 
 
-def vectors_of(memory: ExportedMemory, model: ModelIdentity) -> list[bytes] | None:
-    """The embeddings of the memory's passages for this model; None where the line has none, or none that can
-    be used: they must be unit vectors of the passages that the text is cut into here."""
-    from sediment_mcp.indexes.vector_search import are_unit_vectors
+def decode_embeddings(memory: ExportedMemory, model: ModelIdentity) -> list[bytes] | None:
+    """Return the embeddings of the memory's chunks by this model; None without usable ones.
 
-    packed = (memory.vectors or {}).get(model.fingerprint)
-    spans = split(memory.content)
-    if packed is None or list(memory.passages) != spans:
+    They must be unit vectors of the chunks that the text is cut into here.
+    """
+    encoded = (memory.vectors or {}).get(model.fingerprint)
+    spans = split_into_chunks(memory.content)
+    if encoded is None or list(memory.passages) != spans:
         return None
     try:
-        data = base64.b64decode(packed, validate=True)
+        data = base64.b64decode(encoded, validate=True)
     except (binascii.Error, ValueError):
         return None
-    size = 2 * model.dimension  # bytes of a float16 vector
+    size = FLOAT16_BYTES * model.dimension
     if len(data) != size * len(spans):
         return None
     vectors = [data[start : start + size] for start in range(0, len(data), size)]

@@ -1,103 +1,118 @@
-"""The knowledge graph of `@modelcontextprotocol/server-memory`: its `memory.jsonl`, or the JSON that its
-`read_graph` answers with.
+"""Read the knowledge graph of `@modelcontextprotocol/server-memory`.
 
-An entity has a name, a type and observations: each of those becomes a memory that names the entity, tagged
-with the type. A relation becomes a sentence.
+It is its `memory.jsonl`, or the JSON that `read_graph` answers with. An entity has a name, a type and
+observations: each of those becomes a memory that names the entity, tagged with the type. A relation becomes
+a sentence.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, cast
 
-from sediment_mcp.transfer.normalize import fitted
-from sediment_mcp.transfer.records import Item, Problem
-from sediment_mcp.transfer.source import Source, text_of
+from sediment_mcp.transfer.normalize import normalize_memory, parse_json
+from sediment_mcp.transfer.records import Format, Item, Problem
+from sediment_mcp.transfer.source import NotText, ReadLimits, Source, decode_text
 
-SOURCE = "server-memory"
-MAX_LINE = 64 * 1024 * 1024  # characters; a line holds an entity with all its observations
+SOURCE_NAME = "server-memory"
+GRAPH_LISTS = (("entity", "entities"), ("relation", "relations"))
 
 
 def is_line(fields: Mapping[str, Any]) -> bool:
-    """Whether this is a line of `memory.jsonl`."""
+    """Return True if this is a line of `memory.jsonl`."""
     return (fields.get("type") == "entity" and "name" in fields) or (
         fields.get("type") == "relation" and {"from", "to"} <= fields.keys()
     )
 
 
-def is_graph(value: object) -> bool:
-    """Whether this is a whole graph in one JSON object."""
-    return isinstance(value, dict) and {"entities", "relations"} <= cast("dict[str, Any]", value).keys()
+def is_graph(document: object) -> bool:
+    """Return True if this is a whole graph in one JSON object."""
+    return isinstance(document, dict) and {"entities", "relations"} <= cast("dict[str, Any]", document).keys()
 
 
-def read(source: Source) -> Iterator[Item]:
-    """Everything in a file of lines, or in one that is a graph as a whole."""
+def read(source: Source, limits: ReadLimits) -> Iterator[Item]:
+    """Yield the memories of a file of lines, or of one that is a graph as a whole.
+
+    Raises:
+        BadArgument: a graph is too large.
+    """
     if source.head().lstrip(b"\xef\xbb\xbf \r\n\t").startswith(b'{"type"'):
-        yield from _read_lines(source)
+        yield from _read_lines(source, limits)
         return
-    value = _parsed(text_of(source.whole())[0])
-    if not is_graph(value):
-        source.stream.seek(0)
-        yield from _read_lines(source)
-        return
-    for kind, name in (("entity", "entities"), ("relation", "relations")):
-        for number, fields in enumerate(cast("dict[str, Any]", value)[name], start=1):
-            whole = cast("dict[str, Any]", fields) if isinstance(fields, dict) else None
-            yield from _items(f"{kind} {number}", whole, kind)
-
-
-def _read_lines(source: Source) -> Iterator[Item]:
-    for number, line in source.lines(MAX_LINE):
-        if line is None or line.strip():
-            fields = _parsed(line or "")
-            yield from _items(f"line {number}", fields, fields.get("type") if fields else None)
-
-
-def _parsed(text: str) -> dict[str, Any] | None:
-    """The JSON object that a text is, if it is one."""
     try:
-        value = json.loads(text)
-    except (ValueError, RecursionError):
-        return None
+        graph = _parse_object(decode_text(source.read_all(limits.max_document_bytes))[0])
+    except NotText as error:
+        yield Problem(source.name, str(error))
+        return
+    if graph is not None and is_graph(graph):
+        yield from _read_graph(graph)
+    else:
+        source.stream.seek(0)
+        yield from _read_lines(source, limits)
+
+
+FORMAT = Format(read, matches_line=is_line, matches_document=is_graph)
+
+
+def _read_graph(graph: Mapping[str, Any]) -> Iterator[Item]:
+    for kind, name in GRAPH_LISTS:
+        if not isinstance(graph[name], list):
+            yield Problem(name, "is no JSON list.")
+            continue
+        for number, value in enumerate(cast("list[Any]", graph[name]), start=1):
+            fields = cast("dict[str, Any]", value) if isinstance(value, dict) else None
+            yield from _read_object(f"{kind} {number}", fields, kind)
+
+
+def _read_lines(source: Source, limits: ReadLimits) -> Iterator[Item]:
+    for number, line in source.lines(limits.max_entity_chars):
+        if line is None or line.strip():
+            fields = _parse_object(line or "")
+            yield from _read_object(f"line {number}", fields, fields.get("type") if fields else None)
+
+
+def _parse_object(text: str) -> dict[str, Any] | None:
+    """Return the JSON object that a text is, if it is one."""
+    value = parse_json(text)
     return cast("dict[str, Any]", value) if isinstance(value, dict) else None
 
 
-def _items(place: str, fields: Mapping[str, Any] | None, kind: object) -> Iterator[Item]:
+def _read_object(location: str, fields: Mapping[str, Any] | None, kind: object) -> Iterator[Item]:
     if fields is None:
-        yield Problem(place, "is no JSON object: it may have been cut off.")
+        yield Problem(location, "is no JSON object: it may have been cut off.")
     elif kind == "entity":
-        yield from _entity(place, fields)
+        yield from _read_entity(location, fields)
     elif kind == "relation":
-        yield from _relation(place, fields)
+        yield from _read_relation(location, fields)
     else:
-        yield Problem(place, "is neither an entity nor a relation.")
+        yield Problem(location, "is neither an entity nor a relation.")
 
 
-def _entity(place: str, fields: Mapping[str, Any]) -> Iterator[Item]:
-    name, type_, observations = fields.get("name"), fields.get("entityType"), fields.get("observations")
+def _read_entity(location: str, fields: Mapping[str, Any]) -> Iterator[Item]:
+    name, entity_type, observations = (fields.get(key) for key in ("name", "entityType", "observations"))
     if not isinstance(name, str) or not name.strip():
-        yield Problem(place, "is an entity without a name.")
+        yield Problem(location, "is an entity without a name.")
         return
     texts = cast("Iterable[Any]", observations) if isinstance(observations, list) else ()
-    sentences = [_naming(name, text) for text in texts] or [f"{name} is of type {type_}." if type_ else name]
-    for sentence in sentences:
-        yield from fitted(place, sentence, tags=[type_], metadata={"source": SOURCE, "entity": name})
+    summary = f"{name} is of type {entity_type}." if entity_type else name
+    metadata = {"source": SOURCE_NAME, "entity": name}
+    for sentence in [_name_entity(name, text) for text in texts] or [summary]:
+        yield from normalize_memory(location, sentence, tags=[entity_type], metadata=metadata)
 
 
-def _naming(name: str, observation: object) -> object:
-    """The observation with the entity's name before it, unless it names the entity itself."""
+def _name_entity(name: str, observation: object) -> object:
+    """Put the entity's name before the observation, unless it names the entity itself."""
     if not isinstance(observation, str) or name.casefold() in observation.casefold():
         return observation
     return f"{name}: {observation}"
 
 
-def _relation(place: str, fields: Mapping[str, Any]) -> Iterator[Item]:
+def _read_relation(location: str, fields: Mapping[str, Any]) -> Iterator[Item]:
     ends = fields.get("from"), fields.get("relationType"), fields.get("to")
     if not all(isinstance(end, str) and end.strip() for end in ends):
-        yield Problem(place, "is a relation without from, relationType or to.")
+        yield Problem(location, "is a relation without from, relationType or to.")
         return
     first, relation, last = cast("tuple[str, str, str]", ends)
     sentence = f"{first} {relation.replace('_', ' ')} {last}."
-    metadata = {"source": SOURCE, "from": first, "relation": relation, "to": last}
-    yield from fitted(place, sentence, tags=["relation"], metadata=metadata)
+    metadata = {"source": SOURCE_NAME, "from": first, "relation": relation, "to": last}
+    yield from normalize_memory(location, sentence, tags=["relation"], metadata=metadata)

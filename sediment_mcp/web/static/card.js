@@ -1,15 +1,15 @@
 // How one memory looks: in a list, and its facts.
 
-import { h, shown, words } from "./dom.js";
+import { h, makeVisible, textElement } from "./dom.js";
 import { KINDS, ago, moment, projectName } from "./format.js";
-import { address } from "./place.js";
+import { routeUrl } from "./router.js";
 
 export function kindMark(kind) {
   return h("span", { class: `kind ${kind}` }, KINDS[kind] ?? kind);
 }
 
 export function tag(name) {
-  return h("a", { class: "tag", href: address("memories", { tags: [name] }) }, h("bdi", {}, shown(name)));
+  return h("a", { class: "tag", href: routeUrl("memories", { tags: [name] }) }, h("bdi", {}, makeVisible(name)));
 }
 
 /** When, whose and which tags, in one line. */
@@ -19,15 +19,15 @@ export function facts(memory) {
     { class: "facts" },
     kindMark(memory.kind),
     h("time", { datetime: memory.occurred_at, title: moment(memory.occurred_at) }, ago(memory.occurred_at)),
-    h("span", { class: "project", title: memory.project ?? "belongs to no project" }, shown(projectName(memory.project))),
+    h("span", { class: "project", title: memory.project ?? "belongs to no project" }, makeVisible(projectName(memory.project))),
     memory.superseded_by ? h("span", { class: "mark" }, "history") : null,
-    memory.tags.slice(0, 4).map((name) => h("span", { class: "tag" }, h("bdi", {}, shown(name)))),
+    memory.tags.slice(0, 4).map((name) => h("span", { class: "tag" }, h("bdi", {}, makeVisible(name)))),
     memory.tags.length > 4 ? h("span", { class: "more" }, `+${memory.tags.length - 4}`) : null,
   );
 }
 
 export function excerpt(memory) {
-  return words("p", memory.content + (memory.truncated ? " …" : ""), { class: "text" });
+  return textElement("p", memory.content + (memory.truncated ? " …" : ""), { class: "text" });
 }
 
 const IN_BRIEF = ["semantic", "lexical", "date", "context", "recency"];

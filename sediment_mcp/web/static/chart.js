@@ -1,6 +1,6 @@
 // Two kinds of charts, drawn here: growth as hills over time, and bars with their numbers.
 
-import { h, svg, shown } from "./dom.js";
+import { h, svg, makeVisible } from "./dom.js";
 import { number } from "./format.js";
 
 const HEIGHT = 270;
@@ -60,13 +60,13 @@ export function growth(months) {
   );
 }
 
-/** Rows of {name, value, href, told}: a list, of which each row is also a bar. */
+/** Rows of {name, value, href, label}: a list, of which each row is also a bar. */
 export function bars(rows, className = "") {
   const most = Math.max(1, ...rows.map((row) => row.value));
-  return h("ul", { class: `bars ${className}` }, rows.map(({ name, value, href, told, mark }) => {
+  return h("ul", { class: `bars ${className}` }, rows.map(({ name, value, href, label, mark }) => {
     const bar = h("i", { class: `fill ${mark ?? ""}` });
     bar.style.width = `${(100 * value) / most}%`;
-    const parts = [h("bdi", { class: "name", title: shown(name) }, shown(name)), h("span", { class: "bar", "aria-hidden": "true" }, bar), h("span", { class: "value" }, told ?? number(value))];
+    const parts = [h("bdi", { class: "name", title: makeVisible(name) }, makeVisible(name)), h("span", { class: "bar", "aria-hidden": "true" }, bar), h("span", { class: "value" }, label ?? number(value))];
     return h("li", {}, href ? h("a", { href }, parts) : h("div", {}, parts));
   }));
 }

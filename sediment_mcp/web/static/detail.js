@@ -1,12 +1,12 @@
 // One memory whole: its text, everything that is known of it, and its versions.
 
-import { ask, tell } from "./api.js";
+import { runQuery, runMutation } from "./api.js";
 import { kindMark, tag } from "./card.js";
-import { button, fill, h, shown, words } from "./dom.js";
+import { button, fill, h, makeVisible, textElement } from "./dom.js";
 import { editor } from "./editor.js";
 import { ago, count, moment } from "./format.js";
-import { address } from "./place.js";
-import { complain, toast } from "./toasts.js";
+import { routeUrl } from "./router.js";
+import { showError, toast } from "./toasts.js";
 import { versions } from "./versions.js";
 
 export function detail(pane, state, { changed, closed }) {
@@ -16,10 +16,10 @@ export function detail(pane, state, { changed, closed }) {
     wanted = id;
     if (!id) return fill(pane, hint());
     try {
-      const told = await ask("memory", { id });
-      if (wanted === id) draw(told, id);
+      const answer = await runQuery("memory", { id });
+      if (wanted === id) draw(answer, id);
     } catch (error) {
-      if (wanted === id) fill(pane, top([]), h("p", { class: "note" }, shown(error.message)));
+      if (wanted === id) fill(pane, top([]), h("p", { class: "note" }, makeVisible(error.message)));
     }
     return pane;
   }
@@ -29,17 +29,17 @@ export function detail(pane, state, { changed, closed }) {
   const top = (actions) => h("div", { class: "pane-top" }, button("← Back", closed, { class: "quiet back" }), h("div", { class: "actions" }, actions),
     button("✕", closed, { class: "quiet icon close", "aria-label": "Close" }));
 
-  function draw(told, id) {
-    const memory = told.versions.find((version) => version.id === id);
-    if (!memory) return fill(pane, top([]), h("p", { class: "note" }, "This version has been erased. What is left of its history:"), versions(told, null, revert));
-    const others = told.versions.length - 1;
+  function draw(answer, id) {
+    const memory = answer.versions.find((version) => version.id === id);
+    if (!memory) return fill(pane, top([]), h("p", { class: "note" }, "This version has been erased. What is left of its history:"), versions(answer, null, revert));
+    const others = answer.versions.length - 1;
     fill(
       pane,
       top(actionsFor(memory)),
-      standing(memory, told),
-      words("div", memory.content, { class: memory.content.length > 400 ? "whole long" : "whole" }),
+      standing(memory, answer),
+      textElement("div", memory.content, { class: memory.content.length > 400 ? "whole long" : "whole" }),
       known(memory),
-      others ? h("section", { class: "history" }, h("h2", {}, count(told.versions.length, "version", "versions")), versions(told, id, revert)) : null,
+      others ? h("section", { class: "history" }, h("h2", {}, count(answer.versions.length, "version", "versions")), versions(answer, id, revert)) : null,
     );
     pane.scrollTop = 0;
     return pane;
@@ -55,23 +55,23 @@ export function detail(pane, state, { changed, closed }) {
   }
 
   /** A line above the text of what is no longer found. */
-  function standing(memory, told) {
+  function standing(memory, answer) {
     if (memory.state === "deleted") return h("p", { class: "banner" }, `In the trash since ${moment(memory.deleted_at)}.`);
     if (memory.state === "expired") return h("p", { class: "banner" }, `Ended on ${moment(memory.expires_at)}: it is found no more.`);
     if (memory.state !== "superseded") return null;
-    const newer = told.current && told.current !== memory.id ? h("a", { href: address("memories", { open: told.current }) }, "Read the current version") : null;
+    const newer = answer.current && answer.current !== memory.id ? h("a", { href: routeUrl("memories", { open: answer.current }) }, "Read the current version") : null;
     return h("p", { class: "banner" }, "This is history: a newer version has taken its place. ", newer);
   }
 
   function known(memory) {
-    const metadata = Object.keys(memory.metadata).length ? words("pre", JSON.stringify(memory.metadata, null, 2)) : null;
+    const metadata = Object.keys(memory.metadata).length ? textElement("pre", JSON.stringify(memory.metadata, null, 2)) : null;
     const weight = h("meter", { min: 0, max: 1, "aria-label": "importance" });
     weight.value = memory.importance;
     const rows = [
       ["Kind", kindMark(memory.kind)],
       ["Tags", memory.tags.length ? memory.tags.map(tag) : h("span", { class: "none" }, "none")],
-      ["Belongs to", memory.project ? h("a", { href: address("memories", { scope: "project", project: memory.project }) }, h("bdi", {}, shown(memory.project))) : "everything (global)"],
-      ["Session", memory.session ? h("a", { href: address("memories", { session: memory.session }) }, h("bdi", {}, shown(memory.session))) : null],
+      ["Belongs to", memory.project ? h("a", { href: routeUrl("memories", { scope: "project", project: memory.project }) }, h("bdi", {}, makeVisible(memory.project))) : "everything (global)"],
+      ["Session", memory.session ? h("a", { href: routeUrl("memories", { session: memory.session }) }, h("bdi", {}, makeVisible(memory.session))) : null],
       ["Happened", time(memory.occurred_at)],
       ["Stored", time(memory.created_at)],
       ["Ends", memory.expires_at ? time(memory.expires_at) : null],
@@ -86,28 +86,28 @@ export function detail(pane, state, { changed, closed }) {
 
   async function remove(ids) {
     try {
-      const { deleted, not_found: missing } = await tell("delete", { ids });
+      const { deleted, not_found: missing } = await runMutation("delete", { ids });
       if (deleted.length) toast(`${count(deleted.length, "memory is", "memories are")} in the trash.`, () => restore(deleted));
-      if (missing.length) complain(new Error(`${missing.join(", ")} had gone already.`));
+      if (missing.length) showError(new Error(`${missing.join(", ")} had gone already.`));
       changed(deleted.includes(wanted) ? null : undefined);
     } catch (error) {
-      complain(error);
+      showError(error);
     }
   }
 
   async function restore(ids) {
-    const { restored } = await tell("restore", { ids });
+    const { restored } = await runMutation("restore", { ids });
     toast(`${count(restored.length, "memory is", "memories are")} back.`);
     changed(ids.length === 1 ? ids[0] : undefined);
   }
 
   async function revert(id) {
     try {
-      const result = await tell("revert", { id });
+      const result = await runMutation("revert", { id });
       toast("The old text is current again, as a new version.");
       changed(result.id);
     } catch (error) {
-      complain(error);
+      showError(error);
     }
   }
 

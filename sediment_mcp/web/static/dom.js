@@ -1,17 +1,17 @@
 // Elements and text. Everything becomes a text node or an attribute set here; nothing is ever parsed as HTML.
 
 const SVG = "http://www.w3.org/2000/svg";
-let pictures = new Map();
+let replacements = new Map();
 
 /** What stands on the screen in place of characters that cannot be seen, or that turn the text around. */
-export function showAs(table) {
-  pictures = new Map(Object.entries(table));
+export function setReplacements(table) {
+  replacements = new Map(Object.entries(table));
 }
 
 /** The text with characters that could disguise it made visible. */
-export function shown(text) {
+export function makeVisible(text) {
   let out = "";
-  for (const sign of String(text).replaceAll("\r\n", "\n")) out += pictures.get(sign) ?? sign;
+  for (const sign of String(text).replaceAll("\r\n", "\n")) out += replacements.get(sign) ?? sign;
   return out;
 }
 
@@ -37,8 +37,8 @@ function build(element, attributes, children) {
 }
 
 /** A memory's text, or a piece of it: in its own direction, as it was written. */
-export function words(tag, text, attributes = {}) {
-  return h(tag, { dir: "auto", ...attributes }, shown(text));
+export function textElement(tag, text, attributes = {}) {
+  return h(tag, { dir: "auto", ...attributes }, makeVisible(text));
 }
 
 export function button(label, act, attributes = {}) {

@@ -1,10 +1,10 @@
 // The form for a new memory, for a new version of one, and for one that takes the place of several.
 
-import { ask, tell } from "./api.js";
-import { button, dialog, h, shown, words } from "./dom.js";
+import { runQuery, runMutation } from "./api.js";
+import { button, dialog, h, makeVisible, textElement } from "./dom.js";
 import { KINDS, fromField, moment, projectName, toField } from "./format.js";
-import { tagField } from "./tagfield.js";
-import { complain, toast } from "./toasts.js";
+import { tagField } from "./tag_field.js";
+import { showError, toast } from "./toasts.js";
 
 const MEANINGS = {
   semantic: "fact: true until something replaces it",
@@ -16,17 +16,17 @@ const MEANINGS = {
 const knownTags = (state) => (state.numbers?.tags ?? []).slice(0, 200).map(({ name }) => name);
 
 async function whole(id) {
-  const told = await ask("memory", { id });
-  const memory = told.versions.find((version) => version.id === id);
+  const answer = await runQuery("memory", { id });
+  const memory = answer.versions.find((version) => version.id === id);
   if (memory?.state !== "current") throw new Error("This is not the current version: open that one to change it.");
   return memory;
 }
 
 /** The form in a dialog; `done` gets what it holds and answers with what became of it. */
 function form(state, title, memory, { before = [], scope = null, button: label, done, fixed = [] }) {
-  const text = h("textarea", { id: "content", rows: 6, maxlength: state.status.most_content, required: true, dir: "auto", value: memory.content ?? "" });
+  const text = h("textarea", { id: "content", rows: 6, maxlength: state.status.max_content, required: true, dir: "auto", value: memory.content ?? "" });
   const kind = h("select", { id: "kind" }, Object.keys(KINDS).map((name) => h("option", { value: name, selected: name === (memory.kind ?? "semantic") }, MEANINGS[name])));
-  const tags = tagField(memory.tags ?? [], knownTags(state), state.status.most_tags);
+  const tags = tagField(memory.tags ?? [], knownTags(state), state.status.max_tags);
   const importance = h("input", { type: "range", id: "importance", min: 0, max: 1, step: 0.05, value: memory.importance ?? 0.5 });
   const weight = h("output", { for: "importance" }, importance.value);
   importance.addEventListener("input", () => (weight.textContent = importance.value));
@@ -62,7 +62,7 @@ function form(state, title, memory, { before = [], scope = null, button: label, 
       box.close();
       for (const warning of result.warnings ?? []) toast(warning);
     } catch (error) {
-      problem.textContent = shown(error.message);
+      problem.textContent = makeVisible(error.message);
       problem.hidden = false;
       save.disabled = false;
     }
@@ -76,8 +76,8 @@ function field(label, id, ...inputs) {
 
 function stays(memory) {
   return [
-    memory.project ? shown(projectName(memory.project)) : "global",
-    memory.session ? `session ${shown(memory.session)}` : null,
+    memory.project ? makeVisible(projectName(memory.project)) : "global",
+    memory.session ? `session ${makeVisible(memory.session)}` : null,
     Object.keys(memory.metadata).length ? "metadata" : null,
   ].filter(Boolean);
 }
@@ -88,7 +88,7 @@ export const editor = {
     const scope = project && h("select", { id: "scope" }, h("option", { value: "project" }, projectName(project)), h("option", { value: "global" }, "everything (global)"));
     form(state, "A new memory", given, {
       scope, button: "Remember", done: async (filled) => {
-        const result = await tell("add", filled);
+        const result = await runMutation("add", filled);
         const words = { stored: "Remembered.", duplicate: "This was known already.", merged: "Remembered, in the place of nearly the same one." };
         toast(words[result.status], result.status === "stored" ? () => forget(state, result.id) : null);
         if (result.similar.length) toast("Something similar is there already: see Look-alikes.");
@@ -103,7 +103,7 @@ export const editor = {
       const memory = await whole(id);
       form(state, "Edit", memory, {
         button: "Save", fixed: stays(memory), done: async (filled) => {
-          const result = await tell("edit", { id, ...filled });
+          const result = await runMutation("edit", { id, ...filled });
           const isNew = result.id !== id;
           toast(isNew ? "Saved as a new version." : "Saved.", () => undoEdit(memory, isNew, changed));
           changed(result.id);
@@ -111,7 +111,7 @@ export const editor = {
         },
       });
     } catch (error) {
-      complain(error);
+      showError(error);
     }
   },
 
@@ -120,37 +120,37 @@ export const editor = {
       const parts = await Promise.all(ids.map(whole));
       const [first] = parts;
       const shownParts = h("div", { class: "parts" }, parts.map((memory, place) =>
-        h("div", { class: "part" }, h("p", { class: "soft" }, moment(memory.occurred_at)), words("p", memory.content, { class: "text" }),
+        h("div", { class: "part" }, h("p", { class: "soft" }, moment(memory.occurred_at)), textElement("p", memory.content, { class: "text" }),
           button("Use this text", () => (made.text.value = memory.content), { class: "small", "aria-label": `Use text ${place + 1}` }))));
       const together = {
         ...first, content: parts.map((memory) => memory.content).join("\n\n"),
-        tags: [...new Set(parts.flatMap((memory) => memory.tags))].slice(0, state.status.most_tags),
+        tags: [...new Set(parts.flatMap((memory) => memory.tags))].slice(0, state.status.max_tags),
         importance: Math.max(...parts.map((memory) => memory.importance)),
         occurred_at: parts.map((memory) => memory.occurred_at).sort().at(-1),
         expires_at: parts.every((memory) => memory.expires_at) ? parts.map((memory) => memory.expires_at).sort().at(-1) : null,
       };
       const made = form(state, `Merge ${parts.length} memories into one`, together, {
         before: [shownParts], button: "Merge", fixed: stays(first), done: async (filled) => {
-          const result = await tell("merge", { ids, ...filled });
+          const result = await runMutation("merge", { ids, ...filled });
           toast("Merged. Both texts are kept as its history.");
           changed(result.id);
           return result;
         },
       });
     } catch (error) {
-      complain(error);
+      showError(error);
     }
   },
 };
 
 async function forget(state, id) {
-  await tell("delete", { ids: [id] });
+  await runMutation("delete", { ids: [id] });
   state.changed?.(null);
 }
 
 async function undoEdit(memory, isNew, changed) {
   const { id, content, kind, tags, importance, occurred_at, expires_at } = memory;
-  const result = isNew ? await tell("revert", { id }) : await tell("edit", { id, content, kind, tags, importance, occurred_at, expires_at });
+  const result = isNew ? await runMutation("revert", { id }) : await runMutation("edit", { id, content, kind, tags, importance, occurred_at, expires_at });
   toast("As it was before.");
   changed(result.id);
 }

@@ -1,30 +1,30 @@
 // Puts the parts together: which page is shown, what the keys do, what the footer says.
 
-import { ask } from "./api.js";
-import { button, dialog, fill, h, showAs, shown } from "./dom.js";
+import { runQuery } from "./api.js";
+import { button, dialog, fill, h, setReplacements, makeVisible } from "./dom.js";
 import { editor } from "./editor.js";
-import { onKey, HELP } from "./keys.js";
+import { onKey, HELP } from "./keyboard.js";
 import { memories } from "./memories.js";
 import { overview } from "./overview.js";
-import { pairs } from "./pairs.js";
-import { go, here } from "./place.js";
-import { complain } from "./toasts.js";
+import { similarPairs } from "./similar_pairs.js";
+import { navigate, currentRoute } from "./router.js";
+import { showError } from "./toasts.js";
 import { startTheme } from "./theme.js";
 import { trash } from "./trash.js";
 
-const PAGES = { memories, pairs, overview, trash };
+const PAGES = { memories, pairs: similarPairs, overview, trash };
 const TITLES = { memories: "Memories", pairs: "Look-alikes", overview: "Overview", trash: "Trash" };
-const POLL = 1500; // milliseconds between two looks whether the model is there
-const TYPING = 220; // milliseconds of rest before what is typed is searched
+const POLL_MS = 1500; // milliseconds between two looks whether the model is there
+const TYPING_PAUSE_MS = 220; // milliseconds of rest before what is typed is searched
 
 const state = { status: null, page: null, name: "" };
 const main = document.getElementById("main");
 const query = document.getElementById("query");
 
 function route() {
-  const { page, asked } = here();
+  const { page, params } = currentRoute();
   const name = PAGES[page] ? page : "memories";
-  if (document.activeElement !== query) query.value = asked.query ?? "";
+  if (document.activeElement !== query) query.value = params.query ?? "";
   for (const link of document.querySelectorAll("#pages a")) {
     if (link.dataset.page === name) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
@@ -35,20 +35,20 @@ function route() {
     state.name = name;
     state.page = PAGES[name](main, state);
   }
-  state.page.show(asked);
+  state.page.show(params);
 }
 
 function search() {
-  const { page, asked } = here();
-  const filters = page === "memories" ? { ...asked, open: undefined } : {};
-  go("memories", { ...filters, query: query.value.trim() ? query.value : undefined }, { replace: page === "memories" });
+  const { page, params } = currentRoute();
+  const filters = page === "memories" ? { ...params, open: undefined } : {};
+  navigate("memories", { ...filters, query: query.value.trim() ? query.value : undefined }, { replace: page === "memories" });
 }
 
 function startSearch() {
   let timer = 0;
   query.addEventListener("input", () => {
     clearTimeout(timer);
-    timer = setTimeout(search, TYPING);
+    timer = setTimeout(search, TYPING_PAUSE_MS);
   });
   document.getElementById("search").addEventListener("submit", (event) => {
     event.preventDefault();
@@ -71,8 +71,8 @@ function footer({ meaning, problem, backlog, model, directory, version }) {
   fill(
     document.getElementById("footer"),
     h("span", { title: problem }, dot, `Search goes ${MEANING[meaning]}${waiting}`),
-    meaning === "ready" ? h("span", {}, shown(model)) : null,
-    h("span", { class: "path", title: directory }, shown(directory)),
+    meaning === "ready" ? h("span", {}, makeVisible(model)) : null,
+    h("span", { class: "path", title: directory }, makeVisible(directory)),
     h("span", {}, `sediment-mcp ${version}`),
   );
 }
@@ -80,12 +80,12 @@ function footer({ meaning, problem, backlog, model, directory, version }) {
 async function watchStatus() {
   try {
     const before = state.status?.meaning;
-    state.status = await ask("status");
+    state.status = await runQuery("status");
     footer(state.status);
     if (before === "loading" && state.status.meaning === "ready") state.page?.refresh?.();
-    if (state.status.meaning === "loading" || state.status.backlog) setTimeout(watchStatus, POLL);
+    if (state.status.meaning === "loading" || state.status.backlog) setTimeout(watchStatus, POLL_MS);
   } catch (error) {
-    complain(error);
+    showError(error);
   }
 }
 
@@ -99,14 +99,14 @@ function help() {
 async function start() {
   startTheme(document.getElementById("theme"));
   try {
-    state.status = await ask("status");
+    state.status = await runQuery("status");
   } catch (error) {
     fill(main, h("div", { class: "empty" }, h("h1", {}, "Nothing can be shown"), h("p", {}, error.message)));
     return;
   }
-  showAs(state.status.shown_as);
+  setReplacements(state.status.shown_as);
   footer(state.status);
-  if (state.status.meaning === "loading" || state.status.backlog) setTimeout(watchStatus, POLL);
+  if (state.status.meaning === "loading" || state.status.backlog) setTimeout(watchStatus, POLL_MS);
   startSearch();
   state.add = (given = {}) => editor.add(state, given);
   document.getElementById("add").addEventListener("click", () => state.add());

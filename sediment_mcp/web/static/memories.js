@@ -1,19 +1,19 @@
 // Search and browse: the filters, the list, and what is open beside it.
 
-import { ask } from "./api.js";
+import { runQuery } from "./api.js";
 import { excerpt, facts, signals } from "./card.js";
-import { chooser } from "./chooser.js";
+import { createSelection } from "./selection.js";
 import { detail } from "./detail.js";
 import { button, fill, h } from "./dom.js";
 import { editor } from "./editor.js";
 import { filterChips, filterPanel, forTools, isFiltered, without } from "./filters.js";
 import { count } from "./format.js";
-import { address, go, here } from "./place.js";
-import { complain } from "./toasts.js";
+import { routeUrl, navigate, currentRoute } from "./router.js";
+import { showError } from "./toasts.js";
 
-const PAGE = 50;
-const FOUND = 30;
-const MOST_FOUND = 100;
+const PAGE_SIZE = 50;
+const RESULTS = 30;
+const MAX_RESULTS = 100;
 
 export function memories(main, state) {
   const panel = h("aside", { class: "filters", "aria-label": "Filters", id: "filters" });
@@ -24,29 +24,29 @@ export function memories(main, state) {
   const pane = h("section", { class: "pane", "aria-label": "Memory", tabindex: -1 });
   const column = h("section", { class: "column", "aria-label": "List" }, headline, notes, list, foot);
   const root = fill(main, h("div", { class: "browser" }, panel, column, pane)).firstChild;
-  const own = { asked: null, key: null, stop: null, numbers: state.numbers ?? null, counted: false, open: null, limit: FOUND, left: false };
-  const chosen = chooser(root, () => marked(), {
+  const own = { params: null, key: null, stop: null, numbers: state.numbers ?? null, counted: false, open: null, limit: RESULTS, left: false };
+  const chosen = createSelection(root, () => marked(), {
     merge: (ids) => editor.merge(state, ids, changed),
     remove: (ids) => own.detail.remove(ids),
   });
   own.detail = detail(pane, state, { changed, closed: close });
 
   const rows = () => [...list.querySelectorAll("a.row")];
-  const keyOf = (asked) => JSON.stringify({ ...asked, open: undefined });
+  const keyOf = (params) => JSON.stringify({ ...params, open: undefined });
 
-  function show(asked) {
-    own.asked = asked;
-    const key = keyOf(asked);
+  function show(params) {
+    own.params = params;
+    const key = keyOf(params);
     if (own.key !== key) {
       own.key = key;
-      own.limit = FOUND;
+      own.limit = RESULTS;
       const isFirst = !own.counted;
       own.counted = true;
       load().then(() => isFirst && refreshNumbers()); // the list first: to count all of 100,000 takes a while
-      filterPanel(panel, asked, own.numbers);
+      filterPanel(panel, params, own.numbers);
     }
-    if (own.open !== (asked.open ?? null)) {
-      own.open = asked.open ?? null;
+    if (own.open !== (params.open ?? null)) {
+      own.open = params.open ?? null;
       own.detail.show(own.open);
       if (own.open && matchMedia("(max-width: 899px)").matches) scrollTo(0, 0);
     }
@@ -57,12 +57,12 @@ export function memories(main, state) {
   async function load({ more = null } = {}) {
     own.stop?.abort();
     own.stop = new AbortController();
-    const { query } = own.asked;
+    const { query } = own.params;
     list.setAttribute("aria-busy", "true");
     try {
-      const given = forTools(own.asked);
-      if (query) searched(await ask("search", { ...given, limit: own.limit }, own.stop.signal));
-      else listed(await ask("browse", { ...given, limit: PAGE, cursor: more }, own.stop.signal), more);
+      const given = forTools(own.params);
+      if (query) searched(await runQuery("search", { ...given, limit: own.limit }, own.stop.signal));
+      else listed(await runQuery("browse", { ...given, limit: PAGE_SIZE, cursor: more }, own.stop.signal), more);
     } catch (error) {
       if (error.name === "AbortError") return;
       failed(error);
@@ -76,7 +76,7 @@ export function memories(main, state) {
     const words = mode === "lexical" && state.status.meaning !== "none" ? ["Found by words for now."] : [];
     fill(notes, [...words, ...said].map((note) => h("p", { class: "note" }, note)));
     refill(results.map((result) => row(result, signals(result, state.status.signals))));
-    fill(foot, results.length === own.limit && own.limit < MOST_FOUND ? button("Show more", () => { own.limit = MOST_FOUND; load(); }) : null);
+    fill(foot, results.length === own.limit && own.limit < MAX_RESULTS ? button("Show more", () => { own.limit = MAX_RESULTS; load(); }) : null);
     if (!results.length) fill(foot, emptySearch());
     marked();
   }
@@ -88,7 +88,7 @@ export function memories(main, state) {
     if (more) list.append(...items);
     else refill(items);
     fill(foot, next ? button(`Show more of ${count(total, "memory", "memories")}`, () => load({ more: next })) : null);
-    if (!total) fill(foot, isFiltered(own.asked) ? emptyFilter() : emptyStore());
+    if (!total) fill(foot, isFiltered(own.params) ? emptyFilter() : emptyStore());
     if (more) items[0]?.querySelector("a.row").focus();
     marked();
   }
@@ -108,12 +108,12 @@ export function memories(main, state) {
       const isOpen = root.classList.toggle("filtering");
       toggle.setAttribute("aria-expanded", isOpen);
     }, { class: "quiet filter-toggle", "aria-expanded": root.classList.contains("filtering"), "aria-controls": "filters" });
-    const chips = filterChips(own.asked);
+    const chips = filterChips(own.params);
     fill(headline, h("h1", { "aria-live": "polite" }, sentence), toggle, chips.length ? h("div", { class: "filter-chips" }, chips) : null);
   }
 
   function row(memory, extra = null) {
-    const link = h("a", { class: "row", href: address("memories", { ...own.asked, open: memory.id }), "data-id": memory.id },
+    const link = h("a", { class: "row", href: routeUrl("memories", { ...own.params, open: memory.id }), "data-id": memory.id },
       excerpt(memory), facts(memory), extra);
     const box = h("input", { type: "checkbox", class: "pick", "aria-label": "Choose this memory", change: () => chosen.toggle(memory.id) });
     return h("li", { class: memory.superseded_by ? "old" : "" }, box, link);
@@ -129,9 +129,9 @@ export function memories(main, state) {
   }
 
   const emptyStore = () => empty("Nothing is remembered yet", "Your agents store memories as they work with you. You can also write the first one yourself.", button("Add a memory", () => state.add(), { class: "primary" }));
-  const emptyFilter = () => empty("No memory is like that", "Take away a filter, or look at all of them.", button("Show all", () => go("memories", without(own.asked))));
-  const emptySearch = () => empty("No memory answers this", isFiltered(own.asked) ? "Try it without the filters, or in other words." : "Try it in other words. What is missing can be added.",
-    button("Add a memory", () => state.add(), { class: "primary" }), isFiltered(own.asked) ? button("Search in all", () => go("memories", without(own.asked))) : null);
+  const emptyFilter = () => empty("No memory is like that", "Take away a filter, or look at all of them.", button("Show all", () => navigate("memories", without(own.params))));
+  const emptySearch = () => empty("No memory answers this", isFiltered(own.params) ? "Try it without the filters, or in other words." : "Try it in other words. What is missing can be added.",
+    button("Add a memory", () => state.add(), { class: "primary" }), isFiltered(own.params) ? button("Search in all", () => navigate("memories", without(own.params))) : null);
 
   function failed(error) {
     headed("This did not work");
@@ -142,25 +142,25 @@ export function memories(main, state) {
 
   async function refreshNumbers() {
     try {
-      own.numbers = state.numbers = await ask("overview");
-      if (!own.left) filterPanel(panel, own.asked, own.numbers);
+      own.numbers = state.numbers = await runQuery("overview");
+      if (!own.left) filterPanel(panel, own.params, own.numbers);
     } catch (error) {
-      complain(error);
+      showError(error);
     }
   }
 
   /** Something is different now: draw everything anew, and read on at `id`, if there is one. */
   function changed(id) {
     chosen.clear();
-    if (id !== undefined && (id ?? undefined) !== here().asked.open) {
-      go("memories", { ...own.asked, open: id ?? undefined }, { replace: true });
+    if (id !== undefined && (id ?? undefined) !== currentRoute().params.open) {
+      navigate("memories", { ...own.params, open: id ?? undefined }, { replace: true });
     } else if (own.open) own.detail.show(own.open);
     load().then(refreshNumbers);
   }
 
   function close() {
     const before = own.open;
-    go("memories", { ...own.asked, open: undefined });
+    navigate("memories", { ...own.params, open: undefined });
     requestAnimationFrame(() => rows().find((link) => link.dataset.id === before)?.focus());
   }
 
@@ -171,7 +171,7 @@ export function memories(main, state) {
     const next = all[Math.max(0, Math.min(all.length - 1, from + step))];
     next?.focus();
     next?.scrollIntoView({ block: "nearest" });
-    if (own.open && next && matchMedia("(min-width: 900px)").matches) go("memories", { ...own.asked, open: next.dataset.id }, { replace: true });
+    if (own.open && next && matchMedia("(min-width: 900px)").matches) navigate("memories", { ...own.params, open: next.dataset.id }, { replace: true });
   }
 
   /** The memory that a key is meant for: the focused row's, else the open one. */
@@ -192,9 +192,9 @@ export function memories(main, state) {
   state.changed = changed;
   return {
     show, move, key,
-    refresh: () => own.asked.query && load(),
+    refresh: () => own.params.query && load(),
     focus: () => rows()[0]?.focus(),
-    back: () => (chosen.size() ? chosen.clear() : own.open ? close() : own.asked.query ? go("memories", { ...own.asked, query: undefined }) : null),
+    back: () => (chosen.size() ? chosen.clear() : own.open ? close() : own.params.query ? navigate("memories", { ...own.params, query: undefined }) : null),
     leave: () => { own.left = true; own.stop?.abort(); chosen.clear(); },
   };
 }

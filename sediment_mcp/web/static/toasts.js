@@ -1,19 +1,19 @@
 // Short messages at the edge of the screen, some with a way back.
 
-import { button, h, shown } from "./dom.js";
+import { button, h, makeVisible } from "./dom.js";
 
-const SECONDS = 12;
+const TOAST_SECONDS = 12;
 let last = null;
 
 export function toast(sentence, undo = null) {
-  const box = h("div", { class: "toast" }, h("span", {}, shown(sentence)));
+  const box = h("div", { class: "toast" }, h("span", {}, makeVisible(sentence)));
   show(box, undo && [undo, "Undo"]);
 }
 
 /** What went wrong, as the server says it; stays until it is closed. */
-export function complain(error) {
+export function showError(error) {
   if (error.name === "AbortError") return;
-  show(h("div", { class: "toast bad", role: "alert" }, h("span", {}, shown(error.message))), null, true);
+  show(h("div", { class: "toast bad", role: "alert" }, h("span", {}, makeVisible(error.message))), null, true);
 }
 
 function show(box, way, stays = false) {
@@ -28,7 +28,7 @@ function show(box, way, stays = false) {
       try {
         await way[0]();
       } catch (error) {
-        complain(error);
+        showError(error);
       }
     };
     last = entry;
@@ -49,7 +49,7 @@ function leaveAfter(box, close) {
       clearInterval(timer);
       close();
     }
-  }, SECONDS * 1000);
+  }, TOAST_SECONDS * 1000);
 }
 
 /** Undo what the newest message offers to. */

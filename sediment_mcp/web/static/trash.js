@@ -1,22 +1,22 @@
 // What was deleted and can still come back.
 
-import { ask, tell } from "./api.js";
+import { runQuery, runMutation } from "./api.js";
 import { excerpt, facts } from "./card.js";
-import { button, dialog, fill, h, words } from "./dom.js";
+import { button, dialog, fill, h, textElement } from "./dom.js";
 import { count, date } from "./format.js";
 import { empty } from "./memories.js";
-import { complain, toast } from "./toasts.js";
+import { showError, toast } from "./toasts.js";
 
-const STEP = 50;
-const MOST = 1000;
+const PAGE_SIZE = 50;
+const MAX_SHOWN = 1000;
 
 export function trash(main, state) {
   const root = fill(main, h("div", { class: "sheet" })).firstChild;
-  let limit = STEP;
+  let limit = PAGE_SIZE;
 
   async function load() {
     try {
-      draw(await ask("trash", { limit }));
+      draw(await runQuery("trash", { limit }));
     } catch (error) {
       fill(root, empty("This did not work", error.message, button("Try again", load)));
     }
@@ -29,7 +29,7 @@ export function trash(main, state) {
       h("h1", {}, total ? `${count(total, "memory", "memories")} in the trash` : "The trash is empty"),
       h("p", { class: "lead" }, total ? `Nobody finds these. They can be restored for ${days} days after they were deleted; then they are erased.` : `What you delete waits here for ${days} days, so that it can come back.`),
       h("ol", { class: "list cards" }, memories.map(row)),
-      total > memories.length && limit < MOST ? button("Show more", () => { limit = Math.min(MOST, limit * 2); load(); }) : null,
+      total > memories.length && limit < MAX_SHOWN ? button("Show more", () => { limit = Math.min(MAX_SHOWN, limit * 2); load(); }) : null,
     );
   }
 
@@ -41,31 +41,31 @@ export function trash(main, state) {
 
   async function restore(id) {
     try {
-      await tell("restore", { ids: [id] });
+      await runMutation("restore", { ids: [id] });
       toast("The memory is back.", () => again(id));
       load();
     } catch (error) {
-      complain(error);
+      showError(error);
     }
   }
 
   async function again(id) {
-    await tell("delete", { ids: [id] });
+    await runMutation("delete", { ids: [id] });
     load();
   }
 
   function confirm(memory) {
-    const box = dialog("Erase this for good?", words("p", memory.content, { class: "text" }), h("p", {}, "Its text leaves the database and the indexes. There is no way back."),
+    const box = dialog("Erase this for good?", textElement("p", memory.content, { class: "text" }), h("p", {}, "Its text leaves the database and the indexes. There is no way back."),
       h("div", { class: "actions" }, button("Erase for good", () => { box.close(); erase(memory.id); }, { class: "danger" }), button("Keep it in the trash", () => box.close(), { class: "quiet" })));
   }
 
   async function erase(id) {
     try {
-      await tell("delete", { ids: [id], permanent: true });
+      await runMutation("delete", { ids: [id], permanent: true });
       toast("Erased.");
       load();
     } catch (error) {
-      complain(error);
+      showError(error);
     }
   }
 

@@ -1,0 +1,70 @@
+"""The parts of a process that work on indexes and embeddings.
+
+They are built at first use, because they import numpy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+
+from sediment_mcp.background.backups import Backups
+from sediment_mcp.background.embedding_queue import EmbeddingQueue
+from sediment_mcp.background.erasure import Erasure
+from sediment_mcp.background.jobs import Job
+from sediment_mcp.background.retention import Retention
+from sediment_mcp.config import Config
+from sediment_mcp.embeddings.loader import ModelLoader
+from sediment_mcp.embeddings.protocols import ModelIdentity
+from sediment_mcp.indexes.indexer import Indexer
+from sediment_mcp.search.retriever import Retriever
+from sediment_mcp.storage.protocols import MemoryStorage
+from sediment_mcp.system.progress import Progress
+
+
+class Services:
+    """The indexer, the retriever, and the background work of one data directory."""
+
+    def __init__(
+        self,
+        config: Config,
+        storage: MemoryStorage,
+        model: ModelLoader,
+        backups: Backups,
+        clock: Callable[[], datetime],
+    ) -> None:
+        directory, tuning = config.data_dir, config.tuning
+        self._model = model
+        self.indexer = Indexer(directory, storage, tuning.lock_timeout)
+        self.retriever = Retriever(directory, storage, model, self.indexer, clock=clock, tuning=tuning)
+        self.embedding_queue = EmbeddingQueue(directory, storage, tuning.commit_every)
+        self.erasure = Erasure(storage, self.indexer, backups)
+        self.retention = Retention(directory, storage, self.indexer, clock, tuning)
+        self.jobs = (
+            Job("embed missing chunks", self._embed_missing),
+            Job("finish secure erases", self.erasure.run, only_resident=True),
+            Job("remove what has ended", self._remove_due, only_resident=True),
+            Job("write index snapshots", self.write_due_snapshots),
+            Job("make backups", lambda _: backups.run(), only_resident=True),
+        )
+
+    def close(self) -> None:
+        """Close the connections."""
+        self.retriever.close()
+
+    def write_due_snapshots(self, progress: Progress) -> None:
+        """Write the index snapshots that lag behind, unless another process is writing them."""
+        self.retriever.write_due_snapshots(self._ready_model, progress)
+
+    @property
+    def _ready_model(self) -> ModelIdentity | None:
+        """The model in use, once it is loaded."""
+        embedder = self._model.ready
+        return None if embedder is None else embedder.identity
+
+    def _embed_missing(self, progress: Progress) -> None:
+        if (embedder := self._model.ready) is not None:
+            self.embedding_queue.run(embedder, progress)
+
+    def _remove_due(self, progress: Progress) -> None:
+        self.retention.run_if_due(self._ready_model, progress)

@@ -1,0 +1,236 @@
+"""The command that reads memories from elsewhere: import."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, TypedDict
+
+import click
+
+from sediment_mcp.cli.confirm import read_passphrase, say
+from sediment_mcp.cli.invocation import Invocation
+from sediment_mcp.cli.options import (
+    STREAM,
+    command,
+    complete_file,
+    dry_run_option,
+    parse_value,
+    pass_invocation,
+    passphrase_option,
+    scope_option,
+    tags_option,
+)
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from sediment_mcp.system.progress import Progress
+    from sediment_mcp.transfer.detect import OpenedItems
+    from sediment_mcp.transfer.importer import ImportReport
+    from sediment_mcp.transfer.prepare import ImportOptions
+
+MAX_REMARKS = 10  # shown of each list: what was skipped, and what was noted
+
+
+class Remark(TypedDict):
+    """A sentence about an item, and the location of that item in the source."""
+
+    place: str
+    reason: str
+
+
+class ImportResult(TypedDict):
+    """What an import has done.
+
+    ``known`` were there already; ``joined`` said what another memory says, and became its history.
+    ``seconds`` is the whole time, in which ``embedded`` passages were embedded.
+    """
+
+    dry_run: bool
+    imported: int
+    updated: int
+    known: int
+    joined: int
+    retention: list[str]
+    skipped: list[Remark]
+    notes: list[Remark]
+    conflicts: list[str]
+    embedded: int
+    seconds: float
+
+
+@command("import", "sediment-mcp import memories.jsonl", "sediment-mcp import ~/notes --tag notes --dry-run")
+@click.argument(
+    "file",
+    metavar="FILE",
+    shell_complete=complete_file,
+    help="a file, a folder of notes, or - for standard input",
+)
+@click.option("--format", "format_name", metavar="NAME", help="what it is, where the content does not tell")
+@scope_option("make all of it belong to: project or global", "project", "global")
+@tags_option
+@dry_run_option
+@passphrase_option
+@pass_invocation
+def import_(
+    invocation: Invocation,
+    *,
+    file: str,
+    format_name: str | None,
+    scope: str | None,
+    tags: tuple[str, ...],
+    dry_run: bool,
+    passphrase_file: str | None,
+) -> int:
+    """Import memories from an export, notes, or another program.
+
+    All is stored first, then embedded; an interrupt at any moment leaves what was reported.
+    """
+    from sediment_mcp.transfer.detect import open_items
+    from sediment_mcp.transfer.importer import ImportReport
+    from sediment_mcp.transfer.prepare import ImportOptions
+
+    scope_of_all, tags_for_all = _parse_scope(scope), tuple(_parse_tags(tags))
+    options = ImportOptions(invocation.project, scope_of_all, tags_for_all, dry_run=dry_run)
+    path_or_stream = sys.stdin.buffer if file == STREAM else Path(file)
+    opened = open_items(path_or_stream, format_name, lambda: read_passphrase(passphrase_file))
+    report, began = ImportReport(), time.monotonic()
+    try:
+        embedded = _import(invocation, opened, options, report)
+    except KeyboardInterrupt:
+        say(_format_interrupted(report))
+        raise
+    result = _build_result(report, dry_run, embedded, time.monotonic() - began)
+    return invocation.print_result(result, lambda: _show_imported(result))
+
+
+def _import(invocation: Invocation, opened: OpenedItems, options: ImportOptions, report: ImportReport) -> int:
+    """Store everything and embed it; return how many passages were embedded."""
+    from sediment_mcp.cli import terminal
+    from sediment_mcp.transfer.importer import import_memories
+
+    app, counter = invocation.app, _EmbeddedCounter()
+    with terminal.show_progress() as bars:
+        import_memories(
+            app,
+            opened.items,
+            options,
+            report,
+            position=opened.position,
+            progress=bars("import"),
+        )
+        if not options.dry_run:
+            invocation.load_model()
+            app.catch_up(lambda name: counter.watch(bars(name), name))
+    return counter.count
+
+
+def _parse_scope(scope: str | None) -> Literal["project", "global"] | None:
+    """Return the scope for all memories, checked as a store checks it."""
+    checked: Literal["project", "global"] | None = (
+        parse_value("scope", Literal["project", "global"], scope) if scope else None
+    )
+    return checked
+
+
+def _parse_tags(tags: Sequence[str]) -> list[str]:
+    """Return the tags for all memories, checked as a store checks them."""
+    from sediment_mcp.operations.arguments import Tags
+
+    checked: list[str] = parse_value("tags", Tags, tags) if tags else []
+    return checked
+
+
+class _EmbeddedCounter:
+    """Counts the passages that the last stage has embedded."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def watch(self, progress: Progress, name: str) -> Progress:
+        """Return a progress that counts, if the stage is the one that embeds."""
+        if name != "embeddings":
+            return progress
+        first: int | None = None
+
+        def watch(done: int, total: int) -> None:
+            nonlocal first
+            first = done if first is None else first
+            self.count = max(self.count, done - first)
+            progress(done, total)
+
+        return watch
+
+
+def _build_result(report: ImportReport, dry_run: bool, embedded: int, seconds: float) -> ImportResult:
+    from sediment_mcp.domain.retention import describe_rule
+
+    return ImportResult(
+        dry_run=dry_run,
+        imported=report.imported,
+        updated=report.updated,
+        known=report.known,
+        joined=report.merged,
+        retention=[describe_rule(rule) for rule in report.rules],
+        skipped=[Remark(place=place, reason=reason) for place, reason in report.skipped],
+        notes=[Remark(place=place, reason=reason) for place, reason in report.notes],
+        conflicts=report.conflicts,
+        embedded=embedded,
+        seconds=round(seconds, 3),
+    )
+
+
+# --- how results look ---------------------------------------------------------------------------
+
+
+def _format_interrupted(report: ImportReport) -> str:
+    from sediment_mcp.cli.render import format_count
+
+    verb = "is" if report.imported == 1 else "are"
+    imported = f"{format_count(report.imported, 'memory')} {verb} new here"
+    return f"Interrupted: {imported}; run the same again, and it goes on."
+
+
+def _show_imported(result: ImportResult) -> None:
+    from sediment_mcp.cli.render import format_count
+    from sediment_mcp.cli.terminal import open_console, put, show_notes, style_words
+
+    out = open_console()
+    if result["dry_run"]:
+        put(out, style_words(("Nothing was changed. This would be the result:", "yellow")))
+    imported = f"{format_count(result['imported'], 'memory')} imported,"
+    put(out, style_words((imported, "bold green"), (_format_rest(result), "")))
+    if not result["dry_run"]:
+        put(out, style_words((_format_rate(result), "dim")))
+    for rule in result["retention"]:
+        put(out, f"Rule of retention: {rule}. sediment-mcp retention preview shows what it removes.")
+    _show_remarks(out, "Skipped", result["skipped"])
+    _show_remarks(out, "Noted", result["notes"])
+    show_notes(out, result["conflicts"])
+
+
+def _format_rest(result: ImportResult) -> str:
+    joined = f", {result['joined']:,} the same as another" if result["joined"] else ""
+    return f"{result['updated']:,} updated, {result['known']:,} known already{joined}."
+
+
+def _format_rate(result: ImportResult) -> str:
+    from sediment_mcp.cli.render import format_count
+
+    seconds = max(result["seconds"], 0.001)
+    count = result["imported"] + result["updated"] + result["known"]
+    embedded = f"{format_count(result['embedded'], 'passage')} embedded, " if result["embedded"] else ""
+    return f"{embedded}{seconds:.1f} seconds in all: {count / seconds:,.0f} memories a second."
+
+
+def _show_remarks(out: Console, word: str, remarks: Sequence[Remark]) -> None:
+    from sediment_mcp.cli.terminal import put, style_words
+
+    for remark in remarks[:MAX_REMARKS]:
+        put(out, style_words((f"{word}:", "yellow"), (remark["place"], "cyan"), (remark["reason"], "")))
+    if len(remarks) > MAX_REMARKS:
+        more = len(remarks) - MAX_REMARKS
+        put(out, style_words((f"… and {more:,} more; --json lists all", "dim")))

@@ -1,0 +1,28 @@
+"""Start the server without importing the commands.
+
+Every host waits for the start, and the server needs none of them.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+
+from sediment_mcp.cli.confirm import report_error, say
+
+
+def start_server(flags: Mapping[str, str | None]) -> int:
+    """Serve MCP over stdin and stdout until the host ends it; return the exit status."""
+    if os.isatty(0):
+        say("Serving MCP on stdin and stdout, for a host to talk to. Ctrl-C ends it, --help shows more.")
+    from sediment_mcp.server.stdio import protect_stdout
+
+    protect_stdout()  # before any other import, because a module may print when it is imported
+    from sediment_mcp.config import environment, load_config
+    from sediment_mcp.errors import SedimentError
+    from sediment_mcp.server.run import serve
+
+    try:
+        return serve(load_config(environment(), flags))
+    except SedimentError as error:
+        return report_error(error)

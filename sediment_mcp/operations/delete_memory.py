@@ -1,0 +1,45 @@
+"""Delete memories: into the trash, or for good."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from sediment_mcp.domain.retention import TRASH_LIFE
+from sediment_mcp.operations.arguments import DeleteMemory
+from sediment_mcp.operations.results import DeleteResult
+from sediment_mcp.system.timestamps import isoformat
+
+if TYPE_CHECKING:
+    from sediment_mcp.app import Application
+
+
+def delete_memory(app: Application, arguments: DeleteMemory) -> DeleteResult:
+    """Delete memories in one transaction.
+
+    From then on no query and no list of any process finds them.
+
+    Without ``permanent`` they can be restored for `TRASH_LIFE`; with it their text is gone from the database,
+    its log, the text index and the backups when this returns; memories in the trash are erased too. Older
+    versions that a deleted memory had replaced stay superseded.
+    """
+    now = app.now()
+    ids = list(dict.fromkeys(arguments.ids))
+    with app.storage.write(secure_erase=arguments.permanent) as session:
+        found = {
+            memory_id: memory
+            for memory_id, memory in session.get(ids).items()
+            if arguments.permanent or memory.deleted_at is None
+        }
+        for memory in found.values():
+            if arguments.permanent:
+                session.erase(memory)
+            else:
+                session.update(replace(memory, deleted_at=now), now)
+    if arguments.permanent and found:
+        app.services.erasure.purge()
+    return DeleteResult(
+        deleted=[memory_id for memory_id in ids if memory_id in found],
+        not_found=[memory_id for memory_id in ids if memory_id not in found],
+        recoverable_until=isoformat(now + TRASH_LIFE) if found and not arguments.permanent else None,
+    )

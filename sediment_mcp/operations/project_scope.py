@@ -1,0 +1,38 @@
+"""Turn the arguments of a tool into filters; the scope "project" needs a known project."""
+
+from __future__ import annotations
+
+from typing import NoReturn
+
+from sediment_mcp.domain.filters import Filters
+from sediment_mcp.errors import NoProject
+from sediment_mcp.operations.arguments import ListMemories, QueryMemory
+
+
+def raise_no_project(remedy: str) -> NoReturn:
+    """Raise `NoProject`, with ``remedy`` for what to do instead.
+
+    Raises:
+        NoProject: always.
+    """
+    raise NoProject(f"No project is known here: {remedy}, or name the project with SEDIMENT_PROJECT.")
+
+
+def to_filters(arguments: QueryMemory | ListMemories, project: str | None) -> Filters:
+    """Return the filters that the arguments describe.
+
+    Raises:
+        NoProject: only the project's memories are asked for, and no project is known.
+    """
+    if arguments.scope == "project" and project is None:
+        raise_no_project("use scope all or global")
+    return Filters(
+        scope=arguments.scope,
+        project=project,
+        kind=arguments.kind,
+        session=arguments.session,
+        tags=tuple(arguments.tags),
+        since=arguments.since,
+        until=arguments.until,
+        include_superseded=arguments.include_superseded,
+    )

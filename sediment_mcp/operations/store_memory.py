@@ -1,0 +1,203 @@
+"""Store a memory.
+
+The text is checked, split into chunks, embedded and compared with similar memories without any lock; then one
+transaction writes it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import TYPE_CHECKING, Literal
+
+from sediment_mcp.config import SECRETS
+from sediment_mcp.domain.chunking import split_into_chunks
+from sediment_mcp.domain.duplicates import add_repetition, compute_content_hash, is_duplicate
+from sediment_mcp.domain.memory import Memory, NewMemory
+from sediment_mcp.domain.merging import combine
+from sediment_mcp.domain.retention import WORKING_LIFE
+from sediment_mcp.domain.secrets import find_secret_kinds
+from sediment_mcp.errors import BadArgument, HoldsSecret, UnknownMemory
+from sediment_mcp.operations.arguments import StoreMemory
+from sediment_mcp.operations.project_scope import raise_no_project
+from sediment_mcp.operations.results import SimilarResult, StoreResult, describe_similar
+from sediment_mcp.system.text import list_names
+from sediment_mcp.system.timestamps import isoformat
+
+if TYPE_CHECKING:
+    from sediment_mcp.app import Application
+    from sediment_mcp.search.similar import SimilarMemory
+    from sediment_mcp.storage.protocols import ReadSession, WriteSession
+
+MAX_CHUNKS_AT_ONCE = 8  # a longer text is embedded in the background, so that storing stays quick
+
+
+def store_memory(app: Application, arguments: StoreMemory, project: str | None) -> StoreResult:
+    """Store a memory, unless its text is stored already; durable when this returns.
+
+    Raises:
+        NoProject, UnknownMemory, HoldsSecret, BadArgument: nothing was stored.
+        StorageError: the disk is full or the directory cannot be written; nothing was stored.
+    """
+    from sediment_mcp.search.similar import find_near_duplicates, find_similar
+
+    now = app.now()
+    memory = new_memory(arguments, owner_of(arguments.scope, project), now)
+    app.model.start()
+    secret_warnings = check_secrets(app, arguments)
+    embedded = (
+        app.model.embed_documents(_cut_chunks(memory)) if len(memory.spans) <= MAX_CHUNKS_AT_ONCE else None
+    )
+    similar = find_similar(app.retriever, memory, embedded)
+    with app.storage.write() as session:
+        replaced = _find_replaced(session, arguments.replaces)
+        existing = find_duplicate(session, memory, arguments.occurred_at)
+        older = find_near_duplicates(session, memory, similar, now) if not (existing or replaced) else []
+        if existing is not None:
+            stored = add_repetition(existing, memory, arguments.occurred_at)
+            session.update(stored, now)  # counts as a change even if it adds nothing: somebody wants it kept
+        else:
+            for old in older:
+                memory = combine(memory, old, precedence="target")
+            stored, chunk_ids = session.add(memory)
+            if embedded is not None:
+                model_key = session.embeddings.register(embedded.model)
+                session.embeddings.add(model_key, zip(chunk_ids, embedded.vectors, strict=True))
+        superseded, warnings = _supersede(session, replaced or older, stored)
+    return StoreResult(
+        id=stored.id,
+        status="duplicate" if existing else "merged" if older else "stored",
+        superseded=superseded,
+        similar=_describe_similar(similar, {stored.id, *superseded, *arguments.replaces}),
+        expires_at=isoformat(stored.expires_at),
+        warnings=[*secret_warnings, *warnings],
+    )
+
+
+def _cut_chunks(memory: NewMemory) -> list[str]:
+    return [memory.content[start:end] for start, end in memory.spans]
+
+
+def check_secrets(app: Application, arguments: StoreMemory) -> list[str]:
+    """Return a warning that names the kinds of secrets in the arguments, if there are any.
+
+    Raises:
+        HoldsSecret: there are secrets, and the configuration refuses them.
+    """
+    metadata = json.dumps(arguments.metadata, ensure_ascii=False)
+    kinds = find_secret_kinds([arguments.content, *arguments.tags, metadata])
+    if not kinds:
+        return []
+    fault = f"This seems to hold a secret ({', '.join(kinds)})"
+    if app.config.secrets == "refuse":
+        raise HoldsSecret(
+            f"{fault}, and {SECRETS}=refuse is set: store it without, and say where it is kept."
+        )
+    return [
+        f"{fault}: memories are plain text on disk, for every host to read. Delete it with permanent true, "
+        "and store instead where the secret is kept."
+    ]
+
+
+def owner_of(scope: Literal["project", "global"] | None, project: str | None) -> str | None:
+    """Return the project that a new memory belongs to; None means that it is global.
+
+    Raises:
+        NoProject: ``scope`` is "project", and no project is known.
+    """
+    if scope == "project" and project is None:
+        raise_no_project("store the memory with scope global")
+    return None if scope == "global" else project
+
+
+def new_memory(arguments: StoreMemory, project: str | None, now: datetime) -> NewMemory:
+    """Return the memory to store, with the spans of its chunks.
+
+    Raises:
+        BadArgument: ``expires_at`` lies in the past.
+    """
+    expires_at = arguments.expires_at
+    if expires_at is not None and expires_at <= now:
+        raise BadArgument("expires_at lies in the past: give a later time, or none to keep the memory.")
+    if expires_at is None and arguments.kind == "working":
+        expires_at = now + WORKING_LIFE
+    return replace(build_memory(arguments, project, now), expires_at=expires_at)
+
+
+def build_memory(arguments: StoreMemory, project: str | None, created_at: datetime) -> NewMemory:
+    """Return a memory with the attributes of ``arguments`` as they are, cut into chunks."""
+    return NewMemory(
+        content=arguments.content,
+        content_hash=compute_content_hash(arguments.content),
+        spans=tuple(split_into_chunks(arguments.content)),
+        kind=arguments.kind,
+        tags=tuple(dict.fromkeys(arguments.tags)),
+        project=project,
+        session=arguments.session,
+        importance=arguments.importance,
+        metadata=arguments.metadata,
+        occurred_at=arguments.occurred_at or created_at,
+        created_at=created_at,
+        changed_at=created_at,
+        expires_at=arguments.expires_at,
+    )
+
+
+def _find_replaced(session: WriteSession, ids: list[str]) -> list[Memory]:
+    """Return the memories to supersede; each id must name one that is not deleted."""
+    found = session.get(ids)
+    unknown = [memory_id for memory_id in ids if memory_id not in found or found[memory_id].deleted_at]
+    if unknown:
+        raise UnknownMemory(
+            f"replaces names no memory: {list_names(unknown)}. Nothing was stored; "
+            "look the ids up with query_memory or list_memories."
+        )
+    return list(found.values())
+
+
+def find_duplicate(session: ReadSession, memory: NewMemory, occurred_at: datetime | None) -> Memory | None:
+    """Return a stored memory that ``memory`` only repeats.
+
+    ``occurred_at`` is the time that was given with it: see `domain.duplicates.is_same_event`.
+    """
+    now = memory.created_at
+    for existing in session.find_by_content_hash(memory.content_hash, memory.kind, memory.project, now):
+        if is_duplicate(existing, session=memory.session, occurred_at=occurred_at, now=now):
+            return existing
+    return None
+
+
+def _supersede(
+    session: WriteSession, replaced: Sequence[Memory], memory: Memory
+) -> tuple[list[str], list[str]]:
+    """Mark memories as superseded by ``memory``; returns the ids superseded, and warnings.
+
+    A memory that is superseded already keeps the successor that it has.
+    """
+    superseded: list[str] = []
+    warnings: list[str] = []
+    for old in replaced:
+        if old.id == memory.id:
+            warnings.append(f"{old.id} has this very text: it stays as it is.")
+        elif old.superseded_by is not None:
+            warnings.append(
+                f"{old.id} was superseded by {old.superseded_by} before: "
+                "if that one is wrong now too, store again with its id in replaces."
+            )
+        else:
+            session.update(replace(old, superseded_by=memory.id))
+            superseded.append(old.id)
+    return superseded, warnings
+
+
+def _describe_similar(similar: Sequence[SimilarMemory], settled_ids: set[str]) -> list[SimilarResult]:
+    """Describe the most similar memories, for the agent to look at.
+
+    ``settled_ids`` are left out: the memory stored, and those that it replaces.
+    """
+    from sediment_mcp.domain.near_duplicates import MAX_SIMILAR
+
+    open_ones = [near for near in similar if near.memory.id not in settled_ids]
+    return [describe_similar(near.memory, near.cosine) for near in open_ones[:MAX_SIMILAR]]

@@ -1,0 +1,41 @@
+"""Completion of the arguments of prompts and resource templates, while a person types them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mcp import types
+
+from sediment_mcp.server.protocol_errors import raise_protocol_errors
+
+if TYPE_CHECKING:
+    from sediment_mcp.app import Application
+
+MAX_COMPLETIONS = 100  # the protocol allows no more in one answer
+
+
+def complete(app: Application, params: types.CompleteRequestParams) -> types.CompleteResult:
+    """Complete an argument.
+
+    Raises:
+        MCPError: the database cannot be read.
+    """
+    with raise_protocol_errors():
+        found = _find_values(app, params.argument.name, params.argument.value)
+    values = found[:MAX_COMPLETIONS]
+    has_more = len(values) < len(found)
+    return types.CompleteResult(
+        completion=types.Completion(values=values, total=len(found), has_more=has_more)
+    )
+
+
+def _find_values(app: Application, argument: str, prefix: str) -> list[str]:
+    """Find values that begin with the prefix.
+
+    A tag or a topic is completed by tags, the most used first; a session by sessions, the latest first.
+    Other arguments have no completions.
+    """
+    with app.storage.read() as session:
+        if argument in ("tag", "topic"):
+            return list(session.statistics.tags(app.now(), prefix))
+        return session.statistics.sessions(prefix) if argument == "session" else []

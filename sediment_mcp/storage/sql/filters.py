@@ -1,0 +1,63 @@
+"""Filters as SQL conditions over the table ``memories``.
+
+The rules themselves are in `domain.filters`.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sediment_mcp.domain.filters import CURRENT, DELETED, SUPERSEDED, Filters
+from sediment_mcp.system.timestamps import to_micros
+
+HAS_TAG = "memories.number IN (SELECT memory FROM tags WHERE tag = ?)"
+HAS_TAG_BY_KEY = "EXISTS (SELECT 1 FROM tags WHERE tag = ? AND tags.memory = memories.number)"
+
+STANDING = (
+    f"CASE WHEN deleted_at IS NOT NULL THEN {DELETED} WHEN superseded_by IS NULL THEN {CURRENT} "
+    f"ELSE {SUPERSEDED} END"
+)
+"""A memory's standing regardless of the time, as one of the numbers of `domain.filters`."""
+
+
+def live_condition(filters: Filters, now: datetime, *, by_key: bool = False) -> tuple[str, list[object]]:
+    """Return the condition, with its values, for live memories that pass the filters.
+
+    A memory is live as of ``now``.
+
+    ``by_key`` says that the rows are already chosen by their key and the condition only filters them;
+    otherwise SQLite may search all memories with the tag instead.
+    """
+    rule, values = attribute_condition(filters, by_key=by_key)
+    return f"deleted_at IS NULL AND (expires_at IS NULL OR expires_at > ?) AND {rule}", [
+        to_micros(now),
+        *values,
+    ]
+
+
+def attribute_condition(filters: Filters, *, by_key: bool = False) -> tuple[str, list[object]]:
+    """Return `live_condition` without its test for deleted and expired memories."""
+    clauses: list[str] = []
+    values: list[object] = []
+
+    def add(clause: str, *value: object) -> None:
+        clauses.append(clause)
+        values.extend(value)
+
+    if not filters.include_superseded:
+        add("superseded_by IS NULL")
+    if filters.scope == "project":
+        add("project = ?", filters.project)
+    elif filters.scope == "global":
+        add("project IS NULL")
+    if filters.kind is not None:
+        add("kind = ?", filters.kind)
+    if filters.session is not None:
+        add("session = ?", filters.session)
+    if filters.since is not None:
+        add("occurred_at >= ?", to_micros(filters.since))
+    if filters.until is not None:
+        add("occurred_at <= ?", to_micros(filters.until))
+    for tag in filters.tags:
+        add(HAS_TAG_BY_KEY if by_key else HAS_TAG, tag)
+    return " AND ".join(clauses) or "TRUE", values

@@ -1,0 +1,37 @@
+"""Read and write sessions over any `Database`, which combine the tables of one connection."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from contextlib import AbstractContextManager
+
+from sediment_mcp.storage.sql.bulk import SqlBulkReader
+from sediment_mcp.storage.sql.changes import SqlChangeFeed
+from sediment_mcp.storage.sql.database import Database
+from sediment_mcp.storage.sql.embeddings import SqlEmbeddingTable
+from sediment_mcp.storage.sql.memories import MemoryWriter
+from sediment_mcp.storage.sql.retention import SqlRetentionTable
+from sediment_mcp.storage.sql.snapshots import SqlSnapshotRegistry
+from sediment_mcp.storage.sql.statistics import SqlStatistics
+
+
+class SqlSession(MemoryWriter):
+    """`WriteSession` over one connection; callers that only read get it as a `ReadSession`."""
+
+    def __init__(self, database: Database, store_id: Hashable) -> None:
+        super().__init__(database)
+        self.store_id = store_id
+        self.changes = SqlChangeFeed(database)
+        self.embeddings = SqlEmbeddingTable(database)
+        self.retention = SqlRetentionTable(database)
+        self.snapshots = SqlSnapshotRegistry(database)
+        self.statistics = SqlStatistics(database)
+        self.bulk = SqlBulkReader(database)
+
+    def snapshot(self) -> AbstractContextManager[None]:
+        """Let all reads inside see the same moment."""
+        return self._database.snapshot()
+
+    def assert_current(self) -> None:
+        """Check that this is still the database that was opened; see `ReadSession`."""
+        self._database.assert_current()

@@ -1,0 +1,95 @@
+"""Backup files: copying and checking a whole database, and erasing memories in it.
+
+A backup has no log file.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from sediment_mcp.errors import DamagedDatabase, StorageError
+from sediment_mcp.storage.sqlite.secure_erase import erase_remains, has_remains
+from sediment_mcp.storage.sqlite.session import SqliteSession, open_session
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """The number of memories in a database file, and how recent they are.
+
+    ``memories`` counts those in the trash too, ``newest`` is when the newest one was stored, and ``seq`` is
+    the number of the newest change.
+    """
+
+    memories: int
+    newest: datetime | None
+    seq: int
+
+
+def read_contents(path: Path) -> Contents | None:
+    """Return the contents of a database file, or None if it cannot be read."""
+    try:
+        with contextlib.closing(open_session(path)) as session:
+            changes = session.changes
+            return Contents(changes.count_memories(), changes.newest_created_at(), changes.seq())
+    except StorageError:
+        return None
+
+
+def write_copy(session: SqliteSession, path: Path) -> None:
+    """Copy a database in its current state into a new file, and check the copy.
+
+    Raises:
+        DamagedDatabase: the copy is not sound, because the database is not.
+    """
+    session.database.copy_to(path)
+    with contextlib.closing(open_session(path)) as copy:
+        assert_sound(copy)
+
+
+def copy_sound(path: Path, copy: Path, *, read_only: bool = False) -> None:
+    """Copy a backup and bring the copy's schema up to date.
+
+    A file from outside the data directory is opened read-only; our own may first need a rollback after a
+    crash.
+
+    Raises:
+        DamagedDatabase: it is damaged, or holds no memories.
+    """
+    with contextlib.closing(open_session(path, read_only=read_only)) as source:
+        if not source.database.holds_memories():
+            raise DamagedDatabase(f"{path} holds no memories.")
+        source.database.copy_to(copy)
+    with contextlib.closing(open_session(copy)) as session:
+        session.database.upgrade()
+        assert_sound(session)
+
+
+def assert_sound(session: SqliteSession) -> None:
+    """Check a database with SQLite's own integrity check.
+
+    Raises:
+        DamagedDatabase: the check finds a fault.
+    """
+    if session.database.integrity_faults():
+        raise DamagedDatabase
+
+
+def erase_in_file(path: Path, erased_ids: set[str]) -> None:
+    """Erase memories in a backup, and record their ids there as erased.
+
+    Raises:
+        DamagedDatabase: nothing can be erased in it.
+    """
+    with contextlib.closing(open_session(path)) as session:
+        session.database.upgrade()
+        pending = sorted(erased_ids - session.erased_ids())
+        if pending:
+            with session.database.transaction():
+                for memory in session.get(pending).values():
+                    session.erase(memory)
+                session.record_erased(pending)
+        if has_remains(session):
+            erase_remains(session)

@@ -1,0 +1,291 @@
+"""Read the rows of a damaged database that SQLite can still read, into a new database.
+
+A table is read row by row; where a page cannot be read, the rows after it are found by halving the range of
+keys. Rows are returned unchecked, for the caller to repair.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from sediment_mcp.storage.sql.database import placeholders
+from sediment_mcp.storage.sql.fields import CONTENT_COLUMNS, CONTENT_HASH_COLUMN
+from sediment_mcp.storage.sqlite.connection import UNREADABLE, SqliteDatabase
+
+MEMORY_COLUMNS = ("id", *CONTENT_COLUMNS)
+"""The columns of a memory that are kept; its key and its change number may be replaced."""
+ESSENTIAL_COLUMNS = ("number", "id", "seq", "content", CONTENT_HASH_COLUMN)
+
+LOWEST_KEY, HIGHEST_KEY = -(2**63), 2**63 - 1
+LOOKAHEAD_ROWS = 200  # read beyond a range, because one damaged key must not hide those after it
+MAX_KEY = 10_000_000  # a higher value of a counter is taken for damage
+ROWS_PER_PAGE = 100
+HEADER_BYTES, PAGE_BYTES = 100, 4096  # SQLite's file format, section 1.3
+ID_INDEX = "sqlite_autoindex_memories_1"
+ID_STARTS = "0123456789abcdefghijklmnopqrstuvwxyz"
+
+Row = tuple[Any, ...]
+
+
+def iterate_memory_rows(database: SqliteDatabase) -> Iterator[dict[str, Any]]:
+    """Yield every row of the memories by column name, in whatever schema the database has.
+
+    Raises:
+        DamagedDatabase: one cannot be read.
+    """
+    names = _read_column_names(database)
+    return (dict(zip(names, row, strict=True)) for row in database.iterate("SELECT * FROM memories", ()))
+
+
+def _read_column_names(database: SqliteDatabase) -> list[str]:
+    return [row[0] for row in database.rows("SELECT name FROM pragma_table_info('memories')", ())]
+
+
+# --- reading ------------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def open_damaged(copy: Path, pattern: Path) -> Generator[SalvageReader | None]:
+    """Open a copy of a damaged database, after repairing its first pages if needed.
+
+    ``pattern`` is the path at which a new database is created, whose first bytes may replace those of the
+    copy. The value is None if the copy cannot be opened.
+    """
+    for repaired_bytes in (0, HEADER_BYTES, PAGE_BYTES):
+        if repaired_bytes:
+            _repair_beginning(copy, pattern, repaired_bytes)
+        source = _open_if_readable(copy)
+        if source is not None:
+            with contextlib.closing(source):
+                yield SalvageReader(source)
+            return
+    yield None
+
+
+def _open_if_readable(copy: Path) -> SqliteDatabase | None:
+    with contextlib.suppress(*UNREADABLE), contextlib.ExitStack() as stack:
+        source = stack.enter_context(contextlib.closing(SqliteDatabase(copy)))
+        source.accept_any_text()
+        if source.holds_memories() and _read_column_names(source):
+            stack.pop_all()
+            return source
+    return None
+
+
+def _repair_beginning(copy: Path, pattern: Path, count: int) -> None:
+    """Replace the first ``count`` bytes by those of a new database.
+
+    They are the header, or the page that names all tables.
+    """
+    if not pattern.exists():
+        with contextlib.closing(SqliteDatabase.prepare(pattern)) as database:
+            database.empty_log()
+    first = bytearray(pattern.read_bytes()[:PAGE_BYTES])
+    pages = max(1, copy.stat().st_size // PAGE_BYTES)
+    first[28:32] = pages.to_bytes(4)  # size in pages, valid if the next two numbers are the same
+    first[92:96] = first[24:28]
+    first[32:40] = bytes(8)  # no free pages
+    with copy.open("r+b") as file:
+        file.write(first[:count])
+
+
+class SalvageReader:
+    """Reads the tables of a damaged database, as far as SQLite can."""
+
+    def __init__(self, source: SqliteDatabase) -> None:
+        self._source = source
+        self._columns = _read_column_names(source)
+        self.last_memory_key = self._find_last_key("memories")
+
+    def memories(self) -> Iterator[dict[str, Any]]:
+        """Yield the memories' rows by column name, perhaps some twice.
+
+        In a row that cannot be read completely, columns that are not essential are None.
+        """
+        essential = ", ".join(ESSENTIAL_COLUMNS)
+        for row in self._iterate("memories", "*", self.last_memory_key, essential):
+            if len(row) == len(self._columns):
+                yield dict(zip(self._columns, row, strict=True))
+            else:
+                yield {**dict.fromkeys(self._columns), **dict(zip(ESSENTIAL_COLUMNS, row, strict=True))}
+
+    def chunks(self) -> Iterator[Row]:
+        """Yield (chunk id, memory key, start, end)."""
+        return self._iterate("chunks", 'number, memory, start, "end"', self._find_last_key("chunks"))
+
+    def embeddings(self) -> Iterator[Row]:
+        """Yield (key, model key, chunk id, vector)."""
+        columns = "number, model, chunk, vector"
+        return self._iterate("embeddings", columns, self._find_last_key("embeddings"))
+
+    def models(self) -> list[Row]:
+        """Return (key, fingerprint, name, dimension) of each model."""
+        return self._read_readable("SELECT number, fingerprint, name, dimension FROM models")
+
+    def rules(self) -> list[Row]:
+        """Return the rows of the retention rules."""
+        return self._read_readable("SELECT * FROM retention")
+
+    def erased_ids(self) -> list[str]:
+        """Return the ids of permanently erased memories."""
+        return [row[0] for row in self._read_readable("SELECT id FROM erased")]
+
+    def ids(self) -> tuple[dict[int, str], bool]:
+        """Return the ids by key from the index, and whether all of it could be read.
+
+        It is read from the front, and after a page that cannot be read from every possible beginning of an
+        id.
+        """
+        sql = f"SELECT number, id FROM memories INDEXED BY {ID_INDEX} WHERE id >= ? ORDER BY id"
+        with contextlib.suppress(*UNREADABLE):
+            return {row[0]: row[1] for row in self._source.iterate(sql, ("",))}, True
+        found: dict[int, str] = {}
+        bounded = sql.replace("id >= ?", "id >= ? AND id < ?")
+        for start in (first + second for first in ID_STARTS for second in ID_STARTS):
+            for statement in (bounded, f"{bounded} DESC"):
+                found.update(
+                    {row[0]: row[1] for row in self._read_readable(statement, (start, start + "\x7f"))}
+                )
+        return found, False
+
+    def endings(self) -> dict[int, tuple[int | None, str | None]]:
+        """Return (deleted_at, superseded_by) by key, read from the indexes of these columns.
+
+        They serve for rows that cannot be read themselves.
+        """
+        found: dict[int, tuple[int | None, str | None]] = {}
+        for key, deleted_at in self._read_by_index("deleted_at", "memories_by_deletion"):
+            found[key] = deleted_at, None
+        for key, successor in self._read_by_index("superseded_by", "memories_by_successor"):
+            found[key] = found.get(key, (None, None))[0], successor
+        return found
+
+    def _read_by_index(self, column: str, index: str) -> list[Row]:
+        sql = f"SELECT number, {column} FROM memories INDEXED BY {index} WHERE {column} IS NOT NULL"
+        return self._read_readable(sql)
+
+    def _iterate(self, table: str, columns: str, last: int, essential: str = "") -> Iterator[Row]:
+        """Yield every row that can be read, perhaps some twice, in about the order of their keys.
+
+        If not all ``columns`` of a row can be read, only the ``essential`` ones are yielded.
+        """
+        ranges = [(LOWEST_KEY, HIGHEST_KEY)]
+        while ranges:
+            low, high = ranges.pop()
+            try:
+                for row in self._iterate_range(table, columns, low, high):
+                    yield row
+                    if low <= row[0] <= high:
+                        low = row[0] + 1
+            except UNREADABLE:
+                low, high = max(low, 1), min(high, last)
+                if low < high:
+                    middle = (low + high) // 2
+                    ranges += [(middle + 1, high), (low, middle)]
+                elif low == high and essential:
+                    sql = f"SELECT {essential} FROM {table} NOT INDEXED WHERE number = ?"
+                    yield from self._read_readable(sql, (low,))
+
+    def _iterate_range(self, table: str, columns: str, low: int, high: int) -> Iterator[Row]:
+        sql = f"SELECT {columns} FROM {table} NOT INDEXED WHERE number >= ? ORDER BY number"
+        beyond = 0
+        for row in self._source.iterate(sql, (low,)):
+            yield row
+            beyond += row[0] > high
+            if beyond > LOOKAHEAD_ROWS:
+                return
+
+    def _find_last_key(self, table: str) -> int:
+        """Return the highest key that a table may contain."""
+        counter = self._read_readable(f"SELECT seq FROM sqlite_sequence WHERE name = '{table}'")
+        highest = self._read_readable(f"SELECT MAX(number) FROM {table}")
+        believed = [row[0] for row in (*counter, *highest) if isinstance(row[0], int)]
+        guessed = self._source.path.stat().st_size // PAGE_BYTES * ROWS_PER_PAGE
+        return min(MAX_KEY, max((key for key in believed if key > 0), default=guessed))
+
+    def _read_readable(self, sql: str, values: Sequence[object] = ()) -> list[Row]:
+        """Return the rows of a statement up to the first that cannot be read."""
+        found: list[Row] = []
+        with contextlib.suppress(*UNREADABLE):
+            found.extend(self._source.iterate(sql, values))
+        return found
+
+
+# --- writing ------------------------------------------------------------------------------------
+
+
+class SalvageWriter:
+    """Writes salvaged rows into a new database, inside a transaction.
+
+    Rows that already exist are not replaced.
+    """
+
+    def __init__(self, database: SqliteDatabase) -> None:
+        self._database = database
+
+    def add_memory(self, memory_key: int, values: Mapping[str, Any], tags: Iterable[str]) -> None:
+        """Write a memory unless its id is known, under its key if that is free.
+
+        ``values`` are by `MEMORY_COLUMNS`.
+        """
+        is_free = not self._database.rows("SELECT 1 FROM memories WHERE number = ?", (memory_key,))
+        row = (
+            memory_key if is_free else None,
+            self._database.next_seq(),
+            *(values[c] for c in MEMORY_COLUMNS),
+        )
+        columns = ", ".join(("number", "seq", *MEMORY_COLUMNS))
+        self._database.execute(
+            f"INSERT OR IGNORE INTO memories ({columns}) VALUES ({placeholders(row)})", row
+        )
+        self._database.execute_many(
+            "INSERT OR IGNORE INTO tags SELECT ?, number FROM memories WHERE id = ?",
+            [(tag, values["id"]) for tag in tags],
+        )
+
+    def memories_without_chunks(self) -> list[tuple[int, str]]:
+        """Return (memory key, content) of each memory that has no chunks."""
+        sql = "SELECT number, content FROM memories WHERE number NOT IN (SELECT memory FROM chunks)"
+        return [(row[0], row[1]) for row in self._database.rows(sql, ())]
+
+    def add_chunks(self, chunks: Iterable[tuple[int | None, int, int, int]]) -> None:
+        """Write chunks as (id, memory key, start, end); without an id a chunk gets a new one."""
+        self._database.execute_many(
+            'INSERT INTO chunks (number, memory, start, "end") VALUES (?,?,?,?)', chunks
+        )
+
+    def add_models(self, models: Iterable[Row]) -> set[int]:
+        """Write models as `SalvageReader.models` gives them, and return the keys of all models."""
+        self._database.execute_many("INSERT OR IGNORE INTO models VALUES (?,?,?,?)", models)
+        return set(self._database.column("SELECT number FROM models", ()))
+
+    def add_embeddings(self, embeddings: Iterable[tuple[int, int, bytes]]) -> None:
+        """Write embeddings as (model key, chunk id, vector), all as one change."""
+        seq = self._database.next_seq()
+        self._database.execute_many(
+            "INSERT OR IGNORE INTO embeddings (model, chunk, seq, vector) VALUES (?,?,?,?)",
+            ((model, chunk, seq, vector) for model, chunk, vector in embeddings),
+        )
+
+    def add_rules(self, rules: Iterable[Row]) -> None:
+        """Write retention rules as `SalvageReader.rules` gives them."""
+        self._database.execute_many("INSERT OR IGNORE INTO retention VALUES (?,?,?,?)", rules)
+
+    def adopt_rules(self) -> None:
+        """Copy the retention rules of the attached database."""
+        self._database.execute("INSERT OR IGNORE INTO main.retention SELECT * FROM other.retention", ())
+
+    def set_endings(self, endings: Iterable[tuple[int | None, str | None, str]]) -> None:
+        """Write (deleted_at, superseded_by, id) of memories; None leaves a value unchanged."""
+        self._database.execute_many(
+            "UPDATE memories SET deleted_at = COALESCE(?, deleted_at), "
+            "superseded_by = COALESCE(?, superseded_by) WHERE id = ?",
+            endings,
+        )
+
+    def ids(self) -> set[str]:
+        """Return the ids of all memories of the new database."""
+        return {row[0] for row in self._database.rows("SELECT id FROM memories", ())}

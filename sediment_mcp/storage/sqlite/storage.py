@@ -1,0 +1,263 @@
+"""The embedded storage: one SQLite file, shared by any number of processes.
+
+The file is in the data directory. Two connections serve the calls, one that writes and one that reads, so
+that a read never waits for another process's write; a caller with a separate connection
+(`SqliteStorage.reader`, `SqliteStorage.connect`) does not wait for other readers either. A write holds the
+cross-process lock from BEGIN to COMMIT, checkpoints included: SQLite up to 3.51.2 can corrupt a database
+whose checkpoint runs beside another connection's commit, and the lock is also fairer than SQLite's own
+waiting.
+
+The database file itself may be replaced or removed while a process runs. Before each use a connection checks
+that its file is still the one of that name, and is otherwise opened anew. A write checks again after its
+COMMIT, so that an acknowledged write is in the file that the next process opens.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import threading
+from collections.abc import Callable, Generator
+from pathlib import Path
+
+from sediment_mcp.config import Tuning
+from sediment_mcp.errors import Busy, StorageError
+from sediment_mcp.storage.sqlite import swap
+from sediment_mcp.storage.sqlite.connection import SqliteDatabase
+from sediment_mcp.storage.sqlite.secure_erase import erase_remains, has_remains
+from sediment_mcp.storage.sqlite.session import SqliteSession, open_session
+from sediment_mcp.system.data_directory import prepare_directory
+from sediment_mcp.system.locks import locked
+
+logger = logging.getLogger(__name__)
+
+DATABASE = "memories.db"
+WRITE_LOCK = "write.lock"
+
+
+class SqliteStorage:
+    """`MemoryStorage` over one SQLite file.
+
+    May be used from any thread.
+    """
+
+    def __init__(
+        self, directory: Path, tuning: Tuning, *, on_change: Callable[[], None] = lambda: None
+    ) -> None:
+        """Create a storage; nothing is opened before the first use.
+
+        ``on_change`` is called when the storage has been opened, and after each write.
+        """
+        self.path = directory / DATABASE
+        self._directory = directory
+        self._tuning = tuning
+        self._on_change = on_change
+        self._opening = threading.Lock()
+        self._write_lock = _ThreadLock()
+        self._writer: SqliteSession | None = None
+        self._reader = SqliteReader(self)
+        self._may_hold_erased_in_log = False
+        self._is_closed = False
+
+    # --- opening and closing ------------------------------------------------------------------
+
+    def open(self) -> None:
+        """Open the storage, unless it is open; see `MemoryStorage`."""
+        with self._opening:
+            if self._is_closed:
+                raise StorageError("sediment-mcp is ending: call again once it has been started anew.")
+            if self._writer is not None:
+                return
+            self.prepare()
+            self._writer = open_session(self.path)
+            # A process may have died between an erasure and the emptying of the log.
+            self._may_hold_erased_in_log = self._writer.changes.has_erased_since(0)
+        self._on_change()
+
+    def prepare(self, *, is_locked: bool = False) -> None:
+        """Create or upgrade the database, unless it is ready to be opened.
+
+        ``is_locked`` says that the caller holds the write lock.
+        """
+        prepare_directory(self._directory)
+        if swap.replacement_path(self.path).exists() or not SqliteDatabase.is_prepared(self.path):
+            with contextlib.nullcontext() if is_locked else self.file_lock():
+                swap.finish(self.path)
+                SqliteDatabase.prepare(self.path).close()
+
+    def file_lock(self, timeout: float | None = None) -> contextlib.AbstractContextManager[None]:
+        """Hold the write lock between processes."""
+        return locked(self._directory / WRITE_LOCK, self._tuning.lock_timeout if timeout is None else timeout)
+
+    def close(self) -> None:
+        """Let a running write finish, and close; takes at most about a second."""
+        with self._opening:
+            writer, self._writer, self._is_closed = self._writer, None, True
+        if writer is None:
+            return
+        # SQLite checkpoints when the last connection closes, which must not run beside another process's
+        # commit. If the lock cannot be taken, the connections stay open until the process ends.
+        timeout = self._tuning.close_timeout
+        with contextlib.suppress(Busy), self.file_lock(timeout):
+            with contextlib.suppress(Busy), self._write_lock.held(timeout):
+                writer.close()
+            self._reader.close()
+
+    # --- sessions -----------------------------------------------------------------------------
+
+    @contextlib.contextmanager
+    def write(self, *, secure_erase: bool = False, attach: Path | None = None) -> Generator[SqliteSession]:
+        """Write in one transaction; see `MemoryStorage`.
+
+        ``attach`` is another database, whose tables statements name ``other.…``. With ``secure_erase`` the
+        file is rewritten and the log is emptied; if a slow reader blocks the latter, the next write tries
+        again.
+        """
+        self.open()
+        with self._lend_writer() as writer:
+            with writer.database.attached(attach), writer.database.transaction():
+                yield writer
+            if secure_erase:
+                self._erase_remains(writer)
+            self._clean_log(writer, self._tuning.erase_timeout_ms if secure_erase else 0, secure_erase)
+            writer.database.assert_current()
+        self._on_change()
+
+    @contextlib.contextmanager
+    def read(self, *, attach: Path | None = None) -> Generator[SqliteSession]:
+        """Open a read transaction, with another database attached if ``attach`` is given."""
+        self.open()
+        with (
+            self._reader.session() as session,
+            session.database.attached(attach),
+            session.database.snapshot(),
+        ):
+            yield session
+
+    @contextlib.contextmanager
+    def connect(self) -> Generator[SqliteSession]:
+        """Open a separate connection for long work, whose reads each see the newest commit."""
+        with contextlib.closing(open_session(self.path)) as session:
+            yield session
+
+    def reader(self) -> SqliteReader:
+        """Return a connection that is kept open over many calls."""
+        return SqliteReader(self)
+
+    @contextlib.contextmanager
+    def _lend_writer(self) -> Generator[SqliteSession]:
+        """Hold both write locks and lend the write session, reopened if its file was replaced."""
+        with self._write_lock.held(self._tuning.lock_timeout), self.file_lock():
+            if self._writer is None:
+                raise StorageError("sediment-mcp is ending: call again once it has been started anew.")
+            if swap.replacement_path(self.path).exists() or not self._writer.database.is_current():
+                self._writer.database.close_stale()
+                self.prepare(is_locked=True)
+                self._writer = open_session(self.path)
+            yield self._writer
+
+    # --- secure erase -------------------------------------------------------------------------
+
+    def finish_secure_erase(self) -> None:
+        """Finish a secure erase that another process left unfinished.
+
+        That process was killed, or could not write.
+
+        The rows are erased, but their text may still be in the file or in the log.
+        """
+        self.open()
+        with self._reader.session() as session:
+            is_due = has_remains(session)
+        if is_due or self._may_hold_erased_in_log:
+            with self._lend_writer() as writer:
+                if has_remains(writer):
+                    self._erase_remains(writer)
+                self._may_hold_erased_in_log = not writer.database.empty_log(timeout_ms=0)
+
+    def _clean_log(self, writer: SqliteSession, timeout_ms: int, secure_erase: bool) -> None:
+        if secure_erase or self._may_hold_erased_in_log:
+            self._may_hold_erased_in_log = not writer.database.empty_log(timeout_ms)
+        else:
+            writer.database.checkpoint(self._tuning.max_wal_bytes)
+
+    @staticmethod
+    def _erase_remains(writer: SqliteSession) -> None:
+        """Rewrite the file without remains of erased rows.
+
+        The rows themselves are erased already, so a failure is only logged and tried again later.
+        """
+        try:
+            erase_remains(writer)
+        except StorageError as error:  # the disk may have no room for it
+            logger.warning("Pieces of what was erased may stay in the database until a later try: %s", error)
+
+
+class SqliteReader:
+    """`SessionReader` over a SQLite file: a read connection kept open over many calls."""
+
+    def __init__(self, storage: SqliteStorage) -> None:
+        self._storage = storage
+        self._lock = threading.Lock()
+        self._session: SqliteSession | None = None
+
+    @contextlib.contextmanager
+    def session(self) -> Generator[SqliteSession]:
+        """Lend the session to one thread at a time.
+
+        It is a new session if the file was replaced in the meantime.
+        """
+        with self._lock:
+            self._session = self._open_current(self._session)
+            yield self._session
+
+    def _open_current(self, session: SqliteSession | None) -> SqliteSession:
+        if session is None:
+            if not self._storage.path.exists():
+                self._storage.prepare()
+            return open_session(self._storage.path)
+        if session.database.is_current():
+            return session
+        self._session = None
+        with self._storage.file_lock():
+            session.database.close_stale()
+            self._storage.prepare(is_locked=True)
+        return open_session(self._storage.path)
+
+    def close(self, timeout: float = 0.5) -> None:
+        """Close the connection, unless a call still uses it after ``timeout`` seconds."""
+        if self._lock.acquire(timeout=timeout):
+            try:
+                if self._session is not None:
+                    self._session.close()
+                    self._session = None
+            finally:
+                self._lock.release()
+
+
+class _ThreadLock:
+    """A lock between the threads of a process, with a timeout.
+
+    One thread never takes it twice.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._holder: int | None = None
+
+    @contextlib.contextmanager
+    def held(self, timeout: float) -> Generator[None]:
+        """Hold the lock.
+
+        Raises:
+            Busy: another thread held it for ``timeout`` seconds.
+        """
+        if self._holder == threading.get_ident():
+            raise RuntimeError("A write inside a write of the same thread would wait for itself.")
+        if not self._lock.acquire(timeout=timeout):
+            raise Busy("Another call has been writing for too long: try again.")
+        try:
+            self._holder = threading.get_ident()
+            yield
+        finally:
+            self._holder = None
+            self._lock.release()

@@ -1,0 +1,253 @@
+"""The tables of the storage interface that a session offers beside the memories."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol
+
+from sediment_mcp.domain.filters import Filters
+from sediment_mcp.domain.memory import Memory
+from sediment_mcp.domain.retention import ClockReadings, RetentionCandidate, Rule
+from sediment_mcp.embeddings.protocols import ModelIdentity
+
+
+@dataclass(frozen=True, slots=True)
+class StoredModel:
+    """A model that has been used here, and how many embeddings of it are kept."""
+
+    model: ModelIdentity
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotId:
+    """The change that an index snapshot has reached, and the token that identifies it."""
+
+    seq: int
+    token: int
+
+
+class ChangeFeed(Protocol):
+    """The change sequence: what has changed since a given number."""
+
+    def seq(self) -> int:
+        """Return the number of the newest change."""
+        ...
+
+    def memories_since(self, seq: int) -> Iterator[Memory]:
+        """Yield memories changed since ``seq``, deleted ones included, by their last change."""
+        ...
+
+    def attributes_since(self, seq: int) -> Iterator[tuple[Any, ...]]:
+        """Yield the attributes that filters need of each memory changed since ``seq``.
+
+        Each row is (key, standing, kind, project, session, occurred_at, expires_at).
+        """
+        ...
+
+    def tags_since(self, seq: int) -> Iterator[tuple[Any, ...]]:
+        """Yield (tag, memory key) of memories changed since ``seq``."""
+        ...
+
+    def chunk_owners_after(self, chunk_id: int) -> Iterator[tuple[Any, ...]]:
+        """Yield (chunk id, memory key) of chunks with a higher id."""
+        ...
+
+    def count_chunks_since(self, seq: int, limit: int) -> int:
+        """Return how many chunks belong to memories changed since ``seq``, counted up to ``limit``."""
+        ...
+
+    def count_chunks_until(self, seq: int) -> int:
+        """Return how many chunks belong to live memories that have not changed after ``seq``."""
+        ...
+
+    def erased_since(self, seq: int) -> list[tuple[int, int]]:
+        """Return (chunk id, memory key) of everything erased since ``seq``."""
+        ...
+
+    def has_erased_since(self, seq: int) -> bool:
+        """Return True if anything was erased since ``seq``."""
+        ...
+
+    def count_memories(self) -> int:
+        """Return the number of all memories, deleted ones included."""
+        ...
+
+    def newest_created_at(self) -> datetime | None:
+        """Return when the newest memory was stored."""
+        ...
+
+
+class EmbeddingReader(Protocol):
+    """The embeddings of chunks, by model.
+
+    A ``model_key`` of None stands for a model without any embedding here.
+    """
+
+    def model_key(self, fingerprint: str) -> int | None:
+        """Return the key of a model, or None if it has never been used here."""
+        ...
+
+    def models(self) -> list[StoredModel]:
+        """Return every model that has been used here, with the number of its embeddings."""
+        ...
+
+    def missing(self, model_key: int | None, limit: int) -> list[tuple[int, str]]:
+        """Return (chunk id, text) of chunks that lack an embedding of this model, newest first."""
+        ...
+
+    def is_missing_since(self, model_key: int | None, seq: int) -> bool:
+        """Return True if a chunk of a memory changed since ``seq`` lacks an embedding of this model."""
+        ...
+
+    def count_embedded(self, model_key: int | None) -> tuple[int, int]:
+        """Return (chunks of live memories with an embedding of this model, all such chunks)."""
+        ...
+
+    def since(self, model_key: int, seq: int) -> dict[int, bytes]:
+        """Return by chunk id the vectors of live memories that changed since ``seq``.
+
+        A memory counts if its embedding or the memory itself has changed.
+        """
+        ...
+
+    def count_since(self, model_key: int, seq: int, limit: int) -> int:
+        """Return how many embeddings are newer than ``seq``, counted up to ``limit``."""
+        ...
+
+    def count_until(self, model_key: int, seq: int) -> int:
+        """Return how many embeddings of live memories are no newer than ``seq``."""
+        ...
+
+    def get(self, model_key: int, chunk_ids: Sequence[int]) -> dict[int, bytes]:
+        """Return by chunk id the vectors of the chunks that have one."""
+        ...
+
+    def deleted_since(self, seq: int) -> list[int]:
+        """Return the ids of chunks whose memories were deleted, or erased, since ``seq``."""
+        ...
+
+
+class EmbeddingTable(EmbeddingReader, Protocol):
+    """Changes to embeddings."""
+
+    def register(self, model: ModelIdentity) -> int:
+        """Return the key of a model, registering it on first use."""
+        ...
+
+    def add(self, model_key: int, vectors: Iterable[tuple[int, bytes]]) -> None:
+        """Add (chunk id, float16 bytes) pairs as one change.
+
+        Chunks that no longer exist or already have an embedding are skipped.
+        """
+        ...
+
+    def copy(self, chunk_ids: Iterable[tuple[int, int]]) -> None:
+        """Copy embeddings of every model between (from, to) pairs of chunks, as one change."""
+        ...
+
+
+class RetentionReader(Protocol):
+    """The user's retention rules, the memories that may be due, and the clock's readings."""
+
+    def rules(self) -> list[Rule]:
+        """Return the user's rules, by kind and tag."""
+        ...
+
+    def readings(self) -> ClockReadings:
+        """Return the recorded times at which memories looked due."""
+        ...
+
+    def candidates(self, rules: Sequence[Rule], now: datetime) -> list[RetentionCandidate]:
+        """Return every memory that may be due: those that have expired or that a rule covers."""
+        ...
+
+
+class RetentionTable(RetentionReader, Protocol):
+    """Changes to retention rules and the clock's readings."""
+
+    def set_rule(self, rule: Rule) -> None:
+        """Set the rule of a kind or tag, replacing any earlier one."""
+        ...
+
+    def clear_rule(self, rule: Rule) -> None:
+        """Remove the rule of a kind or tag."""
+        ...
+
+    def set_readings(self, readings: ClockReadings) -> None:
+        """Replace the recorded clock readings."""
+        ...
+
+
+class SnapshotReader(Protocol):
+    """The index snapshots that belong to this database."""
+
+    def knows(self, index_name: str, snapshot: SnapshotId) -> bool:
+        """Return True if a snapshot comes from this database's own history."""
+        ...
+
+    def reached(self, index_name: str) -> int:
+        """Return the change number announced for the newest snapshot of an index, or 0."""
+        ...
+
+
+class SnapshotRegistry(SnapshotReader, Protocol):
+    """The index snapshots, with the announcement of new ones."""
+
+    def register(self, index_name: str) -> SnapshotId:
+        """Announce a snapshot that is about to be written."""
+        ...
+
+
+class Statistics(Protocol):
+    """Counts of memories; live ones unless the method says otherwise."""
+
+    def states(self, now: datetime) -> dict[str, int]:
+        """Return how many memories are "live", "superseded", "expired" and "deleted"."""
+        ...
+
+    def kinds(self, now: datetime) -> dict[str, int]:
+        """Return the number of memories by kind, the largest first."""
+        ...
+
+    def projects(self, now: datetime) -> dict[str, int]:
+        """Return the number of memories by project, the largest first; "" is global."""
+        ...
+
+    def months(self, now: datetime) -> dict[str, int]:
+        """Return the number of memories by the month of storing ("2026-05"), oldest first."""
+        ...
+
+    def tags(self, now: datetime, prefix: str = "") -> dict[str, int]:
+        """Return the number of memories by tag that begins with ``prefix``, the most used first."""
+        ...
+
+    def sessions(self, prefix: str = "") -> list[str]:
+        """Return the sessions that begin with ``prefix``, latest first."""
+        ...
+
+    def stored_since(self, times: Sequence[datetime], now: datetime) -> list[int]:
+        """Return for each time how many memories have been stored since."""
+        ...
+
+
+class BulkReader(Protocol):
+    """All memories, for export and import."""
+
+    def memories(self, filters: Filters, *, include_deleted: bool) -> Iterator[Memory]:
+        """Yield memories that pass the filters, the expired included, lowest key first."""
+        ...
+
+    def count(self, filters: Filters, *, include_deleted: bool) -> int:
+        """Return how many memories `memories` yields."""
+        ...
+
+    def successors(self) -> dict[str, str]:
+        """Return each superseded memory's id with the id of what superseded it."""
+        ...
+
+    def repeated_ids(self, now: datetime) -> list[list[str]]:
+        """Return the ids of the live memories of each text that is stored more than once."""
+        ...

@@ -1,0 +1,165 @@
+"""Chunks without an embedding get one: whoever left them, whatever stops it, whatever database is there."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from support.embedding_double import EmbeddingDouble
+from support.host import QUIET, Clock, Host
+from support.memories import long_text
+from support.storage import new_memory
+
+from sediment_mcp.errors import ModelFailed, StorageError
+from sediment_mcp.operations.trash import restore_memories
+from sediment_mcp.system.progress import ignore_progress
+
+OpenHost = Callable[..., Host]
+
+
+def test_what_was_stored_without_a_model_is_embedded_later(open_host: OpenHost) -> None:
+    words, both = open_host(model=None), open_host()
+    identity = words.store("The kettle is red")["id"]
+    assert both.found_by_words("kettle") == {identity}
+    assert both.found_by_meaning("The kettle is red") == set()
+    both.run_jobs()
+    assert both.found_by_meaning("The kettle is red") == {identity}
+    assert both.query("kettle")["notes"] == []
+
+
+def test_what_others_leave_without_embedding_is_embedded_too(open_host: OpenHost) -> None:
+    """The long-lived process has nothing to embed of its own; another one ends before it could."""
+    words, both = open_host(model=None), open_host()
+    both.store("first")
+    both.run_jobs()
+    identity = words.store("The kettle is red")["id"]
+    words.end()
+    both.run_jobs()
+    assert both.found_by_meaning("The kettle is red") == {identity}
+
+
+def test_a_restored_memory_is_embedded_even_if_the_model_changed_meanwhile(open_host: OpenHost) -> None:
+    old = open_host(model=EmbeddingDouble("old"))
+    identity = old.store("The kettle is red")["id"]
+    old.delete(identity)
+    new = open_host(model=EmbeddingDouble("new"))
+    new.store("another")
+    new.run_jobs()
+    restore_memories(new.app, [identity])
+    new.run_jobs()
+    assert new.found_by_meaning("The kettle is red") == {identity}
+
+
+def test_re_embedding_resumes_where_it_stopped(open_host: OpenHost) -> None:
+    old = open_host(model=EmbeddingDouble("old"))
+    texts = [f"fact number {n} of many" for n in range(20)]
+    ids = {text: old.store(text)["id"] for text in texts}
+    model = EmbeddingDouble("new")
+    new = open_host(model=model, tuning=replace(QUIET, commit_every=4))
+    assert new.app.model.get() is model
+
+    class Interrupted(BaseException):
+        pass
+
+    def interrupt(done: int, total: int) -> None:
+        assert total == 20
+        if done == 8:
+            raise Interrupted
+
+    with pytest.raises(Interrupted):
+        new.app.services.embedding_queue.run(model, interrupt)
+    new.crash()
+    assert model.documents == 8
+    assert sum(new.found_by_meaning(text) == {ids[text]} for text in texts) == 8
+    new.run_jobs()
+    assert model.documents == 20
+    assert all(new.found_by_meaning(text) == {ids[text]} for text in texts)
+
+
+def test_a_long_memory_is_found_by_words_at_once_and_by_meaning_later(host: Host) -> None:
+    text = long_text("pangolin")
+    identity = host.store(text)["id"]
+    assert isinstance(host.model, EmbeddingDouble)
+    assert host.model.documents == 0
+    assert host.found_by_words("pangolin") == {identity}
+    host.run_jobs()
+    assert host.model.documents > 8
+    passage = host.query("pangolin", max_chars=2000)["results"][0]["content"]
+    assert host.found_by_meaning(passage) == {identity}
+
+
+# --- another database in its place --------------------------------------------------------------
+
+
+def replace_database(host: Host, copy: Path) -> None:
+    """Put another database in the place of a host's, as somebody may who restores a copy by hand."""
+    for path in host.directory.glob("memories.db-*"):
+        path.unlink()
+    os.replace(copy, host.app.storage.path)
+
+
+def make_database(directory: Path, clock: Clock, *texts: str) -> tuple[Path, dict[str, str]]:
+    """Return a database whose memories lack embeddings, and their texts by id."""
+    host = Host(directory / "other", clock, model=None)
+    ids = {host.store(text)["id"]: text for text in texts}
+    host.app.backups.make_file(directory / "other.db")
+    host.end()
+    return directory / "other.db", ids
+
+
+@pytest.mark.parametrize("moment", ["before the first chunk", "after the last chunk"])
+def test_a_database_replaced_while_its_embeddings_are_made_starts_over(
+    open_host: OpenHost, tmp_path: Path, clock: Clock, moment: str
+) -> None:
+    """Its memories have lower numbers in the change sequence than those that were embedded already."""
+    words = open_host(model=None)
+    for n in range(20):
+        words.store(f"old number{n}")
+    copy, ids = make_database(tmp_path, clock, "kiwi", "plum")
+    model = EmbeddingDouble()
+    host = open_host(model=model, tuning=replace(QUIET, commit_every=4))
+    queue = host.app.services.embedding_queue
+
+    def replace_then(done: int, total: int) -> None:
+        if copy.exists() and done == (0 if moment == "before the first chunk" else total):
+            replace_database(host, copy)
+
+    with contextlib.suppress(StorageError):  # "replaced at this very moment: try again"
+        queue.run(model, replace_then)
+    assert not copy.exists(), "it has been replaced"
+    assert model.documents == (4 if moment == "before the first chunk" else 20)
+    queue.run(model, ignore_progress)
+    assert queue.size == 0
+    for memory_id, text in ids.items():
+        assert host.found_by_meaning(text) == {memory_id}
+
+
+def test_no_chunk_is_skipped_for_one_of_another_database_that_the_model_failed_on(
+    open_host: OpenHost, tmp_path: Path, clock: Clock
+) -> None:
+    class FailsOnPlums(EmbeddingDouble):
+        def embed_documents(self, texts: Sequence[str]) -> NDArray[np.float32]:
+            if any("plum" in text for text in texts):
+                raise ModelFailed("The model fails on plums.")
+            return super().embed_documents(texts)
+
+    model = FailsOnPlums()
+    host = open_host(model=model)
+    with host.app.storage.write() as session:
+        for text in ("plum", "fig"):
+            session.add(new_memory(text))
+    queue = host.app.services.embedding_queue
+    for _ in range(2):
+        queue.run(model, ignore_progress)
+    assert model.documents == 1, "what the model failed on is left alone"
+    copy, ids = make_database(tmp_path, clock, "kiwi", "pear")
+    replace_database(host, copy)
+    queue.run(model, ignore_progress)
+    for memory_id, text in ids.items():
+        assert host.found_by_meaning(text) == {memory_id}

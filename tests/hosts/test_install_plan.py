@@ -1,0 +1,270 @@
+"""Installing into a host's file and removing from it: our entry changes, nothing else does."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from support.hosts import CPU, PROGRAM, UVX, host, machine
+
+from sediment_mcp.errors import UnusableFile
+from sediment_mcp.hosts import config_file
+from sediment_mcp.hosts.install_plan import (
+    ConfigTarget,
+    PlannedChange,
+    apply_change,
+    build_config,
+    find_targets,
+    inspect_target,
+    list_targets,
+    plan_install,
+    plan_removal,
+)
+from sediment_mcp.hosts.launch_command import LaunchCommand, build_entry
+from sediment_mcp.hosts.registry import SERVER_NAME
+
+
+def test_both_editions_of_vs_code_and_of_windsurf_are_found(tmp_path: Path) -> None:
+    for folder in (".config/Code/User", ".config/Code - Insiders/User", ".codeium/windsurf", ".config/devin"):
+        (tmp_path / folder).mkdir(parents=True)
+    found = [str(target.path.relative_to(tmp_path)) for target in find_targets(machine(tmp_path))]
+    assert found == [
+        ".config/Code/User/mcp.json",
+        ".config/Code - Insiders/User/mcp.json",
+        ".codeium/windsurf/mcp_config.json",
+        ".config/devin/mcp_config.json",
+    ]
+
+
+def test_a_platform_that_nobody_knows_has_no_files(tmp_path: Path) -> None:
+    assert list_targets(host("cursor"), machine(tmp_path, "aix")) == []
+
+
+def test_each_host_gets_the_shape_it_reads() -> None:
+    assert build_entry(PROGRAM, host("cursor")) == {"command": PROGRAM.program, "args": []}
+    assert build_entry(UVX, host("zed")) == {
+        "command": "/usr/bin/uvx",
+        "args": ["sediment-mcp"],
+        "env": CPU,
+    }
+    for name in ("vscode", "claude-code"):
+        assert build_entry(PROGRAM, host(name)) == {"type": "stdio", "command": PROGRAM.program, "args": []}
+    assert build_config(host("jetbrains"), PROGRAM) == {
+        "mcpServers": {SERVER_NAME: {"command": PROGRAM.program, "args": []}}
+    }
+
+
+@pytest.fixture
+def cursor(tmp_path: Path) -> ConfigTarget:
+    (tmp_path / ".cursor").mkdir()
+    return ConfigTarget(host("cursor"), tmp_path / ".cursor" / "mcp.json")
+
+
+def install(target: ConfigTarget, command: LaunchCommand = PROGRAM, *, force: bool = False) -> PlannedChange:
+    change = plan_install(target, command, force=force)
+    apply_change(change)
+    return change
+
+
+def remove(target: ConfigTarget) -> PlannedChange:
+    change = plan_removal(target)
+    apply_change(change)
+    return change
+
+
+def servers(target: ConfigTarget) -> Any:
+    return json.loads(target.path.read_text())[target.host.section]
+
+
+def test_a_file_is_made_where_there_is_none_and_goes_again(cursor: ConfigTarget) -> None:
+    assert inspect_target(cursor, PROGRAM).state == "not installed"
+    assert install(cursor).outcome == "added"
+    assert servers(cursor) == {SERVER_NAME: build_entry(PROGRAM, cursor.host)}
+    assert inspect_target(cursor, PROGRAM).state == "installed"
+    if os.name != "nt":
+        assert stat.S_IMODE(cursor.path.stat().st_mode) == 0o600
+    assert remove(cursor).outcome == "removed"
+    assert list(cursor.path.parent.iterdir()) == []
+
+
+def test_the_folder_of_a_named_host_is_made(tmp_path: Path) -> None:
+    (target,) = list_targets(host("windsurf"), machine(tmp_path))
+    install(target)
+    assert SERVER_NAME in servers(target)
+
+
+ODDLY_WRITTEN = [
+    b"", b"\n", b"{}", b"{ }", b'{"mcpServers":{}}', b'{"mcpServers": {\n}\n}\r\n', b'{"a": 1}',
+    b'{"mcpServers": {"x": {"command": "y"}}}',
+    b'{\r\n\t"b": "\\u00e9 \xc3\xa9",\r\n\t"mcpServers": {\r\n\t}\r\n}\r\n',
+    b'// mine\n{\n    "mcpServers": { // here\n        "x": {}, /* y */\n    },\n}\n',
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("data", ODDLY_WRITTEN)
+def test_install_and_uninstall_leave_the_very_bytes_of_before(data: bytes, cursor: ConfigTarget) -> None:
+    cursor.path.write_bytes(data)
+    assert install(cursor).outcome == "added"
+    assert cursor.path.read_bytes() != data
+    assert config_file.get_backup_path(cursor.path).read_bytes() == data
+    assert remove(cursor).outcome == "removed"
+    assert cursor.path.read_bytes() == data
+    assert [path.name for path in cursor.path.parent.iterdir()] == [cursor.path.name]
+
+
+pieces = st.sampled_from(
+    ["{", "}", '"a": 1', ",", "\n", "\r\n", " ", '"mcpServers": ', "// c\n", '"x": {}', "\t", "/**/"]
+)
+
+
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(pieces, max_size=12).map("".join))
+def test_any_file_comes_back_or_is_left_alone(cursor: ConfigTarget, text: str) -> None:
+    cursor.path.write_bytes(text.encode())
+    config_file.remove_backup(cursor.path)
+    outcome = install(cursor).outcome
+    if outcome == "added":
+        assert remove(cursor).outcome == "removed"
+    else:
+        assert outcome == "unusable"
+    assert cursor.path.read_bytes() == text.encode()
+
+
+def test_what_the_host_has_written_since_stays(cursor: ConfigTarget) -> None:
+    cursor.path.write_text('{\n  "mcpServers": {}\n}\n')
+    install(cursor)
+    cursor.path.write_text(cursor.path.read_text().replace("{\n", '{\n  "seen": 7,\n', 1))
+    assert remove(cursor).outcome == "removed"
+    assert json.loads(cursor.path.read_text()) == {"seen": 7, "mcpServers": {}}
+
+
+def test_twice_changes_nothing(cursor: ConfigTarget) -> None:
+    install(cursor)
+    before = cursor.path.read_bytes()
+    again = install(cursor)
+    assert (again.outcome, again.has_effect, again.diff) == ("unchanged", False, "")
+    assert cursor.path.read_bytes() == before
+    remove(cursor)
+    assert remove(cursor).outcome == "not there"
+
+
+def test_an_entry_of_the_user_s_stays_until_it_is_forced_out(cursor: ConfigTarget) -> None:
+    mine = {"command": "mine", "args": ["x"], "env": {"HF_HOME": "/h"}, "disabled": True}
+    cursor.path.write_text(json.dumps({"mcpServers": {SERVER_NAME: mine}}))
+    assert inspect_target(cursor, UVX).state == "another command"
+    kept = install(cursor, UVX)
+    assert (kept.outcome, kept.entry) == ("kept", mine)
+    assert servers(cursor) == {SERVER_NAME: mine}
+    assert install(cursor, UVX, force=True).outcome == "replaced"
+    assert servers(cursor)[SERVER_NAME] == {
+        **mine,
+        "command": UVX.program,
+        "args": ["sediment-mcp"],
+        "env": {"HF_HOME": "/h", **CPU},
+    }
+    assert config_file.get_backup_path(cursor.path).read_text() == json.dumps(
+        {"mcpServers": {SERVER_NAME: mine}}
+    )
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (b"\xef\xbb\xbf{}", "byte order mark"),
+        ("{}".encode("utf-16"), "byte order mark"),
+        (b'{"a": "\xff"}', "no UTF-8"),
+        (b"[]", "is no JSON object"),
+        (b'{"mcpServers": []}', "holds no object in “mcpServers”"),
+        (b'{"mcpServers": null}', "holds no object in “mcpServers”"),
+        (b'{"mcpServers": {}', "is no JSON at line 1"),
+        (b"null", "is no JSON object"),
+    ],
+)
+def test_an_odd_file_is_left_alone(data: bytes, words: str, cursor: ConfigTarget) -> None:
+    cursor.path.write_bytes(data)
+    for outcome in (install(cursor), remove(cursor)):
+        assert outcome.outcome == "unusable"
+        assert words in outcome.problem
+        assert str(cursor.path) in outcome.problem
+        assert outcome.problem.endswith(".")
+    assert words in inspect_target(cursor, PROGRAM).problem
+    assert cursor.path.read_bytes() == data
+    assert [path.name for path in cursor.path.parent.iterdir()] == [cursor.path.name]
+
+
+def test_a_host_that_reads_no_comments_is_not_given_a_file_with_some(tmp_path: Path) -> None:
+    target = ConfigTarget(host("claude-desktop"), tmp_path / "claude_desktop_config.json")
+    target.path.write_text('{\n  // mine\n  "mcpServers": {}\n}')
+    assert "line 2" in install(target).problem
+    assert "Claude Desktop" in inspect_target(target, PROGRAM).problem
+
+
+def test_a_directory_is_no_file(cursor: ConfigTarget) -> None:
+    cursor.path.mkdir()
+    assert "is a directory" in install(cursor).problem
+
+
+def test_a_link_stays_a_link_and_its_target_its_mode(cursor: ConfigTarget, tmp_path: Path) -> None:
+    dotfiles = tmp_path / "dotfiles"
+    dotfiles.mkdir()
+    (dotfiles / "cursor.json").write_text("{}")
+    (dotfiles / "cursor.json").chmod(0o640)
+    cursor.path.symlink_to(dotfiles / "cursor.json")
+    install(cursor)
+    assert cursor.path.is_symlink()
+    assert SERVER_NAME in json.loads((dotfiles / "cursor.json").read_text())["mcpServers"]
+    assert stat.S_IMODE((dotfiles / "cursor.json").stat().st_mode) == 0o640
+    assert [path.name for path in dotfiles.iterdir()] == ["cursor.json"]
+    remove(cursor)
+    assert cursor.path.is_symlink()
+    assert (dotfiles / "cursor.json").read_text() == "{}"
+
+
+@pytest.mark.parametrize("data", [b"{}", None])
+def test_what_changes_between_plan_and_deed_is_not_overwritten(
+    data: bytes | None, cursor: ConfigTarget
+) -> None:
+    if data is not None:
+        cursor.path.write_bytes(data)
+    change = plan_install(cursor, PROGRAM)
+    cursor.path.write_text('{"mine": 1}')
+    with pytest.raises(UnusableFile, match="run the command again"):
+        apply_change(change)
+    assert cursor.path.read_text() == '{"mine": 1}'
+
+
+def test_what_cannot_be_written_is_said(cursor: ConfigTarget, monkeypatch: pytest.MonkeyPatch) -> None:
+    cursor.path.write_text("{}")
+
+    def full(*_: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("sediment_mcp.system.files.publish", full)
+    with pytest.raises(UnusableFile, match="No space left on device"):
+        install(cursor)
+    assert [path.name for path in cursor.path.parent.iterdir()] == [cursor.path.name]
+    assert cursor.path.read_text() == "{}"
+
+
+def test_a_read_only_file_is_respected(cursor: ConfigTarget, monkeypatch: pytest.MonkeyPatch) -> None:
+    cursor.path.write_text("{}")
+    monkeypatch.setattr(os, "access", lambda *_: False)  # root may write everything
+    with pytest.raises(UnusableFile, match="read-only"):
+        install(cursor)
+    assert cursor.path.read_text() == "{}"
+
+
+def test_the_diff_is_what_changes(cursor: ConfigTarget) -> None:
+    cursor.path.write_text('{\n  "mcpServers": {\n    "x": {}\n  }\n}\n')
+    diff = plan_install(cursor, PROGRAM).diff.splitlines()
+    assert diff[:2] == [f"--- {cursor.path}", f"+++ {cursor.path}"]
+    assert [line[1:].strip() for line in diff[3:] if line.startswith("-")] == ['"x": {}']
+    assert '+    "sediment": {' in diff
+    new = plan_install(ConfigTarget(cursor.host, cursor.path.with_name("new.json")), PROGRAM).diff
+    assert new.startswith("--- /dev/null\n")

@@ -1,0 +1,127 @@
+"""The launch command: which one goes into a host, and which entries start the same."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.hosts import CPU, UVX, host, machine
+
+from sediment_mcp.errors import BadArgument
+from sediment_mcp.hosts.launch_command import (
+    Installation,
+    LaunchCommand,
+    build_entry,
+    build_launch_command,
+    detect_installation,
+    has_same_command,
+)
+from sediment_mcp.hosts.registry import WINDOWS
+
+
+def installation(prefix: str, **known: Any) -> Installation:
+    return Installation(Path(prefix), python=Path("/usr/bin/python3"), **{"program": None, **known})
+
+
+def test_an_installation_is_started_by_its_own_program() -> None:
+    for prefix in ("/home/ann/venv", "/home/ann/.local/share/uv/tools/sediment-mcp"):
+        program = Path(prefix) / "bin" / "sediment-mcp"
+        found = build_launch_command(
+            installation(prefix, program=program, uvx=Path("/usr/bin/uvx")), ["--model", "none"]
+        )
+        assert found == LaunchCommand(str(program), ("--model", "none"))
+
+
+def test_without_a_program_the_interpreter_starts_it() -> None:
+    assert build_launch_command(installation("/venv")).argv == ["/usr/bin/python3", "-m", "sediment_mcp"]
+
+
+@pytest.mark.parametrize("folder", ["archive-v0", "environments-v2", "builds-v0"])
+def test_a_path_in_uv_s_cache_is_never_written(folder: str) -> None:
+    prefix = f"/home/ann/.cache/uv/{folder}/abc"
+    ours = installation(prefix, program=Path(prefix) / "bin" / "sediment-mcp", uvx=Path("/usr/bin/uvx"))
+    assert build_launch_command(ours, ["--data-dir", "/d"]) == LaunchCommand(
+        "/usr/bin/uvx", ("sediment-mcp", "--data-dir", "/d"), {"UV_TORCH_BACKEND": "cpu"}
+    )
+    with pytest.raises(BadArgument, match="uv tool install sediment-mcp"):
+        build_launch_command(installation(prefix, program=ours.program))
+
+
+@pytest.mark.parametrize(
+    ("source", "package"),
+    [
+        (None, ["sediment-mcp"]),
+        ("no JSON", ["sediment-mcp"]),
+        ("[]", ["sediment-mcp"]),
+        (
+            '{"url": "file:///home/ann/a%20clone", "dir_info": {}}',
+            ["--from", "/home/ann/a clone", "sediment-mcp"],
+        ),
+        (
+            '{"url": "https://example.com/s.git", "vcs_info": {"vcs": "git", "requested_revision": "main"}}',
+            ["--from", "git+https://example.com/s.git@main", "sediment-mcp"],
+        ),
+        (
+            '{"url": "https://example.com/s.git", "vcs_info": {"vcs": "git"}}',
+            ["--from", "git+https://example.com/s.git", "sediment-mcp"],
+        ),
+        (
+            '{"url": "https://example.com/s.whl", "archive_info": {}}',
+            ["--from", "https://example.com/s.whl", "sediment-mcp"],
+        ),
+    ],
+)
+def test_uvx_runs_what_it_runs_now(source: str | None, package: list[str]) -> None:
+    ours = installation("/cache/uv/archive-v0/abc", uvx=Path("/usr/bin/uvx"), source=source)
+    assert list(build_launch_command(ours).arguments) == package
+
+
+@pytest.mark.skipif(os.name == "nt", reason="what makes a file a program is another thing there")
+def test_uvx_is_the_one_that_runs_us_else_the_one_on_path(tmp_path: Path) -> None:
+    for folder in ("uv", "path"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "uvx").touch(mode=0o755)
+    on_path = {"PATH": str(tmp_path / "path")}
+    assert detect_installation(machine(tmp_path, **on_path), "").uvx == tmp_path / "path" / "uvx"
+    by_uv = machine(tmp_path, **on_path, UV=str(tmp_path / "uv" / "uv"))
+    assert detect_installation(by_uv, "").uvx == tmp_path / "uv" / "uvx"
+    assert detect_installation(machine(tmp_path, PATH="", UV=str(tmp_path / "gone" / "uv")), "").uvx is None
+
+
+def test_this_installation_knows_where_it_is(tmp_path: Path) -> None:
+    (tmp_path / "sediment-mcp").touch()
+    found = detect_installation(machine(tmp_path), str(tmp_path / "sediment-mcp"))
+    assert (found.prefix, found.python) == (Path(sys.prefix), Path(sys.executable))
+    assert found.program == tmp_path / "sediment-mcp"
+    assert detect_installation(machine(tmp_path), "/x/sediment_mcp/__main__.py").program != Path(
+        "/x/sediment_mcp/__main__.py"
+    )
+
+
+def test_windows_programs_end_in_exe(tmp_path: Path) -> None:
+    (tmp_path / "sediment-mcp.exe").touch()
+    found = detect_installation(machine(tmp_path, WINDOWS), str(tmp_path / "sediment-mcp"))
+    assert found.program == tmp_path / "sediment-mcp.exe"
+
+
+@pytest.mark.parametrize(
+    ("entry", "same"),
+    [
+        ({"command": "/usr/bin/uvx", "args": ["sediment-mcp"], "env": CPU}, True),
+        ({"command": "/usr/bin/uvx", "args": ["sediment-mcp", "--model", "none"], "env": CPU}, True),
+        ({"command": "/usr/bin/uvx", "args": ["sediment-mcp"], "env": {**CPU, "A": "b"}, "x": 1}, True),
+        ({"command": "/usr/bin/uvx", "args": ["sediment-mcp"]}, False),
+        ({"command": "/usr/bin/uvx", "args": ["sediment-mcp", "doctor"], "env": CPU}, False),
+        ({"command": "uvx", "args": ["sediment-mcp"], "env": CPU}, False),
+        ({"command": "/usr/bin/uvx", "args": "sediment-mcp", "env": CPU}, False),
+        ({"command": "/usr/bin/uvx", "args": ["sediment-mcp"], "env": []}, False),
+        ({"type": "sse", "command": "/usr/bin/uvx", "args": ["sediment-mcp"], "env": CPU}, False),
+        ([], False),
+        ({}, False),
+    ],
+)  # fmt: skip
+def test_what_the_user_adds_to_our_entry_keeps_it_ours(entry: Any, same: bool) -> None:
+    assert has_same_command(entry, build_entry(UVX, host("vscode"))) is same

@@ -1,0 +1,123 @@
+"""Lists against the contract, over real storage."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from support.host import Host
+
+from sediment_mcp.errors import BadArgument
+
+OpenHost = Callable[..., Host]
+
+
+def test_ids_are_listed_whole_in_the_order_asked_for(host: Host) -> None:
+    ids = [host.store(f"number {n}")["id"] for n in range(4)]
+    host.delete(ids[3])
+    asked = [ids[2], "nosuchid", ids[0], ids[2], ids[3]]
+    answer = host.list(ids=asked, limit=1, tags=["ignored"])
+    assert [m["id"] for m in answer["memories"]] == [ids[2], ids[0]]
+    assert answer["total"] == 2
+    assert "next_cursor" not in answer
+
+
+def test_the_last_page_has_no_cursor(host: Host) -> None:
+    for number in range(4):
+        host.store(f"number {number}")
+    first = host.list(limit=2)
+    last = host.list(limit=2, cursor=first["next_cursor"])
+    assert "next_cursor" not in last
+    assert first["total"] == last["total"] == 4
+
+
+def crafted(*position: object) -> str:
+    return base64.urlsafe_b64encode(json.dumps(position).encode()).decode().rstrip("=")
+
+
+@pytest.mark.parametrize(
+    "cursor",
+    ["x", "AAAA", "é", "=", "!!!", crafted(), crafted(1, 2), crafted(1, 2, "0"), crafted("a", 2, "0"),
+     crafted(None, 2, "0"), crafted(float("inf"), 1, "0"), crafted(float("nan"), 1, "0"), "e30", "W1tbW1"],
+)  # fmt: skip
+def test_a_strange_cursor_is_refused(host: Host, cursor: str) -> None:
+    with pytest.raises(BadArgument, match="cursor"):
+        host.list(cursor=cursor)
+
+
+def test_a_cursor_beyond_what_a_database_can_count_is_refused(host: Host) -> None:
+    for number in range(2):
+        host.store(f"number {number}")
+    cursor = host.list(limit=1)["next_cursor"]
+    fingerprint = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))[2]
+    with pytest.raises(BadArgument, match="cursor"):
+        host.list(limit=1, cursor=crafted(10**30, 1, fingerprint))
+
+
+def test_a_cursor_of_other_filters_is_refused(host: Host) -> None:
+    for number in range(4):
+        host.store(f"number {number}", tags=["t"])
+    cursor = host.list(limit=1, tags=["t"])["next_cursor"]
+    for other in ({}, {"tags": ["t"], "order": "oldest"}, {"tags": ["t"], "kind": "semantic"}):
+        with pytest.raises(BadArgument, match="other filters"):
+            host.list(limit=1, cursor=cursor, **other)
+    assert host.list(limit=3, tags=["t"], cursor=cursor)["memories"]
+
+
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    days=st.lists(st.integers(0, 4), max_size=14),
+    order=st.sampled_from(["newest", "oldest"]),
+    limit=st.integers(1, 5),
+    meanwhile=st.lists(st.sampled_from(["store", "delete", "retag"]), max_size=8),
+)
+def test_paging_gives_each_memory_once_while_others_write(
+    tmp_path_factory: pytest.TempPathFactory,
+    days: list[int],
+    order: str,
+    limit: int,
+    meanwhile: list[str],
+) -> None:
+    directory = tmp_path_factory.mktemp("paging")
+    host, other = Host(directory, model=None), Host(directory, model=None)
+    start = datetime(2026, 1, 1, tzinfo=UTC)
+    times: dict[str, datetime] = {}
+    for number, day in enumerate(days):
+        time = start + timedelta(days=day)  # many share a time
+        times[host.store(f"memory {number}", occurred_at=time.isoformat())["id"]] = time
+    seen: list[str] = []
+    deleted: set[str] = set()
+    cursor, step = None, 0
+    while True:
+        page = host.list(order=order, limit=limit, cursor=cursor)
+        seen += [memory["id"] for memory in page["memories"]]
+        cursor = page.get("next_cursor")
+        if cursor is None:
+            break
+        if step < len(meanwhile):
+            _interfere(other, meanwhile[step], step, sorted(times.keys() - deleted), deleted, start)
+        step += 1
+    assert len(seen) == len(set(seen))
+    assert times.keys() - deleted <= set(seen)
+    dates = [times[identity] for identity in seen if identity in times]
+    assert dates == sorted(dates, reverse=order == "newest")
+    host.end()
+    other.end()
+
+
+def _interfere(
+    other: Host, what: str, step: int, there: list[str], deleted: set[str], start: datetime
+) -> None:
+    if what == "store":
+        other.store(f"new {step}", occurred_at=(start + timedelta(days=step % 5)).isoformat())
+    elif there and what == "delete":
+        deleted.add(there[step % len(there)])
+        other.delete(there[step % len(there)])
+    elif there:
+        text = other.list(ids=[there[step % len(there)]])["memories"][0]["content"]
+        other.store(text, tags=[f"tag {step}"])

@@ -1,0 +1,127 @@
+"""The tools' public face: names, parameters, results, schemas and their price."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from pydantic import TypeAdapter
+
+from sediment_mcp.server.tool_schemas import build_input_schema, build_output_schema
+from sediment_mcp.server.tools import TOOLS, Tool
+
+
+def input_schema(tool: Tool):
+    return build_input_schema(tool.arguments)
+
+
+def output_schema(tool: Tool):
+    return build_output_schema(tool.result)
+
+
+PARAMETERS = {
+    "store_memory": "content kind tags scope session importance occurred_at expires_at replaces metadata",
+    "query_memory": "query limit scope tags kind session since until include_superseded max_chars",
+    "list_memories": "ids scope tags kind session since until include_superseded order limit cursor",
+    "delete_memory": "ids permanent",
+}
+MEMORY = (
+    "id content truncated kind tags scope project session importance metadata occurred_at created_at "
+    "expires_at superseded_by"
+)
+RESULTS = {
+    "store_memory": "id status superseded similar expires_at warnings",
+    "query_memory": "results mode notes",
+    "list_memories": "memories total next_cursor",
+    "delete_memory": "deleted not_found recoverable_until",
+}
+
+
+def by_name(name: str):
+    return next(tool for tool in TOOLS if tool.name == name)
+
+
+def test_there_are_four_tools_with_these_parameters_and_results():
+    assert {tool.name: set(input_schema(tool)["properties"]) for tool in TOOLS} == {
+        name: set(parameters.split()) for name, parameters in PARAMETERS.items()
+    }
+    assert {tool.name: set(output_schema(tool)["properties"]) for tool in TOOLS} == {
+        name: set(fields.split()) for name, fields in RESULTS.items()
+    }
+
+
+def test_a_listed_memory_has_these_fields_and_a_ranked_one_says_why():
+    listed = output_schema(by_name("list_memories"))["properties"]["memories"]["items"]
+    ranked = output_schema(by_name("query_memory"))["properties"]["results"]["items"]
+    assert set(listed["properties"]) == set(listed["required"]) == set(MEMORY.split())
+    assert (
+        set(ranked["properties"]) == set(ranked["required"]) == {*MEMORY.split(), "score", "signals", "match"}
+    )
+
+
+def test_only_what_is_required_is_required():
+    assert {tool.name: input_schema(tool).get("required", []) for tool in TOOLS} == {
+        "store_memory": ["content"],
+        "query_memory": ["query"],
+        "list_memories": [],
+        "delete_memory": ["ids"],
+    }
+    assert "next_cursor" not in output_schema(by_name("list_memories"))["required"]
+
+
+def test_what_a_model_reads_stays_within_its_price():
+    schemas = [json.dumps(input_schema(tool)) for tool in TOOLS]
+    read = sum(len(t.name) + len(t.description) + len(s) for t, s in zip(TOOLS, schemas, strict=True))
+    assert read < 5000
+    assert read + sum(len(t.title) + len(json.dumps(output_schema(t))) for t in TOOLS) < 14_000
+
+
+def nodes(schema: object):
+    if isinstance(schema, dict):
+        yield schema
+        for value in schema.values():
+            yield from nodes(value)
+    elif isinstance(schema, list):
+        for value in schema:
+            yield from nodes(value)
+
+
+@pytest.mark.parametrize("schema", [make(tool) for tool in TOOLS for make in (input_schema, output_schema)])
+def test_schemas_are_flat_objects(schema):
+    assert schema["type"] == "object"
+    for node in nodes(schema):
+        assert not {"$ref", "$defs", "oneOf", "anyOf", "allOf"} & node.keys()
+
+
+@pytest.mark.parametrize("tool", TOOLS, ids=lambda tool: tool.name)
+def test_no_parameter_has_a_null_default_or_goes_without_a_type(tool):
+    for parameter in input_schema(tool)["properties"].values():
+        assert parameter["type"] in ("string", "integer", "number", "boolean", "array", "object")
+        assert parameter.get("default", "") is not None
+
+
+@pytest.mark.parametrize("tool", TOOLS, ids=lambda tool: tool.name)
+def test_making_a_schema_twice_gives_the_same(tool):
+    assert input_schema(tool) == input_schema(tool)
+    assert output_schema(tool) == output_schema(tool)
+
+
+def test_what_may_be_null_in_a_result_says_so():
+    store = output_schema(by_name("store_memory"))["properties"]
+    assert store["expires_at"]["type"] == ["string", "null"]
+    assert store["id"]["type"] == "string"
+
+
+def test_hints_tell_the_tools_apart():
+    assert {t.name for t in TOOLS if t.hints.read_only_hint} == {"query_memory", "list_memories"}
+    assert {t.name for t in TOOLS if t.hints.destructive_hint} == {"delete_memory"}
+
+
+def test_an_empty_answer_is_a_valid_answer():
+    empty = {
+        "query_memory": {"results": [], "mode": "hybrid", "notes": []},
+        "list_memories": {"memories": [], "total": 0},
+        "delete_memory": {"deleted": [], "not_found": ["x"], "recoverable_until": None},
+    }
+    for name, answer in empty.items():
+        assert TypeAdapter(by_name(name).result).validate_python(answer) == answer
