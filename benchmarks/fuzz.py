@@ -39,7 +39,7 @@ SERVER = (sys.executable, "-m", "sediment_mcp")
 ERAS = (*HANDSHAKES, MODERN)
 ROUNDS = (1, 20, 100, 300, 1000)  # lines that are sent in one go
 WARM_AFTER = 0.2  # share of an era's messages after which memory is measured for the first time
-START_PATIENCE = 60.0  # seconds
+START_TIMEOUT = 60.0  # seconds
 GROWTH = 150.0  # MB by which a process may grow from then on
 SHOWN = 20  # defects told in full
 
@@ -81,23 +81,23 @@ class Session:
         self._inbox: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
         threading.Thread(target=self._read, daemon=True).start()
 
-    def run(self, messages: int, patience: float) -> Outcome:
-        """``patience`` is how many seconds the server may be silent while it owes an answer."""
+    def run(self, messages: int, timeout: float) -> Outcome:
+        """``timeout`` is how many seconds the server may be silent while it owes an answer."""
         started, warm = time.perf_counter(), 0.0
         try:
-            self._round([], max(patience, START_PATIENCE))  # the barrier alone: a server that has started
+            self._round([], max(timeout, START_TIMEOUT))  # the barrier alone: a server that has started
             if self._era != MODERN:
-                self._begin(patience)
-            self._store_canary(patience)
+                self._begin(timeout)
+            self._store_canary(timeout)
             while self.judge.sent < messages and self._process.poll() is None:
-                self._round(self._lines.round(self._rng.choice(ROUNDS)), patience)
+                self._round(self._lines.round(self._rng.choice(ROUNDS)), timeout)
                 if not warm and self.judge.sent > messages * WARM_AFTER:
                     warm = self._memory("VmRSS")
             last, peak = self._memory("VmRSS"), self._memory("VmHWM")
-            self._end(patience)
+            self._end(timeout)
         except (BrokenPipeError, EOFError):
             last = peak = 0.0
-            self._tell_death(self._process.wait(patience))
+            self._tell_death(self._process.wait(timeout))
         except (queue.Empty, subprocess.TimeoutExpired):
             self.judge.defects.append("the server does not end")
             self._close_round()
@@ -113,12 +113,12 @@ class Session:
 
     # --- what is sent -----------------------------------------------------------------------------
 
-    def _begin(self, patience: float) -> None:
+    def _begin(self, timeout: float) -> None:
         _, line = self._lines.request("initialize", handshake(self._era))
-        self._round([line], patience)
+        self._round([line], timeout)
         self._send([self._lines.notification("notifications/initialized")])
 
-    def _store_canary(self, patience: float) -> None:
+    def _store_canary(self, timeout: float) -> None:
         content = f"{self._word} sings in Zürich: \U0001f424 \u6771\u4eac \u0007."
 
         def remember(answer: Message) -> bool:
@@ -127,10 +127,10 @@ class Session:
             return stored.get("status") == "stored"
 
         self._round(
-            [self._checked("store_memory", {"content": content, "importance": 1.0}, remember)], patience
+            [self._checked("store_memory", {"content": content, "importance": 1.0}, remember)], timeout
         )
 
-    def _round(self, lines: list[bytes], patience: float) -> None:
+    def _round(self, lines: list[bytes], timeout: float) -> None:
         """Send the lines with good calls among them, then a barrier; wait for what must come."""
         for good in self._good_calls() if self._canary else ():
             lines.insert(self._rng.randint(0, len(lines)), good)
@@ -141,7 +141,7 @@ class Session:
         self._send([line])
         while not (passed and self.judge.settled()):
             try:
-                self._take(patience)
+                self._take(timeout)
             except queue.Empty:
                 break
         self._close_round()
@@ -193,23 +193,23 @@ class Session:
         self._process.stdin.write(data)
         self._process.stdin.flush()
 
-    def _end(self, patience: float) -> None:
+    def _end(self, timeout: float) -> None:
         """Close the input behind a last round: everything is answered, and the process ends well."""
         assert self._process.stdin is not None
         self._send(self._lines.round(100))
         self._write(self._lines.request("ping")[1][:-9])  # and in the middle of a line
         self.judge.line_sent(b"{")
         self._process.stdin.close()
-        while (line := self._inbox.get(timeout=patience)) is not None:
+        while (line := self._inbox.get(timeout=timeout)) is not None:
             self.judge.line_received(line)
         self._close_round()
-        if status := self._process.wait(patience):
+        if status := self._process.wait(timeout):
             self._tell_death(status)
 
     # --- what comes back --------------------------------------------------------------------------
 
-    def _take(self, patience: float) -> None:
-        line = self._inbox.get(timeout=patience)
+    def _take(self, timeout: float) -> None:
+        line = self._inbox.get(timeout=timeout)
         if line is None:
             raise EOFError
         self._transcript.append(b"< " + line.rstrip())
@@ -251,11 +251,11 @@ class Session:
 
 
 def run(
-    directory: Path, messages: int, seed: str, command: Sequence[str], model: str, patience: float
+    directory: Path, messages: int, seed: str, command: Sequence[str], model: str, timeout: float
 ) -> Iterator[Outcome]:
     """One process an era after the other, on one data directory."""
     for era in ERAS:
-        yield Session(directory, era, seed, command, model).run(messages // len(ERAS), patience)
+        yield Session(directory, era, seed, command, model).run(messages // len(ERAS), timeout)
 
 
 def main() -> int:
@@ -263,7 +263,7 @@ def main() -> int:
     parser.add_argument("--messages", type=int, default=100_000)
     parser.add_argument("--seed", default="1")
     parser.add_argument("--model", default=NO_MODEL, help="as SEDIMENT_MODEL; none by default")
-    parser.add_argument("--patience", type=float, default=60.0, help="seconds of silence that are a defect")
+    parser.add_argument("--timeout", type=float, default=60.0, help="seconds of silence that are a defect")
     parser.add_argument("--keep", type=Path, help="where to put the data, and the rounds that went wrong")
     parser.add_argument("--server", nargs="+", default=SERVER, help="another server command")
     options = parser.parse_args()
@@ -277,7 +277,7 @@ def main() -> int:
             options.seed,
             options.server,
             options.model,
-            options.patience,
+            options.timeout,
         ):
             print(
                 f"{o.era:<12}{o.sent:>9,}{o.answered:>9,}{o.refused:>9,}{o.seconds:>9.1f}"

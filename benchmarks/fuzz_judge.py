@@ -163,7 +163,7 @@ class Judge:
         return self._unexplained() <= 0 and all(asked.missing == 0 for asked in strict)
 
     def close_round(self) -> None:
-        """Say what is missing or too much, once a barrier has been answered or patience has ended."""
+        """Say what is missing or too much, once a barrier has been answered or the timeout has passed."""
         for (_, id), asked in self._asked.items():
             if asked.exact and asked.sent == 1 and asked.missing and not asked.cancelled:
                 self._tell("a request without an answer", repr(id).encode())

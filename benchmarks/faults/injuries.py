@@ -23,7 +23,7 @@ from .slot import Common, Order, Slot
 IN_A_CALL = 0.6  # the share of kills that come in the middle of a change
 MOST_INTO = 0.02  # seconds after the change was asked for
 DAYS = 86_400.0
-PATIENCE = 5.0
+TIMEOUT = 5.0
 
 
 @dataclass
@@ -59,7 +59,7 @@ Injury = Callable[[Scene, Slot], Hit]
 def _in_a_call(scene: Scene, slot: Slot, act: Callable[[Server], None]) -> Hit:
     order = Order(scene.chance.random() * MOST_INTO, act)
     slot.order = order
-    if order.done.wait(PATIENCE):
+    if order.done.wait(TIMEOUT):
         return Hit([slot], order.at)
     slot.order = None
     return kill_now(scene, slot)
@@ -102,7 +102,7 @@ def stop(scene: Scene, slot: Slot) -> Hit:
     server.process.send_signal(signal.SIGCONT)
     for other, right in others:
         try:
-            right.result(PATIENCE)
+            right.result(TIMEOUT)
         except TimeoutError:
             scene.common.history.complain(
                 "wrong", f"slot {other.number} could not read beside a stopped process"

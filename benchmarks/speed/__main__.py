@@ -26,7 +26,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import exactness  # noqa: E402  the path above comes first
 from cells import Row, cell, protocol  # noqa: E402
-from corpus import likeness  # noqa: E402
+from corpus import similarity  # noqa: E402
 from directories import Directories, reindex  # noqa: E402
 from hosts import Remembered  # noqa: E402
 from machine import machine  # noqa: E402
@@ -34,7 +34,7 @@ from peers import compare  # noqa: E402
 from report import markdown, plot  # noqa: E402
 from targets import against_targets  # noqa: E402
 
-PARTS = ("cells", "filters", "recall", "rebuild", "likeness")
+PARTS = ("cells", "filters", "recall", "rebuild", "similarity")
 FILTERED = 100_000  # filters and rebuilding are measured at the largest size up to this
 FEWER = 8  # times fewer questions for filters than for recall, because each is compared with brute force
 
@@ -99,10 +99,10 @@ class Benchmark:
                 self._directories.rebuilt[size] = reindex(directory)
         self.figures["rebuilt"] = self._directories.rebuilt
 
-    def likeness(self) -> None:
+    def similarity(self) -> None:
         names = ("1", "10", "50", "all")
-        found = likeness(self._directories.vectors)
-        self.figures["likeness"] = [
+        found = similarity(self._directories.vectors)
+        self.figures["similarity"] = [
             {"vectors": kind, **dict(zip(names, cosines, strict=True))} for kind, cosines in found.items()
         ]
 

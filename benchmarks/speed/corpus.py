@@ -13,7 +13,7 @@ pool entries drawn at random,
 
 because a mean-pooling model's embedding of a passage is close to the mean of its sentences, and what else
 varies (the person, the place, numbers) moves it in directions in which real embeddings differ, not at random:
-on random vectors neither the recall nor the speed of HNSW says anything. `likeness` compares the two kinds
+on random vectors neither the recall nor the speed of HNSW says anything. `similarity` compares the two kinds
 over the same texts. All are stored under the default model's identity, so questions are embedded by it.
 """
 
@@ -179,7 +179,7 @@ def _unit(vectors: np.ndarray) -> np.ndarray:
     return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
 
 
-def likeness(vectors: Vectors, count: int = REAL) -> dict[str, list[float]]:
+def similarity(vectors: Vectors, count: int = REAL) -> dict[str, list[float]]:
     """Median cosines of the same passages, embedded and mixed: to the 1st, 10th and 50th nearest passage, and
     of all pairs."""
     memories = list(islice(planned(datetime.now(UTC)), count))

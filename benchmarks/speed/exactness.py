@@ -1,4 +1,4 @@
-"""What the indexes leave out: recall of the vector leg against exact search, and filters against brute force.
+"""What the indexes leave out: recall of search by meaning, and filters against brute force.
 
 Both compare scores, not ids, so that ties do not count as misses: the k-th best found must be as good as the
 k-th best there is.
@@ -91,8 +91,10 @@ def _opened(directory: Path) -> Generator[tuple[ReadSession, IndexView]]:
 
 
 def recall(directory: Path, asked: Sequence[Asked]) -> dict[str, float]:
-    """Of the `K` nearest passages of each question, the share that the vector leg brings; the mean over the
-    questions, and the worst of them."""
+    """Return the share of each question's `K` nearest passages that search by meaning brings.
+
+    The mean over the questions, and the worst of them.
+    """
     with _opened(directory) as (session, search):
         assert search.vectors is not None
         exact = -np.sort(np.partition(-Whole(session).cosines(asked), K - 1, axis=1)[:, :K], axis=1)

@@ -31,7 +31,7 @@ from stdio_client import Server, close_input
 import sediment_mcp
 from sediment_mcp.embeddings.minilm import find_packaged_folder
 
-PATIENCE = 300  # seconds in which a peer has to take the memories
+TIMEOUT = 300  # seconds in which a peer has to take the memories
 RUNS, CALLS = 3, 30  # at most: some take a second for a call
 CONSTRAINTS = Path(__file__).parents[2] / "constraints.txt"
 PYTHONS = (sys.executable, "python3", "/usr/bin/python3")
@@ -176,8 +176,8 @@ def _fill(peer: Peer, environment: Path, directory: Path, size: int) -> None:
     text = ""
     for done, text in enumerate(_texts(size)):
         peer.ask(server, "store", text)
-        if time.monotonic() - started > PATIENCE:
-            raise CannotRun(f"{done:,} memories stored in {PATIENCE} s, the others not")
+        if time.monotonic() - started > TIMEOUT:
+            raise CannotRun(f"{done:,} memories stored in {TIMEOUT} s, the others not")
     if json.dumps(text, ensure_ascii=False)[1:30] not in peer.ask(server, "query", text):
         raise CannotRun("the memory stored last is not found by its own words")
     _end(server)

@@ -88,7 +88,7 @@ PEERS: tuple[Column, ...] = (
     ),
     ("not run because", lambda row: row.get("reason", "")),
 )
-LIKENESS: tuple[Column, ...] = (
+SIMILARITY: tuple[Column, ...] = (
     ("median cosine", lambda row: row["vectors"]),
     ("to the nearest", _seconds("1")),
     ("10th", _seconds("10")),
@@ -118,8 +118,8 @@ def _parts(figures: Figures) -> Iterator[str]:
         ("Targets", "targets", TARGETS),
         ("Filters at {filtered:,} memories", "filters", FILTERS),
         ("Beside others, one process", "peers", PEERS),
-        ("Recall of the vector leg against exact search", "recall", RECALL),
-        ("The generated corpus beside embedded texts", "likeness", LIKENESS),
+        ("Recall of search by meaning against exact search", "recall", RECALL),
+        ("The generated corpus beside embedded texts", "similarity", SIMILARITY),
     ):
         if figures.get(name):
             yield f"\n## {title.format(**figures)}\n"

@@ -2,7 +2,7 @@
 
 A sentence is a form of its field with a thing of its field; companion, person, place, numbers and names of
 files are filled in freely. So what a sentence is about, and nearly what it means, is its form and its thing.
-Names are built from syllables and drawn by Zipf's law: every corpus has a long tail of words that stand in
+Names are built from syllables and drawn by Zipf's law: every corpus has many words that stand in
 one text alone.
 """
 

@@ -46,7 +46,7 @@ def _filters(figures: Figures) -> Iterator[Figures]:
 def _recall(figures: Figures) -> Iterator[Figures]:
     for row in figures.get("recall", ()):
         if row["memories"] in (LARGE, LARGEST):
-            yield _at_least(RECALL, row["memories"], "recall@10 of the vector leg", row["mean"])
+            yield _at_least(RECALL, row["memories"], "recall@10 of search by meaning", row["mean"])
 
 
 def _at_most(most: float, memories: int, measure: str, measured: float) -> Figures:

@@ -14,7 +14,9 @@ import pytest
 from support.documents import DOCS, PACKAGE, PAGES, ROOT, name_of, names, prose_of, rows, section
 
 DEFINITIONS = (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
-MODULES = sorted(PACKAGE.rglob("*.py"))
+MODULES = sorted(
+    path for folder in (PACKAGE, ROOT / "benchmarks", ROOT / "scripts") for path in folder.rglob("*.py")
+)
 ARCHITECTURE = DOCS / "architecture.md"
 
 
@@ -65,12 +67,12 @@ def test_no_term_is_retired_itself() -> None:
     assert retired_in(terms) == {}
 
 
-@pytest.mark.parametrize("module", MODULES, ids=lambda path: path.relative_to(PACKAGE).as_posix())
+@pytest.mark.parametrize("module", MODULES, ids=name_of)
 def test_a_module_speaks_in_today_s_terms(module: Path) -> None:
     source = module.read_text(encoding="utf-8")
     tree = ast.parse(source)
     texts = [*docstrings(tree), *comments(source), *definitions(tree)]
-    texts.append((0, module.relative_to(ROOT).as_posix()))
+    texts.append((0, name_of(module)))
     assert {line: found for line, text in texts if (found := retired_in(text))} == {}
 
 
