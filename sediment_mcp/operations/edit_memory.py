@@ -9,7 +9,8 @@ from sediment_mcp.domain.duplicates import compute_content_hash
 from sediment_mcp.domain.filters import Filters, matches
 from sediment_mcp.errors import BadArgument, UnknownMemory
 from sediment_mcp.operations.arguments import StoreMemory
-from sediment_mcp.operations.results import StoreResult, isoformat
+from sediment_mcp.operations.results import StoreResult
+from sediment_mcp.system.timestamps import isoformat
 
 if TYPE_CHECKING:
     from sediment_mcp.app import Application

@@ -24,9 +24,9 @@ from sediment_mcp.operations.results import (
     VersionResult,
     VersionState,
     describe_memory,
-    isoformat,
 )
 from sediment_mcp.system.text import format_value
+from sediment_mcp.system.timestamps import isoformat
 
 if TYPE_CHECKING:
     from sediment_mcp.app import Application

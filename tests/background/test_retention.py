@@ -397,14 +397,18 @@ def test_many_erased_memories_cost_one_new_text_index(
     assert traces(host.directory, SECRET) == []
 
 
-def test_words_that_a_killed_process_left_in_the_index_are_found_and_removed(host: Host) -> None:
+def erase_and_crash(host: Host) -> None:
+    """Erase a memory with ``SECRET`` and crash before the text index, which has its words, is written."""
     victim = host.store(SECRET)["id"]
     host.store("An otter swims")
     host.rebuild_text()
     with host.app.storage.write(secure_erase=True) as session:
-        # as if the process had ended before the index was written
         session.erase(session.get([victim])[victim])
     host.crash()
+
+
+def test_words_that_a_killed_process_left_in_the_index_are_found_and_removed(host: Host) -> None:
+    erase_and_crash(host)
     assert traces(host.directory, SECRET)
     host.run_jobs()
     assert traces(host.directory, SECRET) == []
@@ -414,12 +418,7 @@ def test_a_long_running_process_removes_them_too_without_waiting_an_hour(open_ho
     survivor, killed = open_host(tuning=SMALL), open_host(tuning=SMALL)
     survivor.list()
     survivor.run_jobs()  # it has looked already
-    victim = killed.store(SECRET)["id"]
-    killed.store("An otter swims")
-    killed.rebuild_text()
-    with killed.app.storage.write(secure_erase=True) as session:
-        session.erase(session.get([victim])[victim])
-    killed.crash()
+    erase_and_crash(killed)
     assert traces(survivor.directory, SECRET)
     survivor.run_jobs()
     assert traces(survivor.directory, SECRET) == []

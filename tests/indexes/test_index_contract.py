@@ -21,7 +21,7 @@ from support.embedding_double import DIMENSION, EmbeddingDouble
 from support.memories import NOW, memory_of
 
 from sediment_mcp.domain.filters import Filters
-from sediment_mcp.errors import DamagedDatabase, DamagedSnapshot, DiskFull
+from sediment_mcp.errors import DamagedDatabase, DamagedSnapshot, DiskFull, Stopped
 from sediment_mcp.indexes import tantivy_index, usearch_index
 from sediment_mcp.indexes.analyzer import extract_terms
 from sediment_mcp.indexes.filter_mask import FilterMask
@@ -31,7 +31,6 @@ from sediment_mcp.indexes.usearch_index import UsearchIndex, UsearchWriter
 from sediment_mcp.indexes.vector_matrix import write_matrix
 from sediment_mcp.storage.table_protocols import SnapshotId
 from sediment_mcp.system.files import read_record, write_record
-from sediment_mcp.system.progress import Stopped
 
 MODEL = EmbeddingDouble()
 FINGERPRINT = MODEL.identity.fingerprint
