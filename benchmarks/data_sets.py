@@ -6,12 +6,14 @@ A memory is the arguments of `store_memory`; a question names the memories that 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 DAY = timedelta(days=1)
+OWN_UPDATES = Path(__file__).parent / "data" / "updates.jsonl"
 
 
 @dataclass(frozen=True)
@@ -92,18 +94,52 @@ def aged(data: DataSet, now: datetime, days: int, order: list[int]) -> DataSet:
     return replace(data, name=f"{data.name}, ages 0 to {days} days", memories=memories)
 
 
-def sequences(folder: Path, now: datetime, apart: int = 30) -> list[DataSet]:
-    """Versions of one fact, ``apart`` days from each other, the last of them now."""
-    return [_sequence(line, now, apart) for line in _lines(folder / "temporal.jsonl")]
+@dataclass(frozen=True)
+class Update:
+    """Versions of one fact, oldest first, a question for it, and newer memories that do not answer it."""
+
+    question: str
+    versions: tuple[str, ...]
+    beside: tuple[str, ...] = ()
 
 
-def _sequence(line: dict[str, Any], now: datetime, apart: int) -> DataSet:
-    last = len(line["sequence"]) - 1
-    memories = [
-        {"content": version["content"], "occurred_at": (now - (last - n) * apart * DAY).isoformat()}
-        for n, version in enumerate(line["sequence"])
+def developer_updates(folder: Path) -> list[Update]:
+    return [
+        Update(line["query"], tuple(version["content"] for version in line["sequence"]))
+        for line in _lines(folder / "temporal.jsonl")
     ]
-    return DataSet(line["id"], memories, [Question(line["query"], (last,), "newest", line["id"])])
+
+
+def own_updates() -> list[Update]:
+    """The project's own: everyday facts, each with two newer memories about the same that do not answer."""
+    return [
+        Update(line["question"], tuple(line["versions"]), tuple(line["beside"]))
+        for line in _lines(OWN_UPDATES)
+    ]
+
+
+def alone(update: Update, now: datetime, apart: int = 30) -> DataSet:
+    """The versions of one fact in a store of their own, ``apart`` days from each other, the last one now."""
+    return among(DataSet(update.question, []), [update], now, apart)
+
+
+def among(
+    data: DataSet, updates: Sequence[Update], now: datetime, apart: int = 30, newest: int = 0
+) -> DataSet:
+    """All updates among the memories of ``data``, the last version of each ``newest`` days old.
+
+    A question's answers are the versions, the newest first; what does not answer is stored as of now.
+    """
+    memories, questions = list(data.memories), list[Question]()
+    for number, update in enumerate(updates):
+        start, last = len(memories), len(update.versions) - 1
+        for place, version in enumerate(update.versions):
+            age = newest + (last - place) * apart
+            memories.append({"content": version, "occurred_at": (now - age * DAY).isoformat()})
+        answers = tuple(range(start + last, start - 1, -1))
+        questions.append(Question(update.question, answers, "update", str(number)))
+        memories += [{"content": text, "occurred_at": now.isoformat()} for text in update.beside]
+    return DataSet(f"updates among {len(data.memories)} memories", memories, questions)
 
 
 def _lines(file: Path) -> list[dict[str, Any]]:

@@ -22,6 +22,7 @@ class Outcome:
     answers: int
     ranks: tuple[int, ...]
     match: str  # of the first result
+    newest: int | None = None  # the rank of the first of the question's answers
 
 
 Measure = Callable[[Outcome], float]
@@ -41,6 +42,16 @@ def reciprocal_rank(outcome: Outcome) -> float:
     """1 / place of the first answer, 0 where it is not among the first ten."""
     best = min(outcome.ranks, default=10)
     return 1 / (best + 1) if best < 10 else 0.0
+
+
+def newest_first(outcome: Outcome) -> float:
+    """1 if the newest version, the first of the answers, is found before all older ones."""
+    return float(outcome.newest is not None and outcome.newest == min(outcome.ranks))
+
+
+def newest_at(k: int) -> Measure:
+    """1 if the newest version is among the first k."""
+    return lambda outcome: float(outcome.newest is not None and outcome.newest < k)
 
 
 def weak(outcome: Outcome) -> float:

@@ -26,22 +26,45 @@ from data_sets import (
     DataSet,
     Question,
     aged,
+    alone,
+    among,
     conversations,
     developer_memories,
+    developer_updates,
+    own_updates,
     pooled,
-    sequences,
     without_session,
 )
 from hosts import SCRIPT, Host, InProcess, OverStdio, Remembered
-from metrics import SEED, Measure, Outcome, hit, interval, mean, recall, reciprocal_rank, weak
+from metrics import (
+    SEED,
+    Measure,
+    Outcome,
+    hit,
+    interval,
+    mean,
+    newest_at,
+    newest_first,
+    recall,
+    reciprocal_rank,
+    weak,
+)
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from sediment_mcp.config import Tuning
-from sediment_mcp.search import calibration, candidates, fusion, index_view, ranking, session_context
+from sediment_mcp.search import (
+    calibration,
+    candidates,
+    fusion,
+    index_view,
+    ranking,
+    session_context,
+    versions,
+)
 
-TUNABLE = ranking, fusion, calibration, session_context, index_view, candidates
+TUNABLE = ranking, versions, fusion, calibration, session_context, index_view, candidates
 LIMIT, MAX_CHARS = 50, 100_000
 AGES, DEALS = 180, 3  # days; how often ages are dealt out anew
 
@@ -87,7 +110,8 @@ def _outcome(host: Host, question: Question, places: dict[str, set[int]]) -> Out
     found = {place: rank for rank, result in enumerate(results) for place in places[result["id"]]}
     ranks = tuple(found[answer] for answer in question.answers if answer in found)
     match = results[0]["match"] if results else "weak"
-    return Outcome(question.cluster, question.group, len(question.answers), ranks, match)
+    newest = found.get(question.answers[0])
+    return Outcome(question.cluster, question.group, len(question.answers), ranks, match, newest)
 
 
 # --- the data sets ------------------------------------------------------------------------------
@@ -95,6 +119,8 @@ def _outcome(host: Host, question: Question, places: dict[str, set[int]]) -> Out
 SHARES = {f"R@{k}": recall(k) for k in (1, 5, 10, 20, 50)}
 HITS: dict[str, Measure] = {f"R@{k}": hit(k) for k in (1, 3, 5, 10)} | {"MRR": reciprocal_rank}
 WEAK: dict[str, Measure] = {"weak": weak}
+NEWEST = {"newest before older": newest_first, "newest@1": newest_at(1), "newest@3": newest_at(3)}
+NEWEST_AGE = 20  # days of the newest version, where others' memories are newer
 
 
 def run_conversations(run: Run, folder: Path) -> None:
@@ -126,8 +152,14 @@ def run_developer_memories(run: Run, folder: Path) -> None:
         chance.shuffle(order)
         mixed += run.ask(aged(data, now, AGES, order))[0]
     run.add(f"ages 0 to {AGES} days", HITS, mixed)
-    newest = [outcome for data in sequences(folder, now) for outcome in run.ask(data)[0]]
-    run.add("versions 30 days apart", {"Recency@1": hit(1)}, newest)
+    updates = developer_updates(folder)
+    newest = [outcome for update in updates for outcome in run.ask(alone(update, now))[0]]
+    run.add("versions 30 days apart, alone", NEWEST, newest)
+    order = chance.sample(range(len(data.memories)), len(data.memories))
+    for name, filled in (("fresh", data), (f"ages 0 to {AGES} days", aged(data, now, AGES, order))):
+        for set_name, some in (("developers'", updates), ("everyday", own_updates())):
+            mixed = run.ask(among(filled, some, now, newest=NEWEST_AGE))[0]
+            run.add(f"{set_name} updates among {len(data.memories)}, {name}", NEWEST, mixed)
 
 
 # --- the command --------------------------------------------------------------------------------

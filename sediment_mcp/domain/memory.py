@@ -8,7 +8,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from datetime import datetime
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 MAX_TAGS = 20
 MAX_TAG = 64  # characters
@@ -128,7 +132,8 @@ class Candidate:
     the share (0 to 1) of the query's term weight (idf) that the chunk holds. ``context_cosine`` and
     ``context_bm25`` are those of the chunk together with its neighbours in the session; None means that they
     are the same. ``neighbours`` are the keys of the memories next to this one in its session, by distance:
-    ``neighbours[0]`` those at distance one, ``neighbours[1]`` at distance two.
+    ``neighbours[0]`` those at distance one, ``neighbours[1]`` at distance two. ``terms`` is the length of the
+    chunk in terms, ``vector`` its embedding, a unit vector (None: as for ``cosine``).
     """
 
     memory: Memory
@@ -139,6 +144,8 @@ class Candidate:
     context_bm25: float | None = None
     passage: tuple[int, int] | None = None
     neighbours: tuple[tuple[int, ...], ...] = ()
+    terms: int = 0
+    vector: NDArray[np.float32] | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -113,8 +113,8 @@ def build_candidates(
     links = session_context.link_neighbours(
         own_neighbours, {memory.key: row for row, memory in enumerate(features.memories)}
     )
-    terms, counts, lengths = query.terms, features.counts, features.lengths
-    idf = np.array(list(terms.idf.values()), np.float32)
+    counts, lengths = features.counts, features.lengths
+    idf = np.array(list(query.terms.idf.values()), np.float32)
     all_counts, all_lengths = (session_context.add_neighbours(rows, links) for rows in (counts, lengths))
     context_cosines = _compute_context_cosines(
         session_context.add_neighbours(features.vectors, links), query.vector
@@ -123,19 +123,23 @@ def build_candidates(
         Candidate(
             memory=memory,
             cosine=cosine,
-            bm25=own_bm25,
+            bm25=bm25,
             coverage=coverage,
             context_cosine=None if cosine is None else context_cosine,
             context_bm25=context_bm25,
             passage=(chunk.start, chunk.end),
             neighbours=sides,
+            terms=int(terms),
+            vector=None if cosine is None else vector,
         )
-        for memory, chunk, cosine, context_cosine, own_bm25, context_bm25, coverage, sides in zip(
+        for memory, chunk, cosine, vector, terms, context_cosine, bm25, context_bm25, coverage, sides in zip(
             features.memories,
             features.chunks,
             features.cosines,
+            features.vectors,
+            lengths[:, 0].tolist(),
             context_cosines,
-            session_context.score_terms(counts, lengths, terms.mean_length, idf).tolist(),
+            session_context.score_terms(counts, lengths, query.terms.mean_length, idf).tolist(),
             session_context.score_terms(all_counts, all_lengths, float(all_lengths.mean()), idf).tolist(),
             (((counts > 0) @ idf) / max(float(idf.sum()), 1e-9)).tolist(),
             own_neighbours,

@@ -1,8 +1,7 @@
-"""Read what a query says about time.
+"""Read which days a query names.
 
-That is whether it asks about the present, and which days it names. All functions are pure.
-
-Only English words for time are recognised; for a query without them the result is empty.
+All functions are pure. Only English words for time are recognised; for a query without them the result is
+empty.
 """
 
 from __future__ import annotations
@@ -12,17 +11,6 @@ from calendar import monthrange
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
-from typing import NamedTuple
-
-_PRESENT = re.compile(
-    r"\b(?:current|currently|now|nowadays|presently|at present|at the moment|these days|today|still"
-    r"|latest|newest|most recent|up[- ]to[- ]date|as of)\b",
-    re.IGNORECASE,
-)
-_VERSION = re.compile(
-    r"\b(?:what|which)\s+versions?\b", re.IGNORECASE
-)  # a newer version replaces an older one
-_PAST = re.compile(r"\b(?:did|was|were|had|used\s+to)\b", re.IGNORECASE)
 
 _MONTHS = (
     "january", "february", "march", "april", "may", "june", "july", "august", "september", "october",
@@ -68,28 +56,6 @@ class Period:
             and self.month in (None, day.month)
             and self.day in (None, day.day)
         )
-
-
-class QueryDates(NamedTuple):
-    """The days that a query names, and whether it asks about the present."""
-
-    periods: list[Period]
-    is_about_present: bool
-
-
-def read_dates(query: str, today: date) -> QueryDates:
-    """Return what the query says about time, as of ``today``."""
-    return QueryDates(find_periods(query, today), is_about_present(query))
-
-
-def is_about_present(query: str) -> bool:
-    """Return True if the query asks for the newest of several states.
-
-    It says "current", "now", "latest", or asks for a version, but not in the past tense.
-    """
-    if _PRESENT.search(query):
-        return True
-    return bool(_VERSION.search(query)) and not _PAST.search(query)
 
 
 def find_periods(query: str, today: date) -> list[Period]:

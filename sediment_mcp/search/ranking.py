@@ -7,8 +7,8 @@ All functions are pure.
     score     = non_increasing(evidence * factors)                      see `calibration`
 
 Days that the query names count extra; neighbours in a session add some of their relevance; age, importance
-and project change the order a little. Where the query asks for the present, the newest of the most relevant
-comes first.
+and project change the order a little. Where the query asks for the present, the versions of the fact that
+answers best come newest first (see `versions`).
 
 The constants are the same for all data. They were chosen by cross-validation over conversations and notes of
 developers (benchmarks/README.md), where nearby values give nearly the same results.
@@ -23,7 +23,9 @@ from math import prod
 from sediment_mcp.domain.memory import Candidate, Memory, ScoredMemory
 from sediment_mcp.search.calibration import classify_match, measure_evidence, non_increasing
 from sediment_mcp.search.fusion import divide_by_maximum, fuse_scores
-from sediment_mcp.search.query_dates import Period, QueryDates, read_dates
+from sediment_mcp.search.query_dates import Period, find_periods
+from sediment_mcp.search.query_tense import is_about_present
+from sediment_mcp.search.versions import order_by_version
 
 NAMED_DAY_BONUS = 1.5  # standard deviations of relevance that a memory of a day named in the query gains
 SESSION_BOOSTS = (0.3, 0.2)  # the share of a neighbour's relevance that is added, by distance
@@ -31,8 +33,6 @@ RECENCY_HALF_LIFE = timedelta(days=90)
 RECENCY_SHARE = 0.02  # age changes a value by at most this share, because old facts still hold
 IMPORTANCE_SHARE = 0.05  # importance changes a value by at most this share
 OTHER_PROJECT_FACTOR = 0.8
-MAX_CONTENDERS = 10  # so many of the most relevant are ordered by time in a query for the present …
-SUCCESSION = timedelta(days=20)  # … in which this difference of age outweighs twice the relevance
 WHOLE_COVERAGE = 0.999  # the coverage of a text that holds every word of the query, but for rounding
 
 
@@ -49,15 +49,15 @@ def rank(
     Ties go to the newer ``occurred_at``, then the higher key. ``project`` is the one that the query comes
     from (None: none), ``now`` is timezone-aware, ``query`` is read for what it says about time.
     """
-    dates = read_dates(query, now.date())
-    own = compute_relevances(candidates, dates.periods)
+    periods = find_periods(query, now.date())
+    own = compute_relevances(candidates, periods)
     boosts = compute_session_boosts(candidates, own)
     total = [relevance + boost for relevance, boost in zip(own, boosts, strict=True)]
     relevances = divide_by_maximum(total) if any(total) else [1.0] * len(total)
     factors = [compute_factors(candidate.memory, project, now) for candidate in candidates]
     products = [prod(factor.values()) for factor in factors]
     values = [relevance * product for relevance, product in zip(relevances, products, strict=True)]
-    order = _sort_candidates(candidates, values, dates, limit)
+    order = _sort_candidates(candidates, values, query, limit)
     scores = non_increasing([measure_evidence(candidates[i]) * products[i] for i in order])
     words = divide_by_maximum([candidate.bm25 for candidate in candidates])
     return [
@@ -70,7 +70,7 @@ def rank(
                 "context": boosts[i] / (own[i] + boosts[i] or 1.0),
             }
             | factors[i],
-            dates.periods,
+            periods,
         )
         for i, score in zip(order[:limit], scores, strict=False)
     ]
@@ -83,7 +83,7 @@ def select_leading(
 
     A memory ranked far below them does not get into the answer through its neighbours, nor do these.
     """
-    own = compute_relevances(candidates, read_dates(query, now.date()).periods)
+    own = compute_relevances(candidates, find_periods(query, now.date()))
     values = [
         value * compute_project_factor(candidate.memory.project, project)
         for value, candidate in zip(own, candidates, strict=True)
@@ -145,11 +145,11 @@ def compute_session_boosts(candidates: Sequence[Candidate], relevances: Sequence
 
 
 def _sort_candidates(
-    candidates: Sequence[Candidate], values: Sequence[float], dates: QueryDates, limit: int | None
+    candidates: Sequence[Candidate], values: Sequence[float], query: str, limit: int | None
 ) -> list[int]:
     order = sort_best_first(candidates, values, range(len(candidates)))
-    if dates.is_about_present:
-        order[:MAX_CONTENDERS] = sort_newest_first(candidates, values, order[:MAX_CONTENDERS])
+    if is_about_present(query):
+        order = order_by_version(candidates, order, limit)
     return promote_whole_match(candidates, order, limit)
 
 
@@ -163,23 +163,6 @@ def sort_best_first(
         return values[position], memory.occurred_at, memory.key
 
     return sorted(positions, key=key, reverse=True)
-
-
-def sort_newest_first(
-    candidates: Sequence[Candidate], values: Sequence[float], contenders: Sequence[int]
-) -> list[int]:
-    """Return the contenders' positions in the order for a query that asks for the present.
-
-    Newer versions of a fact are often worded quite differently, so values from 0 to 1 count half to one,
-    and halve with every `SUCCESSION` by which a memory is older than the newest of them.
-    """
-    newest = max((candidates[i].memory.occurred_at for i in contenders), default=None)
-    if newest is None:
-        return []
-    rated = list(values)
-    for i in contenders:
-        rated[i] = (1 + values[i]) / 2 * 0.5 ** ((newest - candidates[i].memory.occurred_at) / SUCCESSION)
-    return sort_best_first(candidates, rated, contenders)
 
 
 def promote_whole_match(candidates: Sequence[Candidate], order: list[int], limit: int | None) -> list[int]:

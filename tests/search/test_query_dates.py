@@ -8,27 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sediment_mcp.search.query_dates import Period, find_periods, is_about_present
+from sediment_mcp.search.query_dates import Period, find_periods
 
 TODAY = date(2026, 5, 8)  # a Friday
-
-
-@pytest.mark.parametrize(
-    "question",
-    ["What is the current limit?", "where do we deploy NOW", "latest on billing", "is Bob still in Rome?",
-     "which version of Go does the build use", "What's up-to-date on this?"],
-)  # fmt: skip
-def test_these_ask_for_the_present(question):
-    assert is_about_present(question)
-
-
-@pytest.mark.parametrize(
-    "question",
-    ["why did we choose Postgres?", "what do I know about snow?", "which version did we start with?",
-     "concurrency limits", "how do we balance cost and safety?"],
-)  # fmt: skip
-def test_these_do_not(question):
-    assert not is_about_present(question)
 
 
 @pytest.mark.parametrize(

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -249,30 +251,13 @@ def test_of_two_alike_the_newer_wins_and_of_two_that_fit_the_age_is_nothing():
     assert numbers(old_and_right, Candidate(memory(2), cosine=0.5), Candidate(memory(3), cosine=0.0))[0] == 1
 
 
-VERSIONS = (
-    Candidate(memory(1, days=60), cosine=0.9, bm25=9),
-    Candidate(memory(2, days=30), cosine=0.5, bm25=4),
-    Candidate(memory(3, days=0), cosine=0.1, bm25=0),
-)
-
-
 def test_a_question_for_the_present_finds_the_newest_version_first():
-    assert numbers(*VERSIONS, query="what is the current limit?") == [3, 2, 1]
-
-
-def test_any_other_question_finds_what_fits_best_however_old():
-    assert numbers(*VERSIONS, query="what was the limit at first?") == [1, 2, 3]
-
-
-def test_the_present_is_looked_for_among_the_most_relevant_only():
-    fitting = [Candidate(memory(n, days=50), cosine=0.9 - n / 100, bm25=9) for n in range(1, 11)]
-    assert numbers(Candidate(memory(99), cosine=0.1), *fitting, query="what is it now?")[-1] == 99
-
-
-def test_the_order_of_contenders_by_hand():
-    found = [Candidate(memory(1, days=20)), Candidate(memory(2)), Candidate(memory(3, days=10))]
-    # (1 + 1) / 2 * 1/2 = 0.5 < (1 + 0.1) / 2 = 0.55 < (1 + 0.8) / 2 * 2 ** -0.5 = 0.636
-    assert ranking.sort_newest_first(found, [1.0, 0.1, 0.8], [0, 1, 2]) == [2, 1, 0]
+    older, newer = (Candidate(memory(n, days=60 - n), cosine=c) for n, c in ((1, 0.9), (2, 0.85)))
+    other = Candidate(memory(3), cosine=0.1)
+    alike = [replace(c, vector=np.float32([1, 0]), terms=6) for c in (older, newer)]
+    found = [*alike, replace(other, vector=np.float32([0, 1]), terms=6)]
+    assert numbers(*found, query="what is the current limit?") == [2, 1, 3]
+    assert numbers(*found, query="what was the limit at first?") == [1, 2, 3]
 
 
 def test_a_memory_of_the_day_that_is_named_comes_first():
