@@ -47,9 +47,9 @@ def rank(
     """Return the ``limit`` best of the ``candidates`` (None: all), best first.
 
     Ties go to the newer ``occurred_at``, then the higher key. ``project`` is the one that the query comes
-    from (None: none), ``now`` is timezone-aware, ``query`` is read for what it says about time.
+    from (None: none), ``now`` is in the time zone of the user, ``query`` is read for what it says about time.
     """
-    dates = read_dates(query, now.date())
+    dates = read_dates(query, now)
     own = compute_relevances(candidates, dates.periods)
     boosts = compute_session_boosts(candidates, own)
     total = [relevance + boost for relevance, boost in zip(own, boosts, strict=True)]
@@ -83,7 +83,7 @@ def select_leading(
 
     A memory ranked far below them does not get into the answer through its neighbours, nor do these.
     """
-    own = compute_relevances(candidates, read_dates(query, now.date()).periods)
+    own = compute_relevances(candidates, read_dates(query, now).periods)
     values = [
         value * compute_project_factor(candidate.memory.project, project)
         for value, candidate in zip(own, candidates, strict=True)
@@ -121,8 +121,8 @@ def compute_relevances(candidates: Sequence[Candidate], named: Sequence[Period] 
 
 
 def is_named(memory: Memory, named: Sequence[Period]) -> bool:
-    """Return True if the memory is of a day that the query names (in UTC)."""
-    return any(period.contains(memory.occurred_at.date()) for period in named)
+    """Return True if the memory is of a day that the query names."""
+    return any(period.contains(memory.occurred_at) for period in named)
 
 
 def compute_session_boosts(candidates: Sequence[Candidate], relevances: Sequence[float]) -> list[float]:
