@@ -29,6 +29,7 @@ _VERSION = re.compile(
     r"\b(?:what|which)\s+versions?\b", re.IGNORECASE
 )  # a newer version replaces an older one
 _PAST = re.compile(r"\b(?:did|was|were|had|used\s+to)\b", re.IGNORECASE)
+MAX_PERIODS = 50  # that a query may name: every candidate is compared with each
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,14 +85,24 @@ def is_about_present(query: str) -> bool:
 def find_periods(query: str, today: date) -> list[Period]:
     """Return the days that the query names, in words or in digits, as of ``today``.
 
-    A year by itself counts if nothing else is named.
+    A year by itself counts if nothing else is named; "last Friday" and the like, if no whole date is: in
+    "last Friday, on 23 January 2022" they are not meant as of today.
     """
     tokens = read_tokens(query)
+    matches = list(find_phrases(tokens))
+    left_out: set[str] = set() if _is_about_past(tokens) else {"today in the past"}
+    if any(_is_whole_date(match) for match in matches):
+        left_out |= STEPS
     named, years = list[Period](), list[Period]()
-    for match in find_phrases(tokens):
-        if match.meaning != "today in the past" or _is_about_past(tokens):
+    for match in matches:
+        if match.meaning not in left_out:
             (years if match.meaning == "year" else named).extend(_build_periods(match, today))
-    return list(dict.fromkeys(named or years))
+    return list(dict.fromkeys(named or years))[:MAX_PERIODS]
+
+
+def _is_whole_date(match: Match) -> bool:
+    is_whole = "date" in match.values or {"day", "year"} <= match.values.keys()
+    return is_whole and match.meaning != NO_DATE
 
 
 def _is_about_past(tokens: Iterable[Token]) -> bool:
@@ -205,6 +216,9 @@ MEANINGS: Mapping[str, Callable[..., Iterator[Period]]] = {
     NO_DATE: _read_nothing,
 }
 """The meaning of a phrase → the function that yields its days, given today and the phrase's numbers."""
+
+STEPS = {"last", "last weekend", "before last", "this", "this weekend", "next", "next weekend", "latest"}
+"""The meanings that count from a day which need not be today."""
 
 _UNIT_DAYS = {"day": 1, "week": 7, "month": 30, "year": 365}
 

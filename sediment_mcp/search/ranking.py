@@ -81,7 +81,8 @@ def select_leading(
 ) -> list[Memory]:
     """Return the ``limit`` best memories as ranked before their neighbours are known.
 
-    A memory ranked far below them does not get into the answer through its neighbours, nor do these.
+    A memory ranked far below them does not get into the answer through its neighbours, nor do these. ``now``
+    is in the time zone of the user.
     """
     own = compute_relevances(candidates, read_dates(query, now).periods)
     values = [

@@ -175,6 +175,11 @@ def test_a_date_whose_day_and_month_cannot_be_told_apart_is_both() -> None:
     assert find_periods("5.6.2026", TODAY) == [day("2026-06-05")]
 
 
+def test_a_weekday_beside_a_whole_date_is_not_as_of_today() -> None:
+    assert find_periods("What did Kim finish last Friday on 23 January, 2022?", TODAY) == [day("2022-01-23")]
+    assert find_periods("the last weekend before 24.11.2026", TODAY) == [day("2026-11-24")]
+
+
 @pytest.mark.parametrize(
     "question",
     ["this may be wrong", "I may have told you", "3 may not work", "we march on to 3", "version 3.4.2026",
@@ -205,11 +210,13 @@ WORDS = split(
 
 @given(
     st.lists(
-        st.sampled_from(WORDS).filter(lambda word: word not in ("last", "this", "ago", "on", "el", "in"))
-    )
+        st.sampled_from(WORDS).filter(lambda word: word not in ("in", "last", "this", "hier", "of")),
+        min_size=1,
+    ),
+    st.sampled_from([" ", "-", ", "]),
 )
-def test_plain_words_name_no_day(words: list[str]) -> None:
-    assert [p for p in find_periods("; ".join(words), TODAY) if p != day("2026-05-07")] == []
+def test_plain_words_name_no_day(words: list[str], between: str) -> None:
+    assert "ago" in words or find_periods(between.join(words), TODAY) == []
 
 
 ENGLISH_MONTHS = [f"{date(2000, month, 1):%B}" for month in range(1, 13)]
