@@ -24,7 +24,7 @@ from pydantic import (
 from sediment_mcp.domain.memory import MAX_METADATA_BYTES, MAX_TAG, MAX_TAGS, Kind
 from sediment_mcp.errors import BadArgument
 from sediment_mcp.system.text import format_value, join_messages
-from sediment_mcp.system.time_zone import Days, end_of, noon_of, start_of
+from sediment_mcp.system.time_zone import Days, end_of, midnight_of, start_of
 from sediment_mcp.system.timestamps import parse_iso
 
 MAX_CONTENT_CHARS = 100_000
@@ -90,7 +90,7 @@ def _check_size(value: dict[str, Any]) -> dict[str, Any]:
 
 
 _TIME = WithJsonSchema({"type": "string"})  # no format: "date-time" would forbid a date alone
-Timestamp = Annotated[datetime, _parse_time(noon_of), _TIME]
+Timestamp = Annotated[datetime, _parse_time(midnight_of), _TIME]
 Start = Annotated[datetime, _parse_time(start_of), _TIME]
 End = Annotated[datetime, _parse_time(end_of), _TIME]
 Tag = Annotated[str, Field(min_length=1, max_length=MAX_TAG)]

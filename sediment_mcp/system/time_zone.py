@@ -124,12 +124,24 @@ def end_of(days: Days) -> datetime:
     return max(start_of(days), start_of(Days(following, following)) - MICROSECOND)
 
 
-def noon_of(days: Days) -> datetime:
-    """Return noon in UTC of the first day, or the time nearest to it that is of the user's day.
+def midnight_of(days: Days) -> datetime:
+    """Return the beginning of the first day in UTC, or the nearest time that is of the user's day.
 
-    So a day is stored as a time that is of this day both in UTC and for the user, and that is the same
-    nearly everywhere, whoever reads it.
+    So it is of this day both in UTC and for the user.
     """
-    day = Days(days.first, days.first)
-    noon = datetime.combine(days.first, NOON, UTC)
-    return min(max(noon, start_of(day)), end_of(day).replace(microsecond=0))
+    return _move_into_day(days.first, time.min)
+
+
+def noon_of(days: Days) -> datetime:
+    """Return noon in UTC of the first day, or the nearest time that is of the user's day.
+
+    So it is of this day both in UTC and for the user, and the same time on nearly all machines, which the
+    ids of imported events are derived from.
+    """
+    return _move_into_day(days.first, NOON)
+
+
+def _move_into_day(day: date, clock: time) -> datetime:
+    days = Days(day, day)
+    moment = datetime.combine(day, clock, UTC)
+    return min(max(moment, start_of(days)), end_of(days).replace(microsecond=0))

@@ -97,7 +97,7 @@ def test_numbers_may_come_as_text():
         ("2026-05-08T14:30:00", 14),
         ("2026-05-08T14:30:00+02:00", 12),
         (" 2026-05-08 14:30 ", 14),
-        ("2026-05-08", 12),
+        ("2026-05-08", 0),
     ],
 )
 def test_a_time_without_an_offset_is_utc_and_every_other_becomes_utc(sent, hour):

@@ -20,6 +20,7 @@ from sediment_mcp.system.time_zone import (
     current_zone,
     end_of,
     local_day,
+    midnight_of,
     noon_of,
     start_of,
     to_local,
@@ -51,8 +52,9 @@ def one_day(day: date) -> Days:
 @given(DATES, ZONES)
 def test_a_day_as_a_time_lies_within_the_day_and_is_of_its_date_in_utc(day: date, zone: tzinfo) -> None:
     with use_zone(zone):
-        assert start_of(one_day(day)) <= noon_of(one_day(day)) <= end_of(one_day(day))
-        assert noon_of(one_day(day)).date() == day
+        for moment in (midnight_of(one_day(day)), noon_of(one_day(day))):
+            assert start_of(one_day(day)) <= moment <= end_of(one_day(day))
+            assert moment.date() == day
 
 
 @given(DATES, ZONES)
