@@ -125,7 +125,7 @@ def end_of(days: Days) -> datetime:
 
 
 def midnight_of(days: Days) -> datetime:
-    """Return the beginning of the first day in UTC, or the nearest time that is of the user's day.
+    """Return the first day's beginning in UTC, or the nearest time that is of the user's day.
 
     So it is of this day both in UTC and for the user.
     """
