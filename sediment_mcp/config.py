@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, timedelta, timezone, tzinfo
 from pathlib import Path
 from typing import Literal, TypeVar
 
@@ -27,7 +29,8 @@ LOG_LEVEL = "SEDIMENT_LOG_LEVEL"
 SECRETS = "SEDIMENT_SECRETS"
 QUESTIONS = "SEDIMENT_QUESTIONS"
 BACKUPS = "SEDIMENT_BACKUPS"
-VARIABLES = (DATA_DIR, PROJECT, MODEL, LOG_LEVEL, SECRETS, QUESTIONS, BACKUPS)
+TIMEZONE = "SEDIMENT_TIMEZONE"
+VARIABLES = (DATA_DIR, PROJECT, MODEL, LOG_LEVEL, SECRETS, QUESTIONS, BACKUPS, TIMEZONE)
 
 Secrets = Literal["warn", "refuse"]
 SECRETS_CHOICES: tuple[Secrets, ...] = ("warn", "refuse")
@@ -40,6 +43,7 @@ DEFAULT_MODEL = "all-MiniLM-L6-v2"
 NO_MODEL = "none"
 KEPT_BACKUPS = 7
 MOST_BACKUPS = 1000
+OFFSET = re.compile(r"(?:UTC|GMT)?([+-])([0-9]{1,2})(?::?([0-5][0-9]))?", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +77,7 @@ class Config:
     ``secrets``: a text that seems to hold a secret is stored with a warning ("warn") or refused ("refuse").
     ``questions``: a query that finds nothing is forgotten ("forget") or kept for `stats` ("keep").
     ``backups`` is how many automatic backups are kept; with 0 none are made.
+    ``zone`` is the time zone in which days are the user's; None: that of the machine.
     ``tuning`` is not a setting of the user: no variable and no flag sets it.
     """
 
@@ -83,6 +88,7 @@ class Config:
     secrets: Secrets = "warn"
     questions: Questions = "forget"
     backups: int = KEPT_BACKUPS
+    zone: tzinfo | None = None
     tuning: Tuning = field(default_factory=Tuning)
 
 
@@ -105,6 +111,7 @@ def load_config(environment: Mapping[str, str], flags: Mapping[str, str | None] 
         secrets=_parse_choice(SECRETS_CHOICES, SECRETS, given.get(SECRETS, "").lower()),
         questions=_parse_choice(QUESTIONS_CHOICES, QUESTIONS, given.get(QUESTIONS, "").lower()),
         backups=_parse_backups(given.get(BACKUPS, "").strip() or str(KEPT_BACKUPS)),
+        zone=_parse_zone(given.get(TIMEZONE, "").strip()),
     )
 
 
@@ -122,6 +129,31 @@ def _parse_backups(text: str) -> int:
             f"{BACKUPS} is {text!r}: set it to how many daily backups to keep, 0 to {MOST_BACKUPS}."
         )
     return int(text)
+
+
+def _parse_zone(name: str) -> tzinfo | None:
+    zone = find_zone(name)
+    if name and zone is None:
+        raise BadArgument(
+            f"{TIMEZONE} is {name!r}: set it to a time zone such as Europe/Berlin or +02:00, or leave it out "
+            "for that of the machine."
+        )
+    return zone
+
+
+def find_zone(name: str) -> tzinfo | None:
+    """Return the time zone of a name of the tz database, or of an offset; None if there is none."""
+    if name.upper() in ("UTC", "GMT", "Z"):
+        return UTC
+    if offset := OFFSET.fullmatch(name):
+        east = timedelta(hours=int(offset[2]), minutes=int(offset[3] or 0))
+        return timezone(-east if offset[1] == "-" else east) if east < timedelta(days=1) else None
+    from zoneinfo import ZoneInfo
+
+    try:
+        return ZoneInfo(name)
+    except (KeyError, ValueError, OSError):  # no such name, no name at all, or a folder of names
+        return None
 
 
 def default_data_dir() -> Path:

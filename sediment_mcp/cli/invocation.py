@@ -34,6 +34,7 @@ class Invocation:
 
         from sediment_mcp.config import unknown_variables
         from sediment_mcp.system.logging_setup import log_to_stderr
+        from sediment_mcp.system.time_zone import use_zone
 
         write_utf8()
         log_to_stderr(self.config.log_level, LOG_FORMAT)
@@ -42,7 +43,8 @@ class Invocation:
         for warning in unknown_variables():
             say(warning)
         try:
-            yield
+            with use_zone(self.config.zone):
+                yield
         finally:
             if "app" in self.__dict__:
                 self.app.close()

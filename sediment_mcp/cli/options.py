@@ -26,6 +26,7 @@ from sediment_mcp.config import (
     QUESTIONS_CHOICES,
     SECRETS,
     SECRETS_CHOICES,
+    TIMEZONE,
 )
 from sediment_mcp.errors import BadArgument
 
@@ -40,6 +41,7 @@ FLAGS = {
     SECRETS: ("--secrets", "CHOICE", "warn of a secret in what is stored, or refuse it"),
     QUESTIONS: ("--questions", "CHOICE", "forget questions that find nothing, or keep them for stats"),
     BACKUPS: ("--backups", "N", "how many daily backups to keep; 0 makes none"),
+    TIMEZONE: ("--timezone", "ZONE", "whose days count, such as Europe/Berlin; default: the machine's"),
 }
 """Variable → its flag, which takes precedence over it."""
 
@@ -189,8 +191,8 @@ selection_options = combine_options(
     kind_option,
     tags_option,
     session_option,
-    click.option("--since", metavar="TIME", help="earliest occurred_at, ISO 8601"),
-    click.option("--until", metavar="TIME", help="latest occurred_at"),
+    click.option("--since", metavar="TIME", help="earliest occurred_at, ISO 8601; a date begins that day"),
+    click.option("--until", metavar="TIME", help="latest occurred_at; a date includes that day"),
 )
 filter_options = combine_options(selection_options, history_option)
 

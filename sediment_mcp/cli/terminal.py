@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from sediment_mcp.system.progress import Progress
 from sediment_mcp.system.text import show_control_characters
+from sediment_mcp.system.time_zone import current_zone
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -73,9 +74,9 @@ def format_details(memory: results.MemoryResult) -> str:
 
 
 def format_local_time(iso: str) -> str:
-    """Return a time in the local time zone, to the minute."""
+    """Return a time in the time zone of the user, to the minute."""
     try:
-        return f"{datetime.fromisoformat(iso).astimezone():%Y-%m-%d %H:%M}"
+        return f"{datetime.fromisoformat(iso).astimezone(current_zone()):%Y-%m-%d %H:%M}"
     except (OverflowError, OSError, ValueError):  # at the limits of the calendar it cannot be converted
         return iso
 

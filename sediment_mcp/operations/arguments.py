@@ -7,8 +7,8 @@ model reads these schemas in every conversation, so the descriptions are short.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from datetime import UTC, datetime
+from collections.abc import Callable, Mapping
+from datetime import datetime
 from typing import Annotated, Any, Literal, TypeVar, cast
 
 from pydantic import (
@@ -24,10 +24,12 @@ from pydantic import (
 from sediment_mcp.domain.memory import MAX_METADATA_BYTES, MAX_TAG, MAX_TAGS, Kind
 from sediment_mcp.errors import BadArgument
 from sediment_mcp.system.text import format_value, join_messages
+from sediment_mcp.system.time_zone import Days, end_of, midnight_of, start_of
+from sediment_mcp.system.timestamps import parse_iso
 
 MAX_CONTENT_CHARS = 100_000
 MAX_SESSION_CHARS = 256
-NOT_A_TIME = "must be an ISO 8601 time such as 2026-05-08T14:30:00Z"
+NOT_A_TIME = "must be an ISO 8601 time such as 2026-05-08T14:30:00Z, or a date such as 2026-05-08"
 
 
 # --- types of arguments -------------------------------------------------------------------------
@@ -53,15 +55,22 @@ def _parse_json(value: object) -> object:
     return value
 
 
-def _parse_time(value: object) -> object:
-    """Parse ISO 8601 and convert it to UTC; a time without an offset is UTC."""
-    if not isinstance(value, str):
-        raise ValueError(NOT_A_TIME)
-    try:
-        time = datetime.fromisoformat(value.strip())
-        return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
-    except (ValueError, OverflowError):
-        raise ValueError(NOT_A_TIME) from None
+def _parse_time(convert: Callable[[Days], datetime]) -> BeforeValidator:
+    """Return a validator that parses ISO 8601.
+
+    ``convert`` gives the time that a date alone stands for.
+    """
+
+    def parse(value: object) -> datetime:
+        try:
+            time = parse_iso(value) if isinstance(value, str) else None
+        except (ValueError, OverflowError):
+            time = None
+        if time is None:
+            raise ValueError(NOT_A_TIME)
+        return convert(time) if isinstance(time, Days) else time
+
+    return BeforeValidator(parse)
 
 
 def _check_not_blank(value: str) -> str:
@@ -80,9 +89,10 @@ def _check_size(value: dict[str, Any]) -> dict[str, Any]:
     return value
 
 
-Timestamp = Annotated[
-    datetime, BeforeValidator(_parse_time), WithJsonSchema({"type": "string", "format": "date-time"})
-]
+_TIME = WithJsonSchema({"type": "string"})  # no format: "date-time" would forbid a date alone
+Timestamp = Annotated[datetime, _parse_time(midnight_of), _TIME]
+Start = Annotated[datetime, _parse_time(start_of), _TIME]
+End = Annotated[datetime, _parse_time(end_of), _TIME]
 Tag = Annotated[str, Field(min_length=1, max_length=MAX_TAG)]
 Tags = Annotated[list[Tag], Field(max_length=MAX_TAGS), BeforeValidator(_parse_list)]
 MemoryId = Annotated[str, Field(min_length=1, max_length=64)]
@@ -133,9 +143,10 @@ class StoreMemory(Arguments):
     ] = None
     importance: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)] = 0.5
     occurred_at: Annotated[
-        Timestamp | None, Field(description="When it happened or became true; default now")
+        Timestamp | None,
+        Field(description="ISO 8601 time or date; when it happened or became true; default now"),
     ] = None
-    expires_at: Annotated[Timestamp | None, Field(description="Forgotten after this")] = None
+    expires_at: Annotated[End | None, Field(description="Forgotten after this time or date")] = None
     replaces: Annotated[
         list[MemoryId],
         Field(max_length=100, description="Ids of memories that this one corrects; they become history"),
@@ -160,8 +171,8 @@ class QueryMemory(Arguments):
     tags: Annotated[Tags, Field(description="All must be on the memory")] = []
     kind: Kind | None = None
     session: Session | None = None
-    since: Annotated[Timestamp | None, Field(description="Earliest occurred_at")] = None
-    until: Annotated[Timestamp | None, Field(description="Latest occurred_at")] = None
+    since: Annotated[Start | None, Field(description="Earliest occurred_at, time or date")] = None
+    until: Annotated[End | None, Field(description="Latest; a date includes that day")] = None
     include_superseded: Annotated[bool, Field(description="History too")] = False
     max_chars: Annotated[int, Field(ge=500, le=100_000, description="Budget for all content returned")] = 8000
 
@@ -178,8 +189,8 @@ class ListMemories(Arguments):
     tags: Tags = []
     kind: Kind | None = None
     session: Session | None = None
-    since: Timestamp | None = None
-    until: Timestamp | None = None
+    since: Start | None = None
+    until: End | None = None
     include_superseded: bool = False
     order: Annotated[Literal["newest", "oldest"], Field(description="By occurred_at")] = "newest"
     limit: Annotated[int, Field(ge=1, le=100)] = 20

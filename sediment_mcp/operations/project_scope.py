@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import NoReturn
 
 from sediment_mcp.domain.filters import Filters
-from sediment_mcp.errors import NoProject
+from sediment_mcp.errors import BadArgument, NoProject
 from sediment_mcp.operations.arguments import ListMemories, QueryMemory
+from sediment_mcp.system.timestamps import isoformat
 
 
 def raise_no_project(remedy: str) -> NoReturn:
@@ -23,7 +24,13 @@ def to_filters(arguments: QueryMemory | ListMemories, project: str | None) -> Fi
 
     Raises:
         NoProject: only the project's memories are asked for, and no project is known.
+        BadArgument: ``since`` is later than ``until``.
     """
+    since, until = arguments.since, arguments.until
+    if since and until and since > until:
+        raise BadArgument(
+            f"since ({isoformat(since)}) is after until ({isoformat(until)}): swap them, or leave one out."
+        )
     if arguments.scope == "project" and project is None:
         raise_no_project("use scope all or global")
     return Filters(
@@ -32,7 +39,7 @@ def to_filters(arguments: QueryMemory | ListMemories, project: str | None) -> Fi
         kind=arguments.kind,
         session=arguments.session,
         tags=tuple(arguments.tags),
-        since=arguments.since,
-        until=arguments.until,
+        since=since,
+        until=until,
         include_superseded=arguments.include_superseded,
     )

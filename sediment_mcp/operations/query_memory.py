@@ -13,6 +13,7 @@ from sediment_mcp.operations import unanswered_queries
 from sediment_mcp.operations.arguments import QueryMemory
 from sediment_mcp.operations.project_scope import to_filters
 from sediment_mcp.operations.results import QueryResult, RankedResult, describe_memory
+from sediment_mcp.system.time_zone import to_local
 
 if TYPE_CHECKING:
     from sediment_mcp.app import Application
@@ -35,7 +36,7 @@ def query_memory(app: Application, arguments: QueryMemory, project: str | None) 
     ranked = rank(
         retrieval.candidates,
         project=project,
-        now=app.now(),
+        now=to_local(app.now()),
         query=arguments.query,
         limit=arguments.limit,
     )

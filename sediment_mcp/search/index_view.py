@@ -35,6 +35,7 @@ from sediment_mcp.search.candidates import (
 from sediment_mcp.search.query_tense import remove_present_words
 from sediment_mcp.search.ranking import select_leading
 from sediment_mcp.storage.protocols import ReadSession
+from sediment_mcp.system.time_zone import to_local
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -146,7 +147,7 @@ class IndexView:
         leading = select_leading(
             build_candidates(own, context),
             project=query.filters.project,
-            now=query.now,
+            now=to_local(query.now),
             query=query.text,
             limit=max(self._tuning.foremost, self._tuning.foremost_per_result * query.limit),
         )

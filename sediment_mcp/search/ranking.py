@@ -23,7 +23,7 @@ from math import prod
 from sediment_mcp.domain.memory import Candidate, Memory, ScoredMemory
 from sediment_mcp.search.calibration import classify_match, measure_evidence, non_increasing
 from sediment_mcp.search.fusion import divide_by_maximum, fuse_scores
-from sediment_mcp.search.query_dates import Period, find_periods
+from sediment_mcp.search.query_dates import Period, read_dates
 from sediment_mcp.search.query_tense import is_about_present
 from sediment_mcp.search.versions import order_by_version
 
@@ -47,9 +47,9 @@ def rank(
     """Return the ``limit`` best of the ``candidates`` (None: all), best first.
 
     Ties go to the newer ``occurred_at``, then the higher key. ``project`` is the one that the query comes
-    from (None: none), ``now`` is timezone-aware, ``query`` is read for what it says about time.
+    from (None: none), ``now`` is in the time zone of the user, ``query`` is read for what it says about time.
     """
-    periods = find_periods(query, now.date())
+    periods = read_dates(query, now)
     own = compute_relevances(candidates, periods)
     boosts = compute_session_boosts(candidates, own)
     total = [relevance + boost for relevance, boost in zip(own, boosts, strict=True)]
@@ -81,9 +81,10 @@ def select_leading(
 ) -> list[Memory]:
     """Return the ``limit`` best memories as ranked before their neighbours are known.
 
-    A memory ranked far below them does not get into the answer through its neighbours, nor do these.
+    A memory ranked far below them does not get into the answer through its neighbours, nor do these. ``now``
+    is in the time zone of the user.
     """
-    own = compute_relevances(candidates, find_periods(query, now.date()))
+    own = compute_relevances(candidates, read_dates(query, now))
     values = [
         value * compute_project_factor(candidate.memory.project, project)
         for value, candidate in zip(own, candidates, strict=True)
@@ -121,8 +122,8 @@ def compute_relevances(candidates: Sequence[Candidate], named: Sequence[Period] 
 
 
 def is_named(memory: Memory, named: Sequence[Period]) -> bool:
-    """Return True if the memory is of a day that the query names (in UTC)."""
-    return any(period.contains(memory.occurred_at.date()) for period in named)
+    """Return True if the memory is of a day that the query names."""
+    return any(period.contains(memory.occurred_at) for period in named)
 
 
 def compute_session_boosts(candidates: Sequence[Candidate], relevances: Sequence[float]) -> list[float]:

@@ -19,8 +19,10 @@ from mcp.server.lowlevel import Server
 from sediment_mcp import __version__
 from sediment_mcp.app import Application
 from sediment_mcp.config import Config
+from sediment_mcp.server.client_zone import find_client_zone
 from sediment_mcp.server.project_resolver import ProjectResolver
 from sediment_mcp.server.protocol_errors import refuse_cursor
+from sediment_mcp.system.time_zone import use_zone
 
 INSTRUCTIONS = (
     "A memory that outlives this conversation and is shared by all of the user's hosts. Query it before you "
@@ -73,6 +75,7 @@ class _Requests:
 
     def __init__(self, config: Config, app: Application) -> None:
         self._app = app
+        self._zone = config.zone
         self._project = ProjectResolver(config.project)
 
     async def list_tools(self, _: Context, params: Paging) -> types.ListToolsResult:
@@ -83,7 +86,8 @@ class _Requests:
         handlers = _import_handlers()
         tool = handlers.find_tool(params.name)
         project = await self._project.resolve(context.session)
-        return await run_sync(handlers.call_tool, self._app, tool, params.arguments or {}, project)
+        with use_zone(find_client_zone(context.meta) or self._zone):
+            return await run_sync(handlers.call_tool, self._app, tool, params.arguments or {}, project)
 
     async def list_resources(self, context: Context, params: Paging) -> types.ListResourcesResult:
         project = await self._project.resolve(context.session)
@@ -109,7 +113,8 @@ class _Requests:
     ) -> types.GetPromptResult:
         project = await self._project.resolve(context.session)
         values = params.arguments or {}
-        return await run_sync(_import_handlers().get_prompt, self._app, params.name, values, project)
+        with use_zone(find_client_zone(context.meta) or self._zone):
+            return await run_sync(_import_handlers().get_prompt, self._app, params.name, values, project)
 
     async def complete(self, _: Context, params: types.CompleteRequestParams) -> types.CompleteResult:
         return await run_sync(_import_handlers().complete, self._app, params)

@@ -21,7 +21,8 @@ from sediment_mcp.operations.arguments import (
     parse_arguments,
 )
 from sediment_mcp.system.text import valid_text
-from sediment_mcp.system.timestamps import isoformat
+from sediment_mcp.system.time_zone import Days, noon_of
+from sediment_mcp.system.timestamps import isoformat, parse_iso
 from sediment_mcp.transfer.records import Item, MemoryRecord, Problem
 from sediment_mcp.transfer.source import ReadLimits, Source, decode_text
 
@@ -111,31 +112,25 @@ def _count_json_bytes(value: object) -> int:
 # --- single values ------------------------------------------------------------------------------
 
 
-def parse_time(value: object) -> datetime | None:
+def parse_time(value: object, convert: Callable[[Days], datetime] = noon_of) -> datetime | None:
     """Return a time in UTC; None if the value is none.
 
-    It may be ISO 8601, or seconds or milliseconds since 1970. A day is its noon in UTC, which is the same
-    day nearly everywhere.
+    It may be ISO 8601, or seconds or milliseconds since 1970. ``convert`` gives the time that a date alone
+    stands for.
     """
     try:
         if isinstance(value, datetime):
             return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
         if isinstance(value, date):
-            return datetime(value.year, value.month, value.day, 12, tzinfo=UTC)
+            return convert(Days(value, value))
         if isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value):
             return datetime.fromtimestamp(value / 1000 if abs(value) > MAX_SECONDS else value, UTC)
         if isinstance(value, str) and value.strip():
-            return _parse_iso(value.strip())
+            time = parse_iso(value)
+            return convert(time) if isinstance(time, Days) else time
     except (ValueError, OverflowError, OSError):
         return None
     return None
-
-
-def _parse_iso(text: str) -> datetime | None:
-    try:
-        return parse_time(date.fromisoformat(text))
-    except ValueError:
-        return parse_time(datetime.fromisoformat(text))
 
 
 def normalize_session(value: object) -> str | None:

@@ -16,6 +16,7 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from sediment_mcp.errors import BadArgument, SedimentError, StorageError, UnknownMemory
+from sediment_mcp.system.time_zone import use_zone
 from sediment_mcp.web.mutations import MUTATIONS
 from sediment_mcp.web.queries import QUERIES
 from sediment_mcp.web.request import RequestArguments, RequestContext, RequestHandler
@@ -63,7 +64,8 @@ async def _respond(context: RequestContext, handler: RequestHandler, text: str |
     So the page's other requests are answered while it runs.
     """
     try:
-        return JSONResponse(await run_in_threadpool(handler, context, _parse_arguments(text)))
+        with use_zone(context.app.config.zone):
+            return JSONResponse(await run_in_threadpool(handler, context, _parse_arguments(text)))
     except SedimentError as error:
         return JSONResponse({"error": str(error)}, _get_status(error))
     except Exception:

@@ -99,7 +99,10 @@ def test_all_that_is_given_is_stored(run: Run) -> None:
     assert (memory["kind"], memory["tags"], memory["session"], memory["importance"]) == (
         "episodic", ["t"], "s", 0.9,
     )  # fmt: skip
-    assert (memory["occurred_at"], memory["expires_at"]) == ("2024-02-03T04:05:06Z", "2999-01-01T00:00:00Z")
+    assert (memory["occurred_at"], memory["expires_at"]) == (
+        "2024-02-03T04:05:06Z",
+        "2999-01-01T23:59:59.999999Z",
+    )
     assert memory["metadata"] == {"a": [1]}
     assert [m["id"] for m in run("list", "--json").json["memories"]] == [stored]
     everything = run("list", "--include-superseded", "--json").json["memories"]

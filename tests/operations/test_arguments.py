@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
@@ -18,6 +19,7 @@ from sediment_mcp.operations.arguments import (
     StoreMemory,
     parse_arguments,
 )
+from sediment_mcp.system.time_zone import use_zone
 
 
 def refusal(model, /, **arguments) -> str:
@@ -103,6 +105,45 @@ def test_a_time_without_an_offset_is_utc_and_every_other_becomes_utc(sent, hour)
     assert time is not None
     assert time.utcoffset() == timedelta(0)
     assert time.replace(minute=0) == datetime(2026, 5, 8, hour, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("zone", "first", "last"),
+    [
+        (UTC, "2026-05-08T00:00:00Z", "2026-05-08T23:59:59.999999Z"),
+        (ZoneInfo("Europe/Berlin"), "2026-05-07T22:00:00Z", "2026-05-08T21:59:59.999999Z"),
+        (ZoneInfo("America/Los_Angeles"), "2026-05-08T07:00:00Z", "2026-05-09T06:59:59.999999Z"),
+        (ZoneInfo("Pacific/Kiritimati"), "2026-05-07T10:00:00Z", "2026-05-08T09:59:59.999999Z"),
+    ],
+)
+def test_a_date_alone_is_that_whole_day_where_the_user_is(zone, first, last):
+    with use_zone(zone):
+        day = parse_arguments(ListMemories, {"since": "2026-05-08", "until": "2026-05-08"})
+        times = parse_arguments(ListMemories, {"since": first, "until": last})
+        stored = parse_arguments(
+            StoreMemory, {"content": "x", "occurred_at": "2026-05-08", "expires_at": "2026-05-08"}
+        )
+    assert day == times
+    assert day.since
+    assert day.until
+    assert stored.occurred_at
+    assert day.since <= stored.occurred_at <= day.until
+    assert stored.occurred_at.date() == date(2026, 5, 8)
+    assert stored.expires_at == day.until
+
+
+@pytest.mark.parametrize(
+    ("span", "first", "last"),
+    [
+        ("2026-05", "2026-05-01", "2026-05-31"),
+        ("2026-W19", "2026-05-04", "2026-05-10"),
+        ("2026", "2026-01-01", "2026-12-31"),
+    ],
+)
+def test_a_week_a_month_or_a_year_is_all_its_days(span, first, last):
+    assert parse_arguments(ListMemories, {"since": span, "until": span}) == parse_arguments(
+        ListMemories, {"since": first, "until": last}
+    )
 
 
 def test_limits_themselves_are_allowed():

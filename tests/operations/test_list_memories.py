@@ -5,7 +5,8 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from support.host import Host
 
 from sediment_mcp.errors import BadArgument
+from sediment_mcp.system.time_zone import local_day, use_zone
 
 OpenHost = Callable[..., Host]
 
@@ -121,3 +123,37 @@ def _interfere(
     elif there:
         text = other.list(ids=[there[step % len(there)]])["memories"][0]["content"]
         other.store(text, tags=[f"tag {step}"])
+
+
+# --- days ---------------------------------------------------------------------------------------
+
+ZONES = [UTC, *map(ZoneInfo, ("Pacific/Kiritimati", "Pacific/Auckland", "America/Los_Angeles", "Etc/GMT+12"))]
+
+
+@pytest.mark.parametrize("zone", ZONES, ids=str)
+@pytest.mark.parametrize("day", ["2026-03-29", "2026-12-31", "2026-W19-5", "2026-05"])
+def test_a_memory_of_a_date_is_found_with_that_date_in_every_zone(host: Host, zone: tzinfo, day: str) -> None:
+    with use_zone(zone):
+        host.store("signed the lease", occurred_at=day)
+        assert host.list(since=day, until=day)["total"] == 1
+        assert [one["content"] for one in host.query("lease", since=day, until=day)["results"]]
+
+
+def test_a_memory_that_expires_on_a_date_lives_through_that_day(open_host: OpenHost) -> None:
+    host = open_host()
+    with use_zone(ZoneInfo("America/Los_Angeles")):
+        today = local_day(host.app.now()).isoformat()
+        host.store("the voucher is valid today", expires_at=today)
+        with pytest.raises(BadArgument, match="expires_at lies in the past"):
+            host.store("the voucher was valid", expires_at="2026-01-01")
+    assert host.list()["total"] == 1
+
+
+def test_a_since_after_until_is_said(host: Host) -> None:
+    later = {"since": "2026-05-09", "until": "2026-05-08"}
+    for ask in (host.list, lambda **filters: host.query("lease", **filters)):
+        with pytest.raises(
+            BadArgument, match=r"since \(2026-05-09T.*\) is after until \(2026-05-08T.*\): swap"
+        ):
+            ask(**later)
+    assert host.list(ids=["none"], **later)["total"] == 0

@@ -125,7 +125,7 @@ def test_expired_memories_of_mem0_are_reported_and_left_out(host: Host, tmp_path
     ]
     report = import_place(host, write_file(tmp_path, json.dumps(ends)))
     assert (report.imported, [place for place, _ in report.skipped]) == (1, ["memory 1"])
-    assert memories_by_content(host)["later"]["expires_at"] == "2027-01-01T00:00:00Z"
+    assert memories_by_content(host)["later"]["expires_at"] == "2026-12-31T23:59:59.999999Z"
 
 
 @pytest.mark.parametrize("content", ["{}", "[]", '{"a": 1}', '[{"b": 2}]', "{" * 50_000])
@@ -168,7 +168,7 @@ def test_a_memory_of_mem0_that_ends_on_the_last_day_of_all_is_imported(host: Hos
     path = write_file(tmp_path, json.dumps([{**MEM0, "expiration_date": "9999-12-31"}]))
     assert import_place(host, path).imported == 1
     (memory,) = state(host).values()
-    assert memory["expires_at"] == "9999-12-31T12:00:00Z"
+    assert memory["expires_at"] == "9999-12-31T23:59:59.999999Z"
 
 
 def test_a_type_that_is_no_word_becomes_a_tag(host: Host, tmp_path: Path) -> None:

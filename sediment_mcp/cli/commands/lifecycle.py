@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -22,6 +22,7 @@ from sediment_mcp.cli.options import (
     tags_option,
 )
 from sediment_mcp.errors import BadArgument
+from sediment_mcp.system.time_zone import FIRST_TIME
 
 if TYPE_CHECKING:
     from sediment_mcp.operations.arguments import ListMemories
@@ -46,7 +47,7 @@ NO_FILTER = {"include_superseded"}
 @kind_option
 @tags_option
 @session_option
-@click.option("--before", metavar="TIME", help="all with an occurred_at earlier than this")
+@click.option("--before", metavar="TIME", help="all with an occurred_at earlier than this time or date")
 @history_option
 @click.option("--permanent", is_flag=True, help="erase for good, without a way back")
 @click.option("--yes", is_flag=True, help="do not ask, neither how many nor whether")
@@ -113,10 +114,13 @@ def _choose_by_filter(
 
 
 def _parse_filters(*, before: str | None = None, **filters: Any) -> ListMemories:
-    from sediment_mcp.operations.arguments import ListMemories
+    from sediment_mcp.operations.arguments import ListMemories, Start
 
-    arguments = parse_arguments(ListMemories, {"until": before, **filters})
-    return arguments.model_copy(update={"until": arguments.until and arguments.until - RESOLUTION})
+    arguments = parse_arguments(ListMemories, filters)
+    if before is None:
+        return arguments
+    end: datetime = parse_value("before", Start, before)
+    return arguments.model_copy(update={"until": max(end, FIRST_TIME + RESOLUTION) - RESOLUTION})
 
 
 def _confirm_count(found: Sequence[MemoryResult], permanent: bool) -> bool:

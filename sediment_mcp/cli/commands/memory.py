@@ -36,8 +36,8 @@ if TYPE_CHECKING:
 @scope_option("project or global", "project", "global")
 @session_option
 @click.option("--importance", metavar="0…1", help="a gentle nudge in ranking, 0.5 by default")
-@click.option("--occurred-at", metavar="TIME", help="when it happened, ISO 8601; now by default")
-@click.option("--expires-at", metavar="TIME", help="forgotten after this")
+@click.option("--occurred-at", metavar="TIME", help="when it happened, ISO 8601, or a date; now by default")
+@click.option("--expires-at", metavar="TIME", help="forgotten after this time or date")
 @click.option("--replaces", metavar="ID", multiple=True, help="a memory it corrects; repeatable")
 @click.option("--metadata", metavar="JSON", help="a JSON object of your own")
 @pass_invocation

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from datetime import datetime, timedelta
 from typing import Any, cast
 
+from sediment_mcp.system.time_zone import end_of
 from sediment_mcp.system.timestamps import isoformat
 from sediment_mcp.transfer.normalize import (
     normalize_memory,
@@ -20,7 +20,6 @@ from sediment_mcp.transfer.source import ReadLimits, Source
 SOURCE_NAME = "mem0"
 LIST_FIELDS = ("results", "memories", "records")
 OWNER_FIELDS = ("user_id", "agent_id", "app_id", "actor_id", "role")
-REST_OF_DAY = timedelta(hours=12)  # an expiry date is read as noon, and the memory lives through that day
 
 
 def is_export(document: object) -> bool:
@@ -60,12 +59,5 @@ def _read_memory(location: str, fields: Mapping[str, Any]) -> Iterator[Item]:
         metadata={**own, **owners, "source": SOURCE_NAME},
         occurred_at=parse_time(fields.get("created_at")) or parse_time(fields.get("updated_at")),
         session=normalize_session(fields.get("run_id")),
-        expires_at=isoformat(_get_end_of_day(parse_time(fields.get("expiration_date")))),
+        expires_at=isoformat(parse_time(fields.get("expiration_date"), end_of)),
     )
-
-
-def _get_end_of_day(noon: datetime | None) -> datetime | None:
-    try:
-        return noon + REST_OF_DAY if noon else None
-    except OverflowError:  # the last day of the calendar, which some programs write for "never"
-        return noon
