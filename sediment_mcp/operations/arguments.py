@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Annotated, Any, Literal, TypeVar, cast
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -23,34 +23,26 @@ from pydantic import (
 
 from sediment_mcp.domain.memory import MAX_METADATA_BYTES, MAX_TAG, MAX_TAGS, Kind
 from sediment_mcp.errors import BadArgument
+from sediment_mcp.operations.argument_names import explain_unknown, find_host_names
+from sediment_mcp.operations.argument_values import (
+    is_nothing,
+    parse_choice,
+    parse_id,
+    parse_ids,
+    parse_number,
+    parse_object,
+    parse_tags,
+    parse_text,
+)
 from sediment_mcp.system.text import format_value, join_messages
 
 MAX_CONTENT_CHARS = 100_000
 MAX_SESSION_CHARS = 256
+MAX_IDS = 100  # in one call
 NOT_A_TIME = "must be an ISO 8601 time such as 2026-05-08T14:30:00Z"
 
 
 # --- types of arguments -------------------------------------------------------------------------
-
-
-def _parse_list(value: object) -> object:
-    """Accept what models really send for a list: one string, or a list written as JSON text."""
-    if not isinstance(value, str):
-        return value
-    parsed = _parse_json(value) if value.lstrip().startswith("[") else value
-    if isinstance(parsed, list):
-        return cast("list[object]", parsed)
-    return [value] if value else []
-
-
-def _parse_json(value: object) -> object:
-    """Parse JSON text; return anything else, and text nested too deeply to be parsed, unchanged."""
-    if isinstance(value, str):
-        try:
-            return json.loads(value)
-        except (ValueError, RecursionError):
-            return value
-    return value
 
 
 def _parse_time(value: object) -> object:
@@ -84,10 +76,15 @@ Timestamp = Annotated[
     datetime, BeforeValidator(_parse_time), WithJsonSchema({"type": "string", "format": "date-time"})
 ]
 Tag = Annotated[str, Field(min_length=1, max_length=MAX_TAG)]
-Tags = Annotated[list[Tag], Field(max_length=MAX_TAGS), BeforeValidator(_parse_list)]
-MemoryId = Annotated[str, Field(min_length=1, max_length=64)]
-Session = Annotated[str, Field(min_length=1, max_length=MAX_SESSION_CHARS)]
-Metadata = Annotated[dict[str, Any], BeforeValidator(_parse_json), AfterValidator(_check_size)]
+Tags = Annotated[list[Tag], Field(max_length=MAX_TAGS), BeforeValidator(parse_tags)]
+MemoryId = Annotated[str, Field(min_length=1, max_length=64), BeforeValidator(parse_id)]
+MemoryIds = Annotated[list[MemoryId], Field(max_length=MAX_IDS), BeforeValidator(parse_ids)]
+Session = Annotated[str, Field(min_length=1, max_length=MAX_SESSION_CHARS), BeforeValidator(parse_text)]
+Metadata = Annotated[dict[str, Any], BeforeValidator(parse_object), AfterValidator(_check_size)]
+KindName = Annotated[Kind, BeforeValidator(parse_choice)]
+Scope = Annotated[Literal["all", "project", "global"], BeforeValidator(parse_choice)]
+OwnScope = Annotated[Literal["project", "global"], BeforeValidator(parse_choice)]
+Order = Annotated[Literal["newest", "oldest"], BeforeValidator(parse_choice)]
 
 
 # --- the models ---------------------------------------------------------------------------------
@@ -96,7 +93,8 @@ Metadata = Annotated[dict[str, Any], BeforeValidator(_parse_json), AfterValidato
 class Arguments(BaseModel):
     """Base of the argument models.
 
-    Unknown names are refused, because a filter that is silently ignored gives a wrong answer.
+    Unknown names are refused, because a filter that is silently ignored gives a wrong answer. Only names that
+    hosts add to every call are ignored (`argument_names`).
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -118,12 +116,12 @@ class StoreMemory(Arguments):
         AfterValidator(_check_not_blank),
     ]
     kind: Annotated[
-        Kind,
+        KindName,
         Field(description="semantic: fact; episodic: event; procedural: how-to; working: note for a day"),
     ] = "semantic"
     tags: Tags = []
     scope: Annotated[
-        Literal["project", "global"] | None,
+        OwnScope | None,
         Field(
             description="Who it belongs to. Default: the project, if one is known. global: true everywhere"
         ),
@@ -131,15 +129,13 @@ class StoreMemory(Arguments):
     session: Annotated[
         Session | None, Field(description="Name of this conversation; groups its memories")
     ] = None
-    importance: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)] = 0.5
+    importance: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False), BeforeValidator(parse_number)] = 0.5
     occurred_at: Annotated[
         Timestamp | None, Field(description="When it happened or became true; default now")
     ] = None
     expires_at: Annotated[Timestamp | None, Field(description="Forgotten after this")] = None
     replaces: Annotated[
-        list[MemoryId],
-        Field(max_length=100, description="Ids of memories that this one corrects; they become history"),
-        BeforeValidator(_parse_list),
+        MemoryIds, Field(description="Ids of memories that this one corrects; they become history")
     ] = []
     metadata: Metadata = {}
 
@@ -154,11 +150,11 @@ class QueryMemory(Arguments):
     ]
     limit: Annotated[int, Field(ge=1, le=100)] = 5
     scope: Annotated[
-        Literal["all", "project", "global"],
+        Scope,
         Field(description="all ranks other projects' memories lower"),
     ] = "all"
     tags: Annotated[Tags, Field(description="All must be on the memory")] = []
-    kind: Kind | None = None
+    kind: KindName | None = None
     session: Session | None = None
     since: Annotated[Timestamp | None, Field(description="Earliest occurred_at")] = None
     until: Annotated[Timestamp | None, Field(description="Latest occurred_at")] = None
@@ -170,18 +166,16 @@ class ListMemories(Arguments):
     """Arguments of `list_memories`."""
 
     ids: Annotated[
-        list[MemoryId],
-        Field(max_length=100, description="These memories, whole, in this order; filters are ignored"),
-        BeforeValidator(_parse_list),
+        MemoryIds, Field(description="These memories, whole, in this order; filters are ignored")
     ] = []
-    scope: Literal["all", "project", "global"] = "all"
+    scope: Scope = "all"
     tags: Tags = []
-    kind: Kind | None = None
+    kind: KindName | None = None
     session: Session | None = None
     since: Timestamp | None = None
     until: Timestamp | None = None
     include_superseded: bool = False
-    order: Annotated[Literal["newest", "oldest"], Field(description="By occurred_at")] = "newest"
+    order: Annotated[Order, Field(description="By occurred_at")] = "newest"
     limit: Annotated[int, Field(ge=1, le=100)] = 20
     cursor: Annotated[str | None, Field(max_length=1000, description="next_cursor of the page before")] = None
 
@@ -189,7 +183,7 @@ class ListMemories(Arguments):
 class DeleteMemory(Arguments):
     """Arguments of `delete_memory`."""
 
-    ids: Annotated[list[MemoryId], Field(min_length=1, max_length=100), BeforeValidator(_parse_list)]
+    ids: Annotated[MemoryIds, Field(min_length=1)]
     permanent: Annotated[bool, Field(description="Erase the text for good; cannot be undone")] = False
 
 
@@ -199,16 +193,18 @@ class DeleteMemory(Arguments):
 def parse_arguments(model: type[ArgumentsT], arguments: Mapping[str, Any]) -> ArgumentsT:
     """Validate a call's arguments.
 
-    Null counts as "not given", and so does an empty string where the argument is not required.
+    Null counts as "not given", and so do blank text and words for null where the argument is not required.
+    What a host has added is left out.
 
     Raises:
         BadArgument: one sentence for each argument that is wrong.
     """
     required = {name for name, field in model.model_fields.items() if field.is_required()}
+    of_host = find_host_names(arguments, model.model_fields)
     present = {
         name: value
         for name, value in arguments.items()
-        if value is not None and (value != "" or name in required)
+        if name not in of_host and value is not None and (name in required or not is_nothing(value))
     }
     try:
         return model.model_validate(present)
@@ -225,7 +221,7 @@ def _explain(model: type[Arguments], error: Any) -> str:
         case "missing":
             fault = "is missing: give it and call again"
         case "extra_forbidden":
-            fault = f"is not a parameter: use {', '.join(model.model_fields)}"
+            return explain_unknown(str(error["loc"][0]), path, model.model_fields)
         case "value_error":
             fault = str(limits["error"])
         case "string_too_short" | "too_short":

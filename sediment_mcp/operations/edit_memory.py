@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from sediment_mcp.domain.filters import Filters, matches
+from sediment_mcp.domain.tags import unique_tags
 from sediment_mcp.errors import BadArgument, UnknownMemory
 from sediment_mcp.operations.arguments import StoreMemory
 from sediment_mcp.operations.results import StoreResult
@@ -33,7 +34,7 @@ def edit_memory(app: Application, memory_id: str, arguments: StoreMemory) -> Sto
             raise UnknownMemory(f"{memory_id} is no current memory: look it up again.")
         memory = replace(
             old,
-            tags=tuple(dict.fromkeys(arguments.tags)),
+            tags=unique_tags(arguments.tags),
             importance=arguments.importance,
             metadata=arguments.metadata,
             occurred_at=arguments.occurred_at or old.occurred_at,

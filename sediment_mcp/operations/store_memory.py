@@ -24,6 +24,7 @@ from sediment_mcp.domain.memory import Memory, NewMemory
 from sediment_mcp.domain.merging import combine
 from sediment_mcp.domain.retention import WORKING_LIFE
 from sediment_mcp.domain.secrets import find_secret_kinds
+from sediment_mcp.domain.tags import unique_tags
 from sediment_mcp.errors import BadArgument, HoldsSecret, UnknownMemory
 from sediment_mcp.operations.arguments import StoreMemory
 from sediment_mcp.operations.project_scope import raise_no_project
@@ -142,7 +143,7 @@ def build_memory(arguments: StoreMemory, project: str | None, created_at: dateti
         content_hash=compute_content_hash(arguments.content),
         spans=tuple(split_into_chunks(arguments.content)),
         kind=arguments.kind,
-        tags=tuple(dict.fromkeys(arguments.tags)),
+        tags=unique_tags(arguments.tags),
         project=project,
         session=arguments.session,
         importance=arguments.importance,
@@ -184,7 +185,7 @@ def changes(arguments: StoreMemory, existing: Memory) -> bool:
     """Return whether anything that was given says something else than the memory."""
     given = {name: getattr(arguments, name) for name in arguments.model_fields_set & CORRECTABLE}
     if "tags" in given:
-        given["tags"] = tuple(dict.fromkeys(arguments.tags))
+        given["tags"] = unique_tags(arguments.tags)
     return any(value != getattr(existing, name) for name, value in given.items())
 
 

@@ -227,9 +227,9 @@ class _Importer:
     def _import_rules(self, batch: _Batch, rules: Sequence[Rule]) -> None:
         """Take over each rule whose kind or tag has none; what the user has set here stays."""
         stored = batch.session.retention.rules() if rules else []
-        own = {(rule.subject, rule.name) for rule in stored}
+        own = {(rule.subject, rule.folded_name) for rule in stored}
         for rule in rules:
-            if (rule.subject, rule.name) not in own:
+            if (rule.subject, rule.folded_name) not in own:
                 batch.report.rules.append(rule)
                 if batch.writer is not None:
                     batch.writer.retention.set_rule(rule)
