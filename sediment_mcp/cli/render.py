@@ -114,9 +114,11 @@ def show_page(result: results.ListResult, *, whole: bool) -> None:
         if whole:
             show_body(out, style_words((format_details(memory), "dim")))
         put(out, "")
-    if not memories:
+    if result.get("not_found"):
+        _show_missing(out, result.get("not_found", []), "No such memory:")
+    elif not memories:
         put(out, "Nothing found.")
-    elif not whole:
+    if memories and not whole:
         put(out, style_words((f"{len(memories)} of {result['total']:,}", "dim")))
     if "next_cursor" in result:
         put(out, style_words((f"More: the same with --cursor {result['next_cursor']}", "dim")))

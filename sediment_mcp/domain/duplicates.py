@@ -37,17 +37,18 @@ def is_same_text(one: str, other: str) -> bool:
 
 
 def compute_content_hash(text: str) -> bytes:
-    """Return 32 bytes by which the same text is looked for; texts that count as the same have equal ones.
+    """Return the 32 bytes by which the same text is looked for.
 
-    So have texts that differ in white space alone, and those are told apart by `is_same_text`. The hash is
-    the SHA-256 of the NFC form, with single spaces for white space and none at the ends. Databases keep it
-    and earlier imports have derived ids from it, so it never changes.
+    They are equal for texts that count as the same, and also for texts that differ in white space alone,
+    which `is_same_text` tells apart. They are the SHA-256 of the NFC form, with single spaces for white space
+    and none at the ends. Databases keep them and earlier imports have derived ids from them, so this never
+    changes.
     """
     return _hash(" ".join(unicodedata.normalize("NFC", text).split()))
 
 
 def compute_exact_hash(text: str) -> bytes:
-    """Return 32 bytes that are equal only for texts that count as the same: the SHA-256 of `fold_text`."""
+    """Return the SHA-256 of `fold_text`, equal only for texts that count as the same."""
     return _hash(fold_text(text))
 
 

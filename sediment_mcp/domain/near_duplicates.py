@@ -168,7 +168,7 @@ def _is_only_a_dash(words: Sequence[_Word], place: int) -> bool:
 
 
 def _is_only_a_comma(words: Sequence[_Word], place: int) -> bool:
-    """Return whether this is a comma that does not separate names or numbers, as in "Anna, Maria"."""
+    """Return whether this is a comma that separates no names, as in "Anna, Maria"."""
     if words[place].text not in _COMMAS:
         return False
     return any(not text or text[0].islower() for text in _neighbours(words, place))

@@ -14,7 +14,7 @@ REMEMBERED_TAGS = 4096  # folded tags that are cached, because they repeat
 
 
 def clean_tag(tag: str) -> str:
-    """Return the tag without blanks around it and without the "#" with which other programs begin one."""
+    """Return the tag without blanks around it and without a "#" at its beginning."""
     return tag.strip().lstrip("#").strip() or tag.strip()
 
 

@@ -1,4 +1,7 @@
-"""The names of arguments: which of them hosts add to a call, and which parameter a misspelt one meant."""
+"""The names of arguments: those that hosts add to a call, and what a misspelt one meant.
+
+Hosts put names of their own into every call; a model that did not write them cannot leave them out.
+"""
 
 from __future__ import annotations
 
@@ -60,7 +63,7 @@ def _is_of_host(name: str) -> bool:
 
 
 def find_nearest(name: str, parameters: Iterable[str]) -> str | None:
-    """Return the parameter that a name was meant for, if it resembles one or is a usual word for it."""
+    """Return the parameter that a name resembles, or is a usual word for."""
     folded = {_fold(parameter): parameter for parameter in parameters}
     wanted = _fold(name)
     for parameter in folded.values():
@@ -72,7 +75,7 @@ def find_nearest(name: str, parameters: Iterable[str]) -> str | None:
 
 
 def explain_unknown(name: str, shown: str, parameters: Mapping[str, Any]) -> str:
-    """Return why an unknown name is refused: the nearest parameter, and all that there are.
+    """Return why an unknown name is refused: the nearest parameter, and all there are.
 
     ``shown`` is the name in the form in which a message may repeat it.
     """

@@ -1,4 +1,4 @@
-"""Values as models and shells really send them: text for lists, for objects, for nothing at all."""
+"""Values as models and shells send them: text for lists, for objects, for nothing."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _QUOTES = "\"'`\u2018\u2019\u201c\u201d"
 
 
 def is_nothing(value: object) -> bool:
-    """Return whether a value says that an argument is not given: null, blank, or a word for null."""
+    """Return whether a value says that an argument is not given."""
     return value is None or (isinstance(value, str) and value.strip().lower() in _NOTHING)
 
 
@@ -86,8 +86,6 @@ def split_list(value: object) -> object:
         value = list(cast("Sequence[object]", value))
     if isinstance(value, str):
         value = _split_text(value.strip())
-    elif isinstance(value, int | float):
-        value = [value]
     if not isinstance(value, list):
         return value
     return [_write(item) for item in cast("list[object]", value) if not is_nothing(item)]
@@ -105,7 +103,7 @@ def _split_text(text: str) -> list[object]:
 
 
 def _split_plain(text: str) -> list[str]:
-    """Split text without quotation marks at the commas or line ends in it, or else at its semicolons."""
+    """Split plain text at its commas and line ends, or else at its semicolons."""
     separators = next((each for each in (_SEPARATORS, _SEMICOLONS) if each.search(text)), None)
     if separators is None:
         return [text]

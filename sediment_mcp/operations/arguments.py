@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar, cast
 
 from pydantic import (
     AfterValidator,
@@ -38,6 +38,8 @@ from sediment_mcp.system.text import format_value, join_messages
 
 MAX_CONTENT_CHARS = 100_000
 MAX_SESSION_CHARS = 256
+MAX_WRAPPINGS = 3  # objects around the arguments of a call
+WRAPPERS = ("arguments", "args", "kwargs", "params", "parameters", "input")
 MAX_IDS = 100  # in one call
 NOT_A_TIME = "must be an ISO 8601 time such as 2026-05-08T14:30:00Z"
 
@@ -166,7 +168,10 @@ class ListMemories(Arguments):
     """Arguments of `list_memories`."""
 
     ids: Annotated[
-        MemoryIds, Field(description="These memories, whole, in this order; filters are ignored")
+        MemoryIds,
+        Field(
+            description="These memories, whole up to 100,000 characters in all, in order; filters are ignored"
+        ),
     ] = []
     scope: Scope = "all"
     tags: Tags = []
@@ -188,6 +193,27 @@ class DeleteMemory(Arguments):
 
 
 # --- parsing ------------------------------------------------------------------------------------
+
+
+def unwrap_arguments(model: type[Arguments], arguments: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the arguments themselves where a model or a host has wrapped them once more.
+
+    They may come as JSON text, and as the only member of an object that is named after arguments.
+
+    Raises:
+        BadArgument: there is text or a list in the place of arguments.
+    """
+    for _ in range(MAX_WRAPPINGS):
+        (name, *others) = arguments or {"": None}
+        if others or name not in WRAPPERS or name in model.model_fields:
+            return arguments
+        inner = parse_object(arguments[name])
+        if is_nothing(inner) or inner == []:
+            return {}
+        if not isinstance(inner, dict):
+            raise BadArgument(f"{name} must be a JSON object: use {', '.join(model.model_fields)}.")
+        arguments = cast("dict[str, Any]", inner)
+    return arguments
 
 
 def parse_arguments(model: type[ArgumentsT], arguments: Mapping[str, Any]) -> ArgumentsT:

@@ -124,9 +124,9 @@ def _says_the_same(one: Memory, other: Memory) -> bool:
 
 
 def _find_same_text(session: ReadSession, old: Memory, last: Memory, now: datetime) -> Memory | None:
-    """Return a current memory outside the chain, which ends with ``last``, that has the same text.
+    """Return a current memory outside the chain that has the same text.
 
-    None for an episodic memory: two events may be told in the same words.
+    The chain ends with ``last``. None for an episodic memory: two events may be told in the same words.
     """
     if old.kind == "episodic":
         return None

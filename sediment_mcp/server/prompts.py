@@ -49,13 +49,14 @@ class PromptSpec:
     description: str
     arguments: tuple[types.PromptArgument, ...]
     write: Callable[[Application, Values, str | None], PromptText]
+    needs_project: bool = False
 
 
 # --- requests -----------------------------------------------------------------------------------
 
 
-def list_prompts() -> types.ListPromptsResult:
-    """Describe the prompts."""
+def list_prompts(project: str | None) -> types.ListPromptsResult:
+    """Describe the prompts; those about the project only where one is known."""
     prompts = [
         types.Prompt(
             name=prompt.name,
@@ -64,6 +65,7 @@ def list_prompts() -> types.ListPromptsResult:
             arguments=list(prompt.arguments),
         )
         for prompt in PROMPTS
+        if project is not None or not prompt.needs_project
     ]
     return types.ListPromptsResult(prompts=prompts)
 
@@ -161,6 +163,7 @@ PROMPTS = (
         "Brings this project's newest memories into the conversation.",
         (TAG,),
         _write_load_project,
+        needs_project=True,
     ),
     PromptSpec(
         "remember_conversation",

@@ -109,7 +109,7 @@ def _find_latest_change(memory: ExportedMemory) -> datetime:
 
 
 def derive_id(memory: NewMemory, occurred_at: datetime | None, text_hash: bytes) -> str:
-    """Return an id for a memory without one, derived from a hash of its text, its kind and its owner.
+    """Return an id for a memory without one, derived from its text, its kind and its owner.
 
     So it is the same memory whenever and wherever it is imported again, also after it was superseded or
     deleted here. For a text of one line with single spaces both hashes of `domain.duplicates` are equal, for

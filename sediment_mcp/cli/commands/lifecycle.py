@@ -29,8 +29,6 @@ if TYPE_CHECKING:
 
 MAX_PREVIEWED = 10  # memories shown before a delete by filter
 RESOLUTION = timedelta(microseconds=1)  # by which "before" is earlier than "until"
-NO_FILTER = {"include_superseded"}
-"""Options that choose no memories when they are given alone."""
 
 
 # --- delete and restore -------------------------------------------------------------------------
@@ -101,10 +99,12 @@ def _choose_by_filter(
 
     if ids:
         raise BadArgument("Ids and filters do not go together: give the one or the other.")
-    if filters.keys() <= NO_FILTER | ({"scope"} if filters.get("scope") == "all" else set[str]()):
+    arguments = _parse_filters(**filters)
+    chosen_by = (arguments.kind, arguments.tags, arguments.session, arguments.until)
+    if arguments.scope == "all" and not any(chosen_by):
         raise BadArgument("That would be everything: say which memories, such as --tag or --before.")
     app = invocation.app
-    found = list_matching(app, _parse_filters(**filters), invocation.project)
+    found = list_matching(app, arguments, invocation.project)
     if found and not yes:
         render.show_deletion_preview(found[:MAX_PREVIEWED], len(found))
         if not _confirm_count(found, permanent):
