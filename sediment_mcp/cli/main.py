@@ -85,11 +85,14 @@ def _takes_text(ctx: Context | None) -> bool:
 
 def _describe(error: ClickException) -> str:
     """Return a usage error as a cause and its remedy."""
+    from click import NoSuchOption
+
     ctx = getattr(error, "ctx", None)
     help_command = f"{ctx.command_path if ctx else PROGRAM} --help"
     cause = error.format_message()
-    if _takes_text(ctx) and getattr(error, "option_name", "").startswith("-"):
-        return f"{cause.rstrip('.')}: see {help_command}, or put -- before text that begins with a dash."
+    if isinstance(error, NoSuchOption) and _takes_text(ctx):
+        link = " See" if cause.endswith("?") else ": see"
+        return f"{cause.rstrip('.')}{link} {help_command}, or put -- before text that begins with a dash."
     if "Did you mean" in cause:
         return f"{cause} See {help_command}."
     return f"{cause.rstrip('.')}: see {help_command}."

@@ -227,7 +227,7 @@ class TantivyWriter:
         remove_old(self._directory, folder)
         if self.open().snapshot != snapshot:
             raise DamagedSnapshot(
-                f"The text index did not keep the {count} passages it was given: it is rebuilt."
+                f"The text index did not keep all {count} of the passages it was given: it is rebuilt."
             )
 
     def remove(self) -> None:

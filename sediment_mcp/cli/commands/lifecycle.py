@@ -77,8 +77,8 @@ def delete(invocation: Invocation, ids: tuple[str, ...], permanent: bool, yes: b
 
 def _choose_by_id(ids: tuple[str, ...], *, permanent: bool, yes: bool) -> list[str] | None:
     """Return the ids once they are checked; None if the person does not want to erase them."""
-    from sediment_mcp.cli.render import format_count
     from sediment_mcp.operations.arguments import DeleteMemory
+    from sediment_mcp.system.text import format_count
 
     if not ids:
         raise BadArgument("Nothing to delete: pass an ID or a filter such as --tag or --before.")
@@ -120,7 +120,7 @@ def _parse_filters(*, before: str | None = None, **filters: Any) -> ListMemories
 
 
 def _confirm_count(found: Sequence[MemoryResult], permanent: bool) -> bool:
-    from sediment_mcp.cli.render import format_count
+    from sediment_mcp.system.text import format_count
 
     act = "erase them for good" if permanent else "delete them"
     return confirm(
