@@ -109,10 +109,10 @@ def show_page(result: results.ListResult, *, whole: bool) -> None:
         if whole:
             show_body(out, style_words((format_details(memory), "dim")))
         put(out, "")
-    if result.get("not_found"):
-        _show_missing(out, result.get("not_found", []), "No such memory:")
-    elif not memories:
+    if not memories:
         put(out, "Nothing found.")
+    else:
+        _show_missing(out, result.get("not_found", []), "No such memory:")
     if memories and not whole:
         put(out, style_words((f"{len(memories)} of {result['total']:,}", "dim")))
     if "next_cursor" in result:

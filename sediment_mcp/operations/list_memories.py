@@ -63,7 +63,7 @@ def _read_by_id(app: Application, ids: list[str]) -> ListResult:
 
 
 def _describe_within(memories: list[Memory]) -> list[MemoryResult]:
-    """Describe memories whole as long as `MAX_CONTENT` lasts, and the beginnings of those that do not fit."""
+    """Describe memories whole while `MAX_CONTENT` lasts, and by their beginnings after that."""
     described: list[MemoryResult] = []
     left = MAX_CONTENT
     for memory in memories:

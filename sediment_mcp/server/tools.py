@@ -166,7 +166,7 @@ def call_tool(
 
 
 def _tell_of_ignored_names(answer: Mapping[str, Any], ignored: Sequence[str], told_names: set[str]) -> None:
-    """Add a sentence on ignored names to an answer that has notes or warnings, once for each name."""
+    """Tell once of each ignored name, in an answer that has notes or warnings."""
     sentences = answer.get("notes", answer.get("warnings"))
     new = [name for name in ignored if name not in told_names]
     if sentences is not None and new:

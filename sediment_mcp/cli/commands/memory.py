@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from sediment_mcp.cli.confirm import FAILED, read_standard_input
+from sediment_mcp.cli.confirm import read_standard_input
 from sediment_mcp.cli.invocation import Invocation
 from sediment_mcp.cli.options import (
     STREAM,
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     "git log -1 --format=%B | sediment-mcp store - --kind episodic",
 )
 @click.argument(
-    "words",
+    "content",
     metavar="TEXT...",
     nargs=-1,
     required=True,
@@ -47,13 +47,13 @@ if TYPE_CHECKING:
 @click.option("--replaces", metavar="ID", multiple=True, help="a memory it corrects; repeatable")
 @click.option("--metadata", metavar="JSON", help="a JSON object of your own")
 @pass_invocation
-def store(invocation: Invocation, words: tuple[str, ...], **options: Any) -> int:
+def store(invocation: Invocation, content: tuple[str, ...], **options: Any) -> int:
     """Store a memory."""
     from sediment_mcp.cli import render
     from sediment_mcp.operations.arguments import StoreMemory
     from sediment_mcp.operations.store_memory import store_memory
 
-    text = read_standard_input() if words == (STREAM,) else " ".join(words)
+    text = read_standard_input() if content == (STREAM,) else " ".join(content)
     arguments = parse_arguments(StoreMemory, {"content": text, **options})
     invocation.load_model()
     app = invocation.app
@@ -67,25 +67,19 @@ def store(invocation: Invocation, words: tuple[str, ...], **options: Any) -> int
     'sediment-mcp query "How do I reach the test database?"',
     'sediment-mcp query "release" --tag work --since 2026-01-01 --limit 3 --explain',
 )
-@click.argument(
-    "words",
-    metavar="TEXT...",
-    nargs=-1,
-    required=True,
-    help="a question or key words, in one text or several",
-)
+@click.argument("query", metavar="TEXT...", nargs=-1, required=True, help="a question or key words")
 @click.option("--limit", metavar="N", help="at most so many, 5 by default")
 @click.option("--max-chars", metavar="N", help="budget for all content, 8000 by default")
 @click.option("--explain", is_flag=True, help="say of each result why it stands there")
 @filter_options
 @pass_invocation
-def query(invocation: Invocation, words: tuple[str, ...], explain: bool, **options: Any) -> int:
+def query(invocation: Invocation, query: tuple[str, ...], explain: bool, **options: Any) -> int:
     """Find memories by meaning and by words."""
     from sediment_mcp.cli import render, terminal
     from sediment_mcp.operations.arguments import QueryMemory
     from sediment_mcp.operations.query_memory import query_memory
 
-    arguments = parse_arguments(QueryMemory, {"query": " ".join(words), **options})
+    arguments = parse_arguments(QueryMemory, {"query": " ".join(query), **options})
     app = invocation.app
     with terminal.show_spinner("Looking"):  # the model may have to be loaded
         result = query_memory(app, arguments, invocation.project)
@@ -116,8 +110,7 @@ def list_(invocation: Invocation, deleted: bool, **options: Any) -> int:
         return _list_deleted(invocation, arguments)
     app = invocation.app
     result = list_memories(app, arguments, invocation.project)
-    invocation.print_result(result, lambda: render.show_page(result, whole=bool(arguments.ids)))
-    return FAILED if "not_found" in result else 0
+    return invocation.print_result(result, lambda: render.show_page(result, whole=bool(arguments.ids)))
 
 
 def _list_deleted(invocation: Invocation, arguments: ListMemories) -> int:

@@ -168,6 +168,6 @@ def _parse_subject(options: _Options) -> tuple[Literal["kind", "tag"] | None, st
 
         tags: list[str] = parse_value("tags", Tags, [options.tag])
         if len(tags) != 1:
-            raise BadArgument("A rule is for one tag: set a rule for each of them.")
+            raise BadArgument(f"--tag names {len(tags)} tags, and a rule is for one: set a rule for each.")
         return "tag", tags[0]
     return None, ""
