@@ -121,3 +121,12 @@ def _interfere(
     elif there:
         text = other.list(ids=[there[step % len(there)]])["memories"][0]["content"]
         other.store(text, tags=[f"tag {step}"])
+
+
+def test_what_is_read_whole_is_bounded_and_what_is_not_there_is_told(host: Host) -> None:
+    ids = [host.store(letter * 60_000)["id"] for letter in "abc"]
+    listed = host.list(ids=[*ids, "nosuch"])
+    assert [len(memory["content"]) for memory in listed["memories"]] == [60_000, 300, 300]
+    assert [memory["truncated"] for memory in listed["memories"]] == [False, True, True]
+    assert (listed["total"], listed["not_found"]) == (3, ["nosuch"])
+    assert host.list(ids=ids[1])["memories"][0]["content"] == "b" * 60_000
