@@ -3,8 +3,9 @@
     python benchmarks/merging.py MEMORIES.jsonl
 
 The file holds one JSON object with `content` a line. Three measurements: each text beside itself in another
-frame, case or punctuation (all should merge); each beside a text in which one fact is changed (none may); and
-all texts beside each other, where every merge is listed for a person to judge.
+frame, first letter or punctuation (all should merge, but where a capital or a comma may say something); each
+beside a text in which one fact is changed (none may); and all texts beside each other, where every merge is
+listed for a person to judge.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from sediment_mcp.config import Config
-from sediment_mcp.domain.duplicates import compute_content_hash
+from sediment_mcp.domain.duplicates import is_same_text
 from sediment_mcp.domain.near_duplicates import MIN_COSINE, is_near_duplicate
 from sediment_mcp.embeddings.loader import load_embedder
 from sediment_mcp.embeddings.protocols import Embedder
@@ -71,11 +72,7 @@ def main() -> None:
 
 
 def report(name: str, texts: list[str], change: Change, embedder: Embedder) -> None:
-    pairs = [
-        (text, change(text))
-        for text in texts
-        if compute_content_hash(change(text)) != compute_content_hash(text)
-    ]
+    pairs = [(text, change(text)) for text in texts if not is_same_text(change(text), text)]
     ours = embedder.embed_documents([text for text, _ in pairs])
     theirs = embedder.embed_documents([text for _, text in pairs])
     cosines = (ours * theirs).sum(axis=1)
@@ -94,9 +91,7 @@ def list_merges(texts: list[str], embedder: Embedder) -> None:
     for newer in range(len(texts)):
         for older in range(newer):
             if is_near_duplicate(texts[older], texts[newer], float(cosines[older, newer])):
-                mark = (
-                    "=" if compute_content_hash(texts[older]) == compute_content_hash(texts[newer]) else "~"
-                )
+                mark = "=" if is_same_text(texts[older], texts[newer]) else "~"
                 print(f"  {mark} {texts[older]}\n    {texts[newer]}")
 
 

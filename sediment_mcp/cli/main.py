@@ -16,7 +16,7 @@ from sediment_mcp.cli.confirm import report_error
 from sediment_mcp.cli.launcher import start_server
 
 if TYPE_CHECKING:
-    from click import ClickException
+    from click import ClickException, Context
 
 INTERRUPTED = 130  # 128 + SIGINT, as shells count
 
@@ -78,11 +78,21 @@ def _run(arguments: list[str]) -> int:
         return report_error(error)
 
 
+def _takes_text(ctx: Context | None) -> bool:
+    parameters = ctx.command.params if ctx else []
+    return any((parameter.metavar or "").startswith("TEXT") for parameter in parameters)
+
+
 def _describe(error: ClickException) -> str:
     """Return a usage error as a cause and its remedy."""
+    from click import NoSuchOption
+
     ctx = getattr(error, "ctx", None)
     help_command = f"{ctx.command_path if ctx else PROGRAM} --help"
     cause = error.format_message()
+    if isinstance(error, NoSuchOption) and _takes_text(ctx):
+        link = " See" if cause.endswith("?") else ": see"
+        return f"{cause.rstrip('.')}{link} {help_command}, or put -- before text that begins with a dash."
     if "Did you mean" in cause:
         return f"{cause} See {help_command}."
     return f"{cause.rstrip('.')}: see {help_command}."

@@ -54,6 +54,9 @@ HELP_WIDTH = 100  # columns
 TEXT = re.compile(r"-(\d+|\d*\.\d+)|-.*\s.*", re.DOTALL)
 """What begins like an option and is none: a negative number, or several words."""
 
+TEXT_MARK = "\0"
+"""What is put before such text while options are parsed; no argument of a process can hold it."""
+
 FunctionT = TypeVar("FunctionT", bound=Callable[..., Any])
 Decorator = Callable[[FunctionT], FunctionT]
 Completion = Callable[[click.Context, click.Parameter, str], list[Any]]
@@ -243,6 +246,12 @@ class _StrictParsing(click.Command):
                 formatter.write_dl(rows)
 
 
+def _remove_mark(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return tuple(_remove_mark(item) for item in cast("tuple[Any, ...]", value))
+    return value.removeprefix(TEXT_MARK) if isinstance(value, str) else value
+
+
 class Command(_StrictParsing):
     """A command with examples, the global options and, unless it says otherwise, --json."""
 
@@ -265,14 +274,14 @@ class Command(_StrictParsing):
         """Parse the arguments; text such as "- buy milk" or "-5" is an argument, not an option."""
         options = self.options_by_name(ctx)
         end = args.index("--") if "--" in args else len(args)
-        own_args, texts = list[str](), list[str]()
+        marked: list[str] = []
         for before, argument in pairwise(["", *args[:end]]):
             is_option = argument.partition("=")[0] in options
             is_text = TEXT.fullmatch(argument) and not is_option and not takes_value(options, before)
-            (texts if is_text else own_args).append(argument)
-        if texts and not takes_value(options, (own_args or [""])[-1]):
-            args = [*own_args, "--", *texts, *args[end + 1 :]]
-        return super().parse_args(ctx, args)
+            marked.append(TEXT_MARK + argument if is_text else argument)
+        rest = super().parse_args(ctx, [*marked, *args[end:]])
+        ctx.params = {name: _remove_mark(value) for name, value in ctx.params.items()}
+        return rest
 
     def get_short_help_str(self, limit: int = 45) -> str:
         """Return the first sentence of the help, whole and without its period."""
@@ -326,11 +335,43 @@ def parse_arguments(model: type[ArgumentsT], values: Mapping[str, Any]) -> Argum
     from sediment_mcp.operations import arguments
 
     given = {
-        name: _repair(value)
+        name: _split_tags(name, _repair(value))
         for name, value in values.items()
         if name in model.model_fields and value is not None and value is not False and value != ()
     }
+    for name, value in given.items():
+        if not model.model_fields[name].is_required():
+            _refuse_nothing(name, value)
     return arguments.parse_arguments(model, given)
+
+
+def _split_tags(name: str, value: Any) -> Any:
+    """Return the tags of each option as a list: `--tag alpha,beta` is two."""
+    if name != "tags" or not isinstance(value, list):
+        return value
+    from sediment_mcp.operations.argument_values import split_list
+
+    tags: list[Any] = []
+    for text in cast("list[str]", value):
+        found = split_list(text)
+        tags += cast("list[Any]", found) or [text]
+    return tags
+
+
+def _refuse_nothing(name: str, value: Any) -> None:
+    """Refuse a value that would count as not given in a tool call.
+
+    A script whose variable is empty would otherwise list, export or delete more than it meant to.
+
+    Raises:
+        BadArgument: the value, or one of a list, is blank or a word for null.
+    """
+    from sediment_mcp.operations.argument_values import is_nothing
+
+    items = cast("list[Any]", value) if isinstance(value, list) else [value] if value else []
+    for item in items:
+        if is_nothing(item):
+            raise BadArgument(f"{name} is {item!r}, which says nothing: give a value, or leave it out.")
 
 
 def parse_value(name: str, annotation: Any, value: object) -> Any:

@@ -20,6 +20,7 @@ from sediment_mcp.cli.terminal import (
 )
 from sediment_mcp.domain.retention import describe_limits
 from sediment_mcp.operations.results import SIGNALS
+from sediment_mcp.system.text import format_count
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -36,12 +37,6 @@ if TYPE_CHECKING:
 MAX_HISTORIES = 3  # memories whose history is named after a delete
 MAX_IDS = 100  # in one command that is shown
 BRIEF_SIGNALS = ("semantic", "lexical", "date", "context")
-
-
-def format_count(count: int, noun: str) -> str:
-    """Return a number with its noun, such as "1 memory" or "2 memories"."""
-    plural = f"{noun[:-1]}ies" if noun.endswith("y") else f"{noun}s"
-    return f"{count:,} {noun if count == 1 else plural}"
 
 
 # --- store, query and list ----------------------------------------------------------------------
@@ -116,7 +111,9 @@ def show_page(result: results.ListResult, *, whole: bool) -> None:
         put(out, "")
     if not memories:
         put(out, "Nothing found.")
-    elif not whole:
+    else:
+        _show_missing(out, result.get("not_found", []), "No such memory:")
+    if memories and not whole:
         put(out, style_words((f"{len(memories)} of {result['total']:,}", "dim")))
     if "next_cursor" in result:
         put(out, style_words((f"More: the same with --cursor {result['next_cursor']}", "dim")))
@@ -169,7 +166,8 @@ def show_deleted(result: results.DeleteResult, before: Mapping[str, str], *, per
     elif not result["not_found"]:
         put(out, "Nothing matches.")
     if result["recoverable_until"]:
-        until = f"Until {format_local_time(result['recoverable_until'])} they come back with:"
+        comes = "it comes" if len(result["deleted"]) == 1 else "they come"
+        until = f"Until {format_local_time(result['recoverable_until'])} {comes} back with:"
         put(out, style_words((until, "dim"), (_format_restore_command(result["deleted"]), "")))
     for memory_id, older in list(before.items())[:MAX_HISTORIES]:
         put(out, f"What {memory_id} had replaced stays history. To revive it: sediment-mcp revert {older}")

@@ -1,12 +1,14 @@
 """Recognize a text that is stored already, and merge its attributes into that memory.
 
-Only exact repetition is recognized: the same characters, apart from white space and from the two ways
-in which Unicode spells an accented letter. Case counts, because it does in code.
+Only exact repetition is recognized: the same characters, apart from how a line ends, from white space at the
+ends of the text and from the two ways in which Unicode spells an accented letter. Case, indentation and white
+space within a line count, because they do in code.
 """
 
 from __future__ import annotations
 
 import hashlib
+import re
 import unicodedata
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -14,16 +16,44 @@ from datetime import datetime, timedelta
 from sediment_mcp.domain.memory import Memory
 from sediment_mcp.domain.merging import Attributes, combine
 
+_LINE_END = re.compile(r"\r\n?")
 RETRY_WINDOW = timedelta(minutes=5)  # hosts repeat a call that seemed lost; real events recur later than that
 
 
-def compute_content_hash(text: str) -> bytes:
-    """Return 32 bytes that are equal for texts that count as the same.
+def fold_text(text: str) -> str:
+    """Return the form in which texts that count as the same are equal.
 
-    They are the SHA-256 of the NFC form, with single spaces for white space and none at the ends.
+    It is the NFC form with LF for line ends, without white space at the end and blank lines at the beginning.
+    A single line loses its indentation too; the first of several keeps it, as it says how they are nested.
     """
-    folded = " ".join(unicodedata.normalize("NFC", text).split())
-    return hashlib.sha256(folded.encode("utf-8", "surrogatepass")).digest()
+    lines = _LINE_END.sub("\n", unicodedata.normalize("NFC", text)).rstrip().split("\n")
+    first = next((place for place, line in enumerate(lines) if line.strip()), 0)
+    return "\n".join(lines[first:]) if len(lines) - first > 1 else lines[-1].strip()
+
+
+def is_same_text(one: str, other: str) -> bool:
+    """Return True if two texts count as the same."""
+    return one == other or fold_text(one) == fold_text(other)
+
+
+def compute_content_hash(text: str) -> bytes:
+    """Return the 32 bytes by which the same text is looked for.
+
+    They are equal for texts that count as the same, and also for texts that differ in white space alone,
+    which `is_same_text` tells apart. They are the SHA-256 of the NFC form, with single spaces for white space
+    and none at the ends. Databases keep them and earlier imports have derived ids from them, so this never
+    changes.
+    """
+    return _hash(" ".join(unicodedata.normalize("NFC", text).split()))
+
+
+def compute_exact_hash(text: str) -> bytes:
+    """Return the SHA-256 of `fold_text`, equal only for texts that count as the same."""
+    return _hash(fold_text(text))
+
+
+def _hash(text: str) -> bytes:
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
 
 
 def is_same_event(
@@ -44,7 +74,7 @@ def is_same_event(
 def is_duplicate(
     existing: Memory, *, session: str | None, occurred_at: datetime | None, now: datetime
 ) -> bool:
-    """Return whether a text with ``existing``'s hash, project and kind is a duplicate of it.
+    """Return whether a memory with ``existing``'s text, project and kind is a duplicate of it.
 
     It always is, except for episodic memories: two events may be told in the same words.
     """

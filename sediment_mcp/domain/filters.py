@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Literal
 
 from sediment_mcp.domain.memory import Kind, Memory
+from sediment_mcp.domain.tags import fold_tag
 
 NEVER = 2**62
 """The expiry, in microseconds, of a memory that does not expire: indexes need a number for each."""
@@ -24,7 +25,8 @@ class Filters:
     """Which memories may be found; None, or an empty tuple, means "any".
 
     ``scope`` "project" is ``project``'s own memories, "global" those that belong to no project.
-    ``since`` and ``until`` are inclusive bounds on ``occurred_at``.
+    ``since`` and ``until`` are inclusive bounds on ``occurred_at``. All ``tags`` must be on the memory, as
+    `domain.tags.fold_tag` compares them.
     """
 
     scope: Literal["all", "project", "global"] = "all"
@@ -52,5 +54,5 @@ def matches(filters: Filters, memory: Memory, now: datetime) -> bool:
         and filters.session in (None, memory.session)
         and (filters.since is None or memory.occurred_at >= filters.since)
         and (filters.until is None or memory.occurred_at <= filters.until)
-        and set(filters.tags) <= set(memory.tags)
+        and set(map(fold_tag, filters.tags)) <= set(map(fold_tag, memory.tags))
     )

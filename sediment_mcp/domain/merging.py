@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import Any, ClassVar, Literal, Protocol, TypeVar
 
 from sediment_mcp.domain.memory import MAX_METADATA_BYTES, MAX_TAGS
+from sediment_mcp.domain.tags import fold_tag, unique_tags
 
 Precedence = Literal["target", "other", "symmetric", "newest"]
 """Whose tags come first, and whose value of a metadata key is kept; see `combine`."""
@@ -149,7 +150,7 @@ def _take_newest(target: AttributesT, other: Attributes) -> AttributesT:
 
 def append_tags(first: Sequence[str], more: Sequence[str]) -> tuple[str, ...]:
     """Return all of ``first``, then as many of ``more`` as the limit allows."""
-    return tuple(dict.fromkeys((*first, *more)))[: max(MAX_TAGS, len(first))]
+    return unique_tags((*first, *more))[: max(MAX_TAGS, len(first))]
 
 
 def merge_metadata(old: Metadata, new: Metadata) -> Metadata | None:
@@ -175,12 +176,12 @@ def _unite_tags(one: tuple[str, ...], other: tuple[str, ...]) -> tuple[str, ...]
     If one side has all tags of the other, its order is kept, otherwise they are sorted. So if there are too
     many, every machine keeps the same ones, and keeps them when they are united again.
     """
-    first, second = set(one), set(other)
+    first, second = set(map(fold_tag, one)), set(map(fold_tag, other))
     if first == second:
         return min(one, other)
     if first > second or second > first:
         return one if first > second else other
-    return tuple(sorted(first | second)[:MAX_TAGS])
+    return unique_tags(sorted({*one, *other}))[:MAX_TAGS]
 
 
 def _unite_metadata(one: Metadata, other: Metadata) -> Metadata:

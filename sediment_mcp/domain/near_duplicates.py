@@ -2,17 +2,19 @@
 
 A wrong merge hides a fact that somebody relied on, a missed one costs a line in a list. So two texts say the
 same only if they consist of the same words in the same order, and what may differ is listed here: a frame
-around the whole ("Note: …", "… (confirmed)"), white space and punctuation, articles, and capitals where they
-only mark the beginning of a sentence, or where one text is written without any. Numbers, versions, units,
-identifiers, paths, URLs, negations, names and quoted text are words like all others: two texts in which one
-differs, is missing or stands elsewhere are no near-duplicates.
+around the whole ("Note: …", "… (confirmed)"), punctuation that only divides, articles before an ordinary
+noun, and the capital of the first letter. Numbers, versions, units, identifiers, paths, URLs, negations,
+names, quoted text, indentation and white space of more than a blank are words like all others: two texts in
+which one differs, is missing or stands elsewhere are no near-duplicates.
 """
 
 from __future__ import annotations
 
 import re
-import unicodedata
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from sediment_mcp.domain.duplicates import fold_text
 
 MIN_COSINE = 0.95  # two texts from this value on may say the same
 MIN_FRAMED_COSINE = 0.85  # if one has a frame, which changes the cosine of a short text by up to .13
@@ -34,25 +36,45 @@ _TYPOGRAPHY = str.maketrans({"\u2019": "'", "\u2018": "'", "\u201c": '"', "\u201
 _QUOTED = re.compile(r"`+[^`]*`+|\"[^\"]*\"|(?<!\w)'[^']*'(?!\w)")
 _DIGITS = re.compile(r"\d+")  # neither frames, articles nor case can change them
 _PLAIN_WORD = re.compile(r"[^\W\d_]+(?:['-][^\W\d_]+)*")
-_CODE = re.compile(
-    r"[a-z]+[A-Z]|.*[`\"'_/\\=@$#&|<>{}\[\]()*~^]"
-)  # camelCase, paths, keys, calls, quotations
 _DASHES = re.compile(r" ?\u2014 ?| (?:\u2013|--?) ")
+_PIECE = re.compile(r"\S+|\s{2,}|[^\S ]")
 _ENDS = ".,;:!?\u2026\u3002\uff01\uff1f\uff0c\uff1b\uff1a"  # the full-width ones too
-_ARTICLES = frozenset({"a", "an", "the", "The", "THE"})
+_COMMAS = (",", "\uff0c")
+_BULLETS = ("\u2014", "-", "*", "\u2022")
+
+
+def _list_words(words: str) -> frozenset[str]:
+    return frozenset(words.split())
+
+
+_ARTICLES = frozenset({"a", "an", "the"})
+_BEFORE_A = _list_words(
+    "is was are were be been has have had with in on at of for to by from as into onto over under about "
+    "through without within via and or but than that not use uses used using need needs want wants like "
+    "likes prefer prefers get gets got make makes made take takes took give gives gave run runs"
+)
+"""Words after which "a" is an article; after a noun it is a name, as in "hepatitis a" or "plan a"."""
+_NO_NOUNS = _BEFORE_A | _list_words(
+    "few little lot bit most more less least only other same one right left future while minor major flat "
+    "sharp minus plus positive negative"
+)
+"""Words before which an article says something: "a few" is not "few", "the only" is not "only"."""
+_CAPITONYMS = _list_words(
+    "ada amazon apple april august basic bill bob bond carol chase china chrome dart dawn discord earth "
+    "edge excel faith frank gap ginger go grace grant hope iris it ivy jack job josh joy julia june lent "
+    "lily linear march mark mars mass may mercury nice norm notion oracle orange pat polish python ray "
+    "reading rich rob rose ruby rust safari shell signal slack steam sun swift target teams turkey us "
+    "victor violet who will windows word zoom"
+)
+"""Words that mean something else with a capital, so that it counts even at the beginning of a text."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Word:
-    """A word to compare.
-
-    ``is_plain``: it has only letters and is no unit, so its capitals are those of ordinary writing.
-    ``is_first``: it begins the text, where a capital means nothing.
-    """
+    """A word to compare; it ``is_plain`` if it has only letters and is no unit."""
 
     text: str
-    is_plain: bool
-    is_first: bool = False
+    is_plain: bool = False
 
 
 def is_near_duplicate(old: str, new: str, cosine: float) -> bool:
@@ -70,15 +92,15 @@ def is_near_duplicate(old: str, new: str, cosine: float) -> bool:
 
 
 def _fold(text: str) -> str:
-    """Return the text with single spaces, composed accents and straight quotation marks."""
-    return " ".join(unicodedata.normalize("NFC", text).translate(_TYPOGRAPHY).split())
+    """Return the text as `fold_text` does, with straight quotation marks."""
+    return fold_text(text).translate(_TYPOGRAPHY)
 
 
 def _strip_frame(text: str) -> str:
     while True:
         opening = _OPENING.match(text)
         bare = _CLOSING.sub("", text[opening.end() :] if opening else text).strip()
-        if bare in (text, ""):
+        if bare in (text.strip(), ""):
             return text
         text = bare
 
@@ -89,33 +111,29 @@ def _split_words(text: str) -> list[_Word]:
     end = 0
     for quoted in _QUOTED.finditer(text):
         words += _split_unquoted(text[end : quoted.start()])
-        words.append(_Word(quoted.group(), is_plain=False))
+        words.append(_Word(quoted.group()))
         end = quoted.end()
     words += _split_unquoted(text[end:])
-    words[:1] = [replace(word, is_first=True) for word in words[:1]]
-    return [word for word in words if word.text not in _ARTICLES and not _is_first_article(word)]
-
-
-def _is_first_article(word: _Word) -> bool:
-    return word.is_first and word.text.lower() in _ARTICLES
+    return _drop_unless(words, _is_article)
 
 
 def _split_unquoted(text: str) -> list[_Word]:
     words: list[_Word] = []
-    for piece in _DASHES.sub(" \u2014 ", text).split():
+    for piece in _PIECE.findall(_DASHES.sub(" \u2014 ", text)):
         core = _strip_punctuation(piece)
         if core:
             is_unit = bool(words) and words[-1].text[-1].isdigit()
             words.append(_Word(core, is_plain=_PLAIN_WORD.fullmatch(core) is not None and not is_unit))
-        if any(mark in piece[len(core) :] for mark in "?\uff1f"):
-            words.append(_Word("?", is_plain=False))
-    return _drop_dashes(words)
+        words += [_Word(mark) for mark in piece[len(core) :] if mark in ",?\uff0c\uff1f"]
+    return _drop_unless(_drop_unless(words, _is_only_a_dash), _is_only_a_comma)
 
 
 def _strip_punctuation(piece: str) -> str:
     """Return a word without punctuation around it; brackets stay if they pair within the word."""
     while len(piece) <= MAX_WORD_LENGTH:
         core = piece.rstrip(_ENDS)
+        if core[-1:].isdigit() and piece.endswith("!"):  # a factorial
+            core = piece
         opened, closed = core.count("("), core.count(")")
         if core.startswith("(") and (opened > closed or (opened == 1 and core.endswith(")"))):
             core = core[1:]
@@ -127,50 +145,63 @@ def _strip_punctuation(piece: str) -> str:
     return piece
 
 
-def _drop_dashes(words: list[_Word]) -> list[_Word]:
-    """Drop dashes and bullets between words, but not next to a number: it may be a minus."""
-    return [
-        word
-        for place, word in enumerate(words)
-        if word.text not in ("\u2014", "-", "*", "\u2022")
-        or any(neighbour.text[0].isdigit() for neighbour in words[max(0, place - 1) : place + 2])
-    ]
+# --- what may be left out -----------------------------------------------------------------------
+
+
+def _drop_unless(words: list[_Word], is_idle: Callable[[Sequence[_Word], int], bool]) -> list[_Word]:
+    """Return the words without those that say nothing where they stand."""
+    return [word for place, word in enumerate(words) if not is_idle(words, place)]
+
+
+def _neighbours(words: Sequence[_Word], place: int) -> tuple[str, str]:
+    """Return the words before and after a place; "" at an end."""
+    before = words[place - 1].text if place else ""
+    return before, words[place + 1].text if place + 1 < len(words) else ""
+
+
+def _is_only_a_dash(words: Sequence[_Word], place: int) -> bool:
+    """Return whether this is a dash or bullet that can neither be a minus nor begin a line."""
+    if words[place].text not in _BULLETS:
+        return False
+    near = _neighbours(words, place)
+    return not any(text[:1].isdigit() or text.isspace() or len(text) == 1 for text in near)
+
+
+def _is_only_a_comma(words: Sequence[_Word], place: int) -> bool:
+    """Return whether this is a comma that separates no names, as in "Anna, Maria"."""
+    if words[place].text not in _COMMAS:
+        return False
+    return any(not text or text[0].islower() for text in _neighbours(words, place))
+
+
+def _is_article(words: Sequence[_Word], place: int) -> bool:
+    """Return whether this is an article before an ordinary noun that changes nothing in it."""
+    article = words[place].text
+    if (article.lower() if place == 0 else article) not in _ARTICLES or place + 1 == len(words):
+        return False
+    before, noun = _neighbours(words, place)
+    if article.lower() == "a" and place and before.lower() not in _BEFORE_A:
+        return False
+    if not words[place + 1].is_plain or noun.lower() in _NO_NOUNS:
+        return False
+    if article.lower() != "the" and noun.endswith("s") and not noun.endswith(("ss", "us", "is")):
+        return False  # "A levels"
+    return noun.islower() or (article.lower() == "the" and noun.isupper() and len(noun) > 1)
+
+
+# --- comparison ---------------------------------------------------------------------------------
 
 
 def _are_same_words(old: list[_Word], new: list[_Word]) -> bool:
     if len(old) != len(new) or not old:
         return False
-    is_case_insignificant = _is_case_insignificant(old, new)
-    return all(
-        _is_same_word(before, after, is_case_insignificant) for before, after in zip(old, new, strict=True)
-    )
+    return _is_same_first_word(old[0], new[0]) and old[1:] == new[1:]
 
 
-def _is_case_insignificant(old: list[_Word], new: list[_Word]) -> bool:
-    """Return whether a difference in case means nothing.
-
-    It does if one text is all in small letters or all in capitals and more than one word differs in case. A
-    single word may have been changed on purpose.
-    """
-    changed = sum(
-        before.text != after.text for before, after in zip(old, new, strict=True) if before.is_plain
-    )
-    return changed > 1 and any(
-        all(word.text == form(word.text) for word in words)
-        for words in (old, new)
-        for form in (str.lower, str.upper)
-    )
-
-
-def _is_same_word(old: _Word, new: _Word, is_case_insignificant: bool) -> bool:
+def _is_same_first_word(old: _Word, new: _Word) -> bool:
+    """Return whether the first words are the same: there a capital usually means nothing."""
     one, other = old.text, new.text
     if one == other:
         return True
-    if one.casefold() != other.casefold():
-        return False
-    if old.is_first and new.is_first and one[1:] == other[1:]:
-        return True
-    if is_case_insignificant:
-        return not (_CODE.match(one) or _CODE.match(other))
-    capitalised = {one, other} == {one.lower(), one.lower().capitalize()}
-    return old.is_plain and new.is_plain and capitalised and len(one) > 1
+    is_ordinary = old.is_plain and new.is_plain and len(one) > 1 and one.lower() not in _CAPITONYMS
+    return is_ordinary and one[1:] == other[1:] and one[0].lower() == other[0].lower()

@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from sediment_mcp.domain.memory import State, find_state
+from sediment_mcp.domain.tags import fold_tag
 
 WORKING_LIFE = timedelta(hours=24)  # of a working memory without an expiry of its own
 TRASH_LIFE = timedelta(days=30)  # how long a deleted memory can be restored
@@ -31,6 +32,17 @@ class Rule:
     name: str
     max_age: timedelta | None = None
     max_count: int | None = None
+
+    @property
+    def folded_name(self) -> str:
+        """The name as it is compared: there is one rule for all spellings of a tag."""
+        return fold_tag(self.name) if self.subject == "tag" else self.name
+
+    def covers(self, candidate: RetentionCandidate) -> bool:
+        """Return whether a memory is of the rule's kind, or has its tag."""
+        if self.subject == "kind":
+            return candidate.kind == self.name
+        return self.folded_name in map(fold_tag, candidate.tags)
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +155,7 @@ def _is_pinned(candidate: RetentionCandidate) -> bool:
 
 def _apply_rule(rule: Rule, candidates: Sequence[RetentionCandidate], now: datetime) -> Iterator[Removal]:
     """Yield what one rule removes; superseded memories count too, and are removed first."""
-    own = [one for one in candidates if rule.name in (one.tags if rule.subject == "tag" else (one.kind,))]
+    own = [one for one in candidates if rule.covers(one)]
     if rule.max_age is not None:
         reason = f"{rule.subject} {rule.name}: older than {_format_days(rule.max_age)}"
         yield from (_build_removal(one, "trash", reason) for one in own if one.since <= now - rule.max_age)

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sediment_mcp.domain.filters import CURRENT, SUPERSEDED, Filters
+from sediment_mcp.domain.tags import fold_tag
 from sediment_mcp.storage.protocols import ReadSession
 from sediment_mcp.system.timestamps import to_micros
 
@@ -85,7 +86,7 @@ class AttributeColumns:
         for tags, keys in _read_columns(session.changes.tags_since(self._applied_seq)):
             end = self._tag_count + len(tags)
             self._tags = _make_room(self._tags, end)
-            self._tags[:, self._tag_count : end] = list(map(hash, tags)), keys
+            self._tags[:, self._tag_count : end] = [hash(fold_tag(tag)) for tag in tags], keys
             self._tag_count = end
 
     def _add_chunks(self, session: ReadSession) -> None:
@@ -113,7 +114,7 @@ class AttributeColumns:
     def _find_tagged(self, tag: str, size: int) -> NDArray[np.bool_]:
         tags, keys = self._tags[:, : self._tag_count]
         has_tag = np.zeros(size, np.bool_)
-        has_tag[keys[tags == hash(tag)]] = True
+        has_tag[keys[tags == hash(fold_tag(tag))]] = True
         return has_tag
 
 

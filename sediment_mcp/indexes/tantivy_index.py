@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Any
 import tantivy
 
 from sediment_mcp.domain.filters import NEVER, Filters
+from sediment_mcp.domain.tags import fold_tag
 from sediment_mcp.errors import DamagedSnapshot
 from sediment_mcp.indexes.analyzer import ANALYZER_NAME, extract_terms, get_analyzer
 from sediment_mcp.indexes.protocols import IndexedChunk, TextHit
@@ -143,7 +144,7 @@ class TantivyIndex:
                 filters.until and to_micros(filters.until),
             )
         for tag in filters.tags:
-            yield self._build_term("tag", tag)
+            yield self._build_term("tag", fold_tag(tag))
 
     def _build_term(self, field: str, value: str | int) -> Query:
         return tantivy.Query.term_query(self._schema, field, value)
@@ -226,7 +227,7 @@ class TantivyWriter:
         remove_old(self._directory, folder)
         if self.open().snapshot != snapshot:
             raise DamagedSnapshot(
-                f"The text index did not keep the {count} passages it was given: it is rebuilt."
+                f"The text index did not keep all {count} of the passages it was given: it is rebuilt."
             )
 
     def remove(self) -> None:
@@ -288,7 +289,7 @@ def _build_document(chunk: IndexedChunk) -> dict[str, Any]:
         "kind": memory.kind,
         "project": _encode_project(memory.project),
         "session": memory.session or [],
-        "tag": list(memory.tags),
+        "tag": [fold_tag(tag) for tag in memory.tags],
         "occurred_at": to_micros(memory.occurred_at),
         "expires_at": NEVER if memory.expires_at is None else to_micros(memory.expires_at),
         "current": int(memory.superseded_by is None),

@@ -33,6 +33,7 @@ from sediment_mcp.storage.table_protocols import StoredModel
 from sediment_mcp.system.data_directory import find_fault
 from sediment_mcp.system.files import format_bytes
 from sediment_mcp.system.progress import Progress, ignore_progress
+from sediment_mcp.system.text import format_count
 
 if TYPE_CHECKING:
     from sediment_mcp.indexes.protocols import Snapshot
@@ -119,14 +120,14 @@ def fix(app: Application, progress: Callable[[str], Progress] = lambda _: ignore
 
 
 def _describe_salvage(result: SalvageResult) -> Finding:
-    parts = [f"{result['read']:,} memories were read"]
+    parts = [f"{format_count(result['read'], 'memory')} {'was' if result['read'] == 1 else 'were'} read"]
     if result["from_backup"]:
         parts.append(f"{result['from_backup']:,} came from the backup {result['backup']}")
     if result["doubtful"]:
         parts.append(f"{result['doubtful']:,} of these may have a wrong character in their text")
     unknown = "" if result["is_complete"] else " or more, for the list of them is damaged too"
     if result["lost"] or unknown:
-        parts.append(f"{result['lost']:,} are lost{unknown}")
+        parts.append(f"{result['lost']:,} {'is' if result['lost'] == 1 else 'are'} lost{unknown}")
     return Finding(
         "salvage", "ok" if len(parts) == 1 else "warning", f"The database was damaged: {', '.join(parts)}.",
         f"It is kept as {result['kept']}: delete that file when you no longer need it.",
@@ -253,11 +254,13 @@ def _check_embeddings(session: ReadSession, model: ModelIdentity | None) -> Iter
     if model is not None:
         done, total = session.embeddings.count_embedded(session.embeddings.model_key(used))
         yield Finding(
-            "embeddings", "ok" if done == total else "warning", f"{done:,} of {total:,} passages.",
+            "embeddings",
+            "ok" if done == total else "warning",
+            f"{done:,} of {format_count(total, 'passage')}.",
             "" if done == total else "A running server goes on with it; sediment-mcp reindex does it now.",
         )  # fmt: skip
     others = [
-        f"{stored.model.name} ({stored.count:,} passages)"
+        f"{stored.model.name} ({format_count(stored.count, 'passage')})"
         for stored in session.embeddings.models()
         if stored.model.fingerprint != used and stored.count
     ]
@@ -327,12 +330,13 @@ def _check_vector_index(session: ReadSession, data_dir: Path, stored: StoredMode
 
 
 def _describe_missing(name: str, chunks: int, usual: int, how: str) -> Finding:
+    passages = f"{format_count(chunks, 'passage')} {'is' if chunks == 1 else 'are'}"
     if chunks >= LAG_FACTOR * usual:
         return Finding(
-            name, "warning", f"There is none, and {chunks:,} passages are searched without.",
+            name, "warning", f"There is none, and {passages} searched without.",
             f"A running server writes it; {REBUILD}",
         )  # fmt: skip
-    return Finding(name, "ok", f"{chunks:,} passages are {how}.")
+    return Finding(name, "ok", f"{passages} {how}.")
 
 
 def _describe_damaged(name: str, error: DamagedSnapshot) -> Finding:
@@ -351,11 +355,12 @@ def _compare_index(
 
     At least ``expected`` chunks must be in it; ``unindexed`` chunks were changed since it was written.
     """
-    behind = (
-        f"change {index.snapshot.seq:,} of {newest:,}, {len(index):,} passages, {unindexed:,} in the tail"
-    )
+    held = format_count(len(index), "passage")
+    behind = f"change {index.snapshot.seq:,} of {newest:,}, {held}, {unindexed:,} in the tail"
     if len(index) < expected:
-        sentence = f"{expected - len(index):,} passages are missing ({behind})."
+        missing = expected - len(index)
+        are = "is" if missing == 1 else "are"
+        sentence = f"{format_count(missing, 'passage')} {are} missing ({behind})."
         return Finding(name, "problem", sentence, REBUILD)
     if unindexed >= LAG_FACTOR * usual_behind:
         remedy = f"A running server catches up; {REBUILD}"

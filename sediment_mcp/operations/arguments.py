@@ -23,6 +23,17 @@ from pydantic import (
 
 from sediment_mcp.domain.memory import MAX_METADATA_BYTES, MAX_TAG, MAX_TAGS, Kind
 from sediment_mcp.errors import BadArgument
+from sediment_mcp.operations.argument_names import explain_unknown, find_host_names
+from sediment_mcp.operations.argument_values import (
+    is_nothing,
+    parse_choice,
+    parse_id,
+    parse_ids,
+    parse_number,
+    parse_object,
+    parse_tags,
+    parse_text,
+)
 from sediment_mcp.system.text import format_value, join_messages
 from sediment_mcp.system.time_zone import Days, end_of, midnight_of, start_of
 from sediment_mcp.system.timestamps import parse_iso
@@ -30,29 +41,12 @@ from sediment_mcp.system.timestamps import parse_iso
 MAX_CONTENT_CHARS = 100_000
 MAX_SESSION_CHARS = 256
 NOT_A_TIME = "must be an ISO 8601 time such as 2026-05-08T14:30:00Z, or a date such as 2026-05-08"
+MAX_WRAPPINGS = 3  # objects around the arguments of a call
+WRAPPERS = ("arguments", "args", "kwargs", "params", "parameters", "input")
+MAX_IDS = 100  # in one call
 
 
 # --- types of arguments -------------------------------------------------------------------------
-
-
-def _parse_list(value: object) -> object:
-    """Accept what models really send for a list: one string, or a list written as JSON text."""
-    if not isinstance(value, str):
-        return value
-    parsed = _parse_json(value) if value.lstrip().startswith("[") else value
-    if isinstance(parsed, list):
-        return cast("list[object]", parsed)
-    return [value] if value else []
-
-
-def _parse_json(value: object) -> object:
-    """Parse JSON text; return anything else, and text nested too deeply to be parsed, unchanged."""
-    if isinstance(value, str):
-        try:
-            return json.loads(value)
-        except (ValueError, RecursionError):
-            return value
-    return value
 
 
 def _parse_time(convert: Callable[[Days], datetime]) -> BeforeValidator:
@@ -94,10 +88,15 @@ Timestamp = Annotated[datetime, _parse_time(midnight_of), _TIME]
 Start = Annotated[datetime, _parse_time(start_of), _TIME]
 End = Annotated[datetime, _parse_time(end_of), _TIME]
 Tag = Annotated[str, Field(min_length=1, max_length=MAX_TAG)]
-Tags = Annotated[list[Tag], Field(max_length=MAX_TAGS), BeforeValidator(_parse_list)]
-MemoryId = Annotated[str, Field(min_length=1, max_length=64)]
-Session = Annotated[str, Field(min_length=1, max_length=MAX_SESSION_CHARS)]
-Metadata = Annotated[dict[str, Any], BeforeValidator(_parse_json), AfterValidator(_check_size)]
+Tags = Annotated[list[Tag], Field(max_length=MAX_TAGS), BeforeValidator(parse_tags)]
+MemoryId = Annotated[str, Field(min_length=1, max_length=64), BeforeValidator(parse_id)]
+MemoryIds = Annotated[list[MemoryId], Field(max_length=MAX_IDS), BeforeValidator(parse_ids)]
+Session = Annotated[str, Field(min_length=1, max_length=MAX_SESSION_CHARS), BeforeValidator(parse_text)]
+Metadata = Annotated[dict[str, Any], BeforeValidator(parse_object), AfterValidator(_check_size)]
+KindName = Annotated[Kind, BeforeValidator(parse_choice)]
+Scope = Annotated[Literal["all", "project", "global"], BeforeValidator(parse_choice)]
+OwnScope = Annotated[Literal["project", "global"], BeforeValidator(parse_choice)]
+Order = Annotated[Literal["newest", "oldest"], BeforeValidator(parse_choice)]
 
 
 # --- the models ---------------------------------------------------------------------------------
@@ -106,7 +105,8 @@ Metadata = Annotated[dict[str, Any], BeforeValidator(_parse_json), AfterValidato
 class Arguments(BaseModel):
     """Base of the argument models.
 
-    Unknown names are refused, because a filter that is silently ignored gives a wrong answer.
+    Unknown names are refused, because a filter that is silently ignored gives a wrong answer. Only names that
+    hosts add to every call are ignored (`argument_names`).
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -128,12 +128,12 @@ class StoreMemory(Arguments):
         AfterValidator(_check_not_blank),
     ]
     kind: Annotated[
-        Kind,
+        KindName,
         Field(description="semantic: fact; episodic: event; procedural: how-to; working: note for a day"),
     ] = "semantic"
     tags: Tags = []
     scope: Annotated[
-        Literal["project", "global"] | None,
+        OwnScope | None,
         Field(
             description="Who it belongs to. Default: the project, if one is known. global: true everywhere"
         ),
@@ -141,16 +141,14 @@ class StoreMemory(Arguments):
     session: Annotated[
         Session | None, Field(description="Name of this conversation; groups its memories")
     ] = None
-    importance: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)] = 0.5
+    importance: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False), BeforeValidator(parse_number)] = 0.5
     occurred_at: Annotated[
         Timestamp | None,
         Field(description="ISO 8601 time or date; when it happened or became true; default now"),
     ] = None
     expires_at: Annotated[End | None, Field(description="Forgotten after this time or date")] = None
     replaces: Annotated[
-        list[MemoryId],
-        Field(max_length=100, description="Ids of memories that this one corrects; they become history"),
-        BeforeValidator(_parse_list),
+        MemoryIds, Field(description="Ids of memories that this one corrects; they become history")
     ] = []
     metadata: Metadata = {}
 
@@ -165,11 +163,11 @@ class QueryMemory(Arguments):
     ]
     limit: Annotated[int, Field(ge=1, le=100)] = 5
     scope: Annotated[
-        Literal["all", "project", "global"],
+        Scope,
         Field(description="all ranks other projects' memories lower"),
     ] = "all"
     tags: Annotated[Tags, Field(description="All must be on the memory")] = []
-    kind: Kind | None = None
+    kind: KindName | None = None
     session: Session | None = None
     since: Annotated[Start | None, Field(description="Earliest occurred_at, time or date")] = None
     until: Annotated[End | None, Field(description="Latest; a date includes that day")] = None
@@ -181,18 +179,19 @@ class ListMemories(Arguments):
     """Arguments of `list_memories`."""
 
     ids: Annotated[
-        list[MemoryId],
-        Field(max_length=100, description="These memories, whole, in this order; filters are ignored"),
-        BeforeValidator(_parse_list),
+        MemoryIds,
+        Field(
+            description="These memories, whole up to 100,000 characters in all, in order; filters are ignored"
+        ),
     ] = []
-    scope: Literal["all", "project", "global"] = "all"
+    scope: Scope = "all"
     tags: Tags = []
-    kind: Kind | None = None
+    kind: KindName | None = None
     session: Session | None = None
     since: Start | None = None
     until: End | None = None
     include_superseded: bool = False
-    order: Annotated[Literal["newest", "oldest"], Field(description="By occurred_at")] = "newest"
+    order: Annotated[Order, Field(description="By occurred_at")] = "newest"
     limit: Annotated[int, Field(ge=1, le=100)] = 20
     cursor: Annotated[str | None, Field(max_length=1000, description="next_cursor of the page before")] = None
 
@@ -200,26 +199,49 @@ class ListMemories(Arguments):
 class DeleteMemory(Arguments):
     """Arguments of `delete_memory`."""
 
-    ids: Annotated[list[MemoryId], Field(min_length=1, max_length=100), BeforeValidator(_parse_list)]
+    ids: Annotated[MemoryIds, Field(min_length=1)]
     permanent: Annotated[bool, Field(description="Erase the text for good; cannot be undone")] = False
 
 
 # --- parsing ------------------------------------------------------------------------------------
 
 
+def unwrap_arguments(model: type[Arguments], arguments: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the arguments themselves where a model or a host has wrapped them once more.
+
+    They may come as JSON text, and as the only member of an object that is named after arguments.
+
+    Raises:
+        BadArgument: there is text or a list in the place of arguments.
+    """
+    for _ in range(MAX_WRAPPINGS):
+        (name, *others) = arguments or {"": None}
+        if others or name not in WRAPPERS or name in model.model_fields:
+            return arguments
+        inner = parse_object(arguments[name])
+        if is_nothing(inner) or inner == []:
+            return {}
+        if not isinstance(inner, dict):
+            raise BadArgument(f"{name} must be a JSON object: use {', '.join(model.model_fields)}.")
+        arguments = cast("dict[str, Any]", inner)
+    return arguments
+
+
 def parse_arguments(model: type[ArgumentsT], arguments: Mapping[str, Any]) -> ArgumentsT:
     """Validate a call's arguments.
 
-    Null counts as "not given", and so does an empty string where the argument is not required.
+    Null counts as "not given", and so do blank text and words for null where the argument is not required.
+    What a host has added is left out.
 
     Raises:
         BadArgument: one sentence for each argument that is wrong.
     """
     required = {name for name, field in model.model_fields.items() if field.is_required()}
+    of_host = find_host_names(arguments, model.model_fields)
     present = {
         name: value
         for name, value in arguments.items()
-        if value is not None and (value != "" or name in required)
+        if name not in of_host and value is not None and (name in required or not is_nothing(value))
     }
     try:
         return model.model_validate(present)
@@ -236,7 +258,7 @@ def _explain(model: type[Arguments], error: Any) -> str:
         case "missing":
             fault = "is missing: give it and call again"
         case "extra_forbidden":
-            fault = f"is not a parameter: use {', '.join(model.model_fields)}"
+            return explain_unknown(str(error["loc"][0]), path, model.model_fields)
         case "value_error":
             fault = str(limits["error"])
         case "string_too_short" | "too_short":

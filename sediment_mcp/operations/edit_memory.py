@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from sediment_mcp.domain.duplicates import compute_content_hash
 from sediment_mcp.domain.filters import Filters, matches
+from sediment_mcp.domain.tags import unique_tags
 from sediment_mcp.errors import BadArgument, UnknownMemory
 from sediment_mcp.operations.arguments import StoreMemory
 from sediment_mcp.operations.results import StoreResult
@@ -14,13 +14,6 @@ from sediment_mcp.system.timestamps import isoformat
 
 if TYPE_CHECKING:
     from sediment_mcp.app import Application
-
-SAME_TEXT = "Only white space has changed, which counts as the same text: the text stays as it was."
-
-
-def is_same_text(one: str, other: str) -> bool:
-    """Return True if two texts count as the same."""
-    return compute_content_hash(one) == compute_content_hash(other)
 
 
 def edit_memory(app: Application, memory_id: str, arguments: StoreMemory) -> StoreResult:
@@ -41,7 +34,7 @@ def edit_memory(app: Application, memory_id: str, arguments: StoreMemory) -> Sto
             raise UnknownMemory(f"{memory_id} is no current memory: look it up again.")
         memory = replace(
             old,
-            tags=tuple(dict.fromkeys(arguments.tags)),
+            tags=unique_tags(arguments.tags),
             importance=arguments.importance,
             metadata=arguments.metadata,
             occurred_at=arguments.occurred_at or old.occurred_at,
@@ -55,5 +48,5 @@ def edit_memory(app: Application, memory_id: str, arguments: StoreMemory) -> Sto
         superseded=[],
         similar=[],
         expires_at=isoformat(memory.expires_at),
-        warnings=[] if arguments.content == old.content else [SAME_TEXT],
+        warnings=[],
     )

@@ -12,9 +12,10 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
-from sediment_mcp.domain.duplicates import compute_content_hash
+from sediment_mcp.domain.duplicates import compute_content_hash, is_same_text
 from sediment_mcp.domain.memory import Memory, NewMemory
 from sediment_mcp.domain.retention import renew_expiry
 from sediment_mcp.errors import BadArgument, UnknownMemory
@@ -98,7 +99,7 @@ def revert(app: Application, memory_id: str) -> RevertResult:
             raise _build_unknown_memory(memory_id)
         last = chain[-1]
         _check_can_revert(old, last, now)
-        new = _find_same_text(session, old, now) or _store_again(session, old, now)
+        new = _find_same_text(session, old, last, now) or _store_again(session, old, now)
         if last.superseded_by is None:
             session.update(replace(last, superseded_by=new.id))
         else:  # the memory that had replaced it is erased
@@ -113,21 +114,24 @@ def _check_can_revert(old: Memory, last: Memory, now: datetime) -> None:
         raise BadArgument(f"{old.id} is deleted: bring it back with sediment-mcp restore {old.id}.")
     if old.superseded_by is None:
         raise BadArgument(f"{old.id} is the current version already: give the id of an older one.")
-    if _describe_state(last, now) == "current" and compute_content_hash(last.content) == compute_content_hash(
-        old.content
-    ):
+    if _describe_state(last, now) == "current" and _says_the_same(last, old):
         raise BadArgument(f"The current version, {last.id}, has this very text already: nothing was changed.")
 
 
-def _find_same_text(session: ReadSession, old: Memory, now: datetime) -> Memory | None:
+def _says_the_same(one: Memory, other: Memory) -> bool:
+    attributes = attrgetter("content", "tags", "session", "importance", "metadata")
+    return attributes(one) == attributes(other)
+
+
+def _find_same_text(session: ReadSession, old: Memory, last: Memory, now: datetime) -> Memory | None:
     """Return a current memory outside the chain that has the same text.
 
-    None for an episodic memory: two events may be told in the same words.
+    The chain ends with ``last``. None for an episodic memory: two events may be told in the same words.
     """
     if old.kind == "episodic":
         return None
     found = session.find_by_content_hash(compute_content_hash(old.content), old.kind, old.project, now)
-    return found[0] if found else None
+    return next((m for m in found if m.id != last.id and is_same_text(m.content, old.content)), None)
 
 
 def _store_again(session: WriteSession, old: Memory, now: datetime) -> Memory:

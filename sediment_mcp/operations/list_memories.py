@@ -19,11 +19,16 @@ from sediment_mcp.system.timestamps import to_micros
 if TYPE_CHECKING:
     from sediment_mcp.app import Application
 
+MAX_CONTENT = 100_000  # characters of memories that are read whole together; the longest one fits alone
 MAX_INTEGER = 2**63 - 1  # the greatest that the storage engines hold
 
 
-def list_memories(app: Application, arguments: ListMemories, project: str | None) -> ListResult:
+def list_memories(
+    app: Application, arguments: ListMemories, project: str | None, *, list_name: str = "list_memories"
+) -> ListResult:
     """Page through memories by date, or read some by id.
+
+    ``list_name`` is what a message calls the list.
 
     Raises:
         NoProject: only the project's memories are asked for, and no project is known.
@@ -33,7 +38,7 @@ def list_memories(app: Application, arguments: ListMemories, project: str | None
         return _read_by_id(app, arguments.ids)
     now = app.now()
     filters = to_filters(arguments, project)
-    after = _decode_cursor(arguments.cursor, filters, arguments.order)
+    after = _decode_cursor(arguments.cursor, filters, arguments.order, list_name)
     with app.storage.read() as session:
         page = session.page(filters, now, arguments.order, arguments.limit + 1, after)
         total = session.count(filters, now)
@@ -48,15 +53,25 @@ def _read_by_id(app: Application, ids: list[str]) -> ListResult:
     now = app.now()
     with app.storage.read() as session:
         found = session.get(ids)
-    memories = [
-        memory
-        for memory_id in dict.fromkeys(ids)
-        if (memory := found.get(memory_id)) and memory.state(now) in ("live", "superseded")
-    ]
-    return ListResult(
-        memories=[describe_memory(memory, memory.content, truncated=False) for memory in memories],
-        total=len(memories),
-    )
+    wanted = list(dict.fromkeys(ids))
+    there = {m.id for m in found.values() if m.state(now) in ("live", "superseded")}
+    memories = _describe_within([found[memory_id] for memory_id in wanted if memory_id in there])
+    result = ListResult(memories=memories, total=len(memories))
+    if not_found := [memory_id for memory_id in wanted if memory_id not in there]:
+        result["not_found"] = not_found
+    return result
+
+
+def _describe_within(memories: list[Memory]) -> list[MemoryResult]:
+    """Describe memories whole while `MAX_CONTENT` lasts, and by their beginnings after that."""
+    described: list[MemoryResult] = []
+    left = MAX_CONTENT
+    for memory in memories:
+        fits = len(memory.content) <= left
+        result = describe_memory(memory, memory.content, truncated=False) if fits else preview_memory(memory)
+        left -= len(result["content"])
+        described.append(result)
+    return described
 
 
 def list_matching(app: Application, arguments: ListMemories, project: str | None) -> list[MemoryResult]:
@@ -78,7 +93,9 @@ def _encode_cursor(last: Memory, filters: Filters, order: str) -> str:
     return base64.urlsafe_b64encode(json.dumps(position).encode()).decode().rstrip("=")
 
 
-def _decode_cursor(cursor: str | None, filters: Filters, order: str) -> tuple[int, int] | None:
+def _decode_cursor(
+    cursor: str | None, filters: Filters, order: str, list_name: str
+) -> tuple[int, int] | None:
     if cursor is None:
         return None
     try:
@@ -88,7 +105,7 @@ def _decode_cursor(cursor: str | None, filters: Filters, order: str) -> tuple[in
         if any(abs(value) > MAX_INTEGER for value in position):
             raise OverflowError
     except (binascii.Error, ValueError, TypeError, OverflowError):
-        raise BadArgument("cursor is not one that list_memories gave: leave it out to start anew.") from None
+        raise BadArgument(f"cursor is not one that {list_name} gave: leave it out to start anew.") from None
     if fingerprint != _compute_fingerprint(filters, order):
         raise BadArgument("cursor belongs to other filters: repeat those, or leave it out to start anew.")
     return position

@@ -13,6 +13,7 @@ from sediment_mcp.operations import unanswered_queries
 from sediment_mcp.operations.arguments import QueryMemory
 from sediment_mcp.operations.project_scope import to_filters
 from sediment_mcp.operations.results import QueryResult, RankedResult, describe_memory
+from sediment_mcp.system.text import format_count
 from sediment_mcp.system.time_zone import to_local
 
 if TYPE_CHECKING:
@@ -61,7 +62,8 @@ def _note_missing_embeddings(app: Application, retrieval: Retrieval) -> list[str
     if retrieval.problem:
         return [retrieval.problem]
     if waiting := app.services.embedding_queue.size:
-        return [f"{waiting} passages are still being embedded and found by words only."]
+        are = "is" if waiting == 1 else "are"
+        return [f"{format_count(waiting, 'passage')} {are} still being embedded and found by words only."]
     return []
 
 

@@ -82,11 +82,15 @@ class QueryResult(TypedDict):
 
 
 class ListResult(TypedDict):
-    """One page of ``total`` memories; without ``next_cursor`` it is the last one."""
+    """One page of ``total`` memories; without ``next_cursor`` it is the last one.
+
+    ``not_found`` are ids that were asked for and are not there.
+    """
 
     memories: list[MemoryResult]
     total: int
     next_cursor: NotRequired[str]
+    not_found: NotRequired[list[str]]
 
 
 class DeleteResult(TypedDict):

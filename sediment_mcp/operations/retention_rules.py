@@ -18,6 +18,7 @@ from sediment_mcp.operations.results import (
 
 if TYPE_CHECKING:
     from sediment_mcp.app import Application
+    from sediment_mcp.storage.protocols import ReadSession
 
 
 def preview_retention(app: Application, limit: int) -> RetentionPreview:
@@ -67,6 +68,8 @@ def set_rule(app: Application, rule: Rule) -> RuleResult:
     Nothing is removed before the next run.
     """
     with app.storage.write() as session:
+        for other in _find_rules(session, rule.subject, rule.name):
+            session.retention.clear_rule(other)
         session.retention.set_rule(rule)
     return describe_rule(rule)
 
@@ -77,14 +80,17 @@ def clear_rules(app: Application, subject: Literal["kind", "tag"] | None, name: 
     Returns the rules that were removed.
     """
     with app.storage.write() as session:
-        cleared = [
-            rule
-            for rule in session.retention.rules()
-            if subject is None or (rule.subject, rule.name) == (subject, name)
-        ]
+        cleared = session.retention.rules() if subject is None else _find_rules(session, subject, name)
         for rule in cleared:
             session.retention.clear_rule(rule)
     return [describe_rule(rule) for rule in cleared]
+
+
+def _find_rules(session: ReadSession, subject: Literal["kind", "tag"], name: str) -> list[Rule]:
+    """Return the rules of a kind, or of a tag in any spelling."""
+    wanted = Rule(subject, name).folded_name
+    rules = session.retention.rules()
+    return [rule for rule in rules if rule.subject == subject and rule.folded_name == wanted]
 
 
 def describe_rule(rule: Rule) -> RuleResult:

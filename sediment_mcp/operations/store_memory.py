@@ -14,11 +14,17 @@ from typing import TYPE_CHECKING, Literal
 
 from sediment_mcp.config import SECRETS
 from sediment_mcp.domain.chunking import split_into_chunks
-from sediment_mcp.domain.duplicates import add_repetition, compute_content_hash, is_duplicate
+from sediment_mcp.domain.duplicates import (
+    add_repetition,
+    compute_content_hash,
+    is_duplicate,
+    is_same_text,
+)
 from sediment_mcp.domain.memory import Memory, NewMemory
 from sediment_mcp.domain.merging import combine
 from sediment_mcp.domain.retention import WORKING_LIFE
 from sediment_mcp.domain.secrets import find_secret_kinds
+from sediment_mcp.domain.tags import unique_tags
 from sediment_mcp.errors import BadArgument, HoldsSecret, UnknownMemory
 from sediment_mcp.operations.arguments import StoreMemory
 from sediment_mcp.operations.project_scope import raise_no_project
@@ -31,6 +37,8 @@ if TYPE_CHECKING:
     from sediment_mcp.search.similar import SimilarMemory
     from sediment_mcp.storage.protocols import ReadSession, WriteSession
 
+CORRECTABLE = {"content", "tags", "session", "importance", "occurred_at", "expires_at", "metadata"}
+"""What a memory that is stored again may say otherwise, without being another one by its kind or scope."""
 MAX_CHUNKS_AT_ONCE = 8  # a longer text is embedded in the background, so that storing stays quick
 
 
@@ -54,6 +62,8 @@ def store_memory(app: Application, arguments: StoreMemory, project: str | None) 
     with app.storage.write() as session:
         replaced = _find_replaced(session, arguments.replaces)
         existing = find_duplicate(session, memory, arguments.occurred_at)
+        if existing is not None and existing.id in arguments.replaces and changes(arguments, existing):
+            existing = None  # a correction, however small, becomes a version of its own
         older = find_near_duplicates(session, memory, similar, now) if not (existing or replaced) else []
         if existing is not None:
             stored = add_repetition(existing, memory, arguments.occurred_at)
@@ -133,7 +143,7 @@ def build_memory(arguments: StoreMemory, project: str | None, created_at: dateti
         content_hash=compute_content_hash(arguments.content),
         spans=tuple(split_into_chunks(arguments.content)),
         kind=arguments.kind,
-        tags=tuple(dict.fromkeys(arguments.tags)),
+        tags=unique_tags(arguments.tags),
         project=project,
         session=arguments.session,
         importance=arguments.importance,
@@ -164,9 +174,19 @@ def find_duplicate(session: ReadSession, memory: NewMemory, occurred_at: datetim
     """
     now = memory.created_at
     for existing in session.find_by_content_hash(memory.content_hash, memory.kind, memory.project, now):
-        if is_duplicate(existing, session=memory.session, occurred_at=occurred_at, now=now):
+        if is_same_text(existing.content, memory.content) and is_duplicate(
+            existing, session=memory.session, occurred_at=occurred_at, now=now
+        ):
             return existing
     return None
+
+
+def changes(arguments: StoreMemory, existing: Memory) -> bool:
+    """Return whether anything that was given says something else than the memory."""
+    given = {name: getattr(arguments, name) for name in arguments.model_fields_set & CORRECTABLE}
+    if "tags" in given:
+        given["tags"] = unique_tags(arguments.tags)
+    return any(value != getattr(existing, name) for name, value in given.items())
 
 
 def _supersede(
@@ -180,7 +200,7 @@ def _supersede(
     warnings: list[str] = []
     for old in replaced:
         if old.id == memory.id:
-            warnings.append(f"{old.id} has this very text: it stays as it is.")
+            warnings.append(f"{old.id} says this already: it stays as it is.")
         elif old.superseded_by is not None:
             warnings.append(
                 f"{old.id} was superseded by {old.superseded_by} before: "

@@ -120,9 +120,9 @@ def states_change(text: str) -> bool:
 
 
 def _compare(known: Candidate, other: Candidate) -> tuple[float, float]:
-    """Return how alike two memories are, and the share of the one's nearness to the query that the other has.
+    """Return how alike two memories are, and how near the other is to the query.
 
-    Without both embeddings, the share of the query's words stands for both.
+    The latter is the share of the known one's nearness. Without both embeddings, the share of the query's words stands for both.
     """
     if known.vector is None or other.vector is None or known.cosine is None or other.cosine is None:
         share = _divide(other.coverage, known.coverage)

@@ -29,7 +29,7 @@ INSTRUCTIONS = (
     "answer from scratch, store what you learn as soon as you learn it, and correct instead of repeating."
 )
 ONE_HOUR = CacheHint(ttl_ms=3_600_000, scope="public")
-CACHED = ("tools/list", "prompts/list", "resources/templates/list")
+CACHED = ("tools/list", "resources/templates/list")
 
 Context = ServerRequestContext[Any, Any]
 Paging = types.PaginatedRequestParams | None
@@ -77,6 +77,7 @@ class _Requests:
         self._app = app
         self._zone = config.zone
         self._project = ProjectResolver(config.project)
+        self._told_names: set[str] = set()
 
     async def list_tools(self, _: Context, params: Paging) -> types.ListToolsResult:
         refuse_cursor("tools", params)
@@ -86,8 +87,9 @@ class _Requests:
         handlers = _import_handlers()
         tool = handlers.find_tool(params.name)
         project = await self._project.resolve(context.session)
+        arguments = params.arguments or {}
         with use_zone(find_client_zone(context.meta) or self._zone):
-            return await run_sync(handlers.call_tool, self._app, tool, params.arguments or {}, project)
+            return await run_sync(handlers.call_tool, self._app, tool, arguments, project, self._told_names)
 
     async def list_resources(self, context: Context, params: Paging) -> types.ListResourcesResult:
         project = await self._project.resolve(context.session)
@@ -104,9 +106,9 @@ class _Requests:
         project = await self._project.resolve(context.session)
         return await run_sync(_import_handlers().read_resource, self._app, params.uri, project)
 
-    async def list_prompts(self, _: Context, params: Paging) -> types.ListPromptsResult:
+    async def list_prompts(self, context: Context, params: Paging) -> types.ListPromptsResult:
         refuse_cursor("prompts", params)
-        return _import_handlers().list_prompts()
+        return _import_handlers().list_prompts(await self._project.resolve(context.session))
 
     async def get_prompt(
         self, context: Context, params: types.GetPromptRequestParams

@@ -16,7 +16,7 @@ from sediment_mcp.operations.arguments import ListMemories, QueryMemory, parse_a
 from sediment_mcp.operations.list_memories import list_memories
 from sediment_mcp.operations.query_memory import query_memory
 from sediment_mcp.server.protocol_errors import raise_protocol_errors
-from sediment_mcp.system.text import format_value, to_json
+from sediment_mcp.system.text import format_count, format_value, to_json
 
 if TYPE_CHECKING:
     from sediment_mcp.app import Application
@@ -49,13 +49,14 @@ class PromptSpec:
     description: str
     arguments: tuple[types.PromptArgument, ...]
     write: Callable[[Application, Values, str | None], PromptText]
+    needs_project: bool = False
 
 
 # --- requests -----------------------------------------------------------------------------------
 
 
-def list_prompts() -> types.ListPromptsResult:
-    """Describe the prompts."""
+def list_prompts(project: str | None) -> types.ListPromptsResult:
+    """Describe the prompts; those about the project only where one is known."""
     prompts = [
         types.Prompt(
             name=prompt.name,
@@ -64,6 +65,7 @@ def list_prompts() -> types.ListPromptsResult:
             arguments=list(prompt.arguments),
         )
         for prompt in PROMPTS
+        if project is not None or not prompt.needs_project
     ]
     return types.ListPromptsResult(prompts=prompts)
 
@@ -111,7 +113,8 @@ def _write_load_project(app: Application, values: Values, project: str | None) -
     found = list_memories(app, parse_arguments(ListMemories, arguments), project)
     count, total = len(found["memories"]), found["total"]
     text = (
-        f"Here is what is remembered about this project ({project}): the newest {count} of {total} memories. "
+        f"Here is what is remembered about this project ({project}): the newest {count} of "
+        f"{format_count(total, 'memory')}. "
         f"{DATA} Tell me in a few sentences what matters for our work, name what contradicts itself or looks "
         "out of date, and keep the rest in mind. Long ones are cut: list_memories with their ids shows them "
         "whole, and query_memory finds more."
@@ -140,8 +143,9 @@ def _write_review_topic(app: Application, values: Values, project: str | None) -
         "tags": values.get("tag"),
     }
     found = query_memory(app, parse_arguments(QueryMemory, arguments), project)
+    count = format_count(len(found["results"]), "memory")
     text = (
-        f"Here is what is remembered on {values['topic']!r}: {len(found['results'])} memories. {DATA} Review "
+        f"Here is what is remembered on {values['topic']!r}: {count}. {DATA} Review "
         "them with me: which are out of date, which repeat or contradict each other, what is missing? Leave "
         "aside those that only happen to be near (match weak). Propose for each what to do: keep, correct "
         "(store_memory with replaces), or delete (delete_memory). Change nothing before I agree."
@@ -161,6 +165,7 @@ PROMPTS = (
         "Brings this project's newest memories into the conversation.",
         (TAG,),
         _write_load_project,
+        needs_project=True,
     ),
     PromptSpec(
         "remember_conversation",

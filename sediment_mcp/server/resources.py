@@ -51,11 +51,11 @@ def list_resources(app: Application, project: str | None, cursor: str | None) ->
     """
     with raise_protocol_errors():
         arguments = parse_arguments(ListMemories, {"limit": PAGE_SIZE, "cursor": cursor})
-        page = list_memories(app, arguments, project)
+        page = list_memories(app, arguments, project, list_name="resources/list")
     overviews = [one for one in OVERVIEWS if one.uri != PROJECT or project is not None]
     memories = [_describe_resource(memory) for memory in page["memories"]]
     return types.ListResourcesResult(
-        resources=memories if cursor else overviews + memories, next_cursor=page.get("next_cursor")
+        resources=memories if arguments.cursor else overviews + memories, next_cursor=page.get("next_cursor")
     )
 
 

@@ -17,6 +17,8 @@ from pydantic import ValidationError
 from sediment_mcp.server.jsonrpc import INVALID_REQUEST, Message, build_error, is_request, is_response
 from sediment_mcp.server.stdio import StdioTransport
 
+WRAPPED = "arguments"  # the one member of an object in the place of arguments that are none
+
 log = logging.getLogger(__name__)
 
 
@@ -79,11 +81,25 @@ def _to_sdk_message(message: Message) -> types.JSONRPCMessage:
     The class is chosen here because the SDK may take a request with a stray "result" for a response.
     """
     if is_request(message):
-        return types.JSONRPCRequest.model_validate(message)
+        return types.JSONRPCRequest.model_validate(_wrap_arguments(message))
     if not is_response(message):
         return types.JSONRPCNotification.model_validate(message)
     response_type = types.JSONRPCError if "error" in message else types.JSONRPCResponse
     return response_type.model_validate(message)
+
+
+def _wrap_arguments(message: Message) -> Message:
+    """Return a call of a tool whose arguments are an object, as the SDK demands.
+
+    Some models send them as JSON text; `server.tools` looks into what is wrapped here.
+    """
+    params = message.get("params")
+    if message["method"] != "tools/call" or not params:
+        return message
+    arguments = params.get("arguments")
+    if arguments is None or isinstance(arguments, dict):
+        return message
+    return message | {"params": params | {"arguments": {WRAPPED: arguments}}}
 
 
 class OutgoingMessages(_Stream):

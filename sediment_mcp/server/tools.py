@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic
 
@@ -15,6 +15,7 @@ from mcp import types
 from mcp.shared.exceptions import MCPError
 
 from sediment_mcp.errors import SedimentError
+from sediment_mcp.operations.argument_names import find_host_names
 from sediment_mcp.operations.arguments import (
     ArgumentsT,
     DeleteMemory,
@@ -22,6 +23,7 @@ from sediment_mcp.operations.arguments import (
     QueryMemory,
     StoreMemory,
     parse_arguments,
+    unwrap_arguments,
 )
 from sediment_mcp.operations.delete_memory import delete_memory
 from sediment_mcp.operations.list_memories import list_memories
@@ -30,7 +32,7 @@ from sediment_mcp.operations.results import DeleteResult, ListResult, QueryResul
 from sediment_mcp.operations.store_memory import store_memory
 from sediment_mcp.server.protocol_errors import INTERNAL_FAILURE
 from sediment_mcp.server.tool_schemas import build_input_schema, build_output_schema
-from sediment_mcp.system.text import format_value, to_json, valid_text
+from sediment_mcp.system.text import format_value, list_names, to_json, valid_text
 
 if TYPE_CHECKING:
     from sediment_mcp.app import Application
@@ -141,17 +143,35 @@ def find_tool(name: str) -> Tool[Any]:
 
 
 def call_tool(
-    app: Application, tool: Tool[Any], arguments: Mapping[str, Any], project: str | None
+    app: Application,
+    tool: Tool[Any],
+    arguments: Mapping[str, Any],
+    project: str | None,
+    told_names: set[str],
 ) -> types.CallToolResult:
-    """Run one operation in a worker thread; a failure is returned as a result too."""
+    """Run one operation in a worker thread; a failure is returned as a result too.
+
+    ``told_names`` are the names that were ignored, and told of, in earlier calls; new ones are added.
+    """
     try:
-        answer = tool.run(app, parse_arguments(tool.arguments, arguments), project)
+        given = unwrap_arguments(tool.arguments, arguments)
+        answer = tool.run(app, parse_arguments(tool.arguments, given), project)
+        _tell_of_ignored_names(answer, find_host_names(given, tool.arguments.model_fields), told_names)
         return _build_result(answer)
     except SedimentError as error:
         return _build_error(str(error))
     except BaseException:  # a panic in a Rust extension is no Exception, and must not end the process
         log.exception("%s failed", tool.name)
         return _build_error(INTERNAL_FAILURE)
+
+
+def _tell_of_ignored_names(answer: Mapping[str, Any], ignored: Sequence[str], told_names: set[str]) -> None:
+    """Tell once of each ignored name, in an answer that has notes or warnings."""
+    sentences = answer.get("notes", answer.get("warnings"))
+    new = [name for name in ignored if name not in told_names]
+    if sentences is not None and new:
+        told_names.update(new)
+        sentences.append(f"Ignored, as hosts add it to calls: {list_names(new)}.")
 
 
 def _build_result(answer: Mapping[str, object]) -> types.CallToolResult:

@@ -100,7 +100,7 @@ class ReadSession(Protocol):
     def find_by_content_hash(
         self, content_hash: bytes, kind: Kind, project: str | None, now: datetime
     ) -> list[Memory]:
-        """Return the live, current memories with this text, kind and project, oldest first."""
+        """Return the live, current memories with this hash, kind and project, oldest first."""
         ...
 
     def page(

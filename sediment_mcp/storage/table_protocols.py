@@ -249,5 +249,5 @@ class BulkReader(Protocol):
         ...
 
     def repeated_ids(self, now: datetime) -> list[list[str]]:
-        """Return the ids of the live memories of each text that is stored more than once."""
+        """Return the ids of the live memories of each hash of a text that is there more than once."""
         ...

@@ -36,11 +36,27 @@ def list_names(names: Sequence[str], limit: int = MAX_NAMES) -> str:
     return ", ".join(map(format_value, names[:limit])) + (f" and {more} more" if more > 0 else "")
 
 
+def format_count(count: int, noun: str) -> str:
+    """Return a number with its noun, such as "1 memory" or "2,000 memories"."""
+    return f"{count:,} {inflect(count, noun)}"
+
+
+def inflect(count: int, noun: str) -> str:
+    """Return a noun in the number that goes with a count."""
+    if count == 1:
+        return noun
+    return f"{noun[:-1]}ies" if noun.endswith("y") else f"{noun}s"
+
+
 def join_messages(messages: Sequence[str], limit: int = MAX_NAMES) -> str:
     """Return the first few different messages as one text, and how many more there are."""
     different = list(dict.fromkeys(messages))
     more = len(different) - limit
-    return " ".join(different[:limit]) + (f" {more} more arguments are wrong." if more > 0 else "")
+    return " ".join(different[:limit]) + (f" {_format_more(more)} wrong." if more > 0 else "")
+
+
+def _format_more(more: int) -> str:
+    return "1 more argument is" if more == 1 else f"{more} more arguments are"
 
 
 # --- terminals ----------------------------------------------------------------------------------

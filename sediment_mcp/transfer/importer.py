@@ -7,12 +7,13 @@ words at once, and an import that is interrupted while it embeds is complete all
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from sediment_mcp.domain.duplicates import add_repetition, compute_content_hash
+from sediment_mcp.domain.duplicates import add_repetition, fold_text, is_same_text
 from sediment_mcp.domain.merging import append_tags, combine
 from sediment_mcp.domain.retention import Rule
 from sediment_mcp.errors import BadArgument
@@ -137,7 +138,7 @@ class _Importer:
         prepared = self._prepare(items, report)
         model = self._find_model(prepared)
         with self._open_sessions() as (session, writer):
-            known = session.get([memory.id for memory in prepared])
+            known = session.get([memory_id for memory in prepared for memory_id in _list_ids(memory)])
             batch = _Batch(session, writer, known, model, report)
             for memory in prepared:
                 self._import_memory(batch, memory)
@@ -173,10 +174,10 @@ class _Importer:
         return embedder.identity if embedder else None
 
     def _import_memory(self, batch: _Batch, incoming: PreparedMemory) -> None:
-        existing = batch.known.get(incoming.id)
+        existing = _find_known(batch.known, incoming)
         if existing is None and incoming.exported is None:
             existing = find_duplicate(batch.session, incoming.memory, incoming.memory.occurred_at)
-        if existing is not None and compute_content_hash(existing.content) != incoming.memory.content_hash:
+        if existing is not None and not is_same_text(existing.content, incoming.memory.content):
             batch.report.skipped.append((incoming.location, ANOTHER_TEXT))
             return
         if existing is not None:
@@ -226,9 +227,9 @@ class _Importer:
     def _import_rules(self, batch: _Batch, rules: Sequence[Rule]) -> None:
         """Take over each rule whose kind or tag has none; what the user has set here stays."""
         stored = batch.session.retention.rules() if rules else []
-        own = {(rule.subject, rule.name) for rule in stored}
+        own = {(rule.subject, rule.folded_name) for rule in stored}
         for rule in rules:
-            if (rule.subject, rule.name) not in own:
+            if (rule.subject, rule.folded_name) not in own:
                 batch.report.rules.append(rule)
                 if batch.writer is not None:
                     batch.writer.retention.set_rule(rule)
@@ -270,7 +271,8 @@ class _Importer:
         with self.app.storage.write() as session:
             for ids in session.bulk.repeated_ids(self.app.now()):
                 if not self.seen.isdisjoint(ids):
-                    self._merge_group(session, list(session.get(ids).values()))
+                    for same in _group_by_text(session.get(ids).values()):
+                        self._merge_group(session, same)
 
     def _merge_group(self, session: WriteSession, same: list[Memory]) -> None:
         oldest, *others = sorted(same, key=lambda memory: (memory.created_at, memory.id))
@@ -281,3 +283,22 @@ class _Importer:
         if combined != oldest:
             session.update(combined)
         self.report.merged += len(others)
+
+
+def _list_ids(memory: PreparedMemory) -> list[str]:
+    return [memory.id] if memory.former_id is None else [memory.id, memory.former_id]
+
+
+def _find_known(known: Mapping[str, Memory], incoming: PreparedMemory) -> Memory | None:
+    """Return the memory that has the id, or that had its text imported by an earlier version."""
+    former = known.get(incoming.former_id or "")
+    if incoming.id not in known and former and is_same_text(former.content, incoming.memory.content):
+        return former
+    return known.get(incoming.id)
+
+
+def _group_by_text(memories: Iterable[Memory]) -> list[list[Memory]]:
+    groups: dict[str, list[Memory]] = defaultdict(list)
+    for memory in memories:
+        groups[fold_text(memory.content)].append(memory)
+    return list(groups.values())

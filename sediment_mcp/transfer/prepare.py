@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Literal
 
+from sediment_mcp.domain.duplicates import compute_exact_hash
 from sediment_mcp.domain.memory import NewMemory
 from sediment_mcp.domain.merging import append_tags
 from sediment_mcp.operations.store_memory import build_memory, check_secrets, new_memory, owner_of
@@ -47,6 +48,7 @@ class PreparedMemory:
     Attributes:
         location: its place in the source.
         id: the id that it has, or gets.
+        former_id: the id that it got at an import by an earlier version, if it is another one.
         memory: what is to be stored.
         occurred_at: the time that it states itself, if any.
         notes: sentences on what was changed, and on secrets in it.
@@ -55,6 +57,7 @@ class PreparedMemory:
 
     location: str
     id: str
+    former_id: str | None
     memory: NewMemory
     occurred_at: datetime | None
     notes: tuple[str, ...]
@@ -71,11 +74,14 @@ def prepare_memory(app: Application, record: MemoryRecord, options: ImportOption
     notes = (*record.notes, *check_secrets(app, arguments))
     if isinstance(arguments, ExportedMemory):
         memory = _build_exported(arguments, options)
-        return PreparedMemory(record.location, arguments.id, memory, memory.occurred_at, notes, arguments)
+        return PreparedMemory(
+            record.location, arguments.id, None, memory, memory.occurred_at, notes, arguments
+        )
     memory = new_memory(arguments, owner_of(arguments.scope, options.project), app.now())
-    memory_id = derive_id(memory, arguments.occurred_at)
+    memory_id = derive_id(memory, arguments.occurred_at, compute_exact_hash(memory.content))
+    former_id = derive_id(memory, arguments.occurred_at, memory.content_hash)
     memory = replace(memory, id=memory_id)
-    return PreparedMemory(record.location, memory_id, memory, arguments.occurred_at, notes, None)
+    return PreparedMemory(record.location, memory_id, former_id, memory, arguments.occurred_at, notes, None)
 
 
 def _apply_options(arguments: StoreMemory, options: ImportOptions) -> StoreMemory:
@@ -102,13 +108,14 @@ def _find_latest_change(memory: ExportedMemory) -> datetime:
     return max(time for time in times if time is not None)
 
 
-def derive_id(memory: NewMemory, occurred_at: datetime | None) -> str:
+def derive_id(memory: NewMemory, occurred_at: datetime | None, text_hash: bytes) -> str:
     """Return an id for a memory without one, derived from its text, its kind and its owner.
 
     So it is the same memory whenever and wherever it is imported again, also after it was superseded or
-    deleted here.
+    deleted here. For a text of one line with single spaces both hashes of `domain.duplicates` are equal, for
+    others version 0.1.0 has derived the id from the hash that is stored.
     """
-    key = [memory.content_hash.hex(), memory.kind, memory.project]
+    key = [text_hash.hex(), memory.kind, memory.project]
     if memory.kind == "episodic":  # two events may have the same words
         key += [memory.session, isoformat(occurred_at)]
     digest = hashlib.sha256(json.dumps(key).encode()).digest()

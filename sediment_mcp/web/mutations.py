@@ -14,7 +14,7 @@ from sediment_mcp.domain.merging import combine
 from sediment_mcp.errors import BadArgument, UnknownMemory
 from sediment_mcp.operations.arguments import DeleteMemory, StoreMemory, parse_arguments
 from sediment_mcp.operations.delete_memory import delete_memory
-from sediment_mcp.operations.edit_memory import edit_memory, is_same_text
+from sediment_mcp.operations.edit_memory import edit_memory
 from sediment_mcp.operations.history import revert
 from sediment_mcp.operations.results import (
     DeleteResult,
@@ -55,7 +55,7 @@ def edit_or_replace_memory(context: RequestContext, arguments: RequestArguments)
     (old,) = _read_current(context, [parse_id(arguments)])
     arguments.pop("id")
     new = parse_arguments(StoreMemory, {**_inherit_fields(old), **arguments, "replaces": [old.id]})
-    if new.kind == old.kind and is_same_text(new.content, old.content):
+    if new.kind == old.kind and new.content == old.content:
         return edit_memory(context.app, old.id, new)
     return store_memory(context.app, new, old.project)
 

@@ -7,6 +7,7 @@ import unicodedata
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -14,8 +15,11 @@ from sediment_mcp.domain.duplicates import (
     RETRY_WINDOW,
     add_repetition,
     compute_content_hash,
+    compute_exact_hash,
+    fold_text,
     is_duplicate,
     is_same_event,
+    is_same_text,
 )
 from sediment_mcp.domain.memory import MAX_METADATA_BYTES, MAX_TAGS, Memory
 
@@ -39,7 +43,38 @@ EXISTING = Memory(
 # --- the same text ------------------------------------------------------------------------------
 
 
-def test_white_space_does_not_make_a_text_new():
+@pytest.mark.parametrize("same", ["one\r\n two", "\n\t\none\n two", "one\n two \n\n", "one\r two"])
+def test_line_ends_and_the_ends_of_a_text_do_not_make_it_new(same):
+    assert is_same_text("one\n two", same)
+
+
+@pytest.mark.parametrize(
+    "other", ["one\ntwo", "one\n  two", "one two", " one\n two", "one \n two", "one\n\n two"]
+)
+def test_white_space_within_a_text_makes_it_new(other):
+    assert not is_same_text("one\n two", other)
+    assert compute_content_hash("one\n two") == compute_content_hash(other)
+    assert compute_exact_hash("one\n two") != compute_exact_hash(other)
+
+
+def test_the_indentation_of_a_single_line_says_nothing():
+    assert is_same_text("  one two", "one two")
+
+
+@given(st.text())
+def test_folding_twice_changes_nothing_more_and_same_texts_have_the_same_hash(text):
+    folded = fold_text(text)
+    assert fold_text(folded) == folded
+    assert is_same_text(text, unicodedata.normalize("NFD", text))
+    assert compute_content_hash(text) == compute_content_hash(folded)
+
+
+def test_the_hash_by_which_a_text_is_found_never_changes():
+    assert compute_content_hash("one  two").hex()[:16] == "8ab63e29a4ba14e4"
+    assert compute_content_hash("one two") == compute_exact_hash("one two")
+
+
+def test_white_space_does_not_change_the_hash():
     assert compute_content_hash("  one\n\ttwo  ") == compute_content_hash("one two")
 
 
@@ -68,7 +103,7 @@ def test_a_key_has_32_bytes_and_outlives_normalisation(text):
 @given(
     st.lists(st.text(alphabet="ab\u00e9", min_size=1), min_size=1), st.sampled_from(["\n", "\t ", "\u3000"])
 )
-def test_any_white_space_is_one_space(words, space):
+def test_any_white_space_is_one_space_in_the_hash(words, space):
     assert compute_content_hash(space.join(words)) == compute_content_hash(" ".join(words))
 
 

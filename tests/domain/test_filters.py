@@ -34,6 +34,8 @@ STRANGE = [
     "A",
     "a b",
     " a",
+    "#A",
+    "\u0130",
     "global",
     "project a",
     "é",

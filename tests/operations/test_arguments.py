@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from sediment_mcp.domain.memory import MAX_METADATA_BYTES
 from sediment_mcp.errors import BadArgument
+from sediment_mcp.operations.argument_names import find_host_names
 from sediment_mcp.operations.arguments import (
     MAX_CONTENT_CHARS,
     DeleteMemory,
@@ -72,14 +73,143 @@ def test_null_and_empty_text_mean_not_given(nothing):
     [
         ("one", ["one"]),
         ('["one", "two"]', ["one", "two"]),
-        ("[draft]", ["[draft]"]),
         (["one"], ["one"]),
-        ("one, two", ["one, two"]),
+        (["one", None, "null", "two", ""], ["one", "two"]),
+        ("one, two", ["one", "two"]),
+        ("one,two,", ["one", "two"]),
+        ("one; two", ["one", "two"]),
+        ("one\ntwo", ["one", "two"]),
+        ("- one\n- two", ["one", "two"]),
+        ("one\u3001two\uff0cthree", ["one", "two", "three"]),
+        ("['one', 'two']", ["one", "two"]),
+        ("['one',]", ["one"]),
+        ("('one',)", ["one"]),
+        ("('one', 'two')", ["one", "two"]),
+        ("{'two', 'one'}", ["two", "one"]),
+        ("{one, two}", ["one", "two"]),
+        ("[one, two]", ["one", "two"]),
+        ("[ 'one', null, 2026 ]", ["one", "2026"]),
+        ("['one', None, 2026]", ["one", "2026"]),
+        ("'one', \"two\"", ["one", "two"]),
+        ('"one"', ["one"]),
+        (" one ", ["one"]),
+        ([2026, 1.5, True], ["2026", "1.5", "true"]),
+        ("[2026]", ["2026"]),
+        ("007", ["007"]),
+        ("None, one, undefined", ["one"]),
+        (("one", "two"), ["one", "two"]),
     ],
 )
-def test_a_list_may_come_as_one_string_or_as_json_text(sent, tags):
+def test_a_list_may_come_as_text_of_many_kinds(sent, tags):
     assert parse_arguments(StoreMemory, {"content": "x", "tags": sent}).tags == tags
     assert parse_arguments(DeleteMemory, {"ids": sent}).ids == tags
+    assert parse_arguments(StoreMemory, {"content": "x", "replaces": sent}).replaces == tags
+
+
+@pytest.mark.parametrize(
+    ("sent", "tags"),
+    [
+        (["a, b"], ["a, b"]),
+        ('["a, b"]', ["a, b"]),
+        ("['a, b', 'c']", ["a, b", "c"]),
+        ("[draft]", ["[draft]"]),
+        ("#one #two", ["one", "two"]),
+        ("#one", ["one"]),
+        ([" one", "#two", "C#", "#"], ["one", "two", "C#", "#"]),
+        ("to do", ["to do"]),
+    ],
+)
+def test_a_tag_is_what_is_meant_by_it(sent, tags):
+    assert parse_arguments(StoreMemory, {"content": "x", "tags": sent}).tags == tags
+    assert parse_arguments(QueryMemory, {"query": "x", "tags": sent}).tags == tags
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        "memory://k3m9p2qrstvw",
+        " k3m9p2qrstvw\n",
+        ["Memory://k3m9p2qrstvw/"],
+        "<memory://k3m9p2qrstvw>",
+        "`k3m9p2qrstvw`",
+        "[k3m9p2qrstvw]",
+        ["'k3m9p2qrstvw' "],
+    ],
+)
+def test_an_id_is_known_in_other_clothes(sent):
+    ids = ["k3m9p2qrstvw"]
+    assert parse_arguments(DeleteMemory, {"ids": sent}).ids == ids
+    assert parse_arguments(ListMemories, {"ids": sent}).ids == ids
+    assert parse_arguments(StoreMemory, {"content": "x", "replaces": sent}).replaces == ids
+
+
+@pytest.mark.parametrize("sent", ["a,memory://b", "a b", ["a,b"], ["a", " b "], "memory://a\nmemory://b"])
+def test_several_ids_may_come_in_one_text(sent):
+    assert parse_arguments(DeleteMemory, {"ids": sent}).ids == ["a", "b"]
+
+
+@pytest.mark.parametrize("nothing", ["null", "None", "NULL", "undefined", "nil", " ", " None "])
+def test_words_for_nothing_mean_not_given(nothing):
+    for model, required in ((StoreMemory, {"content": nothing}), (QueryMemory, {"query": nothing})):
+        if not nothing.strip():
+            continue
+        optional = dict.fromkeys(model.model_fields.keys() - required.keys(), nothing)
+        assert parse_arguments(model, {**required, **optional}) == parse_arguments(model, required)
+    assert parse_arguments(ListMemories, dict.fromkeys(ListMemories.model_fields, nothing)) == ListMemories()
+    assert "ids is empty" in refusal(DeleteMemory, ids=nothing)
+    assert "ids is empty" in refusal(DeleteMemory, ids=[nothing])
+
+
+def test_words_of_a_fixed_set_are_known_in_any_case():
+    assert (
+        parse_arguments(StoreMemory, {"content": "x", "kind": " Semantic", "scope": "GLOBAL"}).scope
+        == "global"
+    )
+    assert (
+        parse_arguments(ListMemories, {"order": "Oldest", "scope": "All", "kind": "Working"}).order
+        == "oldest"
+    )
+
+
+def test_metadata_may_come_as_a_python_literal():
+    sent = {"content": "x", "metadata": "{'a': None, 'b': [1, 'c']}"}
+    assert parse_arguments(StoreMemory, sent).metadata == {"a": None, "b": [1, "c"]}
+
+
+def test_a_session_may_be_a_number_and_importance_have_a_decimal_comma():
+    stored = parse_arguments(StoreMemory, {"content": "x", "session": 42, "importance": "0,5"})
+    assert (stored.session, stored.importance) == ("42", 0.5)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "_sessionID", "_meta", "__arg1", "_query", "wait_for_previous", "waitForPreviousTools", "toolCallId",
+        "tool_call_id", "sessionId", "requestId", "conversationId", "thread_id", "explanation", "reason",
+        "thought", "task_progress", "requires_approval", "safeToAutoRun", "SafeToAutoRun", "toolSummary",
+        "chatInput", "action", "security_risk",
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("model", [StoreMemory, QueryMemory, ListMemories, DeleteMemory])
+def test_what_hosts_add_is_ignored(model, name):
+    needed = {StoreMemory: {"content": "x"}, QueryMemory: {"query": "x"}, DeleteMemory: {"ids": ["a"]}}
+    given = needed.get(model, {})
+    assert parse_arguments(model, {**given, name: False}) == parse_arguments(model, given)
+    assert find_host_names({**given, name: False}, model.model_fields) == [name]
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("tag", "tags"), ("Limit", "limit"), ("limits", "limit"), ("includeSuperseded", "include_superseded"),
+        ("maxChars", "max_chars"), ("max_char", "max_chars"), ("querry", "query"), ("text", "query"),
+        ("session_id", "session"), ("Session", "session"), ("sessions", "session"), ("top_k", "limit"),
+        ("from", "since"), ("untill", "until"), ("type", "kind"), ("scopes", "scope"),
+    ],
+)  # fmt: skip
+def test_a_misspelt_parameter_is_answered_with_the_nearest(name, meant):
+    message = refusal(QueryMemory, query="x", **{name: 1})
+    assert message.startswith(f"{name} is not a parameter: did you mean {meant}?")
 
 
 def test_metadata_may_come_as_json_text():
@@ -172,9 +302,11 @@ def test_limits_themselves_are_allowed():
         (StoreMemory, {"content": "half \ud800"}, "content"),
         (StoreMemory, {"content": "x", "kind": "fact"}, "episodic"),
         (StoreMemory, {"content": "x", "tags": ["t"] * 21}, "20"),
-        (StoreMemory, {"content": "x", "tags": ["ok", ""]}, "tags.1"),
         (StoreMemory, {"content": "x", "tags": ["t" * 65]}, "64"),
-        (StoreMemory, {"content": "x", "tags": [1]}, "tags.0"),
+        (StoreMemory, {"content": "x", "tags": [{}]}, "tags.0"),
+        (StoreMemory, {"content": "x", "tags": {"a": 1}}, "tags"),
+        (ListMemories, {"tags": 5}, "tags"),
+        (StoreMemory, {"content": "x", "replaces": [["a"]]}, "replaces.0"),
         (StoreMemory, {"content": "x", "scope": "all"}, "global"),
         (StoreMemory, {"content": "x", "importance": 1.1}, "importance"),
         (StoreMemory, {"content": "x", "importance": float("nan")}, "importance"),
@@ -227,7 +359,7 @@ def test_each_wrong_argument_is_named_at_once():
 
 
 def test_many_wrong_arguments_give_only_a_few_sentences():
-    message = refusal(StoreMemory, **{f"no{number}": number for number in range(500)}, tags=[1] * 20)
+    message = refusal(StoreMemory, **{f"no{number}": number for number in range(500)}, tags=[{}] * 20)
     assert message.startswith("content is missing")
     assert message.endswith("516 more arguments are wrong.")
     assert len(message) < 1000

@@ -125,6 +125,15 @@ def _interfere(
         other.store(text, tags=[f"tag {step}"])
 
 
+def test_what_is_read_whole_is_bounded_and_what_is_not_there_is_told(host: Host) -> None:
+    ids = [host.store(letter * 60_000)["id"] for letter in "abc"]
+    listed = host.list(ids=[*ids, "nosuch"])
+    assert [len(memory["content"]) for memory in listed["memories"]] == [60_000, 300, 300]
+    assert [memory["truncated"] for memory in listed["memories"]] == [False, True, True]
+    assert (listed["total"], listed["not_found"]) == (3, ["nosuch"])
+    assert host.list(ids=ids[1])["memories"][0]["content"] == "b" * 60_000
+
+
 # --- days ---------------------------------------------------------------------------------------
 
 ZONES = [UTC, *map(ZoneInfo, ("Pacific/Kiritimati", "Pacific/Auckland", "America/Los_Angeles", "Etc/GMT+12"))]
@@ -156,4 +165,4 @@ def test_a_since_after_until_is_said(host: Host) -> None:
             BadArgument, match=r"since \(2026-05-09T.*\) is after until \(2026-05-08T.*\): swap"
         ):
             ask(**later)
-    assert host.list(ids=["none"], **later)["total"] == 0
+    assert host.list(ids=["nosuch"], **later)["total"] == 0

@@ -9,6 +9,7 @@ import pytest
 from support.host import Clock, Host
 
 from sediment_mcp.errors import BadArgument, NoProject, UnknownMemory
+from sediment_mcp.operations.history import revert
 from sediment_mcp.operations.results import MemoryResult, RankedResult
 
 OpenHost = Callable[..., Host]
@@ -94,8 +95,10 @@ def test_the_project_is_refused_where_none_is_known(host: Host) -> None:
 @pytest.mark.parametrize("kind", ["semantic", "procedural", "working"])
 def test_the_same_text_is_stored_once(open_host: OpenHost, kind: str) -> None:
     host = open_host(project="atlas")
-    first = host.store("The build   needs\nnode 20", kind=kind, tags=["a"], importance=0.2, session="one")
-    again = host.store("The build needs node 20 ", kind=kind, tags=["b"], importance=0.7, session="two")
+    first = host.store("The build needs\nnode 20", kind=kind, tags=["a"], importance=0.2, session="one")
+    again = host.store(
+        "\r\nThe build needs\r\nnode 20 ", kind=kind, tags=["b"], importance=0.7, session="two"
+    )
     assert (again["id"], again["status"]) == (first["id"], "duplicate")
     memory = host.list()["memories"][0]
     assert host.list()["total"] == 1
@@ -177,6 +180,58 @@ def test_replacing_history_or_itself_warns(host: Host) -> None:
     assert (same["status"], same["superseded"]) == ("duplicate", [])
     assert len(same["warnings"]) == 1
     assert set(host.found("v3")) >= {third["id"]}
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("server:\n  tls: on\n  port: 1\n", "server:\n  tls: on\nport: 1\n"),
+        ("a\tb", "a b"),
+        ("a  b", "a b"),
+        ("one\n\ntwo", "one\ntwo"),
+        ("  a: 1\n  b: 2", "a: 1\n  b: 2"),
+        ("line  \nbreak", "line\nbreak"),
+    ],
+)
+def test_white_space_that_carries_meaning_makes_another_text(host: Host, before: str, after: str) -> None:
+    first = host.store(before)
+    second = host.store(after)
+    assert (second["status"], second["superseded"]) == ("stored", [])
+    third = host.store(f"{before}\nmore", replaces=[first["id"], second["id"]])
+    fourth = host.store(before, replaces=[third["id"]])
+    assert [memory["content"] for memory in host.list(ids=[fourth["id"]])["memories"]] == [before]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"content": "v1\n"},
+        {"content": " v1"},
+        {"tags": ["b"]},
+        {"tags": []},
+        {"importance": 0.2},
+        {"metadata": {"a": 2}},
+        {"expires_at": "2026-05-09T00:00:00Z"},
+        {"occurred_at": "2026-01-01T00:00:00Z"},
+        {"session": "two"},
+    ],
+)
+def test_a_replacement_that_changes_anything_counts(host: Host, change: dict[str, Any]) -> None:
+    given = {"content": "v1", "tags": ["a"], "importance": 0.9, "metadata": {"a": 1}, "session": "one"}
+    old = host.store(**given, expires_at="2026-06-01T00:00:00Z")["id"]
+    result = host.store(**{**given, "expires_at": "2026-06-01T00:00:00Z", **change}, replaces=[old])
+    assert (result["status"], result["superseded"], result["warnings"]) == ("stored", [old], [])
+    (memory,) = host.list(ids=[result["id"]])["memories"]
+    assert {name: memory[name] for name in change} == change
+    again = host.store(**{**given, "expires_at": "2026-06-01T00:00:00Z", **change}, replaces=[result["id"]])
+    assert (again["id"], again["status"]) == (result["id"], "duplicate")
+
+
+def test_a_version_that_changed_a_tag_alone_can_be_reverted(host: Host) -> None:
+    old = host.store("v1", tags=["a"])["id"]
+    host.store("v1", tags=["b"], replaces=[old])
+    revert(host.app, old)
+    assert [memory["tags"] for memory in host.list()["memories"]] == [["a"]]
 
 
 def test_a_working_memory_ends_after_a_day(host: Host, clock: Clock) -> None:

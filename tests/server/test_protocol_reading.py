@@ -125,6 +125,7 @@ async def test_the_project_has_a_resource_and_a_prompt_of_its_own(tmp_path: Path
         await succeeds(client, "store_memory", content="The shop sells tea.")
         await succeeds(client, "store_memory", content=OPINION, scope="global")
         assert "memory://project" in [str(one.uri) for one in (await client.list_resources()).resources]
+        assert "load_project" in [prompt.name for prompt in (await client.list_prompts()).prompts]
         assert (await read(client, "memory://project"))["total"] == 2
         text, memories = await texts(client, "load_project")
         assert "/code/shop" in text
@@ -149,11 +150,7 @@ async def test_without_a_project_its_prompt_and_resource_say_so(way: Way, tmp_pa
 async def test_every_prompt_is_explained(way: Way, tmp_path: Path) -> None:
     async with connected(way, tmp_path) as client:
         prompts = (await client.list_prompts()).prompts
-        assert {prompt.name for prompt in prompts} == {
-            "load_project",
-            "remember_conversation",
-            "review_topic",
-        }
+        assert {prompt.name for prompt in prompts} == {"remember_conversation", "review_topic"}
         for prompt in prompts:
             assert prompt.title
             assert prompt.description

@@ -272,7 +272,7 @@ def test_counts_are_of_live_memories(storage: MemoryStorage) -> None:
         assert counts.kinds(NOW) == {"semantic": 2}
         assert counts.projects(NOW) == {"": 1, "p": 1}
         assert counts.months(NOW) == {"2026-05": 1, "2026-06": 1}
-        assert counts.tags(NOW, "TE") == {"Tea": 1, "tea": 1}
+        assert counts.tags(NOW, "TE") == {"Tea": 2}, "spellings of one tag"
         assert counts.tags(NOW, "100%") == {"100%": 1}
         assert counts.tags(NOW, "1_0") == {}
         assert set(counts.sessions("s")) == {"Spring", "summer"}

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +22,13 @@ from support.transferring import export, import_export, state
 from sediment_mcp.domain.filters import Filters
 from sediment_mcp.domain.retention import Rule
 from sediment_mcp.errors import BadArgument, NoProject
+from sediment_mcp.operations.arguments import StoreMemory, parse_arguments
+from sediment_mcp.operations.store_memory import new_memory
 from sediment_mcp.operations.trash import restore_memories
 from sediment_mcp.transfer.formats import sediment_jsonl
 from sediment_mcp.transfer.importer import COMMIT_EVERY, ImportReport, import_memories
-from sediment_mcp.transfer.prepare import ImportOptions
+from sediment_mcp.transfer.normalize import normalize_memory
+from sediment_mcp.transfer.prepare import ImportOptions, derive_id
 from sediment_mcp.transfer.records import Selection
 from sediment_mcp.transfer.source import ReadLimits, wrap_bytes
 
@@ -341,6 +345,45 @@ def test_a_secret_is_told_of_and_refused_where_secrets_are(
 
 
 # --- interruption -------------------------------------------------------------------------------
+
+
+NESTED, FLAT = "server:\n  tls: on\n  port: 1", "server:\n  tls: on\nport: 1"
+
+
+def import_texts(host: Host, *texts: str) -> ImportReport:
+    report = ImportReport()
+    items = (item for text in texts for item in normalize_memory("here", text))
+    import_memories(host.app, items, ImportOptions(), report)
+    return report
+
+
+def test_texts_that_differ_in_white_space_are_imported_as_two_and_known_again(host: Host) -> None:
+    assert import_texts(host, NESTED, FLAT).imported == 2
+    assert import_texts(host, FLAT, NESTED).known == 2
+    assert {memory["content"] for memory in state(host).values()} == {NESTED, FLAT}
+
+
+@pytest.mark.parametrize("fate", ["kept", "deleted", "replaced"])
+def test_what_an_earlier_version_has_imported_is_known(host: Host, fate: str) -> None:
+    memory = new_memory(parse_arguments(StoreMemory, {"content": NESTED}), None, host.clock())
+    former_id = derive_id(memory, None, memory.content_hash)
+    assert former_id == "g787zfb656wf"
+    with host.app.storage.write() as session:
+        session.add(replace(memory, id=former_id))
+    if fate == "deleted":
+        host.delete(former_id)
+    elif fate == "replaced":
+        host.store("TLS is off", replaces=[former_id])
+    report = import_texts(host, NESTED, FLAT)
+    assert (report.known, report.imported) == (1, 1)
+    assert import_texts(host, NESTED, FLAT).known == 2
+
+
+def test_two_machines_keep_texts_apart_that_differ_in_white_space(host: Host, other: Host) -> None:
+    host.store(NESTED)
+    other.store(FLAT)
+    assert import_export(host, export(other)).merged == 0
+    assert {memory["content"] for memory in host.list()["memories"]} == {NESTED, FLAT}
 
 
 def test_an_interrupted_import_continues_where_it_stopped(host: Host, other: Host) -> None:

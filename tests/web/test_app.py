@@ -194,9 +194,16 @@ def test_where_the_text_stays_an_edit_makes_no_version(server: UiServer, host: H
     assert memory["occurred_at"] == "2026-01-02T00:00:00Z"
     assert len(server.read("memory", id=old)["versions"]) == 1
     assert host.list(tags=["wrong"])["total"] == 0
-    assert "white space" in server.change("edit", id=old, content="The  port is 8080")["warnings"][0]
     end = (host.clock() - timedelta(days=1)).isoformat()
     assert "past" in server.post("edit", id=old, expires_at=end).json["error"]
+
+
+@pytest.mark.parametrize("content", ["The  port is 8080", "The port is 8080\n"])
+def test_a_blank_is_a_change_of_the_text(server: UiServer, host: Host, content: str) -> None:
+    old = host.store("The port is 8080")["id"]
+    result = server.change("edit", id=old, content=content)
+    assert result["superseded"] == [old]
+    assert whole(host, result["id"])["content"] == content
 
 
 def test_the_same_text_of_another_kind_is_a_new_version(server: UiServer, host: Host) -> None:

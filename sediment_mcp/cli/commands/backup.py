@@ -121,9 +121,9 @@ def _show_made(path: object) -> None:
 
 
 def _show_list(backups: Sequence[_BackupResult]) -> None:
-    from sediment_mcp.cli.render import format_count
     from sediment_mcp.cli.terminal import format_local_time, open_console, put, style_words
     from sediment_mcp.system.files import format_bytes
+    from sediment_mcp.system.text import format_count
 
     out = open_console()
     for one in backups:
@@ -142,8 +142,8 @@ def _show_list(backups: Sequence[_BackupResult]) -> None:
 
 
 def _show_preview(preview: RestorePreview) -> None:
-    from sediment_mcp.cli.render import format_count
     from sediment_mcp.cli.terminal import format_local_time, open_console, put, style_words
+    from sediment_mcp.system.text import format_count
 
     out = open_console(stderr=True)
     newest = f", the newest of {format_local_time(preview['newest'])}" if preview["newest"] else ""

@@ -196,7 +196,7 @@ def _export_markdown(
 
 
 def _format_exported(result: ExportResult) -> str:
-    from sediment_mcp.cli.render import format_count
+    from sediment_mcp.system.text import format_count
 
     rules = f" and {format_count(result['rules'], 'rule')} of retention" if result["rules"] else ""
     model = f", with the embeddings of {result['model']}" if result["model"] else ""
@@ -210,8 +210,8 @@ def _show_exported(result: ExportResult, file: str) -> None:
 
 
 def _show_markdown(result: MarkdownResult, folder: str) -> None:
-    from sediment_mcp.cli.render import format_count
     from sediment_mcp.cli.terminal import open_console, put, style_words
+    from sediment_mcp.system.text import format_count
 
     written = f"{format_count(result['memories'], 'memory')} in {format_count(result['files'], 'file')}:"
     put(open_console(), style_words((written, "bold green"), (folder, "")))

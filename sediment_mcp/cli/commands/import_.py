@@ -187,7 +187,7 @@ def _build_result(report: ImportReport, dry_run: bool, embedded: int, seconds: f
 
 
 def _format_interrupted(report: ImportReport) -> str:
-    from sediment_mcp.cli.render import format_count
+    from sediment_mcp.system.text import format_count
 
     verb = "is" if report.imported == 1 else "are"
     imported = f"{format_count(report.imported, 'memory')} {verb} new here"
@@ -195,8 +195,8 @@ def _format_interrupted(report: ImportReport) -> str:
 
 
 def _show_imported(result: ImportResult) -> None:
-    from sediment_mcp.cli.render import format_count
     from sediment_mcp.cli.terminal import open_console, put, show_notes, style_words
+    from sediment_mcp.system.text import format_count
 
     out = open_console()
     if result["dry_run"]:
@@ -218,12 +218,14 @@ def _format_rest(result: ImportResult) -> str:
 
 
 def _format_rate(result: ImportResult) -> str:
-    from sediment_mcp.cli.render import format_count
+    from sediment_mcp.system.text import format_count
 
     seconds = max(result["seconds"], 0.001)
     count = result["imported"] + result["updated"] + result["known"]
     embedded = f"{format_count(result['embedded'], 'passage')} embedded, " if result["embedded"] else ""
-    return f"{embedded}{seconds:.1f} seconds in all: {count / seconds:,.0f} memories a second."
+    return (
+        f"{embedded}{seconds:.1f} seconds in all: {format_count(round(count / seconds), 'memory')} a second."
+    )
 
 
 def _show_remarks(out: Console, word: str, remarks: Sequence[Remark]) -> None:

@@ -30,8 +30,6 @@ if TYPE_CHECKING:
 
 MAX_PREVIEWED = 10  # memories shown before a delete by filter
 RESOLUTION = timedelta(microseconds=1)  # by which "before" is earlier than "until"
-NO_FILTER = {"include_superseded"}
-"""Options that choose no memories when they are given alone."""
 
 
 # --- delete and restore -------------------------------------------------------------------------
@@ -80,8 +78,8 @@ def delete(invocation: Invocation, ids: tuple[str, ...], permanent: bool, yes: b
 
 def _choose_by_id(ids: tuple[str, ...], *, permanent: bool, yes: bool) -> list[str] | None:
     """Return the ids once they are checked; None if the person does not want to erase them."""
-    from sediment_mcp.cli.render import format_count
     from sediment_mcp.operations.arguments import DeleteMemory
+    from sediment_mcp.system.text import format_count
 
     if not ids:
         raise BadArgument("Nothing to delete: pass an ID or a filter such as --tag or --before.")
@@ -102,10 +100,12 @@ def _choose_by_filter(
 
     if ids:
         raise BadArgument("Ids and filters do not go together: give the one or the other.")
-    if filters.keys() <= NO_FILTER | ({"scope"} if filters.get("scope") == "all" else set[str]()):
+    arguments = _parse_filters(**filters)
+    chosen_by = (arguments.kind, arguments.tags, arguments.session, arguments.until)
+    if arguments.scope == "all" and not any(chosen_by):
         raise BadArgument("That would be everything: say which memories, such as --tag or --before.")
     app = invocation.app
-    found = list_matching(app, _parse_filters(**filters), invocation.project)
+    found = list_matching(app, arguments, invocation.project)
     if found and not yes:
         render.show_deletion_preview(found[:MAX_PREVIEWED], len(found))
         if not _confirm_count(found, permanent):
@@ -124,7 +124,7 @@ def _parse_filters(*, before: str | None = None, **filters: Any) -> ListMemories
 
 
 def _confirm_count(found: Sequence[MemoryResult], permanent: bool) -> bool:
-    from sediment_mcp.cli.render import format_count
+    from sediment_mcp.system.text import format_count
 
     act = "erase them for good" if permanent else "delete them"
     return confirm(

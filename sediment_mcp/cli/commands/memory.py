@@ -30,7 +30,13 @@ if TYPE_CHECKING:
     'sediment-mcp store "Postgres on the staging host listens on port 5433." --tag database',
     "git log -1 --format=%B | sediment-mcp store - --kind episodic",
 )
-@click.argument("content", metavar="TEXT", help="what to remember; - reads it from standard input")
+@click.argument(
+    "content",
+    metavar="TEXT...",
+    nargs=-1,
+    required=True,
+    help="what to remember, several words are one text; - reads it from standard input",
+)
 @kind_option
 @tags_option
 @scope_option("project or global", "project", "global")
@@ -41,13 +47,13 @@ if TYPE_CHECKING:
 @click.option("--replaces", metavar="ID", multiple=True, help="a memory it corrects; repeatable")
 @click.option("--metadata", metavar="JSON", help="a JSON object of your own")
 @pass_invocation
-def store(invocation: Invocation, content: str, **options: Any) -> int:
+def store(invocation: Invocation, content: tuple[str, ...], **options: Any) -> int:
     """Store a memory."""
     from sediment_mcp.cli import render
     from sediment_mcp.operations.arguments import StoreMemory
     from sediment_mcp.operations.store_memory import store_memory
 
-    text = read_standard_input() if content == STREAM else content
+    text = read_standard_input() if content == (STREAM,) else " ".join(content)
     arguments = parse_arguments(StoreMemory, {"content": text, **options})
     invocation.load_model()
     app = invocation.app
@@ -61,19 +67,19 @@ def store(invocation: Invocation, content: str, **options: Any) -> int:
     'sediment-mcp query "How do I reach the test database?"',
     'sediment-mcp query "release" --tag work --since 2026-01-01 --limit 3 --explain',
 )
-@click.argument("query", metavar="TEXT", help="a question or key words")
+@click.argument("query", metavar="TEXT...", nargs=-1, required=True, help="a question or key words")
 @click.option("--limit", metavar="N", help="at most so many, 5 by default")
 @click.option("--max-chars", metavar="N", help="budget for all content, 8000 by default")
 @click.option("--explain", is_flag=True, help="say of each result why it stands there")
 @filter_options
 @pass_invocation
-def query(invocation: Invocation, explain: bool, **options: Any) -> int:
+def query(invocation: Invocation, query: tuple[str, ...], explain: bool, **options: Any) -> int:
     """Find memories by meaning and by words."""
     from sediment_mcp.cli import render, terminal
     from sediment_mcp.operations.arguments import QueryMemory
     from sediment_mcp.operations.query_memory import query_memory
 
-    arguments = parse_arguments(QueryMemory, options)
+    arguments = parse_arguments(QueryMemory, {"query": " ".join(query), **options})
     app = invocation.app
     with terminal.show_spinner("Looking"):  # the model may have to be loaded
         result = query_memory(app, arguments, invocation.project)

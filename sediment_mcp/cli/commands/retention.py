@@ -159,12 +159,15 @@ def _parse_subject(options: _Options) -> tuple[Literal["kind", "tag"] | None, st
             "A rule is for a kind or for a tag: give --kind or --tag, and set two rules for both."
         )
     if options.kind is not None:
-        kinds = tuple(list_kinds())
-        if options.kind not in kinds:
+        kinds, kind = tuple(list_kinds()), options.kind.strip().lower()
+        if kind not in kinds:
             raise BadArgument(f"kind {options.kind} does not exist: use one of {', '.join(kinds)}.")
-        return "kind", options.kind
+        return "kind", kind
     if options.tag is not None:
         from sediment_mcp.operations.arguments import Tags
 
-        return "tag", parse_value("tags", Tags, [options.tag])[0]
+        tags: list[str] = parse_value("tags", Tags, [options.tag])
+        if len(tags) != 1:
+            raise BadArgument(f"--tag names {len(tags)} tags, and a rule is for one: set a rule for each.")
+        return "tag", tags[0]
     return None, ""

@@ -45,7 +45,7 @@ class SqlBulkReader:
         return dict(self._database.rows(sql))
 
     def repeated_ids(self, now: datetime) -> list[list[str]]:
-        """Return the ids of the live memories of each text that is stored more than once."""
+        """Return the ids of the live memories of each hash of a text that is there more than once."""
         rule, values = live_condition(Filters(), now)
         groups = defaultdict[int, list[str]](list)
         for group, memory_id in self._database.rows(

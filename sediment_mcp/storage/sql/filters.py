@@ -8,10 +8,19 @@ from __future__ import annotations
 from datetime import datetime
 
 from sediment_mcp.domain.filters import CURRENT, DELETED, SUPERSEDED, Filters
+from sediment_mcp.domain.tags import fold_tag
 from sediment_mcp.system.timestamps import to_micros
 
-HAS_TAG = "memories.number IN (SELECT memory FROM tags WHERE tag = ?)"
-HAS_TAG_BY_KEY = "EXISTS (SELECT 1 FROM tags WHERE tag = ? AND tags.memory = memories.number)"
+DIFFERENT_TAGS = (
+    "WITH RECURSIVE different (tag) AS (SELECT MIN(tag) FROM tags UNION ALL "
+    "SELECT (SELECT MIN(tags.tag) FROM tags WHERE tags.tag > different.tag) FROM different "
+    "WHERE different.tag IS NOT NULL) SELECT tag FROM different"
+)
+"""Every tag once, by one look into the index for each."""
+TAGGED = f"SELECT memory FROM tags WHERE tag IN ({DIFFERENT_TAGS} WHERE fold_tag(tag) = ?)"
+"""The memories that have a tag in any spelling; ``fold_tag`` is `domain.tags.fold_tag`."""
+HAS_TAG = f"memories.number IN ({TAGGED})"
+HAS_TAG_BY_KEY = "EXISTS (SELECT 1 FROM tags WHERE tags.memory = memories.number AND fold_tag(tag) = ?)"
 
 STANDING = (
     f"CASE WHEN deleted_at IS NOT NULL THEN {DELETED} WHEN superseded_by IS NULL THEN {CURRENT} "
@@ -59,5 +68,5 @@ def attribute_condition(filters: Filters, *, by_key: bool = False) -> tuple[str,
     if filters.until is not None:
         add("occurred_at <= ?", to_micros(filters.until))
     for tag in filters.tags:
-        add(HAS_TAG_BY_KEY if by_key else HAS_TAG, tag)
+        add(HAS_TAG_BY_KEY if by_key else HAS_TAG, fold_tag(tag))
     return " AND ".join(clauses) or "TRUE", values

@@ -62,7 +62,7 @@ class MemoryReader:
     def find_by_content_hash(
         self, content_hash: bytes, kind: Kind, project: str | None, now: datetime
     ) -> list[Memory]:
-        """Return the live, current memories with this text, kind and project, oldest first."""
+        """Return the live, current memories with this hash, kind and project, oldest first."""
         rule, values = live_condition(Filters(kind=kind), now)
         same = self._database.dialect.is_same
         return self._select(

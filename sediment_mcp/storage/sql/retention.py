@@ -12,10 +12,11 @@ from datetime import datetime, timedelta
 
 from sediment_mcp.domain.retention import GRACE, TRASH_LIFE, ClockReadings, RetentionCandidate, Rule
 from sediment_mcp.storage.sql.database import Database
+from sediment_mcp.storage.sql.filters import HAS_TAG
 from sediment_mcp.system.timestamps import from_micros, to_micros
 
 ENDED = "(deleted_at <= ? OR expires_at <= ?)"
-SUBJECT_CONDITIONS = {"kind": "kind = ?", "tag": "number IN (SELECT memory FROM tags WHERE tag = ?)"}
+SUBJECT_CONDITIONS = {"kind": "kind = ?", "tag": HAS_TAG}
 LATEST, BEFORE = "looked", "looked-before"  # counters that hold the clock's readings, in microseconds
 
 
@@ -46,7 +47,9 @@ class SqlRetentionReader:
         """Return every memory that may be due: those that have expired or that a rule covers."""
         found = self._select(ENDED, (to_micros(now - TRASH_LIFE), to_micros(now - GRACE)))
         for rule in rules:
-            found += self._select(f"deleted_at IS NULL AND {SUBJECT_CONDITIONS[rule.subject]}", (rule.name,))
+            found += self._select(
+                f"deleted_at IS NULL AND {SUBJECT_CONDITIONS[rule.subject]}", (rule.folded_name,)
+            )
         return list({memory.memory_key: memory for memory in found}.values())
 
     def _select(self, condition: str, values: Sequence[object]) -> list[RetentionCandidate]:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from sediment_mcp.domain.filters import Filters
+from sediment_mcp.domain.tags import fold_tag
 from sediment_mcp.storage.sql.database import Database
 from sediment_mcp.storage.sql.filters import live_condition
 from sediment_mcp.system.timestamps import from_micros, to_micros
@@ -59,15 +60,21 @@ class SqlStatistics:
     def tags(self, now: datetime, prefix: str = "") -> dict[str, int]:
         """Return the number of memories by tag, the most used first.
 
-        Only tags that begin with ``prefix`` count, upper and lower case alike.
+        Only tags that begin with ``prefix`` count, upper and lower case alike. All spellings of a tag count
+        as the most used of them.
         """
         rule, values = live_condition(Filters(), now)
-        return self._count_rows(
+        spellings = self._count_rows(
             "SELECT tag, COUNT(*) AS total FROM tags JOIN memories ON memories.number = tags.memory "
             f"WHERE {BEGINS_WITH.format(column='tag')} AND {rule} GROUP BY tag ORDER BY total DESC, tag",
             _build_prefix_pattern(prefix),
             *values,
         )
+        names: dict[str, str] = {}
+        totals = Counter[str]()
+        for tag, total in spellings.items():
+            totals[names.setdefault(fold_tag(tag), tag)] += total
+        return dict(sorted(totals.items(), key=lambda item: (-item[1], item[0])))
 
     def sessions(self, prefix: str = "") -> list[str]:
         """Return the sessions that begin with ``prefix``, latest first.

@@ -14,6 +14,7 @@ from collections.abc import Generator, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Self
 
+from sediment_mcp.domain.tags import fold_tag
 from sediment_mcp.errors import DamagedDatabase, DiskFull, StorageError
 from sediment_mcp.storage.sql.database import Dialect
 from sediment_mcp.storage.sqlite import migrations
@@ -82,6 +83,7 @@ class SqliteDatabase:
             self._sql.execute("PRAGMA synchronous = FULL")
             self._sql.execute("PRAGMA foreign_keys = ON")
             self._sql.execute("PRAGMA secure_delete = ON")
+            self._sql.create_function("fold_tag", 1, _fold_tag, deterministic=True)
         self._log_id: tuple[int, int] | None = None
 
     @classmethod
@@ -358,3 +360,7 @@ def _decode_leniently(data: bytes) -> str:
 def sqlite_version() -> str:
     """Return the version of the SQLite library."""
     return sqlite3.sqlite_version
+
+
+def _fold_tag(tag: object) -> str | None:
+    return fold_tag(tag) if isinstance(tag, str) else None

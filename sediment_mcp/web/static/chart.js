@@ -1,7 +1,7 @@
 // Two kinds of charts, drawn here: growth as hills over time, and bars with their numbers.
 
 import { h, svg, makeVisible } from "./dom.js";
-import { number } from "./format.js";
+import { count, number } from "./format.js";
 
 const HEIGHT = 270;
 const LEFT = 44;
@@ -46,7 +46,7 @@ export function growth(months) {
   const wide = Math.min(28, (0.5 * (WIDTH - LEFT)) / data.length);
   const every = Math.ceil(data.length / 8);
   const last = data.at(-1);
-  return svg("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, class: "growth", role: "img", "aria-label": `From ${named(data[0].name)} to ${named(last.name)}: ${number(last.total)} memories in all.` },
+  return svg("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, class: "growth", role: "img", "aria-label": `From ${named(data[0].name)} to ${named(last.name)}: ${count(last.total, "memory", "memories")} in all.` },
     lines.map((value) => [
       svg("line", { x1: LEFT, x2: WIDTH, y1: y(value), y2: y(value), class: "grid" }),
       svg("text", { x: LEFT - 8, y: y(value) + 4, "text-anchor": "end" }, number(value)),

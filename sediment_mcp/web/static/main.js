@@ -4,6 +4,7 @@ import { runQuery } from "./api.js";
 import { button, dialog, fill, h, setReplacements, makeVisible } from "./dom.js";
 import { editor } from "./editor.js";
 import { onKey, HELP } from "./keyboard.js";
+import { count } from "./format.js";
 import { memories } from "./memories.js";
 import { overview } from "./overview.js";
 import { similarPairs } from "./similar_pairs.js";
@@ -67,7 +68,7 @@ const MEANING = {
 
 function footer({ meaning, problem, backlog, model, directory, version }) {
   const dot = h("span", { class: `dot ${meaning}`, "aria-hidden": "true" });
-  const waiting = backlog ? ` · ${backlog} passages still to be embedded` : "";
+  const waiting = backlog ? ` · ${count(backlog, "passage", "passages")} still to be embedded` : "";
   fill(
     document.getElementById("footer"),
     h("span", { title: problem }, dot, `Search goes ${MEANING[meaning]}${waiting}`),
