@@ -137,12 +137,16 @@ def _uninstall(invocation: Invocation, options: _Options, machine: Machine, host
 
 
 def _detect_machine() -> Machine:
-    from pathlib import Path
-
-    from sediment_mcp.config import environment
+    from sediment_mcp.config import NO_HOME, environment, find_home
+    from sediment_mcp.errors import BadArgument
     from sediment_mcp.hosts.registry import Machine
 
-    return Machine(sys.platform, Path.home(), environment())
+    try:
+        return Machine(sys.platform, find_home(), environment())
+    except BadArgument:
+        raise BadArgument(
+            f"The files of hosts cannot be found, because {NO_HOME}: set HOME to your home directory."
+        ) from None
 
 
 def _find_hosts(names: Sequence[str]) -> list[Host]:
@@ -204,27 +208,20 @@ def _has_failed(changes: Sequence[PlannedChange]) -> bool:
 
 def _build_server_arguments(invocation: Invocation) -> list[str]:
     """Return the global flags for the server, with absolute paths: hosts start it anywhere."""
+    from pathlib import Path
+
     from sediment_mcp.config import DATA_DIR, MODEL, PROJECT
 
-    arguments: list[str] = []
+    config, arguments = invocation.config, list[str]()
+    values = {DATA_DIR: str(config.data_dir), PROJECT: invocation.project or "", MODEL: config.model}
+    if Path(config.model).is_dir():
+        values[MODEL] = str(Path(config.model).absolute())
     for variable, (flag, _, _) in FLAGS.items():
-        if variable in invocation.flags:
-            value = invocation.flags[variable]
-            is_folder = variable in (DATA_DIR, PROJECT) or (variable == MODEL and _is_directory(value))
-            arguments += [flag, _make_absolute(value) if is_folder and value else value]
+        if value := invocation.flags.get(variable):
+            arguments += [flag, values.get(variable, value)]
+        elif value is not None:
+            arguments += [flag, value]
     return arguments
-
-
-def _is_directory(value: str) -> bool:
-    from pathlib import Path
-
-    return Path(value).expanduser().is_dir()
-
-
-def _make_absolute(value: str) -> str:
-    from pathlib import Path
-
-    return str(Path(value).expanduser().absolute())
 
 
 def _warn_of_shell_variables(invocation: Invocation, machine: Machine) -> None:
