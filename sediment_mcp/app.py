@@ -97,6 +97,8 @@ class Application:
         Raises:
             Stopped: ``progress`` asked for it.
         """
+        if self.storage.is_read_only:
+            return
         for job in self.services.jobs:
             progress(0, 0)
             if self._is_resident or not job.only_resident:
