@@ -23,7 +23,7 @@ def _list_files() -> Iterable[str]:
     metavar="[FILE]...",
     nargs=-1,
     shell_complete=complete_words(_list_files),
-    help="claude, cursor or agents; none lists them",
+    help="such as claude, agents or gemini; none lists them",
 )
 @click.option("--uninstall", is_flag=True, help="take the instructions out again")
 @dry_run_option
