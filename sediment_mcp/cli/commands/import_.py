@@ -103,6 +103,10 @@ def import_(
     except KeyboardInterrupt:
         say(_format_interrupted(report))
         raise
+    if scope_of_all == "project" and report.known:
+        say(
+            "What is known already stays with its project: `sediment-mcp project move OLD NEW` takes it along."
+        )
     result = _build_result(report, dry_run, embedded, time.monotonic() - began)
     return invocation.print_result(result, lambda: _show_imported(result))
 
