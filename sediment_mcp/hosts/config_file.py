@@ -26,7 +26,7 @@ def get_backup_path(path: Path) -> Path:
 
 
 def read_text(path: Path) -> str | None:
-    """Return the text without a byte order mark, its line endings as they are; None without a file.
+    """Return the text, its line endings as they are and without a mark; None without a file.
 
     Raises:
         UnusableFile: The file cannot be read, or is no UTF-8 text.

@@ -44,7 +44,7 @@ class ConfigTarget:
     path: Path
 
     def read_entries(self, text: str | None) -> dict[str, Any]:
-        """Return by name our entry, the first one where there is any, and others that start this program.
+        """Return by name our entry, if there is one, then others that start this program.
 
         Raises:
             UnusableFile: The text is not of the host's format.

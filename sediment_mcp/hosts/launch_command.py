@@ -108,7 +108,7 @@ def build_entry(command: LaunchCommand, host: Host) -> dict[str, Any]:
 
 
 def starts_this_program(entry: Any) -> bool:
-    """Return True if an entry starts this program, however it is installed, and whatever its name is.
+    """Return True if an entry, whatever its name is, starts this program.
 
     That is a program or package called sediment-mcp, run directly, by another program such as uvx, pipx or a
     shell, or as a Python module.

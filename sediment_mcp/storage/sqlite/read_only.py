@@ -1,4 +1,4 @@
-"""A database in a directory that may only be read: a mounted backup, an old disk, a folder without rights.
+"""A database in a directory that may only be read, such as a mounted backup.
 
 SQLite needs its log beside the database, and to write there, unless nobody else can have the file open. So a
 file without a log is read as one that nobody changes. A log that was left behind is read through a private
@@ -25,7 +25,7 @@ LOG_SUFFIXES = ("-wal", "-journal")
 
 
 def is_read_only(path: Path) -> bool:
-    """Return True if the database in ``path`` can be read, but neither it nor its directory be written."""
+    """Return True if a database can be read, and it or its directory not be written."""
     can_read = os.access(path, os.R_OK) and os.access(path.parent, os.R_OK | os.X_OK)
     return can_read and not (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK))
 
@@ -106,7 +106,7 @@ class ReadOnlyFile:
 
 @contextlib.contextmanager
 def open_unchanged(path: Path) -> Generator[SqliteSession]:
-    """Open a session that changes nothing in the data directory, whether that may be written or not."""
+    """Open a session that changes nothing in the data directory."""
     if not is_read_only(path):
         with contextlib.closing(open_session(path, read_only=True)) as session:
             yield session

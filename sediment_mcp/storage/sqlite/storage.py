@@ -166,7 +166,7 @@ class SqliteStorage:
         return SqliteReader(self)
 
     def assert_writable(self) -> None:
-        """Check that the data directory may be written, which it may have become since it was opened.
+        """Check that the data directory may be written; open it anew if it has become so.
 
         Raises:
             StorageError: it may not.
