@@ -122,7 +122,8 @@ def states_change(text: str) -> bool:
 def _compare(known: Candidate, other: Candidate) -> tuple[float, float]:
     """Return how alike two memories are, and how near the other is to the query.
 
-    The latter is the share of the known one's nearness. Without both embeddings, the share of the query's words stands for both.
+    The latter is the share of the known one's nearness. Without both embeddings, the share of the query's
+    words stands for both.
     """
     if known.vector is None or other.vector is None or known.cosine is None or other.cosine is None:
         share = _divide(other.coverage, known.coverage)
