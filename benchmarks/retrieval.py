@@ -39,9 +39,17 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from sediment_mcp.config import Tuning
-from sediment_mcp.search import calibration, candidates, fusion, index_view, ranking, session_context
+from sediment_mcp.search import (
+    calibration,
+    candidates,
+    fusion,
+    index_view,
+    phrase_match,
+    ranking,
+    session_context,
+)
 
-TUNABLE = ranking, fusion, calibration, session_context, index_view, candidates
+TUNABLE = ranking, fusion, calibration, phrase_match, session_context, index_view, candidates
 LIMIT, MAX_CHARS = 50, 100_000
 AGES, DEALS = 180, 3  # days; how often ages are dealt out anew
 

@@ -32,6 +32,7 @@ from sediment_mcp.search.candidates import (
     build_candidates,
     extract_features,
 )
+from sediment_mcp.search.phrase_match import read_wording
 from sediment_mcp.search.ranking import select_leading
 from sediment_mcp.storage.protocols import ReadSession
 
@@ -137,7 +138,7 @@ class IndexView:
 
     def find_candidates(self, session: ReadSession, query: Query) -> list[Candidate]:
         """Return the memories that may answer, each with its best chunk and session neighbours."""
-        context = QueryContext(self.text.select_terms(query.text), query.vector)
+        context = QueryContext(self.text.select_terms(query.text), query.vector, read_wording(query.text))
         found = CandidateSet()
         bm25 = self._search_text(session, query, context.terms, found)
         self._search_vectors(session, query, found)
