@@ -186,7 +186,7 @@ class TantivyWriter:
         self._directory = directory
 
     def stamp(self) -> tuple[object, object]:
-        """Return a value that changes whenever the snapshot on disk is replaced, whatever its settings.
+        """Return a value that changes whenever the snapshot on disk, of any settings, is replaced.
 
         Raises:
             OSError or ValueError: there is none.
