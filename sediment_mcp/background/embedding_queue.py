@@ -70,7 +70,7 @@ class EmbeddingQueue:
     def _drop_unreadable(self, embedder: Embedder, progress: Progress) -> None:
         """Take away embeddings of texts that the model cannot read.
 
-        Versions before 0.2 made some, and imported ones may be theirs. Each is looked at once, which only
+        Version 0.1.0 made some, and imported ones may be its own. Each is looked at once, which only
         takes a tokenizer; how far is recorded with every commit.
         """
         with self._storage.connect() as session:
