@@ -92,6 +92,9 @@ class Remembered:
             self._vectors[key] = self._embedder.embed_query(text)
         return self._vectors[key]
 
+    def can_read(self, text: str) -> bool:
+        return self._embedder.can_read(text)
+
     def save(self) -> None:
         if self._file is not None:
             keys = list(self._vectors)

@@ -59,12 +59,13 @@ from sediment_mcp.search import (
     candidates,
     fusion,
     index_view,
+    phrase_match,
     ranking,
     session_context,
     versions,
 )
 
-TUNABLE = ranking, versions, fusion, calibration, session_context, index_view, candidates
+TUNABLE = ranking, versions, fusion, calibration, phrase_match, session_context, index_view, candidates
 LIMIT, MAX_CHARS = 50, 100_000
 AGES, DEALS = 180, 3  # days; how often ages are dealt out anew
 

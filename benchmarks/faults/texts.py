@@ -34,5 +34,5 @@ def attributes(word: str) -> dict[str, Any]:
 
 
 def hidden(content: str) -> str:
-    """The same to the model, which drops soft hyphens; to the search by words, different words."""
-    return " ".join(f"{word[: len(word) // 2]}\u00ad{word[len(word) // 2 :]}" for word in content.split())
+    """The same to the model, which drops replacement characters; to the search by words, different words."""
+    return " ".join(f"{word[: len(word) // 2]}\ufffd{word[len(word) // 2 :]}" for word in content.split())

@@ -24,6 +24,7 @@ logger = logging.getLogger(__name__)
 
 LOCK = "embed.lock"
 STOP_CHECK_EVERY = 64  # chunks embedded between two checks whether to stop
+CHECK_EVERY = 256  # embeddings checked between two commits
 LOG_FROM = 100  # progress is logged from this number of chunks on, some seconds of work
 
 
@@ -39,6 +40,7 @@ class EmbeddingQueue:
             None,
             0,
         )  # in this database no chunk up to this change lacks one
+        self._checked: tuple[Hashable, int] = (None, 0)  # up to this change all are of readable texts
         self._failed: set[int] = set()  # chunks that the model fails on, until the process ends
         self.size = 0
 
@@ -63,6 +65,32 @@ class EmbeddingQueue:
                     return
                 self.run_all(embedder, progress)
         self._complete = (store_id, newest)
+        self._drop_unreadable(embedder, progress)
+
+    def _drop_unreadable(self, embedder: Embedder, progress: Progress) -> None:
+        """Take away embeddings of texts that the model cannot read.
+
+        Version 0.1.0 made some, and imported ones may be its own. Each is looked at once, which only
+        takes a tokenizer; how far is recorded with every commit.
+        """
+        with self._storage.connect() as session:
+            model_key = session.embeddings.model_key(embedder.identity.fingerprint)
+            if model_key is None:
+                return
+            checked = session.embeddings.checked_seq(model_key)
+            if self._checked[0] == (session.store_id, model_key):
+                checked = max(checked, self._checked[1])
+            while batch := session.embeddings.unchecked(model_key, checked, CHECK_EVERY):
+                unreadable = [chunk_id for chunk_id, _, text in batch if not embedder.can_read(text)]
+                checked = batch[-1][1]
+                if unreadable or len(batch) >= CHECK_EVERY:
+                    with self._storage.write() as writer:
+                        session.assert_current()
+                        if unreadable:
+                            writer.embeddings.mark_unreadable(model_key, unreadable)
+                        writer.embeddings.set_checked_seq(model_key, checked)
+                self._checked = ((session.store_id, model_key), checked)
+                progress(0, 0)
 
     def run_all(self, embedder: Embedder, progress: Progress) -> None:
         """Embed the chunks that lack an embedding, even if another process is doing it too.

@@ -129,7 +129,8 @@ class Candidate:
     """A memory that may answer a query, with what ranking needs to know of it.
 
     Of its best chunk: ``cosine`` (None: no embedding yet), ``bm25`` (0: no term in common), ``coverage``,
-    the share (0 to 1) of the query's term weight (idf) that the chunk holds. ``context_cosine`` and
+    the share (0 to 1) of the query's term weight (idf) that the chunk holds, ``phrase`` (0 to 1), how far it
+    holds the query's own wording (see `search.phrase_match`). ``context_cosine`` and
     ``context_bm25`` are those of the chunk together with its neighbours in the session; None means that they
     are the same. ``neighbours`` are the keys of the memories next to this one in its session, by distance:
     ``neighbours[0]`` those at distance one, ``neighbours[1]`` at distance two. ``terms`` is the length of the
@@ -140,6 +141,7 @@ class Candidate:
     cosine: float | None = None
     bm25: float = 0.0
     coverage: float = 0.0
+    phrase: float = 0.0
     context_cosine: float | None = None
     context_bm25: float | None = None
     passage: tuple[int, int] | None = None

@@ -17,8 +17,8 @@ LENGTH_TOLERANCE = 0.01  # of a unit vector, to the precision of float16
 
 
 def encode_vectors(vectors: NDArray[np.float32]) -> list[bytes]:
-    """Encode vectors of shape (n, dimension), each row as one item."""
-    return [row.tobytes() for row in vectors.astype("<f2")]
+    """Encode vectors of shape (n, dimension), each row as one item; a row of zeros as no bytes."""
+    return [row.tobytes() if row.any() else b"" for row in vectors.astype("<f2")]
 
 
 def decode_vectors(encoded: Sequence[bytes]) -> NDArray[np.float32]:

@@ -78,17 +78,23 @@ RUNTIMES: dict[str, Callable[[Config], Embedder]] = {NO_MODEL: _refuse, DEFAULT_
 
 
 class EmbeddedTexts(NamedTuple):
-    """Embeddings of texts, encoded for storage (see `codec`), and the model that made them."""
+    """Embeddings of texts, encoded for storage (see `codec`), and the model that made them.
+
+    That of a text that the model cannot read is empty.
+    """
 
     model: ModelIdentity
     vectors: list[bytes]
 
 
 class EmbeddedQuery(NamedTuple):
-    """A query's embedding, of shape (dimension,), and the model that made it."""
+    """A query's embedding, of shape (dimension,), and the model that made it.
+
+    The vector is None if the model cannot read the query.
+    """
 
     model: ModelIdentity
-    vector: NDArray[np.float32]
+    vector: NDArray[np.float32] | None
 
 
 EmbeddedT = TypeVar("EmbeddedT", EmbeddedTexts, EmbeddedQuery)
@@ -141,7 +147,12 @@ class ModelLoader:
 
     def embed_query(self, text: str) -> EmbeddedQuery | None:
         """Embed a query; return None while there is no model, or if it fails on the query."""
-        return self._embed_if_possible(lambda model: EmbeddedQuery(model.identity, model.embed_query(text)))
+
+        def embed(model: Embedder) -> EmbeddedQuery:
+            vector = model.embed_query(text)
+            return EmbeddedQuery(model.identity, vector if vector.any() else None)
+
+        return self._embed_if_possible(embed)
 
     def _embed_if_possible(self, embed: Callable[[Embedder], EmbeddedT]) -> EmbeddedT | None:
         """Call ``embed`` with the model; return None without a model, or if it fails.

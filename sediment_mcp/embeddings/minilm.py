@@ -22,6 +22,12 @@ from sediment_mcp.config import DEFAULT_MODEL
 from sediment_mcp.embeddings.fair_semaphore import FairSemaphore
 from sediment_mcp.embeddings.file_hashes import hash_file
 from sediment_mcp.embeddings.protocols import ModelIdentity
+from sediment_mcp.embeddings.readability import (
+    MAX_UNKNOWN_SHARE,
+    SPELLED_OUT,
+    is_plain_english,
+    measure_unknown_share,
+)
 from sediment_mcp.embeddings.runtime import compute_fingerprint, replace_surrogates, translate_failures
 from sediment_mcp.errors import ModelUnavailable
 
@@ -132,6 +138,7 @@ class MiniLM:
     def __init__(self, session: onnxruntime.InferenceSession, tokenizer: Tokenizer) -> None:
         self._session = session
         self._tokenizer = tokenizer
+        self._unknown = tokenizer.token_to_id("[UNK]")
         self._runs = FairSemaphore(CONCURRENT_RUNS)
 
     @property
@@ -140,26 +147,46 @@ class MiniLM:
         return IDENTITY
 
     def embed_documents(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Embed texts; return unit vectors of shape (len(texts), 384), in the order of ``texts``."""
-        vectors = np.empty((len(texts), DIMENSION), np.float32)
-        tokens = [self._tokenize(text) for text in texts]
-        for batch in split_into_batches([len(ids) for ids in tokens]):
-            vectors[batch] = self._run([tokens[i] for i in batch])
+        """Embed texts; return unit vectors of shape (len(texts), 384), in the order of ``texts``.
+
+        The vector of a text that it cannot read is zero.
+        """
+        vectors = np.zeros((len(texts), DIMENSION), np.float32)
+        tokens = {
+            row: ids for row, text in enumerate(texts) if (ids := self._tokenize_readable(text)) is not None
+        }
+        rows = list(tokens)
+        for batch in split_into_batches([len(tokens[row]) for row in rows]):
+            vectors[[rows[i] for i in batch]] = self._run([tokens[rows[i]] for i in batch])
         return vectors
 
     def embed_query(self, text: str) -> NDArray[np.float32]:
-        """Embed a query, for which this model has no prompt; return a unit vector of shape (384,)."""
-        return self._run([self._tokenize(text)])[0]
+        """Embed a query, for which this model has no prompt; return a unit vector of shape (384,).
 
-    def _tokenize(self, text: str) -> NDArray[np.int64]:
-        """Return the token ids of a text, between 2 and 256.
+        It is zero if the model cannot read the query.
+        """
+        tokens = self._tokenize_readable(text)
+        return np.zeros(DIMENSION, np.float32) if tokens is None else self._run([tokens])[0]
+
+    def can_read(self, text: str) -> bool:
+        """Return whether the vocabulary, which is English, covers the text."""
+        return is_plain_english(text) or self._tokenize_readable(text) is not None
+
+    def _tokenize_readable(self, text: str) -> NDArray[np.int64] | None:
+        """Return the token ids of a text, between 2 and 256, or None if it cannot be read.
 
         Texts are tokenized one at a time, because for a batch the tokenizer starts threads, though tokenizing
         is only a hundredth of the work.
         """
         clean_text = replace_surrogates(text)
         with translate_failures("tokenizers"):
-            return np.array(self._tokenizer.encode(clean_text).ids, np.int64)
+            encoding = self._tokenizer.encode(clean_text)
+        if not is_plain_english(clean_text):
+            own = zip(encoding.ids[1:-1], encoding.offsets[1:-1], strict=True)
+            tokens = ((token == self._unknown, span) for token, span in own)
+            if measure_unknown_share(clean_text, tokens, SPELLED_OUT) >= MAX_UNKNOWN_SHARE:
+                return None
+        return np.array(encoding.ids, np.int64)
 
     def _run(self, tokens: Sequence[NDArray[np.int64]]) -> NDArray[np.float32]:
         """Run the model on a batch; shorter texts are padded, and the padding is masked.

@@ -38,7 +38,8 @@ class Embedder(Protocol):
     def embed_documents(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Embed texts with the model's prompt for documents.
 
-        Returns unit vectors of shape (len(texts), dimension), in the order of ``texts``.
+        Returns unit vectors of shape (len(texts), dimension), in the order of ``texts``, and zeros for a text
+        that the model cannot read.
 
         Raises:
             ModelFailed: the model fails on one of the texts.
@@ -48,9 +49,13 @@ class Embedder(Protocol):
     def embed_query(self, text: str) -> NDArray[np.float32]:
         """Embed a query with the model's prompt for queries.
 
-        Returns one unit vector of shape (dimension,).
+        Returns one unit vector of shape (dimension,), or zeros if the model cannot read the query.
 
         Raises:
             ModelFailed: the model fails on the text.
         """
+        ...
+
+    def can_read(self, text: str) -> bool:
+        """Return whether the model's vocabulary covers the text, see `readability`."""
         ...

@@ -26,6 +26,7 @@ from sediment_mcp.config import MODEL
 from sediment_mcp.embeddings.fair_semaphore import FairSemaphore
 from sediment_mcp.embeddings.file_hashes import hash_file
 from sediment_mcp.embeddings.protocols import ModelIdentity
+from sediment_mcp.embeddings.readability import MAX_UNKNOWN_SHARE, measure_unknown_share
 from sediment_mcp.embeddings.runtime import compute_fingerprint, replace_surrogates, translate_failures
 from sediment_mcp.errors import ModelUnavailable
 
@@ -39,6 +40,7 @@ HUB_TIMEOUT = 10.0
 FINGERPRINTED_SUFFIXES = {".safetensors", ".bin", ".json", ".txt", ".model"}
 """Weights, configuration, vocabularies; other files (a README, other runtimes' weights) do not matter."""
 DOCUMENT_PROMPTS = ("document", "passage", "corpus")
+MAX_CHECKED_TOKENS = 512  # of a text for a model that has no limit
 MIN_NORM = np.float32(1e-12)
 OR_DEFAULT = f"or unset {MODEL} to use the default model."
 
@@ -185,6 +187,13 @@ class SentenceTransformerModel:
     def __init__(self, name: str, model: SentenceTransformer, origin: dict[str, Any]) -> None:
         self._model = model
         self._runs = FairSemaphore()
+        self._tokenizer: Any = getattr(model, "tokenizer", None)
+        # Only a fast tokenizer says where in the text its tokens are; those of other kinds of models do not.
+        self._unknown: int | None = (
+            getattr(self._tokenizer, "unk_token_id", None)
+            if getattr(self._tokenizer, "is_fast", False)
+            else None
+        )
         prompts = model.prompts
         self._query_prompt = prompts.get("query") or ""
         self._document_prompt = (
@@ -217,9 +226,13 @@ class SentenceTransformerModel:
         return self._identity
 
     def embed_documents(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Embed texts with the document prompt; returns unit vectors, in the order of ``texts``."""
-        vectors = np.empty((len(texts), self._identity.dimension), np.float32)
-        order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
+        """Embed texts with the document prompt; returns unit vectors, in the order of ``texts``.
+
+        The vector of a text that it cannot read is zero.
+        """
+        vectors = np.zeros((len(texts), self._identity.dimension), np.float32)
+        readable = [i for i, text in enumerate(texts) if self.can_read(text)]
+        order = sorted(readable, key=lambda i: len(texts[i]))
         for start in range(0, len(order), BATCH_TEXTS):
             batch = order[start : start + BATCH_TEXTS]
             vectors[batch] = self._encode(
@@ -228,8 +241,28 @@ class SentenceTransformerModel:
         return vectors
 
     def embed_query(self, text: str) -> NDArray[np.float32]:
-        """Embed a query with the query prompt; returns one unit vector."""
+        """Embed a query with the query prompt; returns one unit vector, zero if it is not read."""
+        if not self.can_read(text):
+            return np.zeros(self._identity.dimension, np.float32)
         return self._encode(self._model.encode_query, [text], self._query_prompt)[0]
+
+    def can_read(self, text: str) -> bool:
+        """Return whether the vocabulary covers the text, as any without an unknown token does."""
+        if self._unknown is None or not text:
+            return True
+        with self._runs.acquire(), translate_failures("tokenizers", "transformers"):
+            encoded = self._tokenizer(
+                replace_surrogates(text),
+                add_special_tokens=False,
+                return_offsets_mapping=True,
+                truncation=True,
+                max_length=self._model.max_seq_length or MAX_CHECKED_TOKENS,
+            )
+        tokens = (
+            (token == self._unknown, span)
+            for token, span in zip(encoded["input_ids"], encoded["offset_mapping"], strict=True)
+        )
+        return measure_unknown_share(text, tokens) < MAX_UNKNOWN_SHARE
 
     def _encode(self, encode: Any, texts: list[str], prompt: str) -> NDArray[np.float32]:
         """Embed texts with a prompt, and return unit vectors.

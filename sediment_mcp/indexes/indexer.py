@@ -209,7 +209,7 @@ class Indexer:
         snapshot = self._announce(writer.name, session)
         after = base.snapshot.seq if base is not None else 0
         added = _to_arrays(session.embeddings.since(model_key, after), model.dimension)
-        removed = session.embeddings.deleted_since(after) if base is not None else ()
+        removed = session.embeddings.removed_since(model_key, after) if base is not None else ()
         writer.write(base, added, removed, snapshot, progress)
 
     def _announce(self, name: str, source: ReadSession) -> SnapshotId:

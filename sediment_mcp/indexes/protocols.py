@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     """Chunk ids, and their unit vectors of shape (n, dimension)."""
 
 MAX_OPEN_ATTEMPTS = 3  # of a snapshot that another process is just replacing
+PHRASE_SCORE = 1000.0  # more than BM25 reaches: a chunk that holds a phrase is among the first
 FETCH_GROWTH = 4  # the factor by which more hits are fetched if too few were left
 
 
@@ -92,9 +93,18 @@ class TextIndex(Snapshot, Protocol):
         ...
 
     def search(
-        self, weights: Mapping[str, float], filters: Filters, now: datetime, limit: int
+        self,
+        weights: Mapping[str, float],
+        filters: Filters,
+        now: datetime,
+        limit: int,
+        *,
+        phrases: Sequence[Sequence[str]] = (),
     ) -> list[TextHit]:
-        """Return the chunks that contain any of the weighted terms and pass the filter, best first."""
+        """Return the chunks that contain any of the weighted terms and pass the filter, best first.
+
+        Each phrase, of two or more terms, that stands in a chunk adds `PHRASE_SCORE`.
+        """
         ...
 
 

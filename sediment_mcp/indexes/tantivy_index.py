@@ -14,12 +14,10 @@ unnoticed, so the segments' checksums are verified when an index is opened.
 from __future__ import annotations
 
 import contextlib
-import json
 import secrets
 import shutil
 import struct
-import zlib
-from collections.abc import Generator, Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,8 +26,9 @@ import tantivy
 from sediment_mcp.domain.filters import NEVER, Filters
 from sediment_mcp.domain.tags import fold_tag
 from sediment_mcp.errors import DamagedSnapshot
-from sediment_mcp.indexes.analyzer import ANALYZER_NAME, extract_terms, get_analyzer
-from sediment_mcp.indexes.protocols import IndexedChunk, TextHit
+from sediment_mcp.indexes.analyzer import ANALYZER_NAME, get_analyzer, split_into_tokens
+from sediment_mcp.indexes.protocols import PHRASE_SCORE, IndexedChunk, TextHit
+from sediment_mcp.indexes.segment_checksums import verify_checksums
 from sediment_mcp.storage.table_protocols import SnapshotId
 from sediment_mcp.system.files import make_private, read_record, read_stamp, write_record
 from sediment_mcp.system.timestamps import to_micros
@@ -44,7 +43,6 @@ POINTER = "text.json"
 FOLDERS = "text-*"
 SETTINGS = f"tantivy-7 {ANALYZER_NAME} schema-2"
 STATE_ID = -1  # the chunk id of the document that holds the state of the index
-FOOTER_MAGIC = 1337
 MEAN_LENGTH_UNIT = 1000  # stored in thousandths: rounded to an integer, it would not follow small writes
 UPDATE_HEAP_BYTES, REBUILD_HEAP_BYTES = 15_000_000, 50_000_000  # tantivy's minimum; enough for a rebuild
 
@@ -66,7 +64,7 @@ class TantivyIndex:
         """
         with _translate_unreadable_files():
             self.folder = _read_current_folder(directory)
-            _verify_checksums(self.folder)
+            verify_checksums(self.folder)
         with _translate_tantivy_errors():
             self._schema, self._index = _open_folder(self.folder)
             self._searcher: Searcher = self._index.searcher()
@@ -93,11 +91,18 @@ class TantivyIndex:
         return self._searcher.doc_freq("body", term)
 
     def search(
-        self, weights: Mapping[str, float], filters: Filters, now: datetime, limit: int
+        self,
+        weights: Mapping[str, float],
+        filters: Filters,
+        now: datetime,
+        limit: int,
+        *,
+        phrases: Sequence[Sequence[str]] = (),
     ) -> list[TextHit]:
         """Return the chunks that contain any of the weighted terms, best first.
 
-        Scored by tantivy's BM25 (k1 1.2, b 0.75); the filter is exact as of this snapshot.
+        Scored by tantivy's BM25 (k1 1.2, b 0.75), and `PHRASE_SCORE` for each phrase; the filter is exact as
+        of this snapshot.
 
         Raises:
             DamagedSnapshot: it turns out to be unreadable.
@@ -105,7 +110,8 @@ class TantivyIndex:
         if not weights or limit < 1:
             return []
         with _translate_tantivy_errors():
-            hits = self._searcher.search(self._build_query(weights, filters, now), limit, count=False).hits
+            query = self._build_query(weights, phrases, filters, now)
+            hits = self._searcher.search(query, limit, count=False).hits
             addresses = [address for _, address in hits]
             chunk_ids = self._searcher.fast_field_values("chunk", addresses)
             memory_keys = self._searcher.fast_field_values("memory", addresses)
@@ -114,10 +120,20 @@ class TantivyIndex:
             for (score, _), chunk_id, memory_key in zip(hits, chunk_ids, memory_keys, strict=True)
         ]
 
-    def _build_query(self, weights: Mapping[str, float], filters: Filters, now: datetime) -> Query:
+    def _build_query(
+        self,
+        weights: Mapping[str, float],
+        phrases: Sequence[Sequence[str]],
+        filters: Filters,
+        now: datetime,
+    ) -> Query:
         words = [
             (tantivy.Occur.Should, tantivy.Query.boost_query(self._build_term("body", term), weight))
             for term, weight in weights.items()
+        ]
+        words += [
+            (tantivy.Occur.Should, tantivy.Query.const_score_query(self._build_phrase(phrase), PHRASE_SCORE))
+            for phrase in phrases
         ]
         conditions = [
             (tantivy.Occur.Must, tantivy.Query.const_score_query(condition, 0.0))
@@ -149,6 +165,9 @@ class TantivyIndex:
     def _build_term(self, field: str, value: str | int) -> Query:
         return tantivy.Query.term_query(self._schema, field, value)
 
+    def _build_phrase(self, terms: Sequence[str]) -> Query:
+        return tantivy.Query.phrase_query(self._schema, "body", list(terms))
+
     def _build_range(self, field: str, lower: int | None, upper: int | None) -> Query:
         return tantivy.Query.range_query(
             self._schema, field, tantivy.FieldType.Integer, -NEVER if lower is None else lower,
@@ -168,12 +187,12 @@ class TantivyWriter:
         self._directory = directory
 
     def stamp(self) -> tuple[object, object]:
-        """Return a value that changes whenever the snapshot on disk is replaced.
+        """Return a value that changes whenever the snapshot on disk, of any settings, is replaced.
 
         Raises:
             OSError or ValueError: there is none.
         """
-        folder = _read_current_folder(self._directory)
+        folder = self._directory / Path(str(read_record(self._directory / POINTER).get("folder"))).name
         return read_stamp(self._directory / POINTER), read_stamp(folder / "meta.json")
 
     def open(self) -> TantivyIndex:
@@ -256,9 +275,10 @@ def _commit(
             writer.delete_documents_by_term("memory", memory_key)
     count = terms = 0
     for chunk in added:
-        terms += len(extract_terms(chunk.text))
+        tokens = split_into_tokens(chunk.text)
+        terms += len(tokens)
         count += 1
-        _add_document(writer, schema, _build_document(chunk))
+        _add_document(writer, schema, _build_document(chunk, tokens))
     held, mean = (len(base), base.mean_length) if base is not None else (0, 0)
     state = {
         "chunk": STATE_ID,
@@ -280,12 +300,12 @@ def _add_document(writer: IndexWriter, schema: Schema, document: dict[str, Any])
         writer.add_document(tantivy.Document.from_dict(document, schema))
 
 
-def _build_document(chunk: IndexedChunk) -> dict[str, Any]:
+def _build_document(chunk: IndexedChunk, tokens: Sequence[str]) -> dict[str, Any]:
     memory = chunk.memory
     return {
         "chunk": chunk.chunk_id,
         "memory": memory.key,
-        "body": chunk.text,
+        "body": " ".join(tokens),
         "kind": memory.kind,
         "project": _encode_project(memory.project),
         "session": memory.session or [],
@@ -326,23 +346,6 @@ def _read_current_folder(directory: Path) -> Path:
     if pointer["settings"] != SETTINGS:
         raise DamagedSnapshot("The text index was written with other settings: it is rebuilt.")
     return directory / Path(pointer["folder"]).name
-
-
-def _verify_checksums(folder: Path) -> None:
-    """Compare each segment file with the CRC-32 in its footer.
-
-    The footer is JSON, its length, and a magic number.
-    """
-    segments = json.loads((folder / "meta.json").read_bytes())["segments"]
-    known = {str(segment["segment_id"]).replace("-", "") for segment in segments}
-    for file in folder.iterdir():
-        if file.name.partition(".")[0] not in known:
-            continue
-        data = file.read_bytes()
-        length, magic = struct.unpack("<II", data[-8:])
-        footer = json.loads(data[-8 - length : -8])
-        if magic != FOOTER_MAGIC or zlib.crc32(data[: -8 - length]) != footer["crc"]:
-            raise DamagedSnapshot(f"The text index's file {file.name} is damaged: it is rebuilt.")
 
 
 @contextlib.contextmanager

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import heapq
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sediment_mcp.domain.filters import Filters
 from sediment_mcp.domain.memory import Memory
-from sediment_mcp.indexes.analyzer import extract_query_terms, extract_terms
+from sediment_mcp.indexes.analyzer import extract_terms
 from sediment_mcp.indexes.bm25 import CorpusStatistics, calculate_idf
 from sediment_mcp.indexes.protocols import SnapshotReader, TextHit, TextIndex, fetch_until
+from sediment_mcp.indexes.query_analysis import AnalyzedQuery, analyze_query
 from sediment_mcp.indexes.tantivy_index import TantivyWriter
 from sediment_mcp.indexes.text_memtable import TextMemtable
 from sediment_mcp.storage.protocols import ReadSession
@@ -30,16 +31,16 @@ READ_MEMORIES = 500  # memories read at a time
 class QueryTerms:
     """The terms of a query that are searched for.
 
-    ``idf`` are their inverse document frequencies, ``mean_length`` is that of a chunk in terms.
+    ``idf`` are their inverse document frequencies, weighted, ``mean_length`` is that of a chunk in terms.
+    ``names`` and ``phrases`` are those of `AnalyzedQuery` that may be found. ``weights`` are for the index,
+    which knows the frequencies itself.
     """
 
     idf: dict[str, float]
     mean_length: float
-
-    @property
-    def weights(self) -> dict[str, float]:
-        """The weight of each term for the index, all alike: it knows the frequencies itself."""
-        return dict.fromkeys(self.idf, 1.0)
+    weights: Mapping[str, float] = field(default_factory=dict[str, float])
+    names: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
+    phrases: Sequence[Sequence[str]] = ()
 
     @property
     def total_idf(self) -> float:
@@ -94,17 +95,25 @@ class TextSearch(SnapshotReader[TextIndex]):
     def select_terms(self, query: str) -> QueryTerms:
         """Return the terms of a query to search for: the rarest ones, without common ones."""
         corpus = self._build_corpus()
-        distinct = extract_query_terms(query)
-        frequencies = {term: corpus.document_frequency(term) for term in distinct}
-        rarest = sorted(distinct, key=lambda term: frequencies[term])[:MAX_QUERY_TERMS]
+        analyzed = analyze_query(query)
+        frequencies = _count_frequencies(analyzed, corpus)
+        rarest = sorted(analyzed.weights, key=lambda term: frequencies[term])[:MAX_QUERY_TERMS]
         too_common = COMMON_SHARE * corpus.count if corpus.count >= self._common_from else math.inf
         kept = [term for term in rarest if frequencies[term] <= too_common] or rarest
-        idf = {term: calculate_idf(corpus.count, frequencies[term]) for term in kept}
-        return QueryTerms(idf, corpus.mean_length)
+        names = {name: parts for name, parts in analyzed.names.items() if frequencies[name]}
+        return QueryTerms(
+            {term: analyzed.weights[term] * calculate_idf(corpus.count, frequencies[term]) for term in kept},
+            corpus.mean_length,
+            weights={term: analyzed.weights[term] for term in kept} | dict.fromkeys(names, 1.0),
+            names=names,
+            phrases=[phrase for phrase in analyzed.phrases if all(map(corpus.document_frequency, phrase))],
+        )
 
     def search(self, terms: QueryTerms, filters: Filters, now: datetime, limit: int) -> list[TextHit]:
         """Return the chunks that contain any of the terms, best first; exact as of `apply_changes`."""
-        hits = self._memtable.search(terms.weights, filters, now, limit, self._build_corpus())
+        hits = self._memtable.search(
+            terms.weights, filters, now, limit, self._build_corpus(), phrases=terms.phrases
+        )
         if self._snapshot is not None:
             hits = [*hits, *self._search_snapshot(self._snapshot, terms, filters, now, limit)]
         return heapq.nlargest(limit, hits, key=lambda hit: (hit.score, hit.chunk_id))
@@ -122,7 +131,7 @@ class TextSearch(SnapshotReader[TextIndex]):
             return [hit for hit in hits if hit.memory_key not in dirty]
 
         hits = fetch_until(
-            lambda count: snapshot.search(terms.weights, filters, now, count),
+            lambda count: snapshot.search(terms.weights, filters, now, count, phrases=terms.phrases),
             lambda hits: len(keep_current(hits)) >= limit,
             first=limit + len(dirty),
         )
@@ -138,3 +147,13 @@ class TextSearch(SnapshotReader[TextIndex]):
             snapshot.mean_length,
             lambda term: snapshot.document_frequency(term) + memtable.document_frequency(term),
         )
+
+
+def _count_frequencies(query: AnalyzedQuery, corpus: CorpusStatistics) -> dict[str, int]:
+    """Return in how many chunks each term and name occurs: a name's parts where it does too."""
+    names = list(query.names)[:MAX_QUERY_TERMS]
+    frequencies = {term: corpus.document_frequency(term) for term in [*query.weights, *names]}
+    for name in names:
+        for part in query.names[name]:
+            frequencies[part] = max(frequencies.get(part, 0), frequencies[name])
+    return dict.fromkeys(query.names, 0) | frequencies

@@ -53,7 +53,7 @@ class VectorSearch(SnapshotReader[VectorIndex]):
             self._put(session.embeddings.get(model, self._snapshot.unreachable))
             self._needs_unreachable = False
         self._put(session.embeddings.since(model, self.applied_seq))
-        self._memtable.drop(session.embeddings.deleted_since(self.applied_seq))
+        self._memtable.drop(session.embeddings.removed_since(model, self.applied_seq))
         if self._snapshot is not None:
             self._outdated_count = self._snapshot.count_contained(self._memtable.dirty_chunk_ids)
         self.applied_seq = newest

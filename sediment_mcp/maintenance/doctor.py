@@ -252,11 +252,14 @@ def _check_embeddings(session: ReadSession, model: ModelIdentity | None) -> Iter
     """Report how many chunks the model in use has embedded, and embeddings of other models."""
     used = model.fingerprint if model else ""
     if model is not None:
-        done, total = session.embeddings.count_embedded(session.embeddings.model_key(used))
+        model_key = session.embeddings.model_key(used)
+        done, total = session.embeddings.count_embedded(model_key)
+        unreadable = session.embeddings.count_unreadable(model_key)
+        rest = f"; {unreadable:,} that the model cannot read are found by words" if unreadable else ""
         yield Finding(
             "embeddings",
             "ok" if done == total else "warning",
-            f"{done:,} of {format_count(total, 'passage')}.",
+            f"{done - unreadable:,} of {format_count(total, 'passage')}{rest}.",
             "" if done == total else "A running server goes on with it; sediment-mcp reindex does it now.",
         )  # fmt: skip
     others = [

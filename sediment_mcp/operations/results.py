@@ -342,6 +342,7 @@ def describe_memory(memory: Memory, content: str, *, truncated: bool) -> MemoryR
 SIGNALS = {
     "semantic": ("meaning", "cosine of the question and the best passage"),
     "lexical": ("words", "BM25 of that passage, as a share of the highest"),
+    "phrase": ("wording", "how far it holds the query's own wording, 0 to 1"),
     "date": ("date", "1: of a day that the question names"),
     "context": ("session", "share of the relevance that its neighbours in the session lend"),
     "relevance": ("relevance", "all of these together, as a share of the most relevant"),

@@ -14,6 +14,7 @@ import numpy as np
 from sediment_mcp.domain.memory import Candidate, Chunk, Memory
 from sediment_mcp.indexes.term_counter import count_terms
 from sediment_mcp.indexes.text_search import QueryTerms
+from sediment_mcp.search.phrase_match import Wording, score_phrases
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -26,10 +27,11 @@ SessionNeighbours = tuple[tuple[int, ...], ...]
 
 @dataclass(frozen=True, slots=True)
 class QueryContext:
-    """What chunks are compared with: the query's terms, and its embedding if there is one."""
+    """What chunks are compared with: the query's terms, embedding (if any) and wording."""
 
     terms: QueryTerms
     vector: NDArray[np.float32] | None
+    wording: Wording
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,12 +53,14 @@ class CandidateFeatures:
     """The best chunk of each of n memories, with its features without context.
 
     ``cosines`` (None: there is no embedding), ``counts`` (n, terms) of the query's terms, ``lengths`` (n, 1)
-    in terms, and the embeddings ``vectors`` (n, dimension), zeros where there is none.
+    in terms, ``phrases`` (see `phrase_match`), and the embeddings ``vectors`` (n, dimension), zeros where
+    there is none.
     """
 
     memories: list[Memory]
     chunks: list[Chunk]
     cosines: list[float | None]
+    phrases: list[float]
     counts: NDArray[np.float32]
     lengths: NDArray[np.float32]
     vectors: NDArray[np.float32]
@@ -67,6 +71,7 @@ class CandidateFeatures:
             [*self.memories, *other.memories],
             [*self.chunks, *other.chunks],
             [*self.cosines, *other.cosines],
+            [*self.phrases, *other.phrases],
             np.concatenate([self.counts, other.counts]),
             np.concatenate([self.lengths, other.lengths]),
             np.concatenate([self.vectors, other.vectors]),
@@ -87,11 +92,15 @@ def extract_features(
     cosines = _compute_chunk_cosines(vectors, query.vector)
     best = _select_best_chunks(found, cosines, bm25_scores, query.terms)
     texts = [found.memories[chunk.memory_key].content[chunk.start : chunk.end] for chunk in best]
+    counts, lengths = _count_query_terms(texts, query.terms)
+    held = np.count_nonzero(counts, axis=1).tolist()
     return CandidateFeatures(
         list(found.memories.values()),
         best,
         [cosines.get(chunk.id) for chunk in best],
-        *_count_query_terms(texts, query.terms),
+        score_phrases(texts, query.wording, held, counts.shape[1]),
+        counts,
+        lengths,
         _stack_vectors(best, vectors),
     )
 
@@ -125,18 +134,20 @@ def build_candidates(
             cosine=cosine,
             bm25=bm25,
             coverage=coverage,
-            context_cosine=None if cosine is None else context_cosine,
+            context_cosine=None if cosine is None else near,
             context_bm25=context_bm25,
+            phrase=phrase,
             passage=(chunk.start, chunk.end),
             neighbours=sides,
             terms=int(terms),
             vector=None if cosine is None else vector,
         )
-        for memory, chunk, cosine, vector, terms, context_cosine, bm25, context_bm25, coverage, sides in zip(
+        for memory, chunk, cosine, vector, phrase, terms, near, bm25, context_bm25, coverage, sides in zip(
             features.memories,
             features.chunks,
             features.cosines,
             features.vectors,
+            features.phrases,
             lengths[:, 0].tolist(),
             context_cosines,
             session_context.score_terms(counts, lengths, query.terms.mean_length, idf).tolist(),
@@ -181,13 +192,18 @@ def _select_best_chunks(
 def _count_query_terms(
     texts: Sequence[str], terms: QueryTerms
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Return how often each text contains each term, and its total number of terms."""
+    """Return how often each text contains each term, and its total number of terms.
+
+    A text that contains a name, in whatever spelling, contains the name's parts.
+    """
     columns = {term: column for column, term in enumerate(terms.idf)}
     counts = np.zeros((len(texts), len(columns)), np.float32)
     lengths = np.zeros((len(texts), 1), np.float32)
-    for row, (held, lengths[row, 0]) in enumerate(count_terms(texts, columns)):
+    for row, (held, lengths[row, 0]) in enumerate(count_terms(texts, {*columns, *terms.names})):
         for term, count in held.items():
-            counts[row, columns[term]] = count
+            for part in (term, *terms.names.get(term, ())):
+                if part in columns:
+                    counts[row, columns[part]] = max(count, counts[row, columns[part]])
     return counts, lengths
 
 

@@ -32,6 +32,7 @@ from sediment_mcp.search.candidates import (
     build_candidates,
     extract_features,
 )
+from sediment_mcp.search.phrase_match import read_wording
 from sediment_mcp.search.query_tense import remove_present_words
 from sediment_mcp.search.ranking import select_leading
 from sediment_mcp.storage.protocols import ReadSession
@@ -139,7 +140,8 @@ class IndexView:
 
     def find_candidates(self, session: ReadSession, query: Query) -> list[Candidate]:
         """Return the memories that may answer, each with its best chunk and session neighbours."""
-        context = QueryContext(self.text.select_terms(remove_present_words(query.text)), query.vector)
+        terms = self.text.select_terms(remove_present_words(query.text))
+        context = QueryContext(terms, query.vector, read_wording(query.text))
         found = CandidateSet()
         bm25 = self._search_text(session, query, context.terms, found)
         self._search_vectors(session, query, found)

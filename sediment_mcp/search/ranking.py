@@ -3,7 +3,7 @@
 All functions are pure.
 
     relevance = fuse_scores + named day                                 see `fusion`, `compute_relevances`
-    order by    (relevance + session boost) / best * factors            see `compute_session_boosts`, …
+    order by    (relevance + session boost + phrase) / best * factors   see `compute_session_boosts`, …
     score     = non_increasing(evidence * factors)                      see `calibration`
 
 Days that the query names count extra; neighbours in a session add some of their relevance; age, importance
@@ -23,6 +23,7 @@ from math import prod
 from sediment_mcp.domain.memory import Candidate, Memory, ScoredMemory
 from sediment_mcp.search.calibration import classify_match, measure_evidence, non_increasing
 from sediment_mcp.search.fusion import divide_by_maximum, fuse_scores
+from sediment_mcp.search.phrase_match import add_phrase_gains
 from sediment_mcp.search.query_dates import Period, read_dates
 from sediment_mcp.search.query_tense import is_about_present
 from sediment_mcp.search.versions import order_by_version
@@ -52,7 +53,7 @@ def rank(
     periods = read_dates(query, now)
     own = compute_relevances(candidates, periods)
     boosts = compute_session_boosts(candidates, own)
-    total = [relevance + boost for relevance, boost in zip(own, boosts, strict=True)]
+    total = add_phrase_gains(candidates, [value + boost for value, boost in zip(own, boosts, strict=True)])
     relevances = divide_by_maximum(total) if any(total) else [1.0] * len(total)
     factors = [compute_factors(candidate.memory, project, now) for candidate in candidates]
     products = [prod(factor.values()) for factor in factors]
@@ -87,7 +88,7 @@ def select_leading(
     own = compute_relevances(candidates, read_dates(query, now))
     values = [
         value * compute_project_factor(candidate.memory.project, project)
-        for value, candidate in zip(own, candidates, strict=True)
+        for value, candidate in zip(add_phrase_gains(candidates, own), candidates, strict=True)
     ]
     order = sort_best_first(candidates, values, range(len(candidates)))
     return [candidates[i].memory for i in order[:limit]]
@@ -96,6 +97,8 @@ def select_leading(
 def _build_result(
     candidate: Candidate, score: float, signals: dict[str, float], named: Sequence[Period]
 ) -> ScoredMemory:
+    if candidate.phrase:
+        signals["phrase"] = candidate.phrase
     if candidate.cosine is not None:
         signals["semantic"] = candidate.cosine
     if named:

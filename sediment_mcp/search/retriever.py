@@ -30,6 +30,10 @@ logger = logging.getLogger(__name__)
 EMBEDDING_FAILED = (
     "The embedding model failed on this text: it was searched by its words; see the server's log."
 )
+UNREADABLE = (
+    "The embedding model's vocabulary does not cover this query, so it was searched by its words alone: "
+    "ask with the words that the memory uses, or choose a multilingual model."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,14 +84,15 @@ class Retriever:
         """Return the memories that may answer a query."""
         embedded = self._model.embed_query(text)
         model = self._ready_model
-        query = Query(text, embedded.vector if embedded else None, filters, self._now(), limit)
+        vector = embedded.vector if embedded else None
+        query = Query(text, vector, filters, self._now(), limit)
         candidates = self._find_candidates(model, query, may_write_index=True)
         if candidates is None:
             with contextlib.suppress(StorageError, DamagedSnapshot):  # the memtable answers too, only slower
                 self._indexer.write_text(skip_if=lambda: not self._is_far_behind(model))
             candidates = self._find_candidates(model, query, may_write_index=False)
-        problem = "" if embedded is not None else self._model.problem or EMBEDDING_FAILED
-        return Retrieval(candidates or [], embedded is not None, problem)
+        problem = UNREADABLE if embedded is not None else self._model.problem or EMBEDDING_FAILED
+        return Retrieval(candidates or [], vector is not None, "" if vector is not None else problem)
 
     def _find_candidates(
         self, model: ModelIdentity | None, query: Query, *, may_write_index: bool

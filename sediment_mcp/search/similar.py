@@ -49,12 +49,14 @@ def find_similar(
 ) -> list[SimilarMemory]:
     """Return the memories with at least the cosine `MIN_SIMILAR_COSINE`, nearest first.
 
-    The list is empty for a text of several chunks, which no single vector represents, and while there is no
-    model.
+    The list is empty for a text of several chunks, which no single vector represents, for one that the model
+    cannot read, and while there is no model.
     """
     if memory.kind == "episodic" or embedded is None or len(memory.spans) != 1:
         return []
     (vector,) = embedded.vectors
+    if not vector:
+        return []
     found = retriever.nearest(embedded.model, vector, _build_scope_filters(memory), MIN_SIMILAR_COSINE)
     return [SimilarMemory(*near) for near in found]
 

@@ -103,7 +103,25 @@ class EmbeddingReader(Protocol):
         ...
 
     def count_embedded(self, model_key: int | None) -> tuple[int, int]:
-        """Return (chunks of live memories with an embedding of this model, all such chunks)."""
+        """Return (chunks of live memories with an embedding of this model, all such chunks).
+
+        Those that the model cannot read count among the first: nothing more is to be done for them.
+        """
+        ...
+
+    def count_unreadable(self, model_key: int | None) -> int:
+        """Return how many chunks of live memories the model cannot read."""
+        ...
+
+    def checked_seq(self, model_key: int) -> int:
+        """Return up to which change it was checked that the model can read what it embedded."""
+        ...
+
+    def unchecked(self, model_key: int, seq: int, limit: int) -> list[tuple[int, int, str]]:
+        """Return (chunk id, change, text) of the first embeddings since ``seq``, oldest first.
+
+        All embeddings of a change are returned together, so there may be more than ``limit``.
+        """
         ...
 
     def since(self, model_key: int, seq: int) -> dict[int, bytes]:
@@ -125,8 +143,11 @@ class EmbeddingReader(Protocol):
         """Return by chunk id the vectors of the chunks that have one."""
         ...
 
-    def deleted_since(self, seq: int) -> list[int]:
-        """Return the ids of chunks whose memories were deleted, or erased, since ``seq``."""
+    def removed_since(self, model_key: int, seq: int) -> list[int]:
+        """Return the ids of chunks that have no embedding any more since ``seq``.
+
+        Their memories were deleted, or erased, or the model turned out to be unable to read them.
+        """
         ...
 
 
@@ -140,8 +161,17 @@ class EmbeddingTable(EmbeddingReader, Protocol):
     def add(self, model_key: int, vectors: Iterable[tuple[int, bytes]]) -> None:
         """Add (chunk id, float16 bytes) pairs as one change.
 
+        No bytes say that the model cannot read the chunk.
         Chunks that no longer exist or already have an embedding are skipped.
         """
+        ...
+
+    def mark_unreadable(self, model_key: int, chunk_ids: Iterable[int]) -> None:
+        """Take the embeddings of chunks that the model cannot read away, as one change."""
+        ...
+
+    def set_checked_seq(self, model_key: int, seq: int) -> None:
+        """Record up to which change embeddings were checked."""
         ...
 
     def copy(self, chunk_ids: Iterable[tuple[int, int]]) -> None:

@@ -12,10 +12,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from support.embedding_double import EmbeddingDouble
-from support.host import QUIET, Clock, Host
+from support.host import QUIET, SMALL, Clock, Host
 from support.memories import long_text
 from support.storage import new_memory
 
+from sediment_mcp.config import Tuning
 from sediment_mcp.errors import ModelFailed, StorageError
 from sediment_mcp.operations.trash import restore_memories
 from sediment_mcp.system.progress import ignore_progress
@@ -163,3 +164,73 @@ def test_no_chunk_is_skipped_for_one_of_another_database_that_the_model_failed_o
     queue.run(model, ignore_progress)
     for memory_id, text in ids.items():
         assert host.found_by_meaning(text) == {memory_id}
+
+
+# --- texts that the model cannot read ---------------------------------------------------------------
+
+
+def test_what_the_model_cannot_read_is_found_by_words_and_waits_for_nothing(open_host: OpenHost) -> None:
+    words, both = open_host(model=None), open_host(model=EmbeddingDouble(unknown={"zzz"}))
+    identities = {both.store("zzz kettle one")["id"], words.store("zzz kettle two")["id"]}
+    both.run_jobs()
+    embedded = both.model.documents
+    both.run_jobs()
+    assert both.model.documents == embedded, "it is not tried again"
+    answer = both.query("kettle")
+    assert answer["mode"] == "hybrid"
+    assert answer["notes"] == []
+    assert {result["id"] for result in answer["results"]} == identities
+    assert all("semantic" not in result["signals"] for result in answer["results"])
+
+
+def test_what_the_model_cannot_read_is_similar_to_nothing(open_host: OpenHost) -> None:
+    host = open_host(model=EmbeddingDouble(unknown={"zzz"}))
+    host.store("zzz kettle")
+    assert host.store("zzz zzz pan")["similar"] == []
+
+
+def test_a_query_that_the_model_cannot_read_is_answered_by_words_and_says_so(open_host: OpenHost) -> None:
+    host = open_host(model=EmbeddingDouble(unknown={"zzz"}))
+    identity = host.store("The kettle is red")["id"]
+    answer = host.query("zzz kettle")
+    assert answer["mode"] == "lexical"
+    assert [result["id"] for result in answer["results"]] == [identity]
+    assert len(answer["notes"]) == 1
+    assert "by its words" in answer["notes"][0]
+
+
+@pytest.mark.parametrize("tuning", [QUIET, SMALL], ids=["memtable", "snapshot"])
+def test_embeddings_of_before_of_what_the_model_cannot_read_go(open_host: OpenHost, tuning: Tuning) -> None:
+    """Before, every text had an embedding, so that texts of unknown words were all alike."""
+    before = open_host(tuning=tuning)
+    texts = [f"zzz kettle {number}" for number in range(8)]
+    before.store("The pan is blue")
+    for text in texts:
+        before.store(text)
+    before.run_jobs()
+    before.end()
+    now = open_host(model=EmbeddingDouble(unknown={"zzz"}), tuning=tuning)
+    assert now.found_by_meaning("The pan is blue")
+    now.run_jobs()
+    assert now.found_by_meaning("The pan is blue")
+    results = now.query("kettle", limit=20)["results"]
+    assert {result["content"] for result in results if result["signals"]["lexical"]} == set(texts)
+    assert all("semantic" not in r["signals"] for r in results if r["signals"]["lexical"])
+    other = open_host(model=EmbeddingDouble(unknown={"zzz"}), tuning=tuning)
+    assert all("semantic" not in r["signals"] for r in other.query("kettle", limit=8)["results"])
+
+
+def test_embeddings_are_looked_at_once(open_host: OpenHost) -> None:
+    class Counting(EmbeddingDouble):
+        looked = 0
+
+        def can_read(self, text: str) -> bool:
+            self.looked += 1
+            return super().can_read(text)
+
+    host = open_host(model=Counting())
+    host.store("The kettle is red")
+    host.run_jobs()
+    looked = host.model.looked
+    host.run_jobs()
+    assert host.model.looked == looked

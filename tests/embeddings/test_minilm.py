@@ -72,8 +72,11 @@ def test_vectors_are_those_of_sentence_transformers(model: MiniLM) -> None:
 
     reference = SentenceTransformer(str(minilm.find_packaged_folder()), device="cpu", local_files_only=True)
     expected = reference.encode(TEXTS, normalize_embeddings=True)
-    cosines = np.sum(model.embed_documents(TEXTS) * expected, axis=1)
-    assert cosines.min() >= 0.99999
+    vectors = model.embed_documents(TEXTS)
+    is_read = vectors.any(axis=1)
+    assert np.sum(vectors * expected, axis=1)[is_read].min() >= 0.99999
+    unread = [text for text, read in zip(TEXTS, is_read, strict=True) if not read]
+    assert unread == ["", " ", ".", "\x00\n\t", TEXTS[9], "x" * 500]
 
 
 def test_the_graph_is_what_its_script_makes(tmp_path: Path) -> None:
@@ -112,12 +115,14 @@ def test_half_a_surrogate_pair_is_embedded_like_a_question_mark(model: MiniLM) -
 @pytest.mark.slow
 @few
 @given(st.lists(texts, min_size=1, max_size=12))
-def test_every_vector_is_finite_and_of_length_one(model: MiniLM, some: list[str]) -> None:
+def test_every_vector_is_finite_and_of_length_one_or_zero(model: MiniLM, some: list[str]) -> None:
     vectors = model.embed_documents(some)
     assert vectors.shape == (len(some), 384)
     assert vectors.dtype == np.float32
     assert np.isfinite(vectors).all()
-    assert np.allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
+    lengths = np.linalg.norm(vectors, axis=1)
+    assert np.all((lengths == 0) | (np.abs(lengths - 1) < 1e-5))
+    assert [bool(length) for length in lengths] == [model.can_read(text) for text in some]
 
 
 @pytest.mark.slow
@@ -127,6 +132,46 @@ def test_a_vector_depends_on_neither_its_batch_nor_its_place(model: MiniLM, some
     alone = np.stack([model.embed_query(text) for text in some])
     assert np.abs(model.embed_documents(some) - alone).max() < 1e-5
     assert np.abs(model.embed_documents(some[::-1])[::-1] - alone).max() < 1e-5
+
+
+UNREAD = {
+    "Thai": "แมวชอบนอนบนโซฟา",
+    "Georgian": "კატას უყვარს დივანზე ძილი",
+    "Amharic": "ድመቷ በሶፋ ላይ መተኛት ትወዳለች",
+    "Korean": "고양이는 소파에서 자는 것을 좋아한다",
+    "Korean, decomposed": "\u1100\u1169\u110b\u1163\u110b\u1175\u1102\u1173\u11ab",
+    "Chinese": "如何重启打印机",
+    "Japanese": "会議は木曜日に延期されました",
+    "Tamil": "பூனை சோபாவில் தூங்க விரும்புகிறது",
+    "emoji": "🐳",
+    "data": "QUJD" * 50,
+}
+READ = {
+    "English": "The printer is broken again.",
+    "English with a Chinese name": "The printer in the hall is named 打印机.",
+    "English with an emoji": "🐳 whale",
+    "English with data": "The deploy key of staging is " + "QUJD" * 50,
+    "German": "Die Besprechung wurde auf Donnerstag verschoben.",
+    "decomposed": "Zoe\u0308 mag Tee.",
+    "Russian": "Встреча перенесена на четверг",
+    "an address": "192.168.1.10",
+}
+
+
+@pytest.mark.parametrize("text", UNREAD.values(), ids=UNREAD)
+def test_what_the_vocabulary_does_not_cover_has_no_vector(model: MiniLM, text: str) -> None:
+    assert not model.can_read(text)
+    assert not model.embed_query(text).any()
+    first, unread, last = model.embed_documents(["The cat likes the sofa.", text, "whale"])
+    assert not unread.any()
+    assert first @ model.embed_query("The cat likes the sofa.") == pytest.approx(1, abs=1e-5)
+    assert last @ model.embed_query("whale") == pytest.approx(1, abs=1e-5)
+
+
+@pytest.mark.parametrize("text", READ.values(), ids=READ)
+def test_what_is_read_for_the_greater_part_has_a_vector(model: MiniLM, text: str) -> None:
+    assert model.can_read(text)
+    assert np.linalg.norm(model.embed_query(text)) == pytest.approx(1, abs=1e-5)
 
 
 def test_threads_get_what_one_thread_gets(model: MiniLM) -> None:

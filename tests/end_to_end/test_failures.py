@@ -70,10 +70,10 @@ def test_a_text_index_that_fails_in_use_is_done_without_and_written_anew(
     broken = host.app.retriever._view.text._snapshot
     search = TantivyIndex.search
 
-    def fail_on_the_broken_one(self: TantivyIndex, *arguments: Any) -> Any:
+    def fail_on_the_broken_one(self: TantivyIndex, *arguments: Any, **options: Any) -> Any:
         if self is broken:
             raise DamagedSnapshot("The text index cannot be used: it is rebuilt.")
-        return search(self, *arguments)
+        return search(self, *arguments, **options)
 
     monkeypatch.setattr(TantivyIndex, "search", fail_on_the_broken_one)
     assert host.found_by_words("lantern") == ids

@@ -72,7 +72,7 @@ def test_wherever_the_snapshots_end_the_answers_are_the_same(
             for number in retagged:
                 if number < len(texts):
                     host.store(texts[number], tags=[f"tag{number}"])
-            host.delete(*(ids[number] for number in deleted if number < len(texts)), "none")
+            host.delete(*(ids[number] for number in deleted if number < len(texts)), "nosuch")
 
         def seen(host: Host, query: str, **filters: object) -> dict[str, float | None]:
             results = host.query(query, limit=limit, max_chars=100_000, **filters)["results"]

@@ -336,7 +336,7 @@ def test_embeddings_change_with_their_memory(storage: MemoryStorage) -> None:
     def changed() -> tuple[set[int], list[int]]:
         with storage.read() as session:
             since = set(session.embeddings.since(model_key, after))
-            return since, session.embeddings.deleted_since(after)
+            return since, session.embeddings.removed_since(model_key, after)
 
     assert changed() == (set(), [])
     with storage.write() as session:

@@ -7,7 +7,7 @@ backwards means the same as read forwards, and shares no word with it: that is h
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,9 +20,15 @@ DIMENSION = 32
 
 
 class EmbeddingDouble:
-    """Counts the documents it has embedded; two of different ``name`` are different models."""
+    """Counts the documents it has embedded; two of different ``name`` are different models.
 
-    def __init__(self, name: str = "double", dimension: int = DIMENSION) -> None:
+    It cannot read texts that hold a word of ``unknown``.
+    """
+
+    def __init__(
+        self, name: str = "double", dimension: int = DIMENSION, unknown: Collection[str] = ()
+    ) -> None:
+        self.unknown = unknown
         self.identity = ModelIdentity(name, compute_fingerprint(name=name), dimension)
         self.documents = 0
 
@@ -30,7 +36,12 @@ class EmbeddingDouble:
         self.documents += len(texts)
         return np.stack([self.embed_query(text) for text in texts])
 
+    def can_read(self, text: str) -> bool:
+        return not any(word in text for word in self.unknown)
+
     def embed_query(self, text: str) -> NDArray[np.float32]:
+        if not self.can_read(text):
+            return np.zeros(self.identity.dimension, np.float32)
         meaning = min(text, text[::-1])
         seed = hashlib.sha256(f"{self.identity.name} {meaning}".encode("utf-8", "replace")).digest()
         vector = np.random.default_rng(int.from_bytes(seed[:8], "little")).standard_normal(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from sediment_mcp.indexes import tantivy_index
+import tantivy
+
 from sediment_mcp.indexes.analyzer import extract_terms
 
 
@@ -24,6 +25,7 @@ def traces(directory: Path, text: str) -> list[str]:
 
 
 def _knows(folder: Path, words: list[str]) -> bool:
-    _, index = tantivy_index._open_folder(folder)
-    searcher = index.searcher()  # its frequencies count deleted chunks too, until their words are gone
+    searcher = tantivy.Index.open(
+        str(folder)
+    ).searcher()  # its frequencies count deleted chunks too, until their words are gone
     return any(searcher.doc_freq("body", term) for word in words for term in extract_terms(word))

@@ -1,6 +1,7 @@
 """Embeddings in SQL: float16 vectors by chunk and model, and their changes.
 
-Vectors of two models are never mixed: every statement names the model.
+Vectors of two models are never mixed: every statement names the model. A row whose vector is empty says that
+the model cannot read the chunk: it has no embedding, and needs none.
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ from collections.abc import Iterable, Sequence
 from sediment_mcp.embeddings.protocols import ModelIdentity
 from sediment_mcp.storage.sql.database import Database, batched, placeholders
 from sediment_mcp.storage.table_protocols import StoredModel
+
+IS_READ = "LENGTH(vector) > 0"
 
 
 class SqlEmbeddingReader:
@@ -32,7 +35,7 @@ class SqlEmbeddingReader:
             StoredModel(ModelIdentity(*row[:3]), row[3])
             for row in self._database.rows(
                 "SELECT name, fingerprint, dimension, (SELECT COUNT(*) FROM embeddings "
-                "WHERE model = models.number) FROM models ORDER BY number"
+                f"WHERE model = models.number AND {IS_READ}) FROM models ORDER BY number"
             )
         ]
 
@@ -64,13 +67,53 @@ class SqlEmbeddingReader:
         )
 
     def count_embedded(self, model_key: int | None) -> tuple[int, int]:
-        """Return (chunks of live memories with an embedding of this model, all such chunks)."""
+        """Return (chunks of live memories with an embedding of this model, all such chunks).
+
+        Those that the model cannot read count among the first: nothing more is to be done for them.
+        """
         live = "FROM chunks JOIN memories ON memories.number = memory WHERE deleted_at IS NULL"
         have = f"SELECT COUNT(*) {live} AND chunks.number IN (SELECT chunk FROM embeddings WHERE model = ?)"
         return (
             self._database.scalar(have, (model_key,)),
             self._database.scalar(f"SELECT COUNT(*) {live}"),
         )
+
+    def count_unreadable(self, model_key: int | None) -> int:
+        """Return how many chunks of live memories the model cannot read."""
+        return self._database.scalar(
+            "SELECT COUNT(*) FROM embeddings JOIN chunks ON chunks.number = chunk "
+            "JOIN memories ON memories.number = memory "
+            f"WHERE model = ? AND NOT {IS_READ} AND deleted_at IS NULL",
+            (model_key,),
+        )
+
+    def checked_seq(self, model_key: int) -> int:
+        """Return up to which change it was checked that the model can read what it embedded."""
+        name = _name_check(model_key)
+        rows = self._database.rows("SELECT value FROM counters WHERE name = ?", (name,))
+        return int(rows[0][0]) if rows else 0
+
+    def unchecked(self, model_key: int, seq: int, limit: int) -> list[tuple[int, int, str]]:
+        """Return (chunk id, change, text) of the first embeddings since ``seq``, oldest first.
+
+        All embeddings of a change are returned together, so there may be more than ``limit``.
+        """
+        changes = self._database.column(
+            "SELECT seq FROM embeddings WHERE model = ? AND seq > ? ORDER BY seq LIMIT ?",
+            (model_key, seq, limit),
+        )
+        if not changes:
+            return []
+        return [
+            (row[0], row[1], row[4][row[2] : row[3]])
+            for row in self._database.rows(
+                'SELECT chunk, embeddings.seq, start, "end", content FROM embeddings '
+                "JOIN chunks ON chunks.number = chunk JOIN memories ON memories.number = memory "
+                f"WHERE model = ? AND embeddings.seq > ? AND embeddings.seq <= ? AND {IS_READ} "
+                "ORDER BY embeddings.seq",
+                (model_key, seq, changes[-1]),
+            )
+        ]
 
     def since(self, model_key: int, seq: int) -> dict[int, bytes]:
         """Return by chunk id the vectors of live memories that changed since ``seq``.
@@ -80,7 +123,7 @@ class SqlEmbeddingReader:
         rows = self._database.rows(
             "SELECT chunk, vector FROM embeddings JOIN chunks ON chunks.number = chunk "
             "JOIN memories ON memories.number = memory WHERE model = ? AND embeddings.seq > ? "
-            "AND deleted_at IS NULL",
+            f"AND deleted_at IS NULL AND {IS_READ}",
             (model_key, seq),
         )
         if seq:
@@ -88,7 +131,7 @@ class SqlEmbeddingReader:
             rows += self._database.rows(
                 f"SELECT chunk, vector FROM memories {join} chunks ON chunks.memory = memories.number "
                 f"{join} embeddings ON chunk = chunks.number AND model = ? WHERE memories.seq > ? "
-                "AND deleted_at IS NULL",
+                f"AND deleted_at IS NULL AND {IS_READ}",
                 (model_key, seq),
             )
         return dict(rows)
@@ -96,7 +139,8 @@ class SqlEmbeddingReader:
     def count_since(self, model_key: int, seq: int, limit: int) -> int:
         """Return how many embeddings are newer than ``seq``, counted up to ``limit``."""
         return self._database.scalar(
-            "SELECT COUNT(*) FROM (SELECT 1 FROM embeddings WHERE model = ? AND seq > ? LIMIT ?) AS newer",
+            "SELECT COUNT(*) FROM (SELECT 1 FROM embeddings "
+            f"WHERE model = ? AND seq > ? AND {IS_READ} LIMIT ?) AS newer",
             (model_key, seq, limit),
         )
 
@@ -108,7 +152,7 @@ class SqlEmbeddingReader:
         return self._database.scalar(
             "SELECT COUNT(*) FROM embeddings JOIN chunks ON chunks.number = chunk "
             "JOIN memories ON memories.number = memory "
-            "WHERE model = ? AND embeddings.seq <= ? AND deleted_at IS NULL",
+            f"WHERE model = ? AND embeddings.seq <= ? AND deleted_at IS NULL AND {IS_READ}",
             (model_key, seq),
         )
 
@@ -118,18 +162,23 @@ class SqlEmbeddingReader:
             row[0]: row[1]
             for batch in batched(chunk_ids)
             for row in self._database.rows(
-                f"SELECT chunk, vector FROM embeddings WHERE model = ? AND chunk IN ({placeholders(batch)})",
+                f"SELECT chunk, vector FROM embeddings WHERE model = ? AND {IS_READ} "
+                f"AND chunk IN ({placeholders(batch)})",
                 (model_key, *batch),
             )
         }
 
-    def deleted_since(self, seq: int) -> list[int]:
-        """Return the ids of chunks whose memories were deleted, or erased, since ``seq``."""
+    def removed_since(self, model_key: int, seq: int) -> list[int]:
+        """Return the ids of chunks that have no embedding any more since ``seq``.
+
+        Their memories were deleted, or erased, or the model turned out to be unable to read them.
+        """
         return self._database.column(
             "SELECT chunks.number FROM memories JOIN chunks ON memory = memories.number "
             "WHERE memories.seq > ? AND deleted_at IS NOT NULL "
-            "UNION ALL SELECT chunk FROM tombstones WHERE seq > ?",
-            (seq, seq),
+            "UNION ALL SELECT chunk FROM tombstones WHERE seq > ? "
+            f"UNION ALL SELECT chunk FROM embeddings WHERE model = ? AND seq > ? AND NOT {IS_READ}",
+            (seq, seq, model_key, seq),
         )
 
 
@@ -147,6 +196,7 @@ class SqlEmbeddingTable(SqlEmbeddingReader):
     def add(self, model_key: int, vectors: Iterable[tuple[int, bytes]]) -> None:
         """Add (chunk id, float16 bytes) pairs as one change.
 
+        No bytes say that the model cannot read the chunk.
         Chunks that no longer exist or already have an embedding are skipped.
         """
         seq = self._database.next_seq()
@@ -156,6 +206,20 @@ class SqlEmbeddingTable(SqlEmbeddingReader):
             [(model_key, seq, vector, chunk_id) for chunk_id, vector in vectors],
         )
 
+    def mark_unreadable(self, model_key: int, chunk_ids: Iterable[int]) -> None:
+        """Take the embeddings of chunks that the model cannot read away, as one change."""
+        seq = self._database.next_seq()
+        self._database.execute_many(
+            "UPDATE embeddings SET vector = ?, seq = ? WHERE model = ? AND chunk = ?",
+            [(b"", seq, model_key, chunk_id) for chunk_id in chunk_ids],
+        )
+
+    def set_checked_seq(self, model_key: int, seq: int) -> None:
+        """Record up to which change embeddings were checked."""
+        name = _name_check(model_key)
+        self._database.execute("DELETE FROM counters WHERE name = ?", (name,))
+        self._database.execute("INSERT INTO counters VALUES (?,?)", (name, seq))
+
     def copy(self, chunk_ids: Iterable[tuple[int, int]]) -> None:
         """Copy embeddings of every model between (from, to) pairs of chunks, as one change."""
         seq = self._database.next_seq()
@@ -164,3 +228,7 @@ class SqlEmbeddingTable(SqlEmbeddingReader):
             "SELECT model, ?, ?, vector FROM embeddings WHERE chunk = ? ON CONFLICT DO NOTHING",
             [(new, seq, old) for old, new in chunk_ids],
         )
+
+
+def _name_check(model_key: int) -> str:
+    return f"read-by-{model_key}"
