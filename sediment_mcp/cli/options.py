@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast, get_args
 import click
 from click.shell_completion import CompletionItem
 
+from sediment_mcp.cli.confirm import say
 from sediment_mcp.cli.invocation import Invocation
 from sediment_mcp.config import (
     BACKUPS,
@@ -178,6 +179,9 @@ session_option = click.option("--session", metavar="NAME", help="the conversatio
 history_option = click.option("--include-superseded", is_flag=True, help="include what was replaced")
 dry_run_option = click.option("--dry-run", is_flag=True, help="show what would change, and change nothing")
 yes_option = click.option("--yes", is_flag=True, help="do not ask")
+encoding_option = click.option(
+    "--encoding", metavar="NAME", help="of the text, such as cp1252 or gb18030; detected by default"
+)
 passphrase_option = click.option(
     "--passphrase-file",
     metavar="FILE",
@@ -347,9 +351,33 @@ def parse_value(name: str, annotation: Any, value: object) -> Any:
 
 
 def _repair(value: Any) -> Any:
-    """Replace invalid Unicode in text from the shell."""
+    """Decode text from the shell that is in another encoding than Python took it for."""
+    if isinstance(value, tuple | list):
+        return [decode_argument(item) for item in cast("Sequence[str]", value)]
+    return decode_argument(value) if isinstance(value, str) else value
+
+
+def decode_argument(value: str) -> str:
+    """Return an argument as text; what Python could not decode is surrogate escapes in it.
+
+    Raises:
+        BadArgument: there is no saying in which encoding it is.
+    """
+    if value.isascii() or not any("\ud800" <= sign <= "\udfff" for sign in value):
+        return value
+    import os
+
+    from sediment_mcp.system.encodings import NotText, decode_text
     from sediment_mcp.system.text import valid_text
 
-    if isinstance(value, tuple | list):
-        return [valid_text(item) for item in cast("Sequence[str]", value)]
-    return valid_text(value) if isinstance(value, str) else value
+    try:
+        decoded = decode_text(os.fsencode(value))
+    except UnicodeEncodeError:  # halves that were typed, and not made of bytes
+        return valid_text(value)
+    except NotText as error:
+        raise BadArgument(
+            f"An argument {error} Arguments have no such option: pipe the text to sediment-mcp store -."
+        ) from None
+    if decoded.note:
+        say(f"An argument {decoded.note}")
+    return decoded.text

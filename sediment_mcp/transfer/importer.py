@@ -57,6 +57,12 @@ class ImportReport:
     notes: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
     conflicts: list[str] = field(default_factory=list[str])
 
+    @property
+    def is_failure(self) -> bool:
+        """Whether there was something to import, and nothing of it could be taken."""
+        taken = self.imported + self.updated + self.known + self.merged + len(self.rules)
+        return bool(self.skipped) and not taken
+
     def add(self, batch: ImportReport) -> None:
         """Add what one batch has done."""
         self.imported += batch.imported

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Literal, TypedDict
 
 import click
 
-from sediment_mcp.cli.confirm import read_passphrase, say
+from sediment_mcp.cli.confirm import FAILED, read_passphrase, say
 from sediment_mcp.cli.invocation import Invocation
 from sediment_mcp.cli.options import (
     STREAM,
     command,
     complete_file,
     dry_run_option,
+    encoding_option,
     parse_value,
     pass_invocation,
     passphrase_option,
@@ -70,6 +71,7 @@ class ImportResult(TypedDict):
     help="a file, a folder of notes, or - for standard input",
 )
 @click.option("--format", "format_name", metavar="NAME", help="what it is, where the content does not tell")
+@encoding_option
 @scope_option("make all of it belong to: project or global", "project", "global")
 @tags_option
 @dry_run_option
@@ -80,6 +82,7 @@ def import_(
     *,
     file: str,
     format_name: str | None,
+    encoding: str | None,
     scope: str | None,
     tags: tuple[str, ...],
     dry_run: bool,
@@ -87,7 +90,8 @@ def import_(
 ) -> int:
     """Import memories from an export, notes, or another program.
 
-    All is stored first, then embedded; an interrupt at any moment leaves what was reported.
+    All is stored first, then embedded; an interrupt at any moment leaves what was reported. What cannot be
+    taken is listed and the rest goes on; the exit status is 1 if nothing could be taken.
     """
     from sediment_mcp.transfer.detect import open_items
     from sediment_mcp.transfer.importer import ImportReport
@@ -96,7 +100,9 @@ def import_(
     scope_of_all, tags_for_all = _parse_scope(scope), tuple(_parse_tags(tags))
     options = ImportOptions(invocation.project, scope_of_all, tags_for_all, dry_run=dry_run)
     path_or_stream = sys.stdin.buffer if file == STREAM else Path(file)
-    opened = open_items(path_or_stream, format_name, lambda: read_passphrase(passphrase_file))
+    opened = open_items(
+        path_or_stream, format_name, lambda: read_passphrase(passphrase_file), encoding=encoding
+    )
     report, began = ImportReport(), time.monotonic()
     try:
         embedded = _import(invocation, opened, options, report)
@@ -104,7 +110,8 @@ def import_(
         say(_format_interrupted(report))
         raise
     result = _build_result(report, dry_run, embedded, time.monotonic() - began)
-    return invocation.print_result(result, lambda: _show_imported(result))
+    invocation.print_result(result, lambda: _show_imported(result))
+    return FAILED if report.is_failure else 0
 
 
 def _import(invocation: Invocation, opened: OpenedItems, options: ImportOptions, report: ImportReport) -> int:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -22,8 +21,10 @@ from sediment_mcp.embeddings.codec import are_unit_vectors
 from sediment_mcp.embeddings.protocols import ModelIdentity
 from sediment_mcp.errors import BadArgument
 from sediment_mcp.operations.arguments import MemoryId, StoreMemory, Timestamp, parse_arguments
-from sediment_mcp.system.text import to_json
+from sediment_mcp.system.text import format_value, to_json
 from sediment_mcp.system.timestamps import isoformat
+from sediment_mcp.transfer.json_text import Fragment, split_values
+from sediment_mcp.transfer.normalize import add_notes
 from sediment_mcp.transfer.records import Format, Item, MemoryRecord, Problem, RuleRecord
 from sediment_mcp.transfer.source import DEFAULT_LIMITS, ReadLimits, Source
 
@@ -133,24 +134,28 @@ def read(source: Source, limits: ReadLimits = DEFAULT_LIMITS) -> Iterator[Item]:
         location = f"line {number}"
         if line is None:
             yield Problem(location, f"is longer than {limit:,} characters, which no memory of an export is.")
-        elif line.strip():
-            item = _read_line(location, line)
-            if item is not None:
-                yield item
+        else:
+            yield from _read_line(location, line)
 
 
 FORMAT = Format(read, matches_line=is_line)
 
 
-def _read_line(location: str, line: str) -> Item | None:
-    try:
-        return _read_object(location, json.loads(line))
-    except (ValueError, RecursionError):
-        return Problem(location, "is no JSON: it may have been cut off or edited.")
-    except _NewerExport as error:
-        raise BadArgument(str(error)) from None
-    except BadArgument as error:
-        return Problem(location, str(error))
+def _read_line(location: str, line: str) -> Iterator[Item]:
+    for part in split_values(line):
+        if isinstance(part, Fragment):
+            yield Problem(
+                location, f"is no JSON, it may have been cut off or edited: {format_value(part.text)}"
+            )
+            continue
+        try:
+            item = _read_object(location, part.value)
+        except _NewerExport as error:
+            raise BadArgument(str(error)) from None
+        except BadArgument as error:
+            item = Problem(location, str(error))
+        if item is not None:
+            yield from add_notes([item], part.notes)
 
 
 def _read_object(location: str, value: object) -> Item | None:
