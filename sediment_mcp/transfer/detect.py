@@ -24,6 +24,7 @@ from sediment_mcp.transfer.json_text import (
 from sediment_mcp.transfer.records import Item, Problem
 from sediment_mcp.transfer.source import DEFAULT_LIMITS, ReadLimits, Source, open_source
 
+EXPORT = "sediment"  # the format that says that the source is an export of the user's own
 MAX_LINES = 20  # of a source by which its format is detected
 JSON_SUFFIXES = (".json", ".jsonl", ".ndjson", ".json5", ".jsonc")
 FORMAT_NAMES = ", ".join(FORMATS)
@@ -54,7 +55,7 @@ def open_items(
 
     Args:
         path_or_stream: what to open.
-        format_name: a key of `FORMATS`; None: detect it. A folder is always one of notes.
+        format_name: a key of `FORMATS`; None: detect it. A folder is one of notes, or of exported memories.
         ask_passphrase: called if the file is encrypted.
         limits: how much is read at once before it is refused.
         encoding: that of the text, in a folder of the notes that are not UTF-8; None: detect it.
@@ -65,12 +66,15 @@ def open_items(
     """
     codec = find_codec(encoding)
     if isinstance(path_or_stream, Path) and path_or_stream.is_dir():
-        return _open_folder(path_or_stream, limits, codec)
+        return _open_folder(path_or_stream, limits, codec, as_export=format_name == EXPORT)
     source = open_source(path_or_stream, ask_passphrase, limits, codec)
     if format_name is not None and format_name not in FORMATS:
         raise BadArgument(f"format {format_name} does not exist: use one of {FORMAT_NAMES}.")
-    chosen = FORMATS[format_name or detect_format(source, limits)]
-    return OpenedItems(chosen.read(source, limits), lambda: (source.position, source.size))
+    if format_name == EXPORT and _is_front_matter(source):
+        items = notes.read(source, limits, as_export=True)
+    else:
+        items = FORMATS[format_name or detect_format(source, limits)].read(source, limits)
+    return OpenedItems(items, lambda: (source.position, source.size))
 
 
 def find_codec(encoding: str | None) -> str | None:
@@ -87,16 +91,21 @@ def find_codec(encoding: str | None) -> str | None:
         ) from None
 
 
-def _open_folder(folder: Path, limits: ReadLimits, encoding: str | None) -> OpenedItems:
+def _is_front_matter(source: Source) -> bool:
+    return source.head().lstrip(b"\xef\xbb\xbf").startswith(b"---")
+
+
+def _open_folder(folder: Path, limits: ReadLimits, encoding: str | None, *, as_export: bool) -> OpenedItems:
     found = notes.list_notes(folder)
     done = 0
 
     def read_notes() -> Iterator[Item]:
         nonlocal done
         for note in found:
-            yield from (
-                [note] if isinstance(note, Problem) else notes.read_note(note, folder, limits, encoding)
-            )
+            if isinstance(note, Problem):
+                yield note
+            else:
+                yield from notes.read_note(note, folder, limits, encoding, as_export=as_export)
             done += 1
 
     return OpenedItems(read_notes(), lambda: (done, len(found)))
@@ -129,8 +138,7 @@ def _match_json(source: Source, text: str, limits: ReadLimits) -> str | None:
     document = _parse_document(source, limits)
     if isinstance(document, ParsedJson):
         found = next((name for name, one in FORMATS.items() if one.matches_document(document.value)), found)
-    else:
-        found = next(filter(None, map(_match_line, lines)), None)
+    found = found or next(filter(None, map(_match_line, lines)), None)
     if found is not None:
         return found
     if isinstance(document, ParsedJson) and not isinstance(document.value, (dict, list)):

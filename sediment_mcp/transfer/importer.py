@@ -43,6 +43,7 @@ class ImportReport:
         known: number of memories that were known, and left unchanged.
         merged: number of memories that were current, and are now history of one that says the same.
         rules: retention rules that were taken over.
+        rules_left: number of retention rules that were not, because nobody asked for them.
         skipped: (location, sentence) of what could not be imported.
         notes: (location, sentence) of what was changed to fit.
         conflicts: sentences on memories that two machines replaced differently.
@@ -53,6 +54,7 @@ class ImportReport:
     known: int = 0
     merged: int = 0
     rules: list[Rule] = field(default_factory=list[Rule])
+    rules_left: int = 0
     skipped: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
     notes: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
     conflicts: list[str] = field(default_factory=list[str])
@@ -69,6 +71,7 @@ class ImportReport:
         self.updated += batch.updated
         self.known += batch.known
         self.rules += batch.rules
+        self.rules_left += batch.rules_left
         self.skipped += batch.skipped
         self.notes += batch.notes
 
@@ -196,7 +199,10 @@ class _Importer:
             self.links[incoming.id] = incoming.memory.superseded_by
 
     def _update(self, batch: _Batch, existing: Memory, incoming: PreparedMemory) -> None:
-        latest = combine(existing, incoming.memory, precedence="newest") if incoming.exported else existing
+        changed = incoming.memory
+        if not self.options.trusted and changed.importance < existing.importance:
+            changed = replace(changed, importance=existing.importance)
+        latest = combine(existing, changed, precedence="newest") if incoming.exported else existing
         memory = self._add_attributes(latest, incoming)
         if memory == existing:
             batch.report.known += 1
@@ -230,7 +236,13 @@ class _Importer:
         batch.known[incoming.id] = memory
 
     def _import_rules(self, batch: _Batch, rules: Sequence[Rule]) -> None:
-        """Take over each rule whose kind or tag has none; what the user has set here stays."""
+        """Take over each rule whose kind or tag has none; what the user has set here stays.
+
+        A rule deletes what the user has stored, so none comes from a file unless it is asked for.
+        """
+        if not self.options.rules:
+            batch.report.rules_left += len(rules)
+            return
         stored = batch.session.retention.rules() if rules else []
         own = {(rule.subject, rule.name) for rule in stored}
         for rule in rules:

@@ -164,7 +164,7 @@ def test_an_export_as_markdown_comes_back_as_the_same_memories(
     assert (result["memories"], result["files"]) == (5, 5)
     assert all(path.parent == folder and path.stat().st_mode & 0o077 == 0 for path in folder.iterdir())
     other = open_host(directory=tmp_path / "other")
-    assert import_place(other, folder).skipped == []
+    assert import_place(other, folder, "sediment").skipped == []
     assert state(other) == state(host)
 
 
@@ -219,7 +219,7 @@ def test_markdown_from_before_changes_were_dated_is_read_and_that_of_a_newer_ver
     text = path.read_text()
     host.delete(memory_id, permanent=True)
     path.write_text(re.sub(r"changed_at: .*\n", "", text).replace("format: 2", "format: 1"))
-    assert import_place(host, folder).imported == 1
+    assert import_place(host, folder, "sediment").imported == 1
     assert state(host) == before
     path.write_text(text.replace("format: 2", "format: 3"))
-    assert "update sediment-mcp" in import_place(host, folder).skipped[0][1]
+    assert "update sediment-mcp" in import_place(host, folder, "sediment").skipped[0][1]

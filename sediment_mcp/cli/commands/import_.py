@@ -56,6 +56,7 @@ class ImportResult(TypedDict):
     known: int
     joined: int
     retention: list[str]
+    retention_left: int
     skipped: list[Remark]
     notes: list[Remark]
     conflicts: list[str]
@@ -74,6 +75,7 @@ class ImportResult(TypedDict):
 @encoding_option
 @scope_option("make all of it belong to: project or global", "project", "global")
 @tags_option
+@click.option("--rules", is_flag=True, help="take over its retention rules too")
 @dry_run_option
 @passphrase_option
 @pass_invocation
@@ -85,6 +87,7 @@ def import_(
     encoding: str | None,
     scope: str | None,
     tags: tuple[str, ...],
+    rules: bool,
     dry_run: bool,
     passphrase_file: str | None,
 ) -> int:
@@ -93,12 +96,19 @@ def import_(
     All is stored first, then embedded; an interrupt at any moment leaves what was reported. What cannot be
     taken is listed and the rest goes on; the exit status is 1 if nothing could be taken.
     """
-    from sediment_mcp.transfer.detect import open_items
+    from sediment_mcp.transfer.detect import EXPORT, open_items
     from sediment_mcp.transfer.importer import ImportReport
     from sediment_mcp.transfer.prepare import ImportOptions
 
     scope_of_all, tags_for_all = _parse_scope(scope), tuple(_parse_tags(tags))
-    options = ImportOptions(invocation.project, scope_of_all, tags_for_all, dry_run=dry_run)
+    options = ImportOptions(
+        invocation.project,
+        scope_of_all,
+        tags_for_all,
+        dry_run=dry_run,
+        trusted=format_name == EXPORT,
+        rules=rules,
+    )
     path_or_stream = sys.stdin.buffer if file == STREAM else Path(file)
     opened = open_items(
         path_or_stream, format_name, lambda: read_passphrase(passphrase_file), encoding=encoding
@@ -182,6 +192,7 @@ def _build_result(report: ImportReport, dry_run: bool, embedded: int, seconds: f
         known=report.known,
         joined=report.merged,
         retention=[describe_rule(rule) for rule in report.rules],
+        retention_left=report.rules_left,
         skipped=[Remark(place=place, reason=reason) for place, reason in report.skipped],
         notes=[Remark(place=place, reason=reason) for place, reason in report.notes],
         conflicts=report.conflicts,
@@ -214,6 +225,9 @@ def _show_imported(result: ImportResult) -> None:
         put(out, style_words((_format_rate(result), "dim")))
     for rule in result["retention"]:
         put(out, f"Rule of retention: {rule}. sediment-mcp retention preview shows what it removes.")
+    if result["retention_left"]:
+        left = format_count(result["retention_left"], "rule")
+        put(out, style_words(("Note:", "yellow"), (f"{left} of retention left out; --rules takes over.", "")))
     _show_remarks(out, "Skipped", result["skipped"])
     _show_remarks(out, "Noted", result["notes"])
     show_notes(out, result["conflicts"])

@@ -3,7 +3,7 @@
 Each file is a memory.
 
 Front matter is respected: title, aliases, tags, the day it is about. A file that `markdown` has written is
-read as the memory that it was.
+read as the memory that it was where the user says that it is an export: else anybody's note could say so.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ TAG_FIELDS = ("tags", "tag", "keywords")
 NAME_FIELDS = ("title", "aliases", "alias")  # they go into the text, and stay in the metadata
 READ_FIELDS = {*DATE_FIELDS, *TAG_FIELDS, *NAME_FIELDS}
 NOTE_KINDS = ("semantic", "episodic", "procedural")
+TRUST = "--format sediment says that it is an export of your own, and reads all that it says."
 LIST_NOTE = "is a list: it became one memory; --format list makes one of each line."
 TITLE_SEARCH_CHARS = 1000  # of a text's beginning, in which its title need not be repeated
 
@@ -77,10 +78,13 @@ def _find_problem(path: Path) -> str | None:
     return None if stat.S_ISREG(mode) else "is no ordinary file."
 
 
-def read_note(path: Path, folder: Path, limits: ReadLimits, encoding: str | None = None) -> Iterator[Item]:
+def read_note(
+    path: Path, folder: Path, limits: ReadLimits, encoding: str | None = None, *, as_export: bool = False
+) -> Iterator[Item]:
     """Yield the memory, or several, of one file of a folder, or a `Problem`.
 
-    ``encoding`` is that of the files that are not UTF-8; None: it is guessed for each.
+    ``encoding`` is that of the files that are not UTF-8; None: it is guessed for each. ``as_export`` says
+    that the folder is an export, so that front matter may say everything about a memory.
     """
     location = path.relative_to(folder).as_posix()
     try:
@@ -91,7 +95,8 @@ def read_note(path: Path, folder: Path, limits: ReadLimits, encoding: str | None
         reason = getattr(error, "strerror", None) or "its date is broken"
         yield Problem(location, f"cannot be read ({reason}).")
         return
-    yield from _read_bytes(location, data, modified_at, limits, None if _has_own_encoding(data) else encoding)
+    own = None if _has_own_encoding(data) else encoding
+    yield from _read_bytes(location, data, modified_at, limits, encoding=own, as_export=as_export)
 
 
 def _has_own_encoding(data: bytes) -> bool:
@@ -105,20 +110,28 @@ def _has_own_encoding(data: bytes) -> bool:
 # --- files --------------------------------------------------------------------------------------
 
 
-def read(source: Source, limits: ReadLimits) -> Iterator[Item]:
-    """Yield the memory, or several, of a single file or of standard input."""
+def read(source: Source, limits: ReadLimits, *, as_export: bool = False) -> Iterator[Item]:
+    """Yield the memory, or several, of a single file or of standard input; see `read_note`."""
     modified_at = None
     if source.path.is_file():
         modified_at = datetime.fromtimestamp(source.path.stat().st_mtime, UTC)
     data = source.stream.read(limits.max_note_bytes + 1)
-    yield from _read_bytes(source.path.name, data, modified_at, limits, source.encoding)
+    yield from _read_bytes(
+        source.path.name, data, modified_at, limits, encoding=source.encoding, as_export=as_export
+    )
 
 
 FORMAT = Format(read)
 
 
 def _read_bytes(
-    location: str, data: bytes, modified_at: datetime | None, limits: ReadLimits, encoding: str | None
+    location: str,
+    data: bytes,
+    modified_at: datetime | None,
+    limits: ReadLimits,
+    *,
+    encoding: str | None,
+    as_export: bool,
 ) -> Iterator[Item]:
     if len(data) > limits.max_note_bytes:
         reason = f"is larger than {limits.max_note_bytes:,} bytes: that is no note, split it first."
@@ -128,12 +141,17 @@ def _read_bytes(
         decoded = decode_text(data, encoding)
         front = split_front_matter(decoded.text)
         fields = front.fields
-        if CONTENT_FIELD in fields and ("id" in fields or fields[CONTENT_FIELD] == TAG_PAGE):
+        is_exported = CONTENT_FIELD in fields and "id" in fields
+        if (is_exported and as_export) or fields.get(CONTENT_FIELD) == TAG_PAGE:
             yield _read_exported(location, fields, front.text)
+        elif is_exported and (fields.get("deleted_at") or fields.get("superseded_by")):
+            yield Problem(location, f"was deleted or replaced where it was exported: {TRUST}")
         else:
             notes = [*([decoded.note] if decoded.note else []), *front.notes]
             notes += [LIST_NOTE] if is_plain_list(front.text) and not is_markdown(Path(location)) else []
-            yield from _read_text(location, fields, front.text, modified_at, notes)
+            notes += [f"is read as a note: {TRUST}"] if is_exported else []
+            text = front.text.removesuffix("\n") if is_exported else front.text
+            yield from _read_text(location, fields, text, modified_at, notes)
     except (NotText, BadArgument) as error:
         yield Problem(location, str(error))
 
@@ -195,7 +213,7 @@ def _compose_content(fields: Mapping[str, Any], body: str) -> str:
 def _read_attributes(fields: Mapping[str, Any]) -> dict[str, Any]:
     """Return session, kind and importance if they are valid; any note may use these words."""
     kind, importance = fields.get("kind"), fields.get("importance")
-    found: dict[str, Any] = {"kind": kind} if kind in NOTE_KINDS else {}
+    found: dict[str, Any] = {"kind": kind} if isinstance(kind, str) and kind in NOTE_KINDS else {}
     if isinstance(importance, (int, float)) and not isinstance(importance, bool) and 0 <= importance <= 1:
         found["importance"] = importance
     session = normalize_session(fields.get("session"))

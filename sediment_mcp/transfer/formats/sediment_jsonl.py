@@ -12,7 +12,9 @@ import binascii
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any, cast
+from typing import Annotated, Any, cast
+
+from pydantic import Field
 
 from sediment_mcp.domain.chunking import split_into_chunks
 from sediment_mcp.domain.memory import Memory
@@ -30,6 +32,7 @@ from sediment_mcp.transfer.source import DEFAULT_LIMITS, ReadLimits, Source
 
 FORMAT_NAME = "sediment-mcp export"
 FORMAT_VERSION = 2  # 1 did not say when a memory was last changed
+MAX_PROJECT_CHARS = 1024
 VALID_ID = re.compile(r"[0-9A-Za-z_-]{1,16}")
 MAX_INTEGER = 2**62  # what the database keeps in eight bytes, with room
 FLOAT16_BYTES = 2
@@ -46,7 +49,7 @@ class ExportedMemory(StoreMemory):
     """
 
     id: MemoryId
-    project: str | None = None
+    project: Annotated[str, Field(min_length=1, max_length=MAX_PROJECT_CHARS)] | None = None
     created_at: Timestamp
     superseded_by: MemoryId | None = None
     deleted_at: Timestamp | None = None
@@ -119,8 +122,10 @@ def encode_embeddings(
 
 
 def is_line(fields: Mapping[str, Any]) -> bool:
-    """Return True if this is a line of an export: its header, or a memory."""
-    return fields.get("format") == FORMAT_NAME or (fields.get("type") == "memory" and "content" in fields)
+    """Return True if this is a line of an export: its header, a rule or a memory."""
+    is_rule = fields.get("type") == "retention" and "subject" in fields
+    is_memory = fields.get("type") == "memory" and "content" in fields
+    return fields.get("format") == FORMAT_NAME or is_rule or is_memory
 
 
 def read(source: Source, limits: ReadLimits = DEFAULT_LIMITS) -> Iterator[Item]:
@@ -196,6 +201,10 @@ def decode_memory(fields: Mapping[str, Any]) -> ExportedMemory:
     for memory_id in filter(None, (memory.id, memory.superseded_by)):
         if not VALID_ID.fullmatch(memory_id):
             raise BadArgument(f"{memory_id!r} is no id: ids have up to 16 letters and digits.")
+    if memory.project is not None and not memory.project.isprintable():
+        raise BadArgument(
+            "project holds control characters or line breaks: a project is the path of a folder."
+        )
     return memory
 
 
