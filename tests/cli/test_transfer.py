@@ -358,3 +358,17 @@ def test_an_import_that_could_take_nothing_ends_with_a_failure_and_says_why(run:
     (tmp_path / "cyrillic.txt").write_bytes("ПРИВЕТ".encode("cp1251"))
     assert run("import", str(tmp_path / "cyrillic.txt"), "--encoding", "cp1251").status == 0
     assert "ПРИВЕТ" in contents(run)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX")
+def test_an_export_follows_no_link_even_by_force(run: Run, tmp_path: Path) -> None:
+    victim = tmp_path / "victim"
+    victim.write_text("mine")
+    (tmp_path / "out.jsonl").symlink_to(victim)
+    (tmp_path / "dangling").symlink_to(tmp_path / "nowhere")
+    for name in ("out.jsonl", "dangling"):
+        outcome = run("export", str(tmp_path / name), "--force")
+        assert (outcome.status, "link" in outcome.err) == (2, True)
+        assert run("backup", str(tmp_path / name)).status != 0
+    assert victim.read_text() == "mine"
+    assert not (tmp_path / "nowhere").exists()

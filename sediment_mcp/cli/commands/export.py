@@ -162,6 +162,8 @@ def _open_output(options: _ExportOptions) -> Generator[BinaryIO]:
         yield sys.stdout.buffer
         sys.stdout.buffer.flush()
         return
+    if path.is_symlink():
+        raise BadArgument(f"{path} is a link, and links are not followed: name the file that it leads to.")
     if path.exists() and not options.force:
         raise BadArgument(f"{path} exists already: choose another name, or add --force to replace it.")
     if path.is_dir():
