@@ -21,6 +21,7 @@ from sediment_mcp.transfer.json_text import (
     parse_json,
     split_values,
 )
+from sediment_mcp.transfer.normalize import guard
 from sediment_mcp.transfer.records import Item, Problem
 from sediment_mcp.transfer.source import DEFAULT_LIMITS, ReadLimits, Source, open_source
 
@@ -74,7 +75,7 @@ def open_items(
         items = notes.read(source, limits, as_export=True)
     else:
         items = FORMATS[format_name or detect_format(source, limits)].read(source, limits)
-    return OpenedItems(items, lambda: (source.position, source.size))
+    return OpenedItems(guard(source.name, items), lambda: (source.position, source.size))
 
 
 def find_codec(encoding: str | None) -> str | None:
@@ -105,7 +106,8 @@ def _open_folder(folder: Path, limits: ReadLimits, encoding: str | None, *, as_e
             if isinstance(note, Problem):
                 yield note
             else:
-                yield from notes.read_note(note, folder, limits, encoding, as_export=as_export)
+                items = notes.read_note(note, folder, limits, encoding, as_export=as_export)
+                yield from guard(note.relative_to(folder).as_posix(), items)
             done += 1
 
     return OpenedItems(read_notes(), lambda: (done, len(found)))

@@ -7,6 +7,7 @@ words at once, and an import that is interrupted while it embeds is complete all
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING
 from sediment_mcp.domain.duplicates import add_repetition, compute_content_hash
 from sediment_mcp.domain.merging import append_tags, combine
 from sediment_mcp.domain.retention import Rule
-from sediment_mcp.errors import BadArgument
+from sediment_mcp.errors import BadArgument, SedimentError
 from sediment_mcp.operations.store_memory import find_duplicate, owner_of
 from sediment_mcp.system.progress import Progress, ignore_progress
 from sediment_mcp.transfer.formats.sediment_jsonl import decode_embeddings
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from sediment_mcp.domain.memory import Memory
     from sediment_mcp.embeddings.protocols import ModelIdentity
     from sediment_mcp.storage.protocols import ReadSession, WriteSession
+
+logger = logging.getLogger(__name__)
 
 COMMIT_EVERY = 200  # items; writing them takes a tenth of a second, for which other writers wait
 ANOTHER_TEXT = "has the id of a memory here that says something else: take the id away to import it anew."
@@ -97,12 +100,16 @@ def import_memories(
     owner_of(options.scope, options.project)
     importer = _Importer(app, options, report)
     for batch in split_into_batches(items, commit_every):
-        importer.import_batch(batch)
+        importer.import_safely(batch)
         progress(*position())
     progress(*position())  # the last items may have been read after the last batch was full
     if not options.dry_run:
         importer.apply_links()
         importer.merge_duplicates()
+
+
+def _describe_fault(error: Exception) -> str:
+    return f"cannot be imported ({type(error).__name__})."
 
 
 @dataclass(slots=True)
@@ -140,6 +147,20 @@ class _Importer:
 
     # --- batch by batch -----------------------------------------------------------------------
 
+    def import_safely(self, items: Sequence[Item]) -> None:
+        """Import a batch; if an item of it fails unforeseen, the others one by one."""
+        try:
+            self.import_batch(items)
+        except SedimentError:
+            raise
+        except Exception as error:
+            if len(items) > 1:
+                for item in items:
+                    self.import_safely([item])
+            else:
+                logger.debug("An item could not be imported", exc_info=True)
+                self.report.skipped.append((items[0].location, _describe_fault(error)))
+
     def import_batch(self, items: Sequence[Item]) -> None:
         """Prepare without any lock, then write in one transaction; report only what is on disk then."""
         report = ImportReport()
@@ -173,6 +194,8 @@ class _Importer:
                     prepared.append(prepare_memory(self.app, item, self.options))
                 except BadArgument as error:
                     report.skipped.append((item.location, str(error)))
+                except (ValueError, TypeError, ArithmeticError, LookupError, RecursionError) as error:
+                    report.skipped.append((item.location, _describe_fault(error)))
         return prepared
 
     def _find_model(self, prepared: Iterable[PreparedMemory]) -> ModelIdentity | None:

@@ -15,7 +15,7 @@ from typing import Any, cast
 
 from sediment_mcp.domain.chunking import split_text
 from sediment_mcp.domain.memory import MAX_METADATA_BYTES, MAX_TAG, MAX_TAGS
-from sediment_mcp.errors import BadArgument
+from sediment_mcp.errors import BadArgument, SedimentError
 from sediment_mcp.operations.arguments import (
     MAX_CONTENT_CHARS,
     MAX_SESSION_CHARS,
@@ -258,10 +258,21 @@ def read_json_objects(
     notes = (*([decoded.note] if decoded.note else []), *document.notes)
     for number, value in enumerate(find_objects(document.value), start=1):
         if isinstance(value, dict):
-            items = read_object(f"memory {number}", cast("dict[str, Any]", value))
+            place = f"memory {number}"
+            items = guard(place, read_object(place, cast("dict[str, Any]", value)))
             yield from add_notes(items, notes if number == 1 else ())
         else:
             yield Problem(f"memory {number}", "is no JSON object.")
+
+
+def guard(location: str, items: Iterable[Item]) -> Iterator[Item]:
+    """Yield the items; an error that nobody has foreseen is a problem of this place alone."""
+    try:
+        yield from items
+    except SedimentError:
+        raise
+    except Exception as error:  # noqa: BLE001 - one bad item must not end the import of the others
+        yield Problem(location, f"cannot be imported ({type(error).__name__}).")
 
 
 def add_notes(items: Iterable[Item], notes: tuple[str, ...]) -> Iterator[Item]:

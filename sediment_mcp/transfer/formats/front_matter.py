@@ -10,12 +10,17 @@ import functools
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, cast
 
 from sediment_mcp.system.text import format_value
 
 MAX_FRONT_MATTER_CHARS = 65_536  # what is longer is no front matter
 _BLOCK = re.compile(r"---[ \t]*\r?\n(?P<yaml>.*?)(?:^|(?<=\n))(?:---|\.\.\.)[ \t]*(?:\r?\n|\Z)", re.DOTALL)
+MAX_FIELDS = 500  # of front matter that is no valid YAML; what has more is left out whole
+MAX_DEPTH = 40  # of YAML
+_BRACKETS = re.compile(r"[\[{}\]]")
+_DEEP_BLOCK = re.compile(rf"(?:[-?>|]\s){{{MAX_DEPTH}}}|^\s{{400}}", re.MULTILINE)
 MAX_LOST = 5  # fields that a note names
 _FIELD = re.compile(
     r"(?P<name>[^\s:#\[\]{}\"'&*!|>%@`-][^:\n]*):(?:[ \t]+(?P<value>.*)|[ \t]*$)", re.MULTILINE
@@ -61,7 +66,7 @@ def _read_by_field(block: str, rest: str) -> FrontMatter:
     """Read each field by itself: as YAML, or as text if it is one line, as "title: a: b"."""
     fields: dict[str, Any] = {}
     lost: list[str] = []
-    for number, part in _split_fields(block):
+    for number, part in islice(_split_fields(block), MAX_FIELDS):
         match = _FIELD.match(part)
         value: object = None
         try:
@@ -115,12 +120,23 @@ def load_yaml(text: str) -> object:
     """
     import yaml
 
+    if _is_deep(text):
+        raise BadYaml
     try:
         return yaml.load(text, Loader=_build_alias_free_loader())  # noqa: S506 - it is a safe one
     except (yaml.YAMLError, RecursionError):
         raise BadYaml from None
     except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError):  # such as "!!bool foo"
         raise BadYaml from None
+
+
+def _is_deep(text: str) -> bool:
+    """Return True if the text is nested so deeply that parsing it would take long, or fail."""
+    depth = deepest = 0
+    for sign in _BRACKETS.findall(text):
+        depth += 1 if sign in "[{" else -1
+        deepest = max(deepest, depth)
+    return deepest > MAX_DEPTH or _DEEP_BLOCK.search(text) is not None
 
 
 @functools.cache

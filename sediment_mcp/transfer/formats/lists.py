@@ -26,6 +26,7 @@ from sediment_mcp.transfer.json_text import (
 )
 from sediment_mcp.transfer.normalize import (
     add_notes,
+    guard,
     normalize_memory,
     normalize_session,
     parse_time,
@@ -40,6 +41,7 @@ TIME_FIELDS = ("occurred_at", "created_at", "createdAt", "created", "date", "tim
 TAG_FIELDS = ("tags", "tag", "categories", "category", "labels")
 LIST_FIELDS = ("memories", "facts", "notes", "items", "results", "data", "entries", "records")
 YAML_SUFFIXES, CSV_SUFFIXES = (".yaml", ".yml"), (".csv", ".tsv")
+MAX_YAML_CHARS = 1_000_000  # which take seconds to parse
 MAX_LINES = 1000  # of a text that are looked at
 MIN_ITEMS = 2  # of lines that are taken for a list
 MIN_SHARE = 0.5  # of the lines that are items in a list
@@ -157,6 +159,8 @@ def _read_text(source: Source, text: str) -> Iterator[Item]:
             yield from _read_broken_json(text) if looks_like_json(text) else _read_lines(text)
             return
         yield from add_notes(_read_items(source.name, _find_items(document.value)), document.notes)
+    elif suffix in YAML_SUFFIXES and len(text) > MAX_YAML_CHARS:
+        yield Problem(source.name, f"is longer than {MAX_YAML_CHARS:,} characters: divide it, or use JSON.")
     elif suffix in YAML_SUFFIXES:
         try:
             yield from _read_items(source.name, _find_items(load_yaml(text)))
@@ -184,7 +188,7 @@ def _read_items(name: str, items: list[Any]) -> Iterator[Item]:
             name, f"holds no list of memories: a list of texts, or of objects with {TEXT_FIELDS[0]}."
         )
     for number, item in enumerate(items, start=1):
-        yield from _read_item(f"memory {number}", item)
+        yield from guard(f"memory {number}", _read_item(f"memory {number}", item))
 
 
 def _read_item(location: str, item: object) -> Iterator[Item]:
@@ -229,7 +233,7 @@ def _read_table(name: str, text: str) -> Iterator[Item]:
                 return
         elif any(cell.strip() for cell in row):
             names = heading + [f"column {number}" for number in range(len(heading) + 1, len(row) + 1)]
-            yield from _read_item(location, dict(zip(names, row, strict=False)))
+            yield from guard(location, _read_item(location, dict(zip(names, row, strict=False))))
 
 
 # --- lines --------------------------------------------------------------------------------------

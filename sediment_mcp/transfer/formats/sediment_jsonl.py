@@ -26,7 +26,7 @@ from sediment_mcp.operations.arguments import MemoryId, StoreMemory, Timestamp, 
 from sediment_mcp.system.text import format_value, to_json
 from sediment_mcp.system.timestamps import isoformat
 from sediment_mcp.transfer.json_text import Fragment, split_values
-from sediment_mcp.transfer.normalize import add_notes
+from sediment_mcp.transfer.normalize import add_notes, guard
 from sediment_mcp.transfer.records import Format, Item, MemoryRecord, Problem, RuleRecord
 from sediment_mcp.transfer.source import DEFAULT_LIMITS, ReadLimits, Source
 
@@ -153,14 +153,18 @@ def _read_line(location: str, line: str) -> Iterator[Item]:
                 location, f"is no JSON, it may have been cut off or edited: {format_value(part.text)}"
             )
             continue
-        try:
-            item = _read_object(location, part.value)
-        except _NewerExport as error:
-            raise BadArgument(str(error)) from None
-        except BadArgument as error:
-            item = Problem(location, str(error))
-        if item is not None:
-            yield from add_notes([item], part.notes)
+        yield from add_notes(guard(location, _read_value(location, part.value)), part.notes)
+
+
+def _read_value(location: str, value: object) -> Iterator[Item]:
+    try:
+        item = _read_object(location, value)
+    except _NewerExport as error:
+        raise BadArgument(str(error)) from None
+    except BadArgument as error:
+        item = Problem(location, str(error))
+    if item is not None:
+        yield item
 
 
 def _read_object(location: str, value: object) -> Item | None:

@@ -13,7 +13,7 @@ from typing import Any, cast
 from sediment_mcp.system.encodings import NotText
 from sediment_mcp.system.text import format_value
 from sediment_mcp.transfer.json_text import BadJson, Fragment, parse_json, split_values
-from sediment_mcp.transfer.normalize import add_notes, normalize_memory, take_time
+from sediment_mcp.transfer.normalize import add_notes, guard, normalize_memory, take_time
 from sediment_mcp.transfer.records import Format, Item, Problem
 from sediment_mcp.transfer.source import ReadLimits, Source
 
@@ -82,7 +82,7 @@ def _read_graph(graph: Mapping[str, Any]) -> Iterator[Item]:
             continue
         for number, value in enumerate(cast("list[Any]", graph[name]), start=1):
             fields = cast("dict[str, Any]", value) if isinstance(value, dict) else None
-            yield from _read_object(f"{kind} {number}", fields, kind)
+            yield from guard(f"{kind} {number}", _read_object(f"{kind} {number}", fields, kind))
 
 
 def _read_values(document: object) -> Iterator[Item]:
@@ -106,7 +106,7 @@ def _read_lines(source: Source, limits: ReadLimits) -> Iterator[Item]:
 
 def _read_value(location: str, value: object) -> Iterator[Item]:
     fields = cast("dict[str, Any]", value) if isinstance(value, dict) else None
-    yield from _read_object(location, fields, fields.get("type") if fields else None)
+    yield from guard(location, _read_object(location, fields, fields.get("type") if fields else None))
 
 
 def _read_object(location: str, fields: Mapping[str, Any] | None, kind: object) -> Iterator[Item]:
