@@ -39,7 +39,9 @@ def confirm(question: str, expected_answers: Sequence[str], refusal: str) -> boo
 
     if not sys.stdin.isatty():
         raise BadArgument(refusal)
-    sys.stderr.write(question)
+    from sediment_mcp.system.text import show_control_characters
+
+    sys.stderr.write(show_control_characters(question))
     sys.stderr.flush()
     return sys.stdin.readline().strip().lower() in expected_answers
 

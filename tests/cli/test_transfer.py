@@ -372,3 +372,23 @@ def test_an_export_follows_no_link_even_by_force(run: Run, tmp_path: Path) -> No
         assert run("backup", str(tmp_path / name)).status != 0
     assert victim.read_text() == "mine"
     assert not (tmp_path / "nowhere").exists()
+
+
+HARMFUL = "a\x1b[2Jb\x9b31mc\u202ed\u200be\x7ff\U000e0041g"
+
+
+@pytest.mark.parametrize("command", [("list", "--json"), ("export", "-"), ("list",)])
+def test_nothing_that_a_memory_holds_controls_a_terminal(
+    run: Run, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...]
+) -> None:
+    store(run, HARMFUL)
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setenv("TERM", "dumb")
+    outcome = run(*command)
+    assert outcome.status == 0
+    assert not set(outcome.out) & set("\x1b\x9b\u202e\u200b\x7f\U000e0041")
+    if "--json" in command:
+        assert outcome.json["memories"][0]["content"] == HARMFUL
+    elif command[0] == "export":
+        assert json.loads(outcome.out.splitlines()[1])["content"] == HARMFUL
