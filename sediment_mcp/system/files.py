@@ -67,7 +67,7 @@ def read_file_id(path: Path) -> tuple[int, int] | None:
 def write_atomically(
     path: Path, data: bytes, mode: int = PRIVATE_FILE, owner: tuple[int, int] | None = None
 ) -> None:
-    """Replace a file's content in one step that survives a crash and a power cut; see `open_replacement`."""
+    """Replace a file's content in one step that survives a crash and a power cut."""
     with open_replacement(path, mode, owner) as file:
         file.write(data)
 
@@ -90,7 +90,7 @@ def write_private(path: Path, data: bytes) -> None:
 
 
 def create_private(path: Path) -> tuple[Path, int]:
-    """Create a private file beside ``path`` under a name that nobody can guess; return (path, descriptor).
+    """Create a private file beside ``path`` under a random name; return (path, descriptor).
 
     In a folder that others may write, a file or a link that is there already would be somebody else's: it is
     never opened, and nobody else can read ours before its first byte.

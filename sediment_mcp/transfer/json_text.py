@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+MAX_VALUES = 1_000_000  # objects and lists of one document or line: an empty one takes 20 times its text
+MAX_STRINGS = 4_000_000
 MAX_DIGITS = 300  # of a number; longer ones stay text
 SCAN_BUDGET = 20  # characters read per character of a line, while an object is looked for in broken text
 REPAIRED = "was no valid JSON: comments, commas or quotes were repaired."
@@ -72,6 +74,8 @@ def parse_json(text: str) -> ParsedJson:
     """
     parser = _Parser()
     text = text.strip("\ufeff\0 \t\r\n")
+    if _has_too_many_values(text):
+        raise BadJson(f"it holds more than {MAX_VALUES:,} objects and lists: divide it")
     try:
         return _finish(parser, parser.decoder.decode(text))
     except RecursionError:
@@ -125,6 +129,9 @@ class Fragment:
 
 def split_values(line: str) -> Iterator[ParsedJson | Fragment]:
     """Yield each object and array of a line, and what is between them."""
+    if _has_too_many_values(line):
+        yield Fragment(line[:MAX_DIGITS])
+        return
     end, budget = 0, SCAN_BUDGET * len(line) + 1000
     lost = 0  # where the fragment begins that was not yielded yet
     while (start := _GAP.match(line, end).end()) < len(line):  # pyright: ignore[reportOptionalMemberAccess]
@@ -146,6 +153,11 @@ def split_values(line: str) -> Iterator[ParsedJson | Fragment]:
             yield Fragment(fragment)
         lost = end
         yield _finish(parser, value)
+
+
+def _has_too_many_values(text: str) -> bool:
+    """Return True if the values of a text would take far more memory than the text itself."""
+    return text.count("{") + text.count("[") > MAX_VALUES or text.count('",') > MAX_STRINGS
 
 
 def looks_like_json(text: str) -> bool:

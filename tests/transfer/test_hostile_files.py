@@ -10,6 +10,7 @@ import pytest
 from support.host import Host
 from support.transferring import import_place, state, write_file
 
+from sediment_mcp.errors import BadArgument
 from sediment_mcp.operations.results import MAX_PROJECT_CHARS
 from sediment_mcp.transfer.formats import markdown
 from sediment_mcp.transfer.records import Selection
@@ -93,3 +94,15 @@ def test_a_sentence_in_a_project_is_quoted_and_cut_in_the_servers_own_notes(
     (note,) = host.query("a fact")["notes"]
     assert f'of project "{sentence[:40]}"' in note
     assert "example.org" not in note
+
+
+@pytest.mark.parametrize("name", ["all.json", "all.txt"])
+def test_a_document_of_a_million_empty_objects_is_refused_before_it_fills_the_memory(
+    host: Host, tmp_path: Path, name: str
+) -> None:
+    path = write_file(tmp_path, "[" + "{}," * 1_100_000 + "{}]", name)
+    with pytest.raises(BadArgument, match="divide"):
+        import_place(host, path)
+    for format_name in ("mem0", "server-memory", "sediment", "list"):
+        report = import_place(host, path, format_name)
+        assert (report.imported, len(report.skipped)) == (0, 1)
