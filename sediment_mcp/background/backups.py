@@ -31,7 +31,7 @@ from sediment_mcp.storage.sqlite.backup_file import (
 )
 from sediment_mcp.storage.sqlite.storage import SqliteStorage
 from sediment_mcp.system.data_directory import prepare_directory
-from sediment_mcp.system.files import publish, translate_os_errors
+from sediment_mcp.system.files import create_private, publish, translate_os_errors
 from sediment_mcp.system.locks import locked, locked_if_free
 
 logger = logging.getLogger(__name__)
@@ -121,7 +121,7 @@ class Backups:
             BadArgument: there is such a file already.
             StorageError: see `make`.
         """
-        if path.exists():
+        if path.exists() or path.is_symlink():
             raise BadArgument(f"{path} is there already: give another name, or move it away.")
         self._write(path)
 
@@ -187,7 +187,9 @@ class Backups:
         return Backup(path, kind, time)
 
     def _write(self, path: Path) -> None:
-        temporary = path.with_name(path.name + UNFINISHED)
+        with translate_os_errors():
+            temporary, descriptor = create_private(path)
+        os.close(descriptor)
         try:
             with self._storage.connect() as session:
                 self._check_space(path.parent, self._storage.path.stat().st_size)

@@ -39,7 +39,9 @@ def confirm(question: str, expected_answers: Sequence[str], refusal: str) -> boo
 
     if not sys.stdin.isatty():
         raise BadArgument(refusal)
-    sys.stderr.write(question)
+    from sediment_mcp.system.text import show_control_characters
+
+    sys.stderr.write(show_control_characters(question))
     sys.stderr.flush()
     return sys.stdin.readline().strip().lower() in expected_answers
 
@@ -53,11 +55,28 @@ def confirm_yes(question: str, refusal: str) -> bool:
     return confirm(f"{question} [y/N] ", ("y", "yes"), refusal)
 
 
-def read_standard_input() -> str:
-    """Return standard input as UTF-8 text, cut off where it is too long for any memory."""
-    from sediment_mcp.operations.arguments import MAX_CONTENT_CHARS
+def read_standard_input(encoding: str | None = None) -> str:
+    """Return standard input as text, cut off where it is too long for any memory.
 
-    return sys.stdin.buffer.read(4 * MAX_CONTENT_CHARS + 4).decode(errors="replace")
+    ``encoding`` is None where the user has named none. What had to be guessed is said.
+
+    Raises:
+        BadArgument: it is no text, or there is no saying in which encoding.
+    """
+    from sediment_mcp.errors import BadArgument
+    from sediment_mcp.operations.arguments import MAX_CONTENT_CHARS
+    from sediment_mcp.system.encodings import NotText, decode_text
+    from sediment_mcp.transfer.detect import find_codec
+
+    most = 4 * MAX_CONTENT_CHARS + 4
+    data = sys.stdin.buffer.read(most)
+    try:
+        decoded = decode_text(data, find_codec(encoding), is_complete=len(data) < most)
+    except NotText as error:
+        raise BadArgument(f"Standard input {error}") from None
+    if decoded.note:
+        say(f"Standard input {decoded.note}")
+    return decoded.text
 
 
 def read_passphrase(file: str | None, *, twice: bool = False) -> str:

@@ -1,13 +1,9 @@
-"""The options, the types and the command class that all commands share.
-
-Values stay text until an operation checks them, so that a wrong one is answered in the same sentences
-as in a tool call.
-"""
+"""The options, the types and the command class that all commands share."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, TypeVar, cast, get_args
 
@@ -31,7 +27,7 @@ from sediment_mcp.config import (
 from sediment_mcp.errors import BadArgument
 
 if TYPE_CHECKING:
-    from sediment_mcp.operations.arguments import ArgumentsT
+    pass
 
 FLAGS = {
     DATA_DIR: ("--data-dir", "DIR", "where the memories are"),
@@ -183,6 +179,9 @@ session_option = click.option("--session", metavar="NAME", help="the conversatio
 history_option = click.option("--include-superseded", is_flag=True, help="include what was replaced")
 dry_run_option = click.option("--dry-run", is_flag=True, help="show what would change, and change nothing")
 yes_option = click.option("--yes", is_flag=True, help="do not ask")
+encoding_option = click.option(
+    "--encoding", metavar="NAME", help="of the text, such as cp1252 or gb18030; detected by default"
+)
 passphrase_option = click.option(
     "--passphrase-file",
     metavar="FILE",
@@ -321,78 +320,3 @@ def command(
     return click.command(
         name, cls=Command, examples=examples, prints_json=prints_json, uses_config=uses_config
     )
-
-
-# --- values for the operations ------------------------------------------------------------------
-
-
-def parse_arguments(model: type[ArgumentsT], values: Mapping[str, Any]) -> ArgumentsT:
-    """Check the options that were given as a tool call's arguments are checked.
-
-    Raises:
-        BadArgument: one sentence for each argument that is wrong.
-    """
-    from sediment_mcp.operations import arguments
-
-    given = {
-        name: _split_tags(name, _repair(value))
-        for name, value in values.items()
-        if name in model.model_fields and value is not None and value is not False and value != ()
-    }
-    for name, value in given.items():
-        if not model.model_fields[name].is_required():
-            _refuse_nothing(name, value)
-    return arguments.parse_arguments(model, given)
-
-
-def _split_tags(name: str, value: Any) -> Any:
-    """Return the tags of each option as a list: `--tag alpha,beta` is two."""
-    if name != "tags" or not isinstance(value, list):
-        return value
-    from sediment_mcp.operations.argument_values import split_list
-
-    tags: list[Any] = []
-    for text in cast("list[str]", value):
-        found = split_list(text)
-        tags += cast("list[Any]", found) or [text]
-    return tags
-
-
-def _refuse_nothing(name: str, value: Any) -> None:
-    """Refuse a value that would count as not given in a tool call.
-
-    A script whose variable is empty would otherwise list, export or delete more than it meant to.
-
-    Raises:
-        BadArgument: the value, or one of a list, is blank or a word for null.
-    """
-    from sediment_mcp.operations.argument_values import is_nothing
-
-    items = cast("list[Any]", value) if isinstance(value, list) else [value] if value else []
-    for item in items:
-        if is_nothing(item):
-            raise BadArgument(f"{name} is {item!r}, which says nothing: give a value, or leave it out.")
-
-
-def parse_value(name: str, annotation: Any, value: object) -> Any:
-    """Check one value as a tool call's argument of this annotated type is checked.
-
-    Raises:
-        BadArgument: the value is wrong.
-    """
-    from pydantic import create_model
-
-    from sediment_mcp.operations.arguments import Arguments
-
-    fields: dict[str, Any] = {name: (annotation, ...)}
-    model: type[Arguments] = create_model("Value", __base__=Arguments, **fields)
-    return getattr(parse_arguments(model, {name: value}), name)
-
-
-def _repair(value: Any) -> Any:
-    """Replace invalid Unicode in text from the shell."""
-    from sediment_mcp.system.text import valid_text
-
-    if isinstance(value, tuple | list):
-        return [valid_text(item) for item in cast("Sequence[str]", value)]
-    return valid_text(value) if isinstance(value, str) else value

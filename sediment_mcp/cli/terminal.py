@@ -140,6 +140,8 @@ def open_console(*, stderr: bool = False) -> Console:
 
 def put(out: Console, what: RenderableType) -> None:
     """Print text; it is wrapped only in a terminal."""
+    if isinstance(what, str):
+        what = show_control_characters(what)
     out.print(what, soft_wrap=not out.is_terminal)
 
 

@@ -11,6 +11,7 @@ import codecs
 import difflib
 import os
 import stat
+import sys
 from pathlib import Path
 
 from sediment_mcp.errors import UnusableFile
@@ -59,14 +60,16 @@ def replace_text(path: Path, before: str | None, after: str | None, *, keep_back
     target = Path(os.path.realpath(path))
     mark = codecs.BOM_UTF8 if (_read_bytes(path) or b"").startswith(codecs.BOM_UTF8) else b""
     try:
-        mode = stat.S_IMODE(target.stat().st_mode) if before is not None else PRIVATE_FILE
+        status = target.stat() if before is not None else _find_folder(target).stat()
+        owner = status.st_uid, status.st_gid  # of a user's file that root changes
+        mode = stat.S_IMODE(status.st_mode) if before is not None else PRIVATE_FILE
         if before is not None and keep_backup:
-            _write(get_backup_path(path), mark + before.encode(), mode)
+            _write(get_backup_path(path), mark + before.encode(), mode, owner)
         if after is None:
             target.unlink()
         else:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            _write(target, mark + after.encode(), mode)
+            _make_folder(target.parent, owner)
+            _write(target, mark + after.encode(), mode, owner)
     except OSError as error:
         raise UnusableFile(
             f"{path} cannot be written ({error.strerror}): check the permissions of its folder and try again."
@@ -103,7 +106,20 @@ def _read_bytes(path: Path) -> bytes | None:
         ) from None
 
 
-def _write(target: Path, data: bytes, mode: int) -> None:
+def _find_folder(path: Path) -> Path:
+    """Return the nearest folder above the path that exists."""
+    return next(folder for folder in path.parents if folder.is_dir())
+
+
+def _make_folder(folder: Path, owner: tuple[int, int]) -> None:
+    missing = [parent for parent in (folder, *folder.parents) if not parent.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    if sys.platform != "win32" and os.geteuid() == 0:
+        for made in missing:
+            os.chown(made, *owner, follow_symlinks=False)
+
+
+def _write(target: Path, data: bytes, mode: int, owner: tuple[int, int]) -> None:
     if target.exists() and not os.access(target, os.W_OK):
         raise PermissionError(13, "it is read-only")
-    write_atomically(target, data, mode)
+    write_atomically(target, data, mode, owner)

@@ -14,6 +14,7 @@ from sediment_mcp.domain.memory import Kind, Memory
 from sediment_mcp.system.timestamps import isoformat
 
 PREVIEW_CHARS = 300
+MAX_PROJECT_CHARS = 1024  # of a project's path that are shown; no real one is longer
 
 VersionState = Literal["current", "superseded", "expired", "deleted"]
 
@@ -328,7 +329,7 @@ def describe_memory(memory: Memory, content: str, *, truncated: bool) -> MemoryR
         kind=memory.kind,
         tags=list(memory.tags),
         scope="global" if memory.project is None else "project",
-        project=memory.project,
+        project=memory.project and memory.project[:MAX_PROJECT_CHARS],
         session=memory.session,
         importance=memory.importance,
         metadata=dict(memory.metadata),

@@ -10,6 +10,7 @@ import contextlib
 import errno
 import json
 import os
+import secrets
 import sys
 import zlib
 from collections.abc import Generator
@@ -21,6 +22,8 @@ from sediment_mcp.errors import DiskFull, StorageError
 PRIVATE_DIRECTORY = 0o700  # mode
 PRIVATE_FILE = 0o600  # mode
 CHECKSUM_KEY = "seal"  # the entry of a record that is the CRC-32 of the others
+RANDOM_BYTES = 8  # in the name of a temporary file
+MAX_STEM = 100  # characters of a file's name that its temporary file's name begins with
 DISK_FULL_ERRNOS = (errno.ENOSPC, errno.EDQUOT)
 
 
@@ -61,29 +64,71 @@ def read_file_id(path: Path) -> tuple[int, int] | None:
     return status.st_dev, status.st_ino
 
 
-def write_atomically(path: Path, data: bytes, mode: int = PRIVATE_FILE) -> None:
+def write_atomically(
+    path: Path, data: bytes, mode: int = PRIVATE_FILE, owner: tuple[int, int] | None = None
+) -> None:
     """Replace a file's content in one step that survives a crash and a power cut."""
-    with open_replacement(path, mode) as file:
+    with open_replacement(path, mode, owner) as file:
         file.write(data)
 
 
 def write_private(path: Path, data: bytes) -> None:
-    """Write a private file without syncing it, for content that can be made again."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, PRIVATE_FILE)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(data)
+    """Write a private file without syncing it, for content that can be made again.
+
+    Raises:
+        OSError: it cannot be written, or its name is that of a link.
+    """
+    refuse_link(path)
+    temporary, descriptor = create_private(path)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+        os.replace(temporary, path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def create_private(path: Path) -> tuple[Path, int]:
+    """Create a private file beside ``path`` under a random name; return (path, descriptor).
+
+    In a folder that others may write, a file or a link that is there already would be somebody else's: it is
+    never opened, and nobody else can read ours before its first byte.
+    """
+    temporary = path.with_name(f"{path.name[:MAX_STEM]}.{secrets.token_hex(RANDOM_BYTES)}.tmp")
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+    descriptor = os.open(temporary, flags, PRIVATE_FILE)
+    if sys.platform != "win32":
+        os.fchmod(descriptor, PRIVATE_FILE)
+    return temporary, descriptor
+
+
+def refuse_link(path: Path) -> None:
+    """Refuse a link in the place of a file that is to be written.
+
+    Raises:
+        OSError: it is one.
+    """
+    if path.is_symlink():
+        raise OSError(errno.ELOOP, "it is a link, and links are not followed")
 
 
 @contextlib.contextmanager
-def open_replacement(path: Path, mode: int = PRIVATE_FILE) -> Generator[BinaryIO]:
-    """Open a private file that takes the place of ``path`` when the block ends without an error."""
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, PRIVATE_FILE)
+def open_replacement(
+    path: Path, mode: int = PRIVATE_FILE, owner: tuple[int, int] | None = None
+) -> Generator[BinaryIO]:
+    """Open a private file that takes the place of ``path`` when the block ends without an error.
+
+    ``owner`` is the (user, group) that the file gets, where this process may give files away.
+    """
+    temporary, descriptor = create_private(path)
     try:
         with os.fdopen(descriptor, "wb") as file:
             yield file
-        if mode != PRIVATE_FILE:
-            temporary.chmod(mode)
+            if sys.platform != "win32":
+                if owner is not None and os.geteuid() == 0:
+                    os.fchown(file.fileno(), *owner)
+                os.fchmod(file.fileno(), mode)
         publish(temporary, path)
     except BaseException:
         temporary.unlink(missing_ok=True)

@@ -13,7 +13,9 @@ MAX_NAMES = 5  # most names that a message lists
 
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 _PICTURES = {code: 0x2400 + code for code in range(32) if chr(code) not in "\n\t"} | {0x7F: 0x2421}
-_REPLACED = (*range(0x80, 0xA0), *range(0x202A, 0x202F), *range(0x2066, 0x206A))
+_INVISIBLE = (0x061C, 0x200B, 0x200E, 0x200F, *range(0x2060, 0x2065), 0xFEFF, *range(0xE0000, 0xE0080))
+_REPLACED = (*range(0x80, 0xA0), *range(0x2028, 0x202F), *range(0x2066, 0x206A), *_INVISIBLE)
+_REPLACED_SET = frozenset((*_REPLACED, 0x7F))
 SHOWN_AS = _PICTURES | dict.fromkeys(_REPLACED, 0xFFFD)
 """Code of a character → code of the character that is shown in its place."""
 
@@ -69,6 +71,18 @@ def show_control_characters(text: str) -> str:
     direction of writing must not disguise the text.
     """
     return text.replace("\r\n", "\n").translate(SHOWN_AS)
+
+
+def escape_control_characters(text: str) -> str:
+    """Return JSON text with control and invisible characters as escapes, for a terminal.
+
+    It is the same value. JSON itself escapes only those below the blank.
+    """
+    return "".join(_escape(sign) if ord(sign) in _REPLACED_SET else sign for sign in text)
+
+
+def _escape(sign: str) -> str:
+    return json.dumps(sign)[1:-1] if sign != "\x7f" else "\\u007f"
 
 
 # --- JSON ---------------------------------------------------------------------------------------

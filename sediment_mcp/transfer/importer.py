@@ -7,6 +7,7 @@ words at once, and an import that is interrupted while it embeds is complete all
 
 from __future__ import annotations
 
+import logging
 from collections import defaultdict
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING
 from sediment_mcp.domain.duplicates import add_repetition, fold_text, is_same_text
 from sediment_mcp.domain.merging import append_tags, combine
 from sediment_mcp.domain.retention import Rule
-from sediment_mcp.errors import BadArgument
+from sediment_mcp.errors import BadArgument, SedimentError
 from sediment_mcp.operations.projects import open_project
 from sediment_mcp.operations.store_memory import find_duplicate, owner_of
 from sediment_mcp.system.progress import Progress, ignore_progress
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     from sediment_mcp.domain.memory import Memory
     from sediment_mcp.embeddings.protocols import ModelIdentity
     from sediment_mcp.storage.protocols import ReadSession, WriteSession
+
+logger = logging.getLogger(__name__)
 
 COMMIT_EVERY = 200  # items; writing them takes a tenth of a second, for which other writers wait
 ANOTHER_TEXT = "has the id of a memory here that says something else: take the id away to import it anew."
@@ -45,6 +48,7 @@ class ImportReport:
         known: number of memories that were known, and left unchanged.
         merged: number of memories that were current, and are now history of one that says the same.
         rules: retention rules that were taken over.
+        rules_left: number of retention rules that were not, because nobody asked for them.
         skipped: (location, sentence) of what could not be imported.
         notes: (location, sentence) of what was changed to fit.
         conflicts: sentences on memories that two machines replaced differently.
@@ -55,9 +59,16 @@ class ImportReport:
     known: int = 0
     merged: int = 0
     rules: list[Rule] = field(default_factory=list[Rule])
+    rules_left: int = 0
     skipped: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
     notes: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
     conflicts: list[str] = field(default_factory=list[str])
+
+    @property
+    def is_failure(self) -> bool:
+        """Whether there was something to import, and nothing of it could be taken."""
+        taken = self.imported + self.updated + self.known + self.merged + len(self.rules)
+        return bool(self.skipped) and not taken
 
     def add(self, batch: ImportReport) -> None:
         """Add what one batch has done."""
@@ -65,6 +76,7 @@ class ImportReport:
         self.updated += batch.updated
         self.known += batch.known
         self.rules += batch.rules
+        self.rules_left += batch.rules_left
         self.skipped += batch.skipped
         self.notes += batch.notes
 
@@ -90,12 +102,16 @@ def import_memories(
     open_project(app, owner_of(options.scope, options.project), is_storing=not options.dry_run)
     importer = _Importer(app, options, report)
     for batch in split_into_batches(items, commit_every):
-        importer.import_batch(batch)
+        importer.import_safely(batch)
         progress(*position())
     progress(*position())  # the last items may have been read after the last batch was full
     if not options.dry_run:
         importer.apply_links()
         importer.merge_duplicates()
+
+
+def _describe_fault(error: Exception) -> str:
+    return f"cannot be imported ({type(error).__name__})."
 
 
 @dataclass(slots=True)
@@ -133,6 +149,20 @@ class _Importer:
 
     # --- batch by batch -----------------------------------------------------------------------
 
+    def import_safely(self, items: Sequence[Item]) -> None:
+        """Import a batch; if an item of it fails unforeseen, the others one by one."""
+        try:
+            self.import_batch(items)
+        except SedimentError:
+            raise
+        except Exception as error:
+            if len(items) > 1:
+                for item in items:
+                    self.import_safely([item])
+            else:
+                logger.debug("An item could not be imported", exc_info=True)
+                self.report.skipped.append((items[0].location, _describe_fault(error)))
+
     def import_batch(self, items: Sequence[Item]) -> None:
         """Prepare without any lock, then write in one transaction; report only what is on disk then."""
         report = ImportReport()
@@ -166,6 +196,8 @@ class _Importer:
                     prepared.append(prepare_memory(self.app, item, self.options))
                 except BadArgument as error:
                     report.skipped.append((item.location, str(error)))
+                except (ValueError, TypeError, ArithmeticError, LookupError, RecursionError) as error:
+                    report.skipped.append((item.location, _describe_fault(error)))
         return prepared
 
     def _find_model(self, prepared: Iterable[PreparedMemory]) -> ModelIdentity | None:
@@ -192,7 +224,10 @@ class _Importer:
             self.links[incoming.id] = incoming.memory.superseded_by
 
     def _update(self, batch: _Batch, existing: Memory, incoming: PreparedMemory) -> None:
-        latest = combine(existing, incoming.memory, precedence="newest") if incoming.exported else existing
+        changed = incoming.memory
+        if not self.options.trusted and changed.importance < existing.importance:
+            changed = replace(changed, importance=existing.importance)
+        latest = combine(existing, changed, precedence="newest") if incoming.exported else existing
         memory = self._add_attributes(latest, incoming)
         if memory == existing:
             batch.report.known += 1
@@ -226,7 +261,13 @@ class _Importer:
         batch.known[incoming.id] = memory
 
     def _import_rules(self, batch: _Batch, rules: Sequence[Rule]) -> None:
-        """Take over each rule whose kind or tag has none; what the user has set here stays."""
+        """Take over each rule whose kind or tag has none; what the user has set here stays.
+
+        A rule deletes what the user has stored, so none comes from a file unless it is asked for.
+        """
+        if not self.options.rules:
+            batch.report.rules_left += len(rules)
+            return
         stored = batch.session.retention.rules() if rules else []
         own = {(rule.subject, rule.folded_name) for rule in stored}
         for rule in rules:

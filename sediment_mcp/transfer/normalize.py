@@ -7,27 +7,52 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from datetime import UTC, date, datetime
+from dataclasses import replace
+from datetime import UTC, date, datetime, time
 from typing import Any, cast
 
 from sediment_mcp.domain.chunking import split_text
 from sediment_mcp.domain.memory import MAX_METADATA_BYTES, MAX_TAG, MAX_TAGS
-from sediment_mcp.errors import BadArgument
+from sediment_mcp.errors import BadArgument, SedimentError
 from sediment_mcp.operations.arguments import (
     MAX_CONTENT_CHARS,
     MAX_SESSION_CHARS,
     StoreMemory,
     parse_arguments,
 )
-from sediment_mcp.system.text import valid_text
+from sediment_mcp.system.encodings import NotText
+from sediment_mcp.system.text import format_value, valid_text
 from sediment_mcp.system.time_zone import Days, noon_of
 from sediment_mcp.system.timestamps import isoformat, parse_iso
+from sediment_mcp.transfer.json_text import BadJson, parse_json
 from sediment_mcp.transfer.records import Item, MemoryRecord, Problem
-from sediment_mcp.transfer.source import ReadLimits, Source, decode_text
+from sediment_mcp.transfer.source import ReadLimits, Source
 
 MAX_SECONDS = 100_000_000_000  # beyond the year 5000: a larger number counts milliseconds
+DAY_NUMBERS = range(1900_01_01, 2100_01_01)  # a number is a day of the calendar and no second of 1970
 MAX_NAME_SHOWN = 40  # characters of a metadata name in a note
+MAX_TIME_CHARS = 64  # longest text that may be a time
+MONTHS = {
+    name: number
+    for number, name in enumerate(
+        ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"), start=1
+    )
+}
+_CLOCK = r"(?:,?[ T]+(?P<clock>\d{1,2}:\d{2}(?::\d{2})?))?"
+_MONTH = r"(?P<name>(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]{0,6})\.?"
+_DAYS = tuple(
+    re.compile(pattern + _CLOCK, re.IGNORECASE | re.ASCII)
+    for pattern in (
+        r"(?P<year>\d{4})[/.](?P<month>\d{1,2})[/.](?P<day>\d{1,2})",
+        r"(?P<day>\d{1,2})\. ?(?P<month>\d{1,2})\. ?(?P<year>\d{4})",
+        r"(?P<day>\d{1,2})/(?P<month>\d{1,2})/(?P<year>\d{4})",
+        r"(?P<year>\d{4})-(?P<month>\d{1,2})-(?P<day>\d{1,2})",
+        rf"(?:[a-z]{{3,9}},? )?(?P<day>\d{{1,2}})(?:st|nd|rd|th|\.)?[ -]{_MONTH},?[ -](?P<year>\d{{4}})",
+        rf"(?:[a-z]{{3,9}},? )?{_MONTH} (?P<day>\d{{1,2}})(?:st|nd|rd|th)?,? (?P<year>\d{{4}})",
+    )
+)
 
 
 def normalize_memory(
@@ -115,8 +140,8 @@ def _count_json_bytes(value: object) -> int:
 def parse_time(value: object, convert: Callable[[Days], datetime] = noon_of) -> datetime | None:
     """Return a time in UTC; None if the value is none.
 
-    It may be ISO 8601, or seconds or milliseconds since 1970. ``convert`` gives the time that a date alone
-    stands for.
+    It may be ISO 8601, a day as people write it, or seconds or milliseconds since 1970. ``convert`` gives the
+    time that a date alone stands for.
     """
     try:
         if isinstance(value, datetime):
@@ -124,13 +149,74 @@ def parse_time(value: object, convert: Callable[[Days], datetime] = noon_of) -> 
         if isinstance(value, date):
             return convert(Days(value, value))
         if isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value):
-            return datetime.fromtimestamp(value / 1000 if abs(value) > MAX_SECONDS else value, UTC)
+            return _parse_number(value, convert)
         if isinstance(value, str) and value.strip():
-            time = parse_iso(value)
-            return convert(time) if isinstance(time, Days) else time
+            return _parse_text(value.strip()[:MAX_TIME_CHARS], convert)
     except (ValueError, OverflowError, OSError):
         return None
     return None
+
+
+def _parse_number(value: float, convert: Callable[[Days], datetime]) -> datetime | None:
+    if isinstance(value, int) and value in DAY_NUMBERS:  # 20260508, as YAML reads it
+        return parse_time(str(value), convert)
+    return datetime.fromtimestamp(value / 1000 if abs(value) > MAX_SECONDS else value, UTC)
+
+
+def _parse_text(text: str, convert: Callable[[Days], datetime]) -> datetime | None:
+    try:
+        parsed = parse_iso(text)
+    except (ValueError, OverflowError):
+        return _parse_day(text, convert)
+    return convert(parsed) if isinstance(parsed, Days) else parsed
+
+
+def _parse_day(text: str, convert: Callable[[Days], datetime]) -> datetime | None:
+    """Read a day such as 08.05.2026, 2026/5/8 or 8 May 2026; None if its month is in doubt."""
+    for pattern in _DAYS:
+        if match := pattern.fullmatch(text):
+            parts = match.groupdict()
+            named = parts.get("name")
+            month = MONTHS[named[:3].lower()] if named else int(parts["month"])
+            first, last = int(parts["day"]), month
+            if "/" in text and not named and pattern is not _DAYS[0]:  # 5/8 may be May or August
+                if first <= 12 and last <= 12 and first != last:
+                    return None
+                first, last = (first, last) if last <= 12 else (last, first)
+            day = date(int(parts["year"]), last, first)
+            if parts.get("clock") is None:
+                return convert(Days(day, day))
+            return datetime.combine(day, _read_clock(parts["clock"]), UTC)
+    return None
+
+
+def _read_clock(text: str) -> time:
+    hour, minute, *second = map(int, text.split(":"))
+    return time(hour, minute, second[0] if second else 0)
+
+
+def take_time(
+    fields: Mapping[str, Any], names: Iterable[str], convert: Callable[[Days], datetime] = noon_of
+) -> tuple[datetime | None, dict[str, Any], list[str]]:
+    """Return (the first of the fields that is a time, those left, notes on them).
+
+    What is no time that is understood here is said in a note; so it is kept as metadata, and not lost.
+    """
+    found, left, notes = None, dict[str, Any](), list[str]()
+    for name in names:
+        value = fields.get(name)
+        if value in (None, ""):
+            continue
+        read = parse_time(value, convert)
+        if read is None:
+            shown = format_value(str(value))
+            notes.append(
+                f"has {shown} for {name}, which is no date that is understood: it is kept as metadata."
+            )
+        if read is None or (found is not None and read != found):
+            left[name] = value
+        found = found or read
+    return found, left, notes
 
 
 def normalize_session(value: object) -> str | None:
@@ -143,18 +229,12 @@ def split_tags(value: object) -> list[object]:
     """Return tags that are a list, or one text with commas between them."""
     if isinstance(value, str):
         return list(value.split(","))
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return [value]
     return cast("list[object]", value) if isinstance(value, list) else []
 
 
 # --- JSON ---------------------------------------------------------------------------------------
-
-
-def parse_json(text: str) -> object:
-    """Return the value of a JSON text; None if it is not valid, or nested too deeply."""
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
-        return None
 
 
 def read_json_objects(
@@ -171,14 +251,40 @@ def read_json_objects(
     Raises:
         BadArgument: the source is too large to be read as a whole.
     """
-    data = source.read_all(limits.max_document_bytes)
     try:
-        document: object = json.loads(decode_text(data)[0])
-    except (ValueError, RecursionError):
-        yield Problem(source.name, "is no JSON: it may have been cut off.")
+        decoded = source.decode_all(limits.max_document_bytes)
+        document = parse_json(decoded.text)
+    except NotText as error:
+        yield Problem(source.name, str(error))
         return
-    for number, value in enumerate(find_objects(document), start=1):
+    except BadJson as error:
+        yield Problem(source.name, f"is no JSON ({error}): it may have been cut off.")
+        return
+    notes = (*([decoded.note] if decoded.note else []), *document.notes)
+    for number, value in enumerate(find_objects(document.value), start=1):
         if isinstance(value, dict):
-            yield from read_object(f"memory {number}", cast("dict[str, Any]", value))
+            place = f"memory {number}"
+            items = guard(place, read_object(place, cast("dict[str, Any]", value)))
+            yield from add_notes(items, notes if number == 1 else ())
         else:
             yield Problem(f"memory {number}", "is no JSON object.")
+
+
+def guard(location: str, items: Iterable[Item]) -> Iterator[Item]:
+    """Yield the items; an error that nobody has foreseen is a problem of this place alone."""
+    try:
+        yield from items
+    except SedimentError:
+        raise
+    except Exception as error:  # noqa: BLE001 - one bad item must not end the import of the others
+        yield Problem(location, f"cannot be imported ({type(error).__name__}).")
+
+
+def add_notes(items: Iterable[Item], notes: tuple[str, ...]) -> Iterator[Item]:
+    """Yield the items, the first memory with these notes too."""
+    for item in items:
+        if isinstance(item, MemoryRecord):
+            yield replace(item, notes=(*notes, *item.notes))
+            notes = ()
+        else:
+            yield item

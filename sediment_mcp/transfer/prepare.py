@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Literal
 
 from sediment_mcp.domain.duplicates import compute_exact_hash
@@ -21,6 +21,11 @@ if TYPE_CHECKING:
     from sediment_mcp.app import Application
     from sediment_mcp.operations.arguments import StoreMemory
 
+NEUTRAL_IMPORTANCE = 0.5
+MOST_AHEAD = timedelta(days=366)  # an appointment, and no time to come that keeps a memory the newest
+MOST_SKEW = timedelta(days=1)  # of another machine's clock and time zone
+STORED_TIMES = ("created_at", "changed_at", "deleted_at", "restored_at")
+TRUST = "--format sediment says that it is an export of your own."
 ID_BYTES = 16  # of the digest that an id is derived from
 
 
@@ -33,12 +38,17 @@ class ImportOptions:
         scope: the scope of all memories; None: what each states itself, else that of a store.
         tags: tags to add to everything.
         dry_run: change nothing, only report.
+        trusted: the source is an export of the user's own, as the user says: importance, projects and times
+            to come are taken over as they are.
+        rules: retention rules are taken over too.
     """
 
     project: str | None = None
     scope: Literal["project", "global"] | None = None
     tags: tuple[str, ...] = ()
     dry_run: bool = False
+    trusted: bool = False
+    rules: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +81,8 @@ def prepare_memory(app: Application, record: MemoryRecord, options: ImportOption
         BadArgument: it cannot be stored, as when it holds a secret and those are refused.
     """
     arguments = _apply_options(record.arguments, options)
-    notes = (*record.notes, *check_secrets(app, arguments))
+    arguments, limits = (arguments, ()) if options.trusted else _limit(arguments, app.now())
+    notes = (*record.notes, *limits, *check_secrets(app, arguments))
     if isinstance(arguments, ExportedMemory):
         memory = _build_exported(arguments, options)
         return PreparedMemory(
@@ -87,6 +98,28 @@ def prepare_memory(app: Application, record: MemoryRecord, options: ImportOption
 def _apply_options(arguments: StoreMemory, options: ImportOptions) -> StoreMemory:
     tags = list(append_tags(arguments.tags, options.tags)) if options.tags else arguments.tags
     return arguments.model_copy(update={"tags": tags, "scope": options.scope or arguments.scope})
+
+
+def _limit(arguments: StoreMemory, now: datetime) -> tuple[StoreMemory, tuple[str, ...]]:
+    """Return (the memory without what would put it before the user's own, notes on that)."""
+    changes: dict[str, object] = {}
+    notes: list[str] = []
+    if arguments.importance > NEUTRAL_IMPORTANCE:
+        changes["importance"] = NEUTRAL_IMPORTANCE
+        notes.append(
+            f"says importance {arguments.importance:g} of itself, {NEUTRAL_IMPORTANCE} was taken: {TRUST}"
+        )
+    if arguments.occurred_at is not None and arguments.occurred_at > now + MOST_AHEAD:
+        changes["occurred_at"] = None
+        notes.append(f"is of {arguments.occurred_at:%Y-%m-%d}, a time to come, which was left out: {TRUST}")
+    if isinstance(arguments, ExportedMemory):
+        times = {name: getattr(arguments, name) for name in STORED_TIMES}
+        ahead = {name: now for name, time in times.items() if time is not None and time > now + MOST_SKEW}
+        changes |= ahead
+        notes += (
+            [f"says that it was stored or changed in a time to come, now was taken: {TRUST}"] if ahead else []
+        )
+    return (arguments.model_copy(update=changes) if changes else arguments), tuple(notes)
 
 
 def _build_exported(memory: ExportedMemory, options: ImportOptions) -> NewMemory:

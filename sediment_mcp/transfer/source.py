@@ -1,36 +1,26 @@
-"""Open a file or standard input as a source of bytes, decrypt it, and decode bytes to text.
+"""Open a file or standard input as a source of bytes, decrypt it, and read it as text.
 
 What is imported was written by other programs on other machines: each read has a bound, and a text whose
-encoding is not named is decoded in the most likely one.
+encoding is not named is decoded as `system.encodings` says.
 """
 
 from __future__ import annotations
 
-import codecs
 import io
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
 
 from sediment_mcp.errors import BadArgument, StorageError
+from sediment_mcp.system.encodings import DecodedText, decode_text, detect_encoding
 from sediment_mcp.transfer.encryption import decrypt, is_encrypted
 
 HEAD_BYTES = 65_536  # by which a format is detected
 SPOOL_BYTES = 64 * 1024 * 1024  # of standard input in memory; what is longer goes to a temporary file
 STDIN_NAME = "standard input"
-BYTE_ORDER_MARKS = (  # the longer first: UTF-32's begins like UTF-16's
-    (codecs.BOM_UTF8, "utf-8"),
-    (codecs.BOM_UTF32_LE, "utf-32-le"),
-    (codecs.BOM_UTF32_BE, "utf-32-be"),
-    (codecs.BOM_UTF16_LE, "utf-16-le"),
-    (codecs.BOM_UTF16_BE, "utf-16-be"),
-)
-GUESSED_ENCODING = (
-    "is not UTF-8: it was read as Windows-1252, Western European; look at its accented letters."
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,12 +52,14 @@ class Source:
         name: what messages call it.
         stream: the bytes, seekable.
         size: number of bytes.
+        encoding: the one that the user has named, None: it is detected.
     """
 
     path: Path
     name: str
     stream: BinaryIO
     size: int = 0
+    encoding: str | None = None
 
     @property
     def position(self) -> int:
@@ -93,12 +85,30 @@ class Source:
             )
         return self.stream.read()
 
+    def decode_head(self) -> str:
+        """Return the text of the first bytes.
+
+        Raises:
+            NotText: they are no text.
+        """
+        head = self.head()
+        return decode_text(head, self.encoding, is_complete=len(head) == self.size).text
+
+    def decode_all(self, max_bytes: int) -> DecodedText:
+        """Return the whole text.
+
+        Raises:
+            BadArgument: there are more than ``max_bytes``.
+            NotText: it is no text.
+        """
+        return decode_text(self.read_all(max_bytes), self.encoding)
+
     def lines(self, max_chars: int) -> Iterator[tuple[int, str | None]]:
         """Yield each line with its number from 1, and None for a line of ``max_chars`` or more.
 
         Bytes that are no text become halves of surrogate pairs, which no memory may hold.
         """
-        mark, encoding = _find_byte_order_mark(self.head()[:4])
+        mark, encoding = (b"", self.encoding) if self.encoding else detect_encoding(self.head())
         self.stream.seek(len(mark))
         errors = "surrogateescape" if encoding == "utf-8" else "replace"
         text = io.TextIOWrapper(self.stream, encoding=encoding, errors=errors, newline="\n")
@@ -118,21 +128,26 @@ class Source:
 
 
 def open_source(
-    path_or_stream: Path | BinaryIO, ask_passphrase: Callable[[], str], limits: ReadLimits
+    path_or_stream: Path | BinaryIO,
+    ask_passphrase: Callable[[], str],
+    limits: ReadLimits,
+    encoding: str | None = None,
 ) -> Source:
     """Open a file, or a stream such as standard input, and decrypt it.
 
-    ``ask_passphrase`` is called only if it is encrypted.
+    ``ask_passphrase`` is called only if it is encrypted; ``encoding`` is None where it is not named.
 
     Raises:
         BadArgument: there is no such file, or the passphrase is wrong.
         StorageError: the file cannot be read.
     """
     source = _open_file(path_or_stream) if isinstance(path_or_stream, Path) else _spool(path_or_stream)
+    source.encoding = encoding
     if not is_encrypted(source.head()):
         return source
     encrypted = source.read_all(limits.max_document_bytes)
-    return wrap_bytes(decrypt(encrypted, ask_passphrase(), source.name), source.name)
+    decrypted = wrap_bytes(decrypt(encrypted, ask_passphrase(), source.name), source.name)
+    return replace(decrypted, encoding=encoding)
 
 
 def wrap_bytes(data: bytes, name: str) -> Source:
@@ -162,34 +177,3 @@ def _spool(stream: BinaryIO) -> Source:
     size = spool.tell()
     spool.seek(0)
     return Source(Path(STDIN_NAME), STDIN_NAME, spool, size)
-
-
-# --- decode -------------------------------------------------------------------------------------
-
-
-class NotText(ValueError):
-    """Bytes that are no text; the message is the end of a sentence that begins with their name."""
-
-
-def decode_text(data: bytes, *, is_complete: bool = True) -> tuple[str, str | None]:
-    """Return the text, and a note if its encoding had to be guessed.
-
-    The encoding is that of the byte order mark, else UTF-8, else Windows-1252. Data that are not complete
-    may end within a character, which is left out.
-
-    Raises:
-        NotText: it looks like no text at all.
-    """
-    mark, encoding = _find_byte_order_mark(data[:4])
-    if not mark and b"\0" in data:
-        raise NotText("is no text: it holds zero bytes.")
-    try:
-        return codecs.getincrementaldecoder(encoding)().decode(data[len(mark) :], is_complete), None
-    except UnicodeDecodeError:
-        if mark:
-            raise NotText(f"is no valid {encoding.upper()}, though it begins like it.") from None
-    return data.decode("cp1252", "replace"), GUESSED_ENCODING
-
-
-def _find_byte_order_mark(head: bytes) -> tuple[bytes, str]:
-    return next(((mark, name) for mark, name in BYTE_ORDER_MARKS if head.startswith(mark)), (b"", "utf-8"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import io
 import json
 import sys
 from pathlib import Path
@@ -239,7 +240,8 @@ def test_notes_get_the_tag_and_the_scope_of_the_command(run: Run, tmp_path: Path
     ("options", "word"),
     [
         (("missing.jsonl",), "does not exist"),
-        (("picture.png",), "zero bytes"),
+        (("picture.png",), "PNG picture"),
+        (("zeros.dat",), "zero bytes"),
         (("unknown.json",), "--format"),
         (("note.md", "--format", "word"), "mem0"),
         (("note.md", "--scope", "all"), "scope"),
@@ -252,6 +254,7 @@ def test_what_cannot_be_imported_is_told(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "picture.png").write_bytes(b"\x89PNG\x00\x01")
+    (tmp_path / "zeros.dat").write_bytes(b"\x01\x00\x02\x00\x00")
     (tmp_path / "unknown.json").write_text('{"a": 1}')
     (tmp_path / "note.md").write_text("a note")
     outcome = run("import", *options)
@@ -278,3 +281,114 @@ def test_an_interrupted_import_says_what_is_in_and_how_it_goes_on(
     assert "Interrupted: 1 memory is new here" in outcome.err
     assert contents(run) == {"one"}
     assert "1 memory imported, 0 updated, 1 known already" in run("import", str(file)).out
+
+
+# --- standard input and arguments in other encodings --------------------------------------------
+
+
+def stored(run: Run, monkeypatch: pytest.MonkeyPatch, data: bytes, *options: str) -> tuple[Any, set[str]]:
+    """Pipe bytes to `store -`; return the outcome and all texts that are stored."""
+    stream = io.TextIOWrapper(io.BytesIO(data), encoding="utf-8")
+    monkeypatch.setattr(sys, "stdin", stream)
+    outcome = run("store", "-", *options)
+    return outcome, contents(run)
+
+
+@pytest.mark.parametrize(
+    ("text", "encoding", "told"),
+    [
+        ("Menü", "utf-8", False),
+        ("Menü", "utf-8-sig", False),
+        ("Menü", "utf-16", False),
+        ("Menü", "utf-16-le", False),
+        ("Menü", "utf-32", False),
+        ("café menü", "cp1252", True),
+        ("schöne Grüße", "cp850", True),
+        ("牛奶放在冰箱里。", "gbk", True),
+    ],
+)
+def test_standard_input_is_stored_in_the_encoding_that_it_has(
+    run: Run, monkeypatch: pytest.MonkeyPatch, text: str, encoding: str, told: bool
+) -> None:
+    outcome, texts = stored(run, monkeypatch, text.encode(encoding))
+    assert (outcome.status, texts) == (0, {text})
+    assert ("--encoding" in outcome.err) == told
+
+
+@pytest.mark.parametrize(
+    ("data", "options", "word"),
+    [
+        (bytes(range(256)), (), "no text"),
+        (b"%PDF-1.4", (), "PDF"),
+        ("ПРИВЕТ ВСЕМ".encode("cp1251"), (), "--encoding"),  # noqa: RUF001
+        (b"\xff", ("--encoding", "ascii"), "ascii"),
+        (b"x", ("--encoding", "klingon"), "klingon"),
+        (b"", (), "content"),
+    ],
+)
+def test_standard_input_that_is_no_text_is_refused(
+    run: Run, monkeypatch: pytest.MonkeyPatch, data: bytes, options: tuple[str, ...], word: str
+) -> None:
+    outcome, texts = stored(run, monkeypatch, data, *options)
+    assert (outcome.status, word in outcome.err, texts) == (2, True, set())
+
+
+def test_a_named_encoding_is_that_of_standard_input(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = "ПРИВЕТ ВСЕМ"  # noqa: RUF001
+    assert stored(run, monkeypatch, text.encode("cp866"), "--encoding", "cp866")[1] == {text}
+    assert "standard input" in run("store", "a text", "--encoding", "cp866").err
+
+
+def test_arguments_that_python_could_not_decode_are_decoded_by_the_same_rule(run: Run) -> None:
+    if sys.platform == "win32":
+        pytest.skip("arguments are text there")
+    for data in ("schöne Grüße".encode(), "schöne Tür".encode("cp1252")):
+        assert run("store", data.decode("ascii", "surrogateescape")).status == 0
+    assert contents(run) == {"schöne Grüße", "schöne Tür"}
+    outcome = run("store", "ПРИВЕТ ВСЕМ".encode("cp1251").decode("ascii", "surrogateescape"))  # noqa: RUF001
+    assert (outcome.status, "store -" in outcome.err) == (2, True)
+
+
+def test_an_import_that_could_take_nothing_ends_with_a_failure_and_says_why(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "empty.txt").write_text("")
+    outcome = run("import", str(tmp_path / "empty.txt"))
+    assert (outcome.status, "holds no text" in outcome.out) == (1, True)
+    (tmp_path / "some.jsonl").write_text(line(id="a", content="fine") + "broken\n")
+    assert run("import", str(tmp_path / "some.jsonl")).status == 0
+    (tmp_path / "cyrillic.txt").write_bytes("ПРИВЕТ".encode("cp1251"))
+    assert run("import", str(tmp_path / "cyrillic.txt"), "--encoding", "cp1251").status == 0
+    assert "ПРИВЕТ" in contents(run)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX")
+def test_an_export_follows_no_link_even_by_force(run: Run, tmp_path: Path) -> None:
+    victim = tmp_path / "victim"
+    victim.write_text("mine")
+    (tmp_path / "out.jsonl").symlink_to(victim)
+    (tmp_path / "dangling").symlink_to(tmp_path / "nowhere")
+    for name in ("out.jsonl", "dangling"):
+        outcome = run("export", str(tmp_path / name), "--force")
+        assert (outcome.status, "link" in outcome.err) == (2, True)
+        assert run("backup", str(tmp_path / name)).status != 0
+    assert victim.read_text() == "mine"
+    assert not (tmp_path / "nowhere").exists()
+
+
+HARMFUL = "a\x1b[2Jb\x9b31mc\u202ed\u200be\x7ff\U000e0041g"
+
+
+@pytest.mark.parametrize("command", [("list", "--json"), ("export", "-"), ("list",)])
+def test_nothing_that_a_memory_holds_controls_a_terminal(
+    run: Run, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...]
+) -> None:
+    store(run, HARMFUL)
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setenv("TERM", "dumb")
+    outcome = run(*command)
+    assert outcome.status == 0
+    assert not set(outcome.out) & set("\x1b\x9b\u202e\u200b\x7f\U000e0041")
+    if "--json" in command:
+        assert outcome.json["memories"][0]["content"] == HARMFUL
+    elif command[0] == "export":
+        assert json.loads(outcome.out.splitlines()[1])["content"] == HARMFUL

@@ -6,7 +6,7 @@ import io
 from pathlib import Path
 from typing import Any
 
-from sediment_mcp.transfer.detect import open_items
+from sediment_mcp.transfer.detect import EXPORT, open_items
 from sediment_mcp.transfer.exporter import write_export
 from sediment_mcp.transfer.formats import sediment_jsonl
 from sediment_mcp.transfer.importer import ImportReport, import_memories
@@ -28,8 +28,9 @@ def export(host: Host, selection: Selection = EVERYTHING, **options: Any) -> byt
 def import_export(
     host: Host, data: bytes, *, limits: ReadLimits = DEFAULT_LIMITS, **options: Any
 ) -> ImportReport:
-    """Import the lines of an export; ``options`` are those of `ImportOptions`."""
+    """Import the lines of an export of the user's own; ``options`` are those of `ImportOptions`."""
     report = ImportReport()
+    options = {"trusted": True, "rules": True, **options}
     items = sediment_jsonl.read(wrap_bytes(data, "export"), limits)
     import_memories(host.app, items, ImportOptions(**options), report)
     return report
@@ -60,6 +61,7 @@ def import_place(
 ) -> ImportReport:
     """Import a file or a folder; ``options`` are those of `ImportOptions`."""
     report = ImportReport()
+    options = {"trusted": format_name == EXPORT, **options}
     opened = open_items(place, format_name, refuse_passphrase, limits=limits)
     import_memories(host.app, opened.items, ImportOptions(**options), report, position=opened.position)
     done, total = opened.position()

@@ -18,14 +18,17 @@ import pytest
 from support.host import SMALL, Host
 
 from sediment_mcp.errors import Busy, DiskFull, NewerDatabase, StorageError
+from sediment_mcp.hosts.config_file import replace_text
 from sediment_mcp.system.data_directory import prepare_directory
 from sediment_mcp.system.files import (
     format_bytes,
     make_private,
+    open_replacement,
     publish,
     read_stamp,
     translate_os_errors,
     write_atomically,
+    write_private,
 )
 from sediment_mcp.system.locks import locked, locked_if_free
 
@@ -338,3 +341,55 @@ def test_a_full_disk_refuses_and_breaks_nothing(tmp_path: Path, limit: int) -> N
     assert told["total"] == len(told["kept"]) + len(told["went"])
     with contextlib.closing(sqlite3.connect(tmp_path / "data" / "memories.db")) as database:
         assert database.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+
+
+@posix
+def test_a_file_is_written_under_a_name_that_nobody_can_plant_a_link_under(tmp_path: Path) -> None:
+    victim, target = tmp_path / "victim", tmp_path / "out.json"
+    victim.write_text("mine")
+    for guess in (f"out.json.{os.getpid()}.tmp", "out.json.tmp"):
+        (tmp_path / guess).symlink_to(victim)
+    names: set[str] = set()
+    for _ in range(3):
+        with open_replacement(target) as file:
+            (temporary,) = {
+                path for path in tmp_path.iterdir() if path.stat().st_ino == os.fstat(file.fileno()).st_ino
+            }
+            names.add(temporary.name)
+            assert stat.S_IMODE(temporary.stat().st_mode) == 0o600
+            file.write(b"text")
+    assert len(names) == 3
+    assert (victim.read_text(), target.read_text()) == ("mine", "text")
+
+
+@posix
+def test_a_link_in_the_place_of_a_private_file_is_refused_and_one_replaced_is_not_followed(
+    tmp_path: Path,
+) -> None:
+    victim, link = tmp_path / "victim", tmp_path / "note.md"
+    victim.write_text("mine")
+    link.symlink_to(victim)
+    with pytest.raises(OSError, match="link"):
+        write_private(link, b"text")
+    write_atomically(link, b"text")
+    assert (victim.read_text(), link.read_text(), link.is_symlink()) == ("mine", "text", False)
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can give files away")
+def test_a_file_that_root_replaces_stays_its_owners(tmp_path: Path) -> None:
+    path = tmp_path / "config.json"
+    path.write_text("{}")
+    path.chmod(0o640)
+    os.chown(path, 65534, 65534)
+    replace_text(path, "{}", '{"a": 1}')
+    os.chown(tmp_path, 65534, 65534)
+    replace_text(tmp_path / "new" / "config.json", None, "{}")
+    for made, mode in (
+        (path, 0o640),
+        (tmp_path / "config.json.sediment.bak", 0o640),
+        (tmp_path / "new" / "config.json", 0o600),
+        (tmp_path / "new", None),
+    ):
+        status = made.stat()
+        assert (status.st_uid, status.st_gid) == (65534, 65534)
+        assert mode is None or stat.S_IMODE(status.st_mode) == mode

@@ -16,7 +16,7 @@ from support.transferring import import_place, memories_by_content, state, write
 from sediment_mcp.domain.chunking import split_text
 from sediment_mcp.errors import BadArgument
 from sediment_mcp.transfer.formats import markdown
-from sediment_mcp.transfer.formats.front_matter import compose_front_matter, split_front_matter
+from sediment_mcp.transfer.formats.front_matter import FrontMatter, compose_front_matter, split_front_matter
 from sediment_mcp.transfer.records import Selection
 from sediment_mcp.transfer.source import ReadLimits
 
@@ -59,22 +59,24 @@ def test_a_folder_of_notes_comes_in_by_its_files(host: Host, tmp_path: Path) -> 
     write_file(vault, "", "empty.md")
     write_file(vault, "gr\u00fc\u00dfe".encode("latin-1"), "old.txt")
     write_file(vault, "\ufeffwindows".encode("utf-16-le"), "windows.txt")
-    write_file(vault, "---\n[broken: yaml\n---\ntext", "broken.md")
+    write_file(vault, "---\n[broken: yaml\n---\ntext of broken.md", "broken.md")
     report = import_place(host, vault)
     assert memories_by_content(host).keys() == {
         "text of a.md",
+        "text of broken.md",
         "text of deep/er/b.txt",
         "gr\u00fc\u00dfe",
         "windows",
     }
     assert memories_by_content(host)["text of a.md"]["occurred_at"] == "2026-01-05T10:00:00Z"
     skipped = dict(report.skipped)
-    assert skipped.keys() - {"pipe.md"} == {"binary.txt", "empty.md", "broken.md", "circle", "link.md"}
+    assert skipped.keys() - {"pipe.md"} == {"binary.txt", "empty.md", "circle", "link.md"}
     assert "pipe.md" in skipped or not hasattr(os, "mkfifo")
     assert "link" in skipped["circle"]
-    assert "YAML" in skipped["broken.md"]
-    ((place, note),) = report.notes
-    assert (place, "Windows-1252" in note) == ("old.txt", True)
+    notes = dict(report.notes)
+    assert notes.keys() == {"broken.md", "old.txt"}
+    assert "YAML" in notes["broken.md"]
+    assert "Windows-1252" in notes["old.txt"]
     assert (again := import_place(host, vault)).imported == again.updated == 0
 
 
@@ -103,7 +105,10 @@ def test_the_same_note_in_two_projects_is_two_memories(host: Host, tmp_path: Pat
 
 def test_references_in_front_matter_are_refused(host: Host, tmp_path: Path) -> None:
     bomb = "---\na: &a [x,x]\nb: &b [*a,*a]\n---\ntext"
-    assert "YAML" in import_place(host, write_file(tmp_path, bomb, "bomb.md")).skipped[0][1]
+    report = import_place(host, write_file(tmp_path, bomb, "bomb.md"))
+    assert "YAML" in report.notes[0][1]
+    (memory,) = state(host).values()
+    assert (memory["content"], memory["metadata"]) == ("text", {"file": "bomb.md", "a": ["x", "x"]})
 
 
 def test_a_long_note_becomes_several_memories_cut_at_its_headings(host: Host, tmp_path: Path) -> None:
@@ -140,7 +145,7 @@ lines = st.text(
     st.dictionaries(lines.filter(bool), lines | st.integers() | st.lists(lines, max_size=3), max_size=3),
 )
 def test_front_matter_is_split_as_it_was_composed(text: str, fields: dict[str, Any]) -> None:
-    assert split_front_matter(compose_front_matter(fields, text)) == (fields, text)
+    assert split_front_matter(compose_front_matter(fields, text)) == FrontMatter(fields, text)
 
 
 # --- Markdown -----------------------------------------------------------------------------------
@@ -159,7 +164,7 @@ def test_an_export_as_markdown_comes_back_as_the_same_memories(
     assert (result["memories"], result["files"]) == (5, 5)
     assert all(path.parent == folder and path.stat().st_mode & 0o077 == 0 for path in folder.iterdir())
     other = open_host(directory=tmp_path / "other")
-    assert import_place(other, folder).skipped == []
+    assert import_place(other, folder, "sediment").skipped == []
     assert state(other) == state(host)
 
 
@@ -214,7 +219,7 @@ def test_markdown_from_before_changes_were_dated_is_read_and_that_of_a_newer_ver
     text = path.read_text()
     host.delete(memory_id, permanent=True)
     path.write_text(re.sub(r"changed_at: .*\n", "", text).replace("format: 2", "format: 1"))
-    assert import_place(host, folder).imported == 1
+    assert import_place(host, folder, "sediment").imported == 1
     assert state(host) == before
     path.write_text(text.replace("format: 2", "format: 3"))
-    assert "update sediment-mcp" in import_place(host, folder).skipped[0][1]
+    assert "update sediment-mcp" in import_place(host, folder, "sediment").skipped[0][1]

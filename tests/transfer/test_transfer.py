@@ -399,7 +399,14 @@ def test_an_interrupted_import_continues_where_it_stopped(host: Host, other: Hos
     report = ImportReport()
     items = sediment_jsonl.read(wrap_bytes(data, "x"))
     with pytest.raises(Interrupted):
-        import_memories(other.app, items, ImportOptions(), report, progress=interrupt, commit_every=2)
+        import_memories(
+            other.app,
+            items,
+            ImportOptions(trusted=True, rules=True),
+            report,
+            progress=interrupt,
+            commit_every=2,
+        )
     assert report.imported == len(state(other)) == 3
     other.crash()
     again = import_export(other, data)

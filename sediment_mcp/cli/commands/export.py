@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 import click
 
@@ -17,11 +18,11 @@ from sediment_mcp.cli.options import (
     command,
     complete_directory,
     complete_file,
-    parse_arguments,
     pass_invocation,
     passphrase_option,
     selection_options,
 )
+from sediment_mcp.cli.values import parse_arguments
 from sediment_mcp.errors import BadArgument, StorageError
 
 if TYPE_CHECKING:
@@ -155,6 +156,21 @@ def _write_export(
         return result
 
 
+class _TerminalWriter(io.RawIOBase):
+    """Writes JSON lines to a terminal, on which the characters of a memory have no effect."""
+
+    def writable(self) -> bool:
+        """Return True."""
+        return True
+
+    def write(self, data: Any) -> int:
+        """Write the lines with control characters as escapes."""
+        from sediment_mcp.system.text import escape_control_characters
+
+        sys.stdout.write(escape_control_characters(bytes(data).decode()))
+        return len(data)
+
+
 @contextmanager
 def _open_output(options: _ExportOptions) -> Generator[BinaryIO]:
     """Yield standard output, or a file that exists only once it is complete."""
@@ -162,9 +178,11 @@ def _open_output(options: _ExportOptions) -> Generator[BinaryIO]:
 
     path = Path(options.file)
     if options.file == STREAM:
-        yield sys.stdout.buffer
-        sys.stdout.buffer.flush()
+        yield cast("BinaryIO", _TerminalWriter()) if sys.stdout.isatty() else sys.stdout.buffer
+        sys.stdout.flush()
         return
+    if path.is_symlink():
+        raise BadArgument(f"{path} is a link, and links are not followed: name the file that it leads to.")
     if path.exists() and not options.force:
         raise BadArgument(f"{path} exists already: choose another name, or add --force to replace it.")
     if path.is_dir():

@@ -10,19 +10,20 @@ from typing import TYPE_CHECKING, Literal, TypedDict
 
 import click
 
-from sediment_mcp.cli.confirm import read_passphrase, say
+from sediment_mcp.cli.confirm import FAILED, read_passphrase, say
 from sediment_mcp.cli.invocation import Invocation
 from sediment_mcp.cli.options import (
     STREAM,
     command,
     complete_file,
     dry_run_option,
-    parse_value,
+    encoding_option,
     pass_invocation,
     passphrase_option,
     scope_option,
     tags_option,
 )
+from sediment_mcp.cli.values import parse_value
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -55,6 +56,7 @@ class ImportResult(TypedDict):
     known: int
     joined: int
     retention: list[str]
+    retention_left: int
     skipped: list[Remark]
     notes: list[Remark]
     conflicts: list[str]
@@ -70,8 +72,10 @@ class ImportResult(TypedDict):
     help="a file, a folder of notes, or - for standard input",
 )
 @click.option("--format", "format_name", metavar="NAME", help="what it is, where the content does not tell")
+@encoding_option
 @scope_option("make all of it belong to: project or global", "project", "global")
 @tags_option
+@click.option("--rules", is_flag=True, help="take over its retention rules too")
 @dry_run_option
 @passphrase_option
 @pass_invocation
@@ -80,23 +84,35 @@ def import_(
     *,
     file: str,
     format_name: str | None,
+    encoding: str | None,
     scope: str | None,
     tags: tuple[str, ...],
+    rules: bool,
     dry_run: bool,
     passphrase_file: str | None,
 ) -> int:
     """Import memories from an export, notes, or another program.
 
-    All is stored first, then embedded; an interrupt at any moment leaves what was reported.
+    All is stored first, then embedded; an interrupt at any moment leaves what was reported. What cannot be
+    taken is listed and the rest goes on; the exit status is 1 if nothing could be taken.
     """
-    from sediment_mcp.transfer.detect import open_items
+    from sediment_mcp.transfer.detect import EXPORT, open_items
     from sediment_mcp.transfer.importer import ImportReport
     from sediment_mcp.transfer.prepare import ImportOptions
 
     scope_of_all, tags_for_all = _parse_scope(scope), tuple(_parse_tags(tags))
-    options = ImportOptions(invocation.project, scope_of_all, tags_for_all, dry_run=dry_run)
+    options = ImportOptions(
+        invocation.project,
+        scope_of_all,
+        tags_for_all,
+        dry_run=dry_run,
+        trusted=format_name == EXPORT,
+        rules=rules,
+    )
     path_or_stream = sys.stdin.buffer if file == STREAM else Path(file)
-    opened = open_items(path_or_stream, format_name, lambda: read_passphrase(passphrase_file))
+    opened = open_items(
+        path_or_stream, format_name, lambda: read_passphrase(passphrase_file), encoding=encoding
+    )
     report, began = ImportReport(), time.monotonic()
     try:
         embedded = _import(invocation, opened, options, report)
@@ -106,7 +122,8 @@ def import_(
     if scope_of_all == "project" and report.known:
         say("What is known already stays where it belongs: `sediment-mcp project move OLD NEW` moves it.")
     result = _build_result(report, dry_run, embedded, time.monotonic() - began)
-    return invocation.print_result(result, lambda: _show_imported(result))
+    invocation.print_result(result, lambda: _show_imported(result))
+    return FAILED if report.is_failure else 0
 
 
 def _import(invocation: Invocation, opened: OpenedItems, options: ImportOptions, report: ImportReport) -> int:
@@ -177,6 +194,7 @@ def _build_result(report: ImportReport, dry_run: bool, embedded: int, seconds: f
         known=report.known,
         joined=report.merged,
         retention=[describe_rule(rule) for rule in report.rules],
+        retention_left=report.rules_left,
         skipped=[Remark(place=place, reason=reason) for place, reason in report.skipped],
         notes=[Remark(place=place, reason=reason) for place, reason in report.notes],
         conflicts=report.conflicts,
@@ -209,6 +227,9 @@ def _show_imported(result: ImportResult) -> None:
         put(out, style_words((_format_rate(result), "dim")))
     for rule in result["retention"]:
         put(out, f"Rule of retention: {rule}. sediment-mcp retention preview shows what it removes.")
+    if result["retention_left"]:
+        left = format_count(result["retention_left"], "rule")
+        put(out, style_words(("Note:", "yellow"), (f"{left} of retention left out; --rules takes over.", "")))
     _show_remarks(out, "Skipped", result["skipped"])
     _show_remarks(out, "Noted", result["notes"])
     show_notes(out, result["conflicts"])

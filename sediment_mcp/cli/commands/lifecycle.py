@@ -14,13 +14,12 @@ from sediment_mcp.cli.options import (
     command,
     history_option,
     kind_option,
-    parse_arguments,
-    parse_value,
     pass_invocation,
     scope_option,
     session_option,
     tags_option,
 )
+from sediment_mcp.cli.values import parse_arguments, parse_value
 from sediment_mcp.errors import BadArgument
 from sediment_mcp.system.time_zone import FIRST_TIME
 

@@ -12,14 +12,16 @@ from sediment_mcp.cli.options import (
     STREAM,
     command,
     complete_words,
+    encoding_option,
     filter_options,
     kind_option,
-    parse_arguments,
     pass_invocation,
     scope_option,
     session_option,
     tags_option,
 )
+from sediment_mcp.cli.values import parse_arguments
+from sediment_mcp.errors import BadArgument
 
 if TYPE_CHECKING:
     from sediment_mcp.operations.arguments import ListMemories
@@ -46,14 +48,21 @@ if TYPE_CHECKING:
 @click.option("--expires-at", metavar="TIME", help="forgotten after this time or date")
 @click.option("--replaces", metavar="ID", multiple=True, help="a memory it corrects; repeatable")
 @click.option("--metadata", metavar="JSON", help="a JSON object of your own")
+@encoding_option
 @pass_invocation
-def store(invocation: Invocation, content: tuple[str, ...], **options: Any) -> int:
-    """Store a memory."""
+def store(invocation: Invocation, content: tuple[str, ...], encoding: str | None, **options: Any) -> int:
+    """Store a memory.
+
+    What comes from standard input in another encoding than UTF-8 is decoded, or refused if it cannot be told.
+    """
     from sediment_mcp.cli import render
     from sediment_mcp.operations.arguments import StoreMemory
     from sediment_mcp.operations.store_memory import store_memory
 
-    text = read_standard_input() if content == (STREAM,) else " ".join(content)
+    is_streamed = content == (STREAM,)
+    if encoding is not None and not is_streamed:
+        raise BadArgument("--encoding is for standard input: give - for the text, or leave it out.")
+    text = read_standard_input(encoding) if is_streamed else " ".join(content)
     arguments = parse_arguments(StoreMemory, {"content": text, **options})
     invocation.load_model()
     app = invocation.app
@@ -116,7 +125,6 @@ def list_(invocation: Invocation, deleted: bool, **options: Any) -> int:
 def _list_deleted(invocation: Invocation, arguments: ListMemories) -> int:
     """Show the trash; refuse filters, because one that is ignored gives a wrong answer."""
     from sediment_mcp.cli import render
-    from sediment_mcp.errors import BadArgument
     from sediment_mcp.operations import trash
 
     if arguments.model_fields_set - {"limit"}:

@@ -16,9 +16,9 @@ from sediment_mcp.cli.options import (
     command,
     kind_option,
     list_kinds,
-    parse_value,
     pass_invocation,
 )
+from sediment_mcp.cli.values import parse_value
 from sediment_mcp.domain.retention import MAX_RULE_DAYS, Rule
 from sediment_mcp.errors import BadArgument
 

@@ -6,7 +6,14 @@
 
 from __future__ import annotations
 
-from sediment_mcp.transfer.formats import mcp_memory_service, mem0, notes, sediment_jsonl, server_memory
+from sediment_mcp.transfer.formats import (
+    lists,
+    mcp_memory_service,
+    mem0,
+    notes,
+    sediment_jsonl,
+    server_memory,
+)
 from sediment_mcp.transfer.records import Format
 
 FORMATS: dict[str, Format] = {
@@ -14,6 +21,7 @@ FORMATS: dict[str, Format] = {
     "mcp-memory-service": mcp_memory_service.FORMAT,
     "mem0": mem0.FORMAT,
     "server-memory": server_memory.FORMAT,
+    "list": lists.FORMAT,
     "markdown": notes.FORMAT,
     "text": notes.FORMAT,
 }

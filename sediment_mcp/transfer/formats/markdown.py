@@ -6,7 +6,10 @@ for reading.
 
 from __future__ import annotations
 
+import errno
+import os
 import re
+import sys
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
@@ -152,11 +155,18 @@ def make_distinct_names(texts: Iterable[str]) -> Mapping[str, str]:
 
 def _prepare_folder(folder: Path, force: bool) -> None:
     try:
+        _refuse_foreign_link(folder)
         folder.mkdir(mode=PRIVATE_DIRECTORY, parents=True, exist_ok=True)
         if not force and next(folder.iterdir(), None) is not None:
             raise BadArgument(f"{folder} is not empty: give a new folder, or add --force to write into it.")
     except OSError as error:
         raise _translate_error(folder, error) from error
+
+
+def _refuse_foreign_link(folder: Path) -> None:
+    """Refuse a link that somebody else has made; it may lead into a folder of the user's."""
+    if folder.is_symlink() and sys.platform != "win32" and folder.lstat().st_uid != os.geteuid():
+        raise OSError(errno.ELOOP, "it is a link that another user has made")
 
 
 def _write(path: Path, text: str) -> None:

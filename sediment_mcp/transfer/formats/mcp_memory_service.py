@@ -11,6 +11,7 @@ from sediment_mcp.transfer.normalize import (
     parse_time,
     read_json_objects,
     split_tags,
+    take_time,
 )
 from sediment_mcp.transfer.records import Format, Item
 from sediment_mcp.transfer.source import ReadLimits, Source
@@ -53,7 +54,8 @@ def _find_memories(document: object) -> list[Any]:
 
 def _read_memory(location: str, fields: Mapping[str, Any]) -> Iterator[Item]:
     memory_type = fields.get("memory_type") or fields.get("type")
-    occurred_at = parse_time(fields.get("created_at")) or parse_time(fields.get("created_at_iso"))
+    occurred_at, left, notes = take_time(fields, ["created_at"])
+    occurred_at = occurred_at or parse_time(fields.get("created_at_iso"))
     metadata = fields.get("metadata")
     own = cast("dict[str, Any]", metadata) if isinstance(metadata, dict) else {}
     origin = {
@@ -66,8 +68,9 @@ def _read_memory(location: str, fields: Mapping[str, Any]) -> Iterator[Item]:
         location,
         fields.get("content"),
         tags=[*split_tags(fields.get("tags")), *([memory_type] if str(memory_type) not in KINDS else [])],
-        metadata={**own, **origin},
+        metadata={**own, **left, **origin},
         occurred_at=occurred_at,
+        notes=notes,
         kind="semantic" if occurred_at is None and kind == "episodic" else kind,  # events have a time
         session=normalize_session(own.get("session_id") or own.get("conversation_id")),
     )

@@ -13,6 +13,7 @@ from sediment_mcp.transfer.normalize import (
     parse_time,
     read_json_objects,
     split_tags,
+    take_time,
 )
 from sediment_mcp.transfer.records import Format, Item
 from sediment_mcp.transfer.source import ReadLimits, Source
@@ -52,12 +53,15 @@ def _read_memory(location: str, fields: Mapping[str, Any]) -> Iterator[Item]:
     metadata = fields.get("metadata")
     own = cast("dict[str, Any]", metadata) if isinstance(metadata, dict) else {}
     owners = {name: fields[name] for name in OWNER_FIELDS if fields.get(name)}
+    occurred_at, left, notes = take_time(fields, ["created_at"])
+    end, left_end, end_notes = take_time(fields, ["expiration_date"], end_of)
     yield from normalize_memory(
         location,
         fields.get("memory") or fields.get("content"),
         tags=[*split_tags(fields.get("categories")), *split_tags(fields.get("tags"))],
-        metadata={**own, **owners, "source": SOURCE_NAME},
-        occurred_at=parse_time(fields.get("created_at")) or parse_time(fields.get("updated_at")),
+        metadata={**own, **owners, **left, **left_end, "source": SOURCE_NAME},
+        occurred_at=occurred_at or parse_time(fields.get("updated_at")),
+        notes=[*notes, *end_notes],
         session=normalize_session(fields.get("run_id")),
-        expires_at=isoformat(parse_time(fields.get("expiration_date"), end_of)),
+        expires_at=isoformat(end),
     )

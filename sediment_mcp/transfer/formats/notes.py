@@ -3,7 +3,7 @@
 Each file is a memory.
 
 Front matter is respected: title, aliases, tags, the day it is about. A file that `markdown` has written is
-read as the memory that it was.
+read as the memory that it was where the user says that it is an export: else anybody's note could say so.
 """
 
 from __future__ import annotations
@@ -16,20 +16,24 @@ from pathlib import Path
 from typing import Any
 
 from sediment_mcp.errors import BadArgument
-from sediment_mcp.transfer.formats.front_matter import BadFrontMatter, split_front_matter
+from sediment_mcp.system.encodings import NotText, decode_text, find_byte_order_mark
+from sediment_mcp.transfer.formats.front_matter import split_front_matter
+from sediment_mcp.transfer.formats.lists import is_plain_list
 from sediment_mcp.transfer.formats.markdown import CONTENT_FIELD, TAG_PAGE
 from sediment_mcp.transfer.formats.sediment_jsonl import FORMAT_VERSION, decode_memory
-from sediment_mcp.transfer.normalize import normalize_memory, normalize_session, parse_time, split_tags
+from sediment_mcp.transfer.normalize import normalize_memory, normalize_session, split_tags, take_time
 from sediment_mcp.transfer.records import Format, Item, MemoryRecord, Problem
-from sediment_mcp.transfer.source import NotText, ReadLimits, Source, decode_text
+from sediment_mcp.transfer.source import ReadLimits, Source
 
 TEXT_SUFFIX = ".txt"
 MARKDOWN_SUFFIXES = (".md", ".markdown", ".mdown")
 DATE_FIELDS = ("date", "created", "created_at", "day", "published")
 TAG_FIELDS = ("tags", "tag", "keywords")
 NAME_FIELDS = ("title", "aliases", "alias")  # they go into the text, and stay in the metadata
-READ_FIELDS = {*DATE_FIELDS, *TAG_FIELDS, *NAME_FIELDS, "session", "importance", "kind"}
+READ_FIELDS = {*DATE_FIELDS, *TAG_FIELDS, *NAME_FIELDS}
 NOTE_KINDS = ("semantic", "episodic", "procedural")
+TRUST = "--format sediment says that it is an export of your own, and reads all that it says."
+LIST_NOTE = "is a list: it became one memory; --format list makes one of each line."
 TITLE_SEARCH_CHARS = 1000  # of a text's beginning, in which its title need not be repeated
 
 
@@ -74,8 +78,14 @@ def _find_problem(path: Path) -> str | None:
     return None if stat.S_ISREG(mode) else "is no ordinary file."
 
 
-def read_note(path: Path, folder: Path, limits: ReadLimits) -> Iterator[Item]:
-    """Yield the memory, or several, of one file of a folder, or a `Problem`."""
+def read_note(
+    path: Path, folder: Path, limits: ReadLimits, encoding: str | None = None, *, as_export: bool = False
+) -> Iterator[Item]:
+    """Yield the memory, or several, of one file of a folder, or a `Problem`.
+
+    ``encoding`` is that of the files that are not UTF-8; None: it is guessed for each. ``as_export`` says
+    that the folder is an export, so that front matter may say everything about a memory.
+    """
     location = path.relative_to(folder).as_posix()
     try:
         with path.open("rb") as stream:
@@ -85,40 +95,64 @@ def read_note(path: Path, folder: Path, limits: ReadLimits) -> Iterator[Item]:
         reason = getattr(error, "strerror", None) or "its date is broken"
         yield Problem(location, f"cannot be read ({reason}).")
         return
-    yield from _read_bytes(location, data, modified_at, limits)
+    own = None if _has_own_encoding(data) else encoding
+    yield from _read_bytes(location, data, modified_at, limits, encoding=own, as_export=as_export)
+
+
+def _has_own_encoding(data: bytes) -> bool:
+    """Return True if the text has a byte order mark, or is UTF-8 and not only ASCII."""
+    try:
+        return bool(find_byte_order_mark(data[:4])[0]) or (not data.isascii() and bool(data.decode()))
+    except UnicodeDecodeError:
+        return False
 
 
 # --- files --------------------------------------------------------------------------------------
 
 
-def read(source: Source, limits: ReadLimits) -> Iterator[Item]:
-    """Yield the memory, or several, of a single file or of standard input."""
+def read(source: Source, limits: ReadLimits, *, as_export: bool = False) -> Iterator[Item]:
+    """Yield the memory, or several, of a single file or of standard input; see `read_note`."""
     modified_at = None
     if source.path.is_file():
         modified_at = datetime.fromtimestamp(source.path.stat().st_mtime, UTC)
     data = source.stream.read(limits.max_note_bytes + 1)
-    yield from _read_bytes(source.path.name, data, modified_at, limits)
+    yield from _read_bytes(
+        source.path.name, data, modified_at, limits, encoding=source.encoding, as_export=as_export
+    )
 
 
 FORMAT = Format(read)
 
 
 def _read_bytes(
-    location: str, data: bytes, modified_at: datetime | None, limits: ReadLimits
+    location: str,
+    data: bytes,
+    modified_at: datetime | None,
+    limits: ReadLimits,
+    *,
+    encoding: str | None,
+    as_export: bool,
 ) -> Iterator[Item]:
     if len(data) > limits.max_note_bytes:
         reason = f"is larger than {limits.max_note_bytes:,} bytes: that is no note, split it first."
         yield Problem(location, reason)
         return
     try:
-        text, encoding_note = decode_text(data)
-        fields, body = split_front_matter(text)
-        if CONTENT_FIELD in fields and ("id" in fields or fields[CONTENT_FIELD] == TAG_PAGE):
-            yield _read_exported(location, fields, body)
+        decoded = decode_text(data, encoding)
+        front = split_front_matter(decoded.text)
+        fields = front.fields
+        is_exported = CONTENT_FIELD in fields and "id" in fields
+        if (is_exported and as_export) or fields.get(CONTENT_FIELD) == TAG_PAGE:
+            yield _read_exported(location, fields, front.text)
+        elif is_exported and (fields.get("deleted_at") or fields.get("superseded_by")):
+            yield Problem(location, f"was deleted or replaced where it was exported: {TRUST}")
         else:
-            notes = [encoding_note] if encoding_note else []
-            yield from _read_text(location, fields, body, modified_at, notes)
-    except (NotText, BadFrontMatter, BadArgument) as error:
+            notes = [*([decoded.note] if decoded.note else []), *front.notes]
+            notes += [LIST_NOTE] if is_plain_list(front.text) and not is_markdown(Path(location)) else []
+            notes += [f"is read as a note: {TRUST}"] if is_exported else []
+            text = front.text.removesuffix("\n") if is_exported else front.text
+            yield from _read_text(location, fields, text, modified_at, notes)
+    except (NotText, BadArgument) as error:
         yield Problem(location, str(error))
 
 
@@ -137,17 +171,20 @@ def _read_text(
     location: str, fields: Mapping[str, Any], body: str, modified_at: datetime | None, notes: list[str]
 ) -> Iterator[Item]:
     names = {name: fields[name] for name in NAME_FIELDS if fields.get(name)}
-    other = {name: value for name, value in fields.items() if name not in READ_FIELDS}
-    times = (parse_time(fields.get(name)) for name in DATE_FIELDS)
+    attributes = _read_attributes(fields)
+    other = {name: value for name, value in fields.items() if name not in READ_FIELDS | attributes.keys()}
+    other |= {
+        name: fields[name] for name in TAG_FIELDS if fields.get(name) and not _split_words(fields[name])
+    }
+    occurred_at, left, time_notes = take_time(fields, DATE_FIELDS)
     yield from normalize_memory(
         location,
         _compose_content(fields, body),
         tags=[tag for name in TAG_FIELDS for tag in _split_words(fields.get(name))],
-        metadata={"file": location, **names, **other},
-        occurred_at=next(filter(None, times), modified_at),
-        notes=notes,
-        session=normalize_session(fields.get("session")),
-        **_read_attributes(fields),
+        metadata={"file": location, **names, **other, **left},
+        occurred_at=occurred_at or modified_at,
+        notes=[*notes, *time_notes],
+        **attributes,
     )
 
 
@@ -174,9 +211,11 @@ def _compose_content(fields: Mapping[str, Any], body: str) -> str:
 
 
 def _read_attributes(fields: Mapping[str, Any]) -> dict[str, Any]:
-    """Return kind and importance if they are valid; other notes may use these words freely."""
+    """Return session, kind and importance if they are valid; any note may use these words."""
     kind, importance = fields.get("kind"), fields.get("importance")
-    found: dict[str, Any] = {"kind": kind} if kind in NOTE_KINDS else {}
+    found: dict[str, Any] = {"kind": kind} if isinstance(kind, str) and kind in NOTE_KINDS else {}
     if isinstance(importance, (int, float)) and not isinstance(importance, bool) and 0 <= importance <= 1:
         found["importance"] = importance
+    session = normalize_session(fields.get("session"))
+    found |= {"session": session} if session is not None else {}
     return found

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import base64
 import binascii
-import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any, cast
+from typing import Annotated, Any, cast
+
+from pydantic import Field
 
 from sediment_mcp.domain.chunking import split_into_chunks
 from sediment_mcp.domain.memory import Memory
@@ -22,13 +23,16 @@ from sediment_mcp.embeddings.codec import are_unit_vectors
 from sediment_mcp.embeddings.protocols import ModelIdentity
 from sediment_mcp.errors import BadArgument
 from sediment_mcp.operations.arguments import MemoryId, StoreMemory, Timestamp, parse_arguments
-from sediment_mcp.system.text import to_json
+from sediment_mcp.system.text import format_value, to_json
 from sediment_mcp.system.timestamps import isoformat
+from sediment_mcp.transfer.json_text import Fragment, split_values
+from sediment_mcp.transfer.normalize import add_notes, guard
 from sediment_mcp.transfer.records import Format, Item, MemoryRecord, Problem, RuleRecord
 from sediment_mcp.transfer.source import DEFAULT_LIMITS, ReadLimits, Source
 
 FORMAT_NAME = "sediment-mcp export"
 FORMAT_VERSION = 2  # 1 did not say when a memory was last changed
+MAX_PROJECT_CHARS = 1024
 VALID_ID = re.compile(r"[0-9A-Za-z_-]{1,16}")
 MAX_INTEGER = 2**62  # what the database keeps in eight bytes, with room
 FLOAT16_BYTES = 2
@@ -45,7 +49,7 @@ class ExportedMemory(StoreMemory):
     """
 
     id: MemoryId
-    project: str | None = None
+    project: Annotated[str, Field(min_length=1, max_length=MAX_PROJECT_CHARS)] | None = None
     created_at: Timestamp
     superseded_by: MemoryId | None = None
     deleted_at: Timestamp | None = None
@@ -118,8 +122,10 @@ def encode_embeddings(
 
 
 def is_line(fields: Mapping[str, Any]) -> bool:
-    """Return True if this is a line of an export: its header, or a memory."""
-    return fields.get("format") == FORMAT_NAME or (fields.get("type") == "memory" and "content" in fields)
+    """Return True if this is a line of an export: its header, a rule or a memory."""
+    is_rule = fields.get("type") == "retention" and "subject" in fields
+    is_memory = fields.get("type") == "memory" and "content" in fields
+    return fields.get("format") == FORMAT_NAME or is_rule or is_memory
 
 
 def read(source: Source, limits: ReadLimits = DEFAULT_LIMITS) -> Iterator[Item]:
@@ -133,24 +139,32 @@ def read(source: Source, limits: ReadLimits = DEFAULT_LIMITS) -> Iterator[Item]:
         location = f"line {number}"
         if line is None:
             yield Problem(location, f"is longer than {limit:,} characters, which no memory of an export is.")
-        elif line.strip():
-            item = _read_line(location, line)
-            if item is not None:
-                yield item
+        else:
+            yield from _read_line(location, line)
 
 
 FORMAT = Format(read, matches_line=is_line)
 
 
-def _read_line(location: str, line: str) -> Item | None:
+def _read_line(location: str, line: str) -> Iterator[Item]:
+    for part in split_values(line):
+        if isinstance(part, Fragment):
+            yield Problem(
+                location, f"is no JSON, it may have been cut off or edited: {format_value(part.text)}"
+            )
+            continue
+        yield from add_notes(guard(location, _read_value(location, part.value)), part.notes)
+
+
+def _read_value(location: str, value: object) -> Iterator[Item]:
     try:
-        return _read_object(location, json.loads(line))
-    except (ValueError, RecursionError):
-        return Problem(location, "is no JSON: it may have been cut off or edited.")
+        item = _read_object(location, value)
     except _NewerExport as error:
         raise BadArgument(str(error)) from None
     except BadArgument as error:
-        return Problem(location, str(error))
+        item = Problem(location, str(error))
+    if item is not None:
+        yield item
 
 
 def _read_object(location: str, value: object) -> Item | None:
@@ -191,6 +205,10 @@ def decode_memory(fields: Mapping[str, Any]) -> ExportedMemory:
     for memory_id in filter(None, (memory.id, memory.superseded_by)):
         if not VALID_ID.fullmatch(memory_id):
             raise BadArgument(f"{memory_id!r} is no id: ids have up to 16 letters and digits.")
+    if memory.project is not None and not memory.project.isprintable():
+        raise BadArgument(
+            "project holds control characters or line breaks: a project is the path of a folder."
+        )
     return memory
 
 
