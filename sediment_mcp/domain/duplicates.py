@@ -7,12 +7,12 @@ in which Unicode spells an accented letter. Case counts, because it does in code
 from __future__ import annotations
 
 import hashlib
-import unicodedata
 from dataclasses import replace
 from datetime import datetime, timedelta
 
 from sediment_mcp.domain.memory import Memory
 from sediment_mcp.domain.merging import Attributes, combine
+from sediment_mcp.system.text import compose_accents
 
 RETRY_WINDOW = timedelta(minutes=5)  # hosts repeat a call that seemed lost; real events recur later than that
 
@@ -22,7 +22,7 @@ def compute_content_hash(text: str) -> bytes:
 
     They are the SHA-256 of the NFC form, with single spaces for white space and none at the ends.
     """
-    folded = " ".join(unicodedata.normalize("NFC", text).split())
+    folded = " ".join(compose_accents(text).split())
     return hashlib.sha256(folded.encode("utf-8", "surrogatepass")).digest()
 
 

@@ -11,8 +11,9 @@ differs, is missing or stands elsewhere are no near-duplicates.
 from __future__ import annotations
 
 import re
-import unicodedata
 from dataclasses import dataclass, replace
+
+from sediment_mcp.system.text import compose_accents
 
 MIN_COSINE = 0.95  # two texts from this value on may say the same
 MIN_FRAMED_COSINE = 0.85  # if one has a frame, which changes the cosine of a short text by up to .13
@@ -39,6 +40,7 @@ _CODE = re.compile(
 )  # camelCase, paths, keys, calls, quotations
 _DASHES = re.compile(r" ?\u2014 ?| (?:\u2013|--?) ")
 _ENDS = ".,;:!?\u2026\u3002\uff01\uff1f\uff0c\uff1b\uff1a"  # the full-width ones too
+MAX_FRAMES = 4  # one around another, as in "Note: please remember that …"
 _ARTICLES = frozenset({"a", "an", "the", "The", "THE"})
 
 
@@ -71,16 +73,17 @@ def is_near_duplicate(old: str, new: str, cosine: float) -> bool:
 
 def _fold(text: str) -> str:
     """Return the text with single spaces, composed accents and straight quotation marks."""
-    return " ".join(unicodedata.normalize("NFC", text).translate(_TYPOGRAPHY).split())
+    return " ".join(compose_accents(text).translate(_TYPOGRAPHY).split())
 
 
 def _strip_frame(text: str) -> str:
-    while True:
+    for _ in range(MAX_FRAMES):
         opening = _OPENING.match(text)
         bare = _CLOSING.sub("", text[opening.end() :] if opening else text).strip()
         if bare in (text, ""):
-            return text
+            break
         text = bare
+    return text
 
 
 def _split_words(text: str) -> list[_Word]:

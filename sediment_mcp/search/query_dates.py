@@ -109,7 +109,7 @@ def _find_spoken(query: str) -> Iterator[Period]:
         before, name, after, year = match.groups()
         day = before or after
         if (
-            day or year or _BEFORE_MONTH.search(query[: match.start()])
+            day or year or _BEFORE_MONTH.search(query[max(0, match.start() - 24) : match.start()])
         ):  # otherwise "may" or "march" is a verb
             number = int(re.sub(r"\D", "", day)) if day else None
             yield from _build_period(int(year) if year else None, _MONTH_NUMBER[name.lower()], number)

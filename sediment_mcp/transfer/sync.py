@@ -51,9 +51,7 @@ def resolve_links(
     return {memory_id: final[memory_id] for memory_id in touched if final[memory_id] != links.get(memory_id)}
 
 
-def _find_greatest_of_circle(
-    links: Mapping[str, str | None], start: str, followed: set[str]
-) -> str | None:
+def _find_greatest_of_circle(links: Mapping[str, str | None], start: str, followed: set[str]) -> str | None:
     """Return the greatest id of the circle that the links from ``start`` lead into, if any.
 
     Ids ``followed`` by an earlier call lead into no circle any more, and are not followed again: a chain of

@@ -23,13 +23,18 @@ def diff_texts(old: str, new: str) -> list[DiffPart]:
 
     "same" and "out" parts put together are the old text, "same" and "in" parts the new one.
     """
-    before, after = _WORDS.findall(old), _WORDS.findall(new)
-    if len(before) + len(after) > MAX_WORDS:
-        before, after = old.splitlines(keepends=True), new.splitlines(keepends=True)
-    matches = _match(before, after)
-    if matches is None:
-        return _drop_empty([("out", old), ("in", new)])
-    return _join_parts(before, after, matches)
+    for cut in (_WORDS.findall, _split_lines):
+        before, after = cut(old), cut(new)
+        matches = (
+            _match(before, after) if cut is _split_lines or len(before) + len(after) <= MAX_WORDS else None
+        )
+        if matches is not None:
+            return _join_parts(before, after, matches)
+    return _drop_empty([("out", old), ("in", new)])
+
+
+def _split_lines(text: str) -> list[str]:
+    return text.splitlines(keepends=True)
 
 
 def _join_parts(
@@ -46,14 +51,38 @@ def _join_parts(
 
 
 def _drop_empty(parts: list[DiffPart]) -> list[DiffPart]:
-    return [part for part in parts if part[1]]
+    """Return the parts that hold something, neighbours of one kind as one."""
+    joined: list[DiffPart] = []
+    for kind, text in parts:
+        if text and joined and joined[-1][0] == kind:
+            joined[-1] = (kind, joined[-1][1] + text)
+        elif text:
+            joined.append((kind, text))
+    return joined
 
 
 def _match(before: Sequence[str], after: Sequence[str]) -> list[tuple[int, int, int]] | None:
     """Return what both have in common as (start in before, start in after, length), in order.
 
-    None if it takes more than `MAX_EDITS` edits to turn one into the other.
+    None if it takes more than `MAX_EDITS` edits to turn one into the other; the beginning and the end that
+    they share do not count, so that a long passage may be added or taken out.
     """
+    shared = min(len(before), len(after))
+    head = next((place for place in range(shared) if before[place] != after[place]), shared)
+    tail = next(
+        (place for place in range(shared - head) if before[-1 - place] != after[-1 - place]), shared - head
+    )
+    old, new = len(before) - tail, len(after) - tail
+    middle = _find_shortest(before[head:old], after[head:new])
+    if middle is None:
+        return None
+    inner = [(head + one, head + other, length) for one, other, length in middle]
+    return [(0, 0, head), *inner, (old, new, tail)]
+
+
+def _find_shortest(before: Sequence[str], after: Sequence[str]) -> list[tuple[int, int, int]] | None:
+    if not before or not after:
+        return []
     paths: list[dict[int, int]] = []  # after each edit: diagonal → how far in ``before``
     furthest = {1: 0}
     for edits in range(min(MAX_EDITS, len(before) + len(after)) + 1):
@@ -79,7 +108,7 @@ def _extend(
 
 
 def _step(previous: dict[int, int], diagonal: int, edits: int) -> int:
-    """Return where one edit leads to on the diagonal: the further of one word in and one word out."""
+    """Return where one edit leads to on the diagonal: one word in or out, whichever is further."""
     if diagonal == -edits or (diagonal != edits and previous[diagonal - 1] < previous[diagonal + 1]):
         return previous[diagonal + 1]
     return previous[diagonal - 1] + 1
