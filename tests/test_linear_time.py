@@ -172,7 +172,7 @@ def test_a_regular_expression_of_the_page_takes_linear_time(file: str, pattern: 
 
 TEXT_PARAMETERS = {
     "text", "texts", "content", "contents", "query", "question", "line", "data", "old", "new", "one", "other",
-    "before", "after", "uri", "uris", "source", "cursor", "iso", "template",
+    "json_text", "before", "after", "uri", "uris", "source", "cursor", "iso", "template",
 }  # fmt: skip
 TEXT_TYPE = re.compile(r"\b(?:str|bytes|Source)\b")
 ELSEWHERE = {
@@ -189,7 +189,8 @@ ELSEWHERE = {
     "hosts.install_plan": "calls config_format",
     "hosts.agent_instructions": "get_block_state stands for all: they search for a fixed text",
     "operations.results.describe_memory": "copies",
-    "operations.unanswered_queries.keep_query": "cuts at 500 characters, and writes",
+    "search.unanswered_queries": "cuts at 500 characters, writes, and calls the analyzer",
+    "background.erasure": "passes on",
     "server.resources": "one lookup by an id",
     "system.files": "writes",
     "system.project_root.find_project_of_roots": "calls parse_file_uri",
@@ -345,6 +346,9 @@ PARSERS: dict[str, Callable[[str], object]] = {
     "server.jsonrpc.valid_text": plain("server.jsonrpc", "valid_text"),
     "system.project_root.parse_file_uri": plain("system.project_root", "parse_file_uri"),
     "system.text.compose_accents": plain("system.text", "compose_accents"),
+    "system.text.count_invisible": plain("system.text", "count_invisible"),
+    "system.text.reveal_invisible": plain("system.text", "reveal_invisible"),
+    "system.text.escape_invisible": plain("system.text", "escape_invisible"),
     "system.text.show_control_characters": plain("system.text", "show_control_characters"),
     "system.text.valid_text": plain("system.text", "valid_text"),
     "transfer.detect.detect_format": detect,

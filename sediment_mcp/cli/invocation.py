@@ -107,9 +107,10 @@ class Invocation:
 
 
 def _print_json(result: Any) -> None:
-    from sediment_mcp.system.text import to_json
+    from sediment_mcp.system.text import escape_invisible, to_json
 
-    sys.stdout.write(to_json(result) + "\n")
+    text = to_json(result)
+    sys.stdout.write((escape_invisible(text) if sys.stdout.isatty() else text) + "\n")
 
 
 def write_utf8() -> None:

@@ -34,7 +34,7 @@ _CLOSING = re.compile(
 _TYPOGRAPHY = str.maketrans({"\u2019": "'", "\u2018": "'", "\u201c": '"', "\u201d": '"'})
 _QUOTED = re.compile(r"`+[^`]*`+|\"[^\"]*\"|(?<!\w)'[^']*'(?!\w)")
 _DIGITS = re.compile(r"\d+")  # neither frames, articles nor case can change them
-_PLAIN_WORD = re.compile(r"[^\W\d_]+(?:['-][^\W\d_]+)*")
+_PLAIN_WORD = re.compile(r"[^\W\d_]++(?:['-][^\W\d_]++)*+")
 _CODE = re.compile(
     r"[a-z]+[A-Z]|.*[`\"'_/\\=@$#&|<>{}\[\]()*~^]"
 )  # camelCase, paths, keys, calls, quotations

@@ -73,7 +73,7 @@ def _cut_windows(line: str, needed: str = "") -> Iterator[str]:
 
 
 def _cut_keyword_windows(line: str) -> Iterator[str]:
-    """Yield windows for the keyword detector, which looks from each keyword to the end of the line.
+    """Yield windows for the keyword detector, which reads on from each keyword to the end.
 
     Of keywords that are one word together the first is kept, and of a long run of other letters the beginning
     and the end.

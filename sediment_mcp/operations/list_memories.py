@@ -12,6 +12,7 @@ from sediment_mcp.domain.filters import Filters
 from sediment_mcp.domain.memory import Memory
 from sediment_mcp.errors import BadArgument
 from sediment_mcp.operations.arguments import ListMemories
+from sediment_mcp.operations.content_notes import note_contents
 from sediment_mcp.operations.project_scope import to_filters
 from sediment_mcp.operations.results import ListResult, MemoryResult, describe_memory, preview_memory
 from sediment_mcp.system.timestamps import to_micros
@@ -19,6 +20,7 @@ from sediment_mcp.system.timestamps import to_micros
 if TYPE_CHECKING:
     from sediment_mcp.app import Application
 
+MAX_CURSOR_CHARS = 200  # twice the longest
 MAX_INTEGER = 2**63 - 1  # the greatest that the storage engines hold
 
 
@@ -38,7 +40,7 @@ def list_memories(app: Application, arguments: ListMemories, project: str | None
         page = session.page(filters, now, arguments.order, arguments.limit + 1, after)
         total = session.count(filters, now)
     memories = page[: arguments.limit]
-    result = ListResult(memories=[preview_memory(memory) for memory in memories], total=total)
+    result = _build_result([preview_memory(memory) for memory in memories], total)
     if len(page) > len(memories):
         result["next_cursor"] = _encode_cursor(memories[-1], filters, arguments.order)
     return result
@@ -53,10 +55,15 @@ def _read_by_id(app: Application, ids: list[str]) -> ListResult:
         for memory_id in dict.fromkeys(ids)
         if (memory := found.get(memory_id)) and memory.state(now) in ("live", "superseded")
     ]
-    return ListResult(
-        memories=[describe_memory(memory, memory.content, truncated=False) for memory in memories],
-        total=len(memories),
-    )
+    described = [describe_memory(memory, memory.content, truncated=False) for memory in memories]
+    return _build_result(described, len(described))
+
+
+def _build_result(memories: list[MemoryResult], total: int) -> ListResult:
+    """Build the result; notes come first, so that a reader meets them before the memories."""
+    if notes := note_contents(memories):
+        return ListResult(notes=notes, memories=memories, total=total)
+    return ListResult(memories=memories, total=total)
 
 
 def list_matching(app: Application, arguments: ListMemories, project: str | None) -> list[MemoryResult]:
@@ -82,6 +89,8 @@ def _decode_cursor(cursor: str | None, filters: Filters, order: str) -> tuple[in
     if cursor is None:
         return None
     try:
+        if len(cursor) > MAX_CURSOR_CHARS:
+            raise OverflowError
         text = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
         time, key, fingerprint = json.loads(text)
         position = int(time), int(key)

@@ -84,6 +84,7 @@ class QueryResult(TypedDict):
 class ListResult(TypedDict):
     """One page of ``total`` memories; without ``next_cursor`` it is the last one."""
 
+    notes: NotRequired[list[str]]
     memories: list[MemoryResult]
     total: int
     next_cursor: NotRequired[str]

@@ -18,9 +18,36 @@ MAX_MARKS = 64  # combining marks in a row, far more than a letter of any langua
 _SIGNS = re.compile(rf"[^\w\s\x00-\x7f]{{{MAX_MARKS},}}")
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 _PICTURES = {code: 0x2400 + code for code in range(32) if chr(code) not in "\n\t"} | {0x7F: 0x2421}
+_INVISIBLE = re.compile(
+    "\U0001f3f4[\U000e0020-\U000e007e]{1,8}\U000e007f"  # a flag of a region, in which tag characters belong
+    "|([\u180e\u200b\u202a-\u202e\u2060-\u2064\u2066-\u206f\ufeff\ufff9-\ufffb\U000e0000-\U000e007f]"
+    "|(?<=[A-Za-z])[\u00ad\u200c-\u200f\u061c]+(?=[A-Za-z])"  # they belong into other writings, and to emoji
+    "|(?<=[A-Za-z \ufe00-\ufe0f])[\ufe00-\ufe0f]"
+    "|(?<![\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff])[\U000e0100-\U000e01ef])"
+)
 _REPLACED = (*range(0x80, 0xA0), *range(0x202A, 0x202F), *range(0x2066, 0x206A))
 SHOWN_AS = _PICTURES | dict.fromkeys(_REPLACED, 0xFFFD)
 """Code of a character → code of the character that is shown in its place."""
+
+_DROPPED = (
+    0xAD,
+    0x61C,
+    0x180E,
+    *range(0x200B, 0x2010),
+    *range(0x202A, 0x202F),
+    *range(0x2060, 0x2070),
+    0xFEFF,
+)
+_VARIATION_SELECTORS = (*range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0))
+_TAGS = {0xE0000 + code: code if 0x20 <= code < 0x7F else None for code in range(0x80)}
+_REVEALED = dict.fromkeys((*_DROPPED, *_VARIATION_SELECTORS)) | _TAGS
+HIDDEN = (0x180E, 0x200B, *range(0x2060, 0x2065), 0xFEFF, *_TAGS)
+"""Codes of characters that are invisible wherever they stand (tags but for the flags of some regions)."""
+
+_TAG_RUN = re.compile("[\U000e0000-\U000e007f]+")
+_UNSAFE = re.compile(
+    "[\x7f-\x9f\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\U000e0000-\U000e01ef]"
+)
 
 
 # --- messages -----------------------------------------------------------------------------------
@@ -79,7 +106,37 @@ def show_control_characters(text: str) -> str:
     An escape sequence in a memory must not reach the terminal, and characters that reverse the
     direction of writing must not disguise the text.
     """
-    return text.replace("\r\n", "\n").translate(SHOWN_AS)
+    return _INVISIBLE.sub(_show_invisible, text.replace("\r\n", "\n")).translate(SHOWN_AS)
+
+
+def count_invisible(text: str) -> int:
+    """Return how many characters cannot be seen, such as zero-width spaces and tags.
+
+    Those that belong where they stand are not counted: joiners within emoji and in other writings than the
+    Latin one, the tags of a flag, variants of an ideograph.
+    """
+    if text.isascii():
+        return 0
+    return sum(len(match[1]) for match in _INVISIBLE.finditer(text) if match[1])
+
+
+def reveal_invisible(text: str) -> str:
+    """Return the text as a machine reads it: tag characters as letters, without what is invisible."""
+    return text if text.isascii() else _TAG_RUN.sub(" \\g<0>", text).translate(_REVEALED)
+
+
+def escape_invisible(json_text: str) -> str:
+    """Return the same JSON with control and invisible characters as escapes, for a terminal."""
+    return json_text if json_text.isascii() and "\x7f" not in json_text else _UNSAFE.sub(_escape, json_text)
+
+
+def _show_invisible(match: re.Match[str]) -> str:
+    return "".join(f"<U+{ord(character):04X}>" for character in match[1]) if match[1] else match[0]
+
+
+def _escape(match: re.Match[str]) -> str:
+    units = match[0].encode("utf-16-be", "surrogatepass")
+    return "".join(f"\\u{units[at]:02x}{units[at + 1]:02x}" for at in range(0, len(units), 2))
 
 
 # --- JSON ---------------------------------------------------------------------------------------

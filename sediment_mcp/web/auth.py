@@ -102,6 +102,10 @@ class AuthMiddleware:
 
     def _use_up_token(self, request: Request) -> bool:
         """Return True if the address holds the token, which is not accepted again."""
+        if (
+            request.method != "GET"
+        ):  # a preview or a scanner asks with HEAD, and could do nothing with the cookie
+            return False
         token = request.query_params.get("token", "")
         if not self.token or not _is_equal(token, self.token):
             return False
@@ -115,4 +119,4 @@ class AuthMiddleware:
 
 def _is_equal(text: str, secret: str) -> bool:
     """Return True if both are equal, in a time that does not depend on the secret."""
-    return secrets.compare_digest(text.encode(), secret.encode())
+    return secrets.compare_digest(text.encode(errors="replace"), secret.encode())

@@ -23,7 +23,7 @@ MAX_PAIRS = 150
 SLOWEST = 3  # candidates that are measured precisely
 MIN_SECONDS = 0.02  # a run that is measured takes at least so long, where the text is not too long
 MAX_CHARS = 400_000
-ATTEMPTS = 6
+ATTEMPTS = 10
 POOL = "a1 A_-.\"'`\\/<>{}[]():=,;\n\t\r#é\u0300漢😀~|"
 
 HOSTILE_WORDS = (

@@ -6,7 +6,7 @@ import sys
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 import click
 
@@ -25,7 +25,7 @@ from sediment_mcp.cli.options import (
 from sediment_mcp.errors import BadArgument, StorageError
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Generator, Iterable
 
     from sediment_mcp.transfer.exporter import ExportResult
     from sediment_mcp.transfer.formats.markdown import MarkdownResult
@@ -152,6 +152,16 @@ def _write_export(
         return result
 
 
+class _TerminalWriter:
+    """Writes lines of JSON to the terminal, which must not act on what a memory holds."""
+
+    def writelines(self, lines: Iterable[bytes]) -> None:
+        from sediment_mcp.system.text import escape_invisible
+
+        for line in lines:
+            sys.stdout.buffer.write(escape_invisible(line.decode()).encode())
+
+
 @contextmanager
 def _open_output(options: _ExportOptions) -> Generator[BinaryIO]:
     """Yield standard output, or a file that exists only once it is complete."""
@@ -159,7 +169,7 @@ def _open_output(options: _ExportOptions) -> Generator[BinaryIO]:
 
     path = Path(options.file)
     if options.file == STREAM:
-        yield sys.stdout.buffer
+        yield cast("BinaryIO", _TerminalWriter()) if sys.stdout.isatty() else sys.stdout.buffer
         sys.stdout.buffer.flush()
         return
     if path.exists() and not options.force:
