@@ -26,6 +26,7 @@ PLACEHOLDERS = ("password", "passwd", "secret", "example", "changeme", "placehol
 
 WINDOW_CHARS = 256  # what a detector of quadratic time gets at once; a keyword and its secret take less
 OVERLAP_CHARS = 96  # of two windows
+MAX_BACKTICKS = 12  # in a window
 MIN_LINE_CHARS = 8  # no detector finds anything in a shorter line
 
 _KEYWORD = (
@@ -78,9 +79,16 @@ def _cut_keyword_windows(line: str) -> Iterator[str]:
     Of keywords that are one word together the first is kept, and of a long run of other letters the beginning
     and the end.
     """
-    if len(line) > WINDOW_CHARS:
-        line = _LONG_RUN.sub(r"\1", line)
-    return _cut_windows(_REPEATED_KEYWORDS.sub(r"\1", line))
+    if len(line) <= WINDOW_CHARS:
+        return _cut_windows(_REPEATED_KEYWORDS.sub(r"\1", line))
+    windows = _cut_windows(_REPEATED_KEYWORDS.sub(r"\1", _LONG_RUN.sub(r"\1", line)))
+    return map(_drop_backticks, windows)
+
+
+def _drop_backticks(window: str) -> str:
+    """Return the window with its first `MAX_BACKTICKS` only, because each is tried with all after it."""
+    *kept, rest = window.split("`", MAX_BACKTICKS)
+    return "`".join([*kept, rest.replace("`", " ")])
 
 
 def _cut_jwt_pairs(line: str) -> Iterator[str]:
