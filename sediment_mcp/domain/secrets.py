@@ -86,7 +86,7 @@ def _cut_keyword_windows(line: str) -> Iterator[str]:
 
 
 def _drop_backticks(window: str) -> str:
-    """Return the window with its first `MAX_BACKTICKS` only, because each is tried with all after it."""
+    """Return the window with its first `MAX_BACKTICKS` only: each is tried with all after it."""
     *kept, rest = window.split("`", MAX_BACKTICKS)
     return "`".join([*kept, rest.replace("`", " ")])
 

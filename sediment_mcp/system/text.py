@@ -121,7 +121,7 @@ def count_invisible(text: str) -> int:
 
 
 def reveal_invisible(text: str) -> str:
-    """Return the text as a machine reads it: tag characters as letters, without what is invisible."""
+    """Return the text as a machine reads it: tags as letters, nothing invisible."""
     return text if text.isascii() else _TAG_RUN.sub(" \\g<0>", text).translate(_REVEALED)
 
 

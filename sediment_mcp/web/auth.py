@@ -76,7 +76,7 @@ class AuthMiddleware:
 
     @property
     def browser_address(self) -> str:
-        """The address in the file that the browser is given; it works once, and for `BROWSER_SECONDS`."""
+        """The address in the browser's file; it works once, and for `BROWSER_SECONDS`."""
         return f"http://{self.host}/?token={self.browser_token}"
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
