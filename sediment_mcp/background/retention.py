@@ -8,7 +8,7 @@ starts a run has seen what it removes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -48,7 +48,10 @@ class Retention:
         indexer: Indexer,
         clock: Callable[[], datetime],
         tuning: Tuning,
+        *,
+        purge_queries: Callable[[Iterable[str]], None],
     ) -> None:
+        """Keep what it works with; ``purge_queries`` is given the texts that were erased."""
         self._lock = directory / LOCK
         self._storage = storage
         self._indexer = indexer
@@ -57,6 +60,7 @@ class Retention:
         self._lock_timeout = tuning.lock_timeout
         self._interval = Interval(CHECK_EVERY)
         self._had_model = False
+        self._purge_queries = purge_queries
 
     def run_if_due(self, model: ModelIdentity | None, progress: Progress) -> None:
         """Remove memories that are due, unless this process has checked within the hour.
@@ -120,7 +124,7 @@ class Retention:
 
     def _remove(self, batch: Sequence[Removal], *, secure_erase: bool) -> list[Removal]:
         """Remove the memories of a batch that have not changed since it was decided."""
-        removed, now = list[Removal](), self._now()
+        removed, erased, now = list[Removal](), list[str](), self._now()
         with self._storage.write(secure_erase=secure_erase) as writer:
             memories = writer.get([removal.memory_id for removal in batch])
             for removal in batch:
@@ -129,7 +133,10 @@ class Retention:
                     continue
                 if removal.action == "erase":
                     writer.erase(memory)
+                    erased.append(memory.content)
                 else:
                     writer.update(replace(memory, deleted_at=now), now)
                 removed.append(removal)
+        if erased:
+            self._purge_queries(erased)
         return removed

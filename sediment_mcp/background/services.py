@@ -38,8 +38,10 @@ class Services:
         self.indexer = Indexer(directory, storage, tuning.lock_timeout)
         self.retriever = Retriever(directory, storage, model, self.indexer, clock=clock, tuning=tuning)
         self.embedding_queue = EmbeddingQueue(directory, storage, tuning.commit_every)
-        self.erasure = Erasure(storage, self.indexer, backups)
-        self.retention = Retention(directory, storage, self.indexer, clock, tuning)
+        self.erasure = Erasure(directory, storage, self.indexer, backups)
+        self.retention = Retention(
+            directory, storage, self.indexer, clock, tuning, purge_queries=self.erasure.purge_queries
+        )
         self.jobs = (
             Job("embed missing chunks", self._embed_missing),
             Job("finish secure erases", self.erasure.run, only_resident=True),

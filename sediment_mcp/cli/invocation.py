@@ -109,10 +109,10 @@ class Invocation:
 
 
 def _print_json(result: Any) -> None:
-    from sediment_mcp.system.text import escape_control_characters, to_json
+    from sediment_mcp.system.text import escape_invisible, to_json
 
     text = to_json(result)
-    sys.stdout.write((escape_control_characters(text) if sys.stdout.isatty() else text) + "\n")
+    sys.stdout.write((escape_invisible(text) if sys.stdout.isatty() else text) + "\n")
 
 
 def write_utf8() -> None:

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import hashlib
 import re
-import unicodedata
 from dataclasses import replace
 from datetime import datetime, timedelta
 
 from sediment_mcp.domain.memory import Memory
 from sediment_mcp.domain.merging import Attributes, combine
+from sediment_mcp.system.text import compose_accents
 
 _LINE_END = re.compile(r"\r\n?")
 RETRY_WINDOW = timedelta(minutes=5)  # hosts repeat a call that seemed lost; real events recur later than that
@@ -26,7 +26,7 @@ def fold_text(text: str) -> str:
     It is the NFC form with LF for line ends, without white space at the end and blank lines at the beginning.
     A single line loses its indentation too; the first of several keeps it, as it says how they are nested.
     """
-    lines = _LINE_END.sub("\n", unicodedata.normalize("NFC", text)).rstrip().split("\n")
+    lines = _LINE_END.sub("\n", compose_accents(text)).rstrip().split("\n")
     first = next((place for place, line in enumerate(lines) if line.strip()), 0)
     return "\n".join(lines[first:]) if len(lines) - first > 1 else lines[-1].strip()
 
@@ -44,7 +44,7 @@ def compute_content_hash(text: str) -> bytes:
     and none at the ends. Databases keep them and earlier imports have derived ids from them, so this never
     changes.
     """
-    return _hash(" ".join(unicodedata.normalize("NFC", text).split()))
+    return _hash(" ".join(compose_accents(text).split()))
 
 
 def compute_exact_hash(text: str) -> bytes:

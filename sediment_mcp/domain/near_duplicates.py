@@ -35,10 +35,11 @@ _CLOSING = re.compile(
 _TYPOGRAPHY = str.maketrans({"\u2019": "'", "\u2018": "'", "\u201c": '"', "\u201d": '"'})
 _QUOTED = re.compile(r"`+[^`]*`+|\"[^\"]*\"|(?<!\w)'[^']*'(?!\w)")
 _DIGITS = re.compile(r"\d+")  # neither frames, articles nor case can change them
-_PLAIN_WORD = re.compile(r"[^\W\d_]+(?:['-][^\W\d_]+)*")
+_PLAIN_WORD = re.compile(r"[^\W\d_]++(?:['-][^\W\d_]++)*+")
 _DASHES = re.compile(r" ?\u2014 ?| (?:\u2013|--?) ")
 _PIECE = re.compile(r"\S+|\s{2,}|[^\S ]")
 _ENDS = ".,;:!?\u2026\u3002\uff01\uff1f\uff0c\uff1b\uff1a"  # the full-width ones too
+MAX_FRAMES = 4  # one around another, as in "Note: please remember that …"
 _COMMAS = (",", "\uff0c")
 _BULLETS = ("\u2014", "-", "*", "\u2022")
 
@@ -97,12 +98,13 @@ def _fold(text: str) -> str:
 
 
 def _strip_frame(text: str) -> str:
-    while True:
+    for _ in range(MAX_FRAMES):
         opening = _OPENING.match(text)
         bare = _CLOSING.sub("", text[opening.end() :] if opening else text).strip()
         if bare in (text.strip(), ""):
-            return text
+            break
         text = bare
+    return text
 
 
 def _split_words(text: str) -> list[_Word]:

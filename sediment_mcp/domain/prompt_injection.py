@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import re
 
+from sediment_mcp.system.text import reveal_invisible
+
 _COMMANDS = re.compile(
     r"\b(?:ignore|disregard|forget|override|bypass)\s(?:all\s|any\s|every\s)?(?:of\s)?(?:the\s|your\s|my\s)?"
     r"(?:previous|prior|earlier|preceding|above|system|original)\s"
@@ -26,6 +28,7 @@ _COMMANDS = re.compile(
 def has_prompt_injection(text: str) -> bool:
     """Return whether the text tries to command a language model.
 
-    It does if it holds a sentence, or a token of a chat template, that makes no sense otherwise.
+    It does if it holds a sentence, or a token of a chat template, that makes no sense otherwise. Characters
+    that only a machine sees hide none: tag characters are read as the letters they stand for.
     """
-    return _COMMANDS.search(text) is not None
+    return _COMMANDS.search(reveal_invisible(text)) is not None

@@ -4,12 +4,18 @@ Its detectors of known formats are used, those of high entropy are not: memories
 hashes and checksums. The detector of Telegram tokens is not used either, because many names of AWS resources
 match it. Nothing is verified over the network, and no secret leaves this module. The library takes a tenth of
 a second to import, which happens with the first text.
+
+Three of its detectors take quadratic time or worse, and the expressions hold the interpreter's lock. They get
+a line in overlapping windows, and what repeats itself is shortened first, so that the time is proportional to
+the text's length whatever it holds.
 """
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -18,16 +24,92 @@ if TYPE_CHECKING:
 MIN_PASSWORD_LENGTH = 6  # characters; anything shorter is taken for a word of the sentence
 PLACEHOLDERS = ("password", "passwd", "secret", "example", "changeme", "placeholder", "your", "xxxx", "****")
 
+WINDOW_CHARS = 256  # what a detector of quadratic time gets at once; a keyword and its secret take less
+OVERLAP_CHARS = 96  # of two windows
+MAX_BACKTICKS = 12  # in a window
+MIN_LINE_CHARS = 8  # no detector finds anything in a shorter line
+
+_KEYWORD = (
+    "(?:(?:api|auth|service|account|db|database|priv|private|client)_?key|(?:db|database|key)_?pass"
+    "|password|passwd|pwd|secret|contrase(?:\u00f1|n)a)"
+)  # those of detect-secrets
+_REPEATED_KEYWORDS = re.compile(rf"({_KEYWORD})(?:\w{{0,64}}?{_KEYWORD})+", re.IGNORECASE)
+_LONG_RUN = re.compile(r"(?<![\w+/=.-])([\w+/=.-]{64})[\w+/=.-]*+(?<=[\w+/=.-]{96})")
+_JWT_PAIR = re.compile(r"(?<![\w=-])([\w=-]++)\.(?=([\w=-]++))", re.ASCII)
+
 
 def find_secret_kinds(texts: Iterable[str]) -> list[str]:
     """Return the kinds of secrets that the texts seem to hold, such as "GitHub Token", sorted."""
-    return sorted({kind for text in texts for line in text.splitlines() for kind in _find_kinds(line)})
+    lines = {line for text in texts for line in text.splitlines() if len(line) >= MIN_LINE_CHARS}
+    return sorted({kind for line in lines for kind in _find_kinds(line)})
 
 
 def _find_kinds(line: str) -> Iterator[str]:
     for detector in _load_detectors():
-        if any(_is_credible(detector.secret_type, secret) for secret in detector.analyze_string(line)):
+        pieces = _PIECES.get(detector.secret_type, _take_whole)(line)
+        if any(_is_credible(detector.secret_type, secret) for secret in _find_secrets(detector, pieces)):
             yield {"Secret Keyword": "Password"}.get(detector.secret_type, detector.secret_type)
+
+
+def _find_secrets(detector: BasePlugin, pieces: Iterable[str]) -> Iterator[str]:
+    for piece in pieces:
+        with suppress(RecursionError):  # a token that holds JSON of a thousand levels is no token
+            yield from detector.analyze_string(piece)
+
+
+# --- pieces of a line for each detector ---------------------------------------------------------
+
+
+def _take_whole(line: str) -> Iterator[str]:
+    yield line
+
+
+def _cut_windows(line: str, needed: str = "") -> Iterator[str]:
+    """Yield windows that overlap and hold the text ``needed``; a short line is a window."""
+    if needed in line:
+        for start in range(0, max(1, len(line) - OVERLAP_CHARS), WINDOW_CHARS - OVERLAP_CHARS):
+            window = line[start : start + WINDOW_CHARS]
+            if needed in window:
+                yield window
+
+
+def _cut_keyword_windows(line: str) -> Iterator[str]:
+    """Yield windows for the keyword detector, which reads on from each keyword to the end.
+
+    Of keywords that are one word together the first is kept, and of a long run of other letters the beginning
+    and the end.
+    """
+    if len(line) <= WINDOW_CHARS:
+        return _cut_windows(_REPEATED_KEYWORDS.sub(r"\1", line))
+    windows = _cut_windows(_REPEATED_KEYWORDS.sub(r"\1", _LONG_RUN.sub(r"\1", line)))
+    return map(_drop_backticks, windows)
+
+
+def _drop_backticks(window: str) -> str:
+    """Return the window with its first `MAX_BACKTICKS` only: each is tried with all after it."""
+    *kept, rest = window.split("`", MAX_BACKTICKS)
+    return "`".join([*kept, rest.replace("`", " ")])
+
+
+def _cut_jwt_pairs(line: str) -> Iterator[str]:
+    """Yield each two parts with a dot between them that may begin a JSON Web Token."""
+    if "eyJ" in line:
+        for match in _JWT_PAIR.finditer(line):
+            start = match[1].find("eyJ")
+            if start >= 0:
+                yield f"{match[1][start:]}.{match[2]}"
+
+
+_PIECES: Mapping[str, Callable[[str], Iterator[str]]] = {
+    "Secret Keyword": _cut_keyword_windows,
+    "JSON Web Token": _cut_jwt_pairs,
+    "NPM tokens": functools.partial(_cut_windows, needed=":_authToken="),
+    "OpenAI Token": functools.partial(_cut_windows, needed="T3BlbkFJ"),
+}
+"""Kind of secret → what its detector gets of a line; other detectors take linear time, and get it whole."""
+
+
+# --- what is found ------------------------------------------------------------------------------
 
 
 def _is_credible(kind: str, secret: str) -> bool:

@@ -35,6 +35,9 @@ if TYPE_CHECKING:
 
 BATCH_TEXTS = 8
 """Texts that run together. A query that arrives meanwhile waits for one batch, so it is kept small."""
+ALLOW_PICKLES = "pickle:"
+"""What the user puts before a model's name to accept weights that are a pickle."""
+PICKLE_SUFFIXES = {".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".joblib"}
 HUB_TIMEOUT = 10.0
 """Seconds until an unreachable hub is given up; sentence-transformers itself would try for over a minute."""
 FINGERPRINTED_SUFFIXES = {".safetensors", ".bin", ".json", ".txt", ".model"}
@@ -54,14 +57,29 @@ def load(model: str, data_dir: Path) -> SentenceTransformerModel:
         ModelUnavailable: there is no such model, it cannot be fetched, or it cannot be used.
     """
     _silence_libraries()
+    allows_pickles = model.startswith(ALLOW_PICKLES)
+    model = model.removeprefix(ALLOW_PICKLES)
     folder = Path(model).expanduser()
     if folder.is_dir():
-        return _load_folder(model, folder.resolve(), data_dir)
+        if not allows_pickles:
+            _refuse_pickles(model, folder)
+        return _load_folder(model, folder.resolve(), data_dir, allows_pickles)
     if not re.fullmatch(r"(?!\.)[\w.-]+(/[\w.-]+)?", model):
         raise ModelUnavailable(
             f"{MODEL} is {model}, and there is no such folder: give the folder of a model, {OR_DEFAULT}"
         )
-    return _load_from_hub(model, model if "/" in model else f"sentence-transformers/{model}")
+    repository = model if "/" in model else f"sentence-transformers/{model}"
+    return _load_from_hub(model, repository, allows_pickles)
+
+
+def _refuse_pickles(model: str, folder: Path) -> None:
+    """Refuse weights that only a pickle has, which may run any code when it is read."""
+    for path in sorted(folder.rglob("*")):
+        if path.suffix in PICKLE_SUFFIXES and not any(path.parent.glob("*.safetensors")):
+            raise ModelUnavailable(
+                f"The model {model} has weights in {path.name}, a pickle, which may run any code: convert it "
+                f"to safetensors, set {MODEL}={ALLOW_PICKLES}{model} if you trust it, {OR_DEFAULT}"
+            )
 
 
 def _silence_libraries() -> None:
@@ -71,8 +89,8 @@ def _silence_libraries() -> None:
         logging.getLogger(name).setLevel(logging.ERROR)
 
 
-def _load_folder(model: str, folder: Path, data_dir: Path) -> SentenceTransformerModel:
-    loaded = _open(model, str(folder), local_files_only=True)
+def _load_folder(model: str, folder: Path, data_dir: Path, allows_pickles: bool) -> SentenceTransformerModel:
+    loaded = _open(model, str(folder), allows_pickles, local_files_only=True)
     try:
         files = {
             str(path.relative_to(folder)): hash_file(path, data_dir) for path in _list_model_files(folder)
@@ -94,18 +112,22 @@ def _list_model_files(folder: Path) -> list[Path]:
     return sorted(path for path in found if path.suffix in FINGERPRINTED_SUFFIXES and path.is_file())
 
 
-def _load_from_hub(model: str, repository: str) -> SentenceTransformerModel:
+def _load_from_hub(model: str, repository: str, allows_pickles: bool) -> SentenceTransformerModel:
     """Load from the hub's cache as a folder; download the model first if it is not there.
 
     Loading it by name would use the network even for a cached model.
     """
     snapshot, loaded = _find_cached(repository), None
+    if snapshot and not allows_pickles:
+        _refuse_pickles(model, snapshot)
     if snapshot:
         with contextlib.suppress(ModelUnavailable):  # the cached files are incomplete: downloaded below
-            loaded = _open(model, str(snapshot), local_files_only=True)
+            loaded = _open(model, str(snapshot), allows_pickles, local_files_only=True)
     if not snapshot or not loaded:
-        snapshot = _download(model, repository)
-        loaded = _open(model, str(snapshot), local_files_only=True)
+        snapshot = _download(model, repository, allows_pickles)
+        if not allows_pickles:
+            _refuse_pickles(model, snapshot)
+        loaded = _open(model, str(snapshot), allows_pickles, local_files_only=True)
     return SentenceTransformerModel(model, loaded, {"repository": repository, "revision": snapshot.name})
 
 
@@ -125,10 +147,10 @@ def _find_cached(repository: str) -> Path | None:
     return None
 
 
-def _download(model: str, repository: str) -> Path:
+def _download(model: str, repository: str, allows_pickles: bool) -> Path:
     """Load by name, which makes sentence-transformers fill the cache; return the cached folder."""
     _check_hub(model, repository)
-    _open(model, repository, local_files_only=False)
+    _open(model, repository, allows_pickles, local_files_only=False)
     snapshot = _find_cached(repository)
     if snapshot is None:
         raise ModelUnavailable(
@@ -156,14 +178,19 @@ def _check_hub(model: str, repository: str) -> None:
         ) from error
 
 
-def _open(model: str, source: str, *, local_files_only: bool) -> SentenceTransformer:
+def _open(model: str, source: str, allows_pickles: bool, *, local_files_only: bool) -> SentenceTransformer:
     """Load on the CPU, in 32-bit floats whatever the file has.
 
     Half precision is slower there, and less precise.
     """
     try:
         loaded = SentenceTransformer(
-            source, device="cpu", cache_folder=constants.HF_HUB_CACHE, local_files_only=local_files_only
+            source,
+            device="cpu",
+            cache_folder=constants.HF_HUB_CACHE,
+            local_files_only=local_files_only,
+            trust_remote_code=False,
+            model_kwargs={} if allows_pickles else {"use_safetensors": True},
         )
         return loaded.float().eval()
     except Exception as error:  # anything may come out of a model's own files

@@ -25,12 +25,12 @@ from sediment_mcp.hosts.config_file import detect_line_break
 
 _TOKEN = re.compile(
     r"""
-    (?P<string>"(?:[^"\\]|\\.)*")
+    (?P<string>"[^"\\\r\n]*+(?:\\.[^"\\\r\n]*+)*+")
     | (?P<comment>//[^\r\n]*|/\*.*?\*/)
     | (?P<space>[ \t\r\n]+)
     | (?P<sign>[{}\[\],:])
     | (?P<word>[^\s{}\[\],:"/]+)
-    | (?P<other>.)
+    | (?P<other>/\*.*|"[^\r\n]*|.)  # a comment or a string without an end
     """,
     re.VERBOSE | re.DOTALL,
 )
@@ -193,9 +193,7 @@ def _cut_member(text: str, parent: _Object, member: _Member) -> str:
 
 
 def _has_line_comment_before(text: str, end: int) -> bool:
-    line_start = max(text.rfind("\n", 0, end), text.rfind("\r", 0, end)) + 1
-    tokens = list(_tokenize(text[line_start:end]))
-    return bool(tokens) and tokens[-1].kind == "comment" and tokens[-1].text.startswith("//")
+    return any(token.end == end and token.text.startswith("//") for token in _tokenize(text))
 
 
 def _has_leading_line_end(text: str) -> bool:

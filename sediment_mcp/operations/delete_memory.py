@@ -37,7 +37,7 @@ def delete_memory(app: Application, arguments: DeleteMemory) -> DeleteResult:
             else:
                 session.update(replace(memory, deleted_at=now), now)
     if arguments.permanent and found:
-        app.services.erasure.purge()
+        app.services.erasure.purge(memory.content for memory in found.values())
     return DeleteResult(
         deleted=[memory_id for memory_id in ids if memory_id in found],
         not_found=[memory_id for memory_id in ids if memory_id not in found],

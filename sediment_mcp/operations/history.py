@@ -75,10 +75,13 @@ def previous_versions(app: Application, ids: Sequence[str]) -> dict[str, str]:
 
 
 def _find_previous(session: ReadSession, ids: Sequence[str]) -> Iterator[tuple[str, str]]:
+    found = session.get(ids)
     for memory_id in ids:
-        chain = {memory.id: memory for memory in sort_versions(session.versions(memory_id))}
-        older = [m.id for m in chain.values() if m.superseded_by == memory_id and m.deleted_at is None]
-        if older and memory_id in chain and chain[memory_id].superseded_by is None:
+        if memory_id not in found or found[memory_id].superseded_by is not None:
+            continue  # so a chain is read once, whatever number of its versions is asked for
+        chain = sort_versions(session.versions(memory_id))
+        older = [m.id for m in chain if m.superseded_by == memory_id and m.deleted_at is None]
+        if older:
             yield memory_id, older[-1]
 
 

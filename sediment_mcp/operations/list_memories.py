@@ -12,6 +12,7 @@ from sediment_mcp.domain.filters import Filters
 from sediment_mcp.domain.memory import Memory
 from sediment_mcp.errors import BadArgument
 from sediment_mcp.operations.arguments import ListMemories
+from sediment_mcp.operations.content_notes import note_contents
 from sediment_mcp.operations.project_scope import to_filters
 from sediment_mcp.operations.projects import note_moved_project, open_project
 from sediment_mcp.operations.results import ListResult, MemoryResult, describe_memory, preview_memory
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from sediment_mcp.app import Application
 
 MAX_CONTENT = 100_000  # characters of memories that are read whole together; the longest one fits alone
+MAX_CURSOR_CHARS = 200  # twice the longest
 MAX_INTEGER = 2**63 - 1  # the greatest that the storage engines hold
 
 
@@ -45,11 +47,11 @@ def list_memories(
         page = session.page(filters, now, arguments.order, arguments.limit + 1, after)
         total = session.count(filters, now)
     memories = page[: arguments.limit]
-    result = ListResult(memories=[preview_memory(memory) for memory in memories], total=total)
+    result = _build_result([preview_memory(memory) for memory in memories], total)
     if len(page) > len(memories):
         result["next_cursor"] = _encode_cursor(memories[-1], filters, arguments.order)
     if arguments.scope == "project" and (notes := note_moved_project(app, project, is_urgent=not memories)):
-        result["notes"] = notes
+        result["notes"] = [*result.get("notes", []), *notes]
     return result
 
 
@@ -60,7 +62,7 @@ def _read_by_id(app: Application, ids: list[str]) -> ListResult:
     wanted = list(dict.fromkeys(ids))
     there = {m.id for m in found.values() if m.state(now) in ("live", "superseded")}
     memories = _describe_within([found[memory_id] for memory_id in wanted if memory_id in there])
-    result = ListResult(memories=memories, total=len(memories))
+    result = _build_result(memories, len(memories))
     if not_found := [memory_id for memory_id in wanted if memory_id not in there]:
         result["not_found"] = not_found
     return result
@@ -76,6 +78,13 @@ def _describe_within(memories: list[Memory]) -> list[MemoryResult]:
         left -= len(result["content"])
         described.append(result)
     return described
+
+
+def _build_result(memories: list[MemoryResult], total: int) -> ListResult:
+    """Build the result; notes come first, so that a reader meets them before the memories."""
+    if notes := note_contents(memories):
+        return ListResult(notes=notes, memories=memories, total=total)
+    return ListResult(memories=memories, total=total)
 
 
 def list_matching(app: Application, arguments: ListMemories, project: str | None) -> list[MemoryResult]:
@@ -104,6 +113,8 @@ def _decode_cursor(
     if cursor is None:
         return None
     try:
+        if len(cursor) > MAX_CURSOR_CHARS:
+            raise OverflowError
         text = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
         time, key, fingerprint = json.loads(text)
         position = int(time), int(key)

@@ -88,11 +88,11 @@ class ListResult(TypedDict):
     ``not_found`` are ids that were asked for and are not there.
     """
 
+    notes: NotRequired[list[str]]
     memories: list[MemoryResult]
     total: int
     next_cursor: NotRequired[str]
     not_found: NotRequired[list[str]]
-    notes: NotRequired[list[str]]
 
 
 class ProjectResult(TypedDict):

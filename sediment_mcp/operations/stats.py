@@ -10,7 +10,6 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sediment_mcp.operations import unanswered_queries
 from sediment_mcp.operations.results import (
     EmbeddingCount,
     IndexStats,
@@ -18,6 +17,7 @@ from sediment_mcp.operations.results import (
     StatsResult,
     UnansweredResult,
 )
+from sediment_mcp.search import unanswered_queries
 from sediment_mcp.storage.sqlite.storage import DATABASE
 
 if TYPE_CHECKING:

@@ -27,6 +27,7 @@ from sediment_mcp.domain.secrets import find_secret_kinds
 from sediment_mcp.domain.tags import unique_tags
 from sediment_mcp.errors import BadArgument, HoldsSecret, UnknownMemory
 from sediment_mcp.operations.arguments import StoreMemory
+from sediment_mcp.operations.content_notes import note_texts
 from sediment_mcp.operations.project_scope import raise_no_project
 from sediment_mcp.operations.projects import open_project
 from sediment_mcp.operations.results import SimilarResult, StoreResult, describe_similar
@@ -78,13 +79,18 @@ def store_memory(app: Application, arguments: StoreMemory, project: str | None) 
                 model_key = session.embeddings.register(embedded.model)
                 session.embeddings.add(model_key, zip(chunk_ids, embedded.vectors, strict=True))
         superseded, warnings = _supersede(session, replaced or older, stored)
+    shown = _describe_similar(similar, {stored.id, *superseded, *arguments.replaces})
     return StoreResult(
         id=stored.id,
         status="duplicate" if existing else "merged" if older else "stored",
         superseded=superseded,
-        similar=_describe_similar(similar, {stored.id, *superseded, *arguments.replaces}),
+        similar=shown,
         expires_at=isoformat(stored.expires_at),
-        warnings=[*secret_warnings, *warnings],
+        warnings=[
+            *secret_warnings,
+            *warnings,
+            *note_texts((near["id"], [near["content"]]) for near in shown),
+        ],
     )
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from mcp import types
 
+from sediment_mcp.operations.arguments import MAX_SESSION_CHARS
 from sediment_mcp.server.protocol_errors import raise_protocol_errors
 
 if TYPE_CHECKING:
@@ -20,8 +21,9 @@ def complete(app: Application, params: types.CompleteRequestParams) -> types.Com
     Raises:
         MCPError: the database cannot be read.
     """
+    prefix = params.argument.value
     with raise_protocol_errors():
-        found = _find_values(app, params.argument.name, params.argument.value)
+        found = _find_values(app, params.argument.name, prefix) if len(prefix) <= MAX_SESSION_CHARS else []
     values = found[:MAX_COMPLETIONS]
     has_more = len(values) < len(found)
     return types.CompleteResult(

@@ -13,6 +13,7 @@ from mcp import types
 
 from sediment_mcp.errors import BadArgument, UnknownMemory
 from sediment_mcp.operations.arguments import ListMemories, parse_arguments
+from sediment_mcp.operations.content_notes import note_contents
 from sediment_mcp.operations.list_memories import list_memories
 from sediment_mcp.operations.results import MemoryResult
 from sediment_mcp.operations.stats import stats
@@ -86,11 +87,13 @@ def _describe_resource(memory: MemoryResult) -> types.Resource:
     """Describe a memory for a host's picker."""
     line = " ".join(memory["content"].split())
     tags = "".join(f" #{tag}" for tag in memory["tags"])
+    project = format_value(memory["project"] or "global")
+    mark = "".join(f" {note}" for note in note_contents([memory]))
     return types.Resource(
         uri=SCHEME + memory["id"],
         name=memory["id"],
         title=line if len(line) <= MAX_TITLE_CHARS else f"{line[: MAX_TITLE_CHARS - 1]}…",
-        description=f"{memory['kind']}, {memory['occurred_at'][:10]}, {memory['project'] or 'global'}{tags}",
+        description=f"{memory['kind']}, {memory['occurred_at'][:10]}, {project}{tags}{mark}",
         mime_type=JSON,
         annotations=types.Annotations(last_modified=memory["created_at"]),
     )
@@ -109,7 +112,8 @@ def _read(app: Application, uri: str, project: str | None) -> Mapping[str, Any]:
         return list_memories(app, arguments, project)
     with contextlib.suppress(BadArgument, IndexError):
         arguments = parse_arguments(ListMemories, {"ids": [uri.removeprefix(SCHEME).rstrip("/")]})
-        return list_memories(app, arguments, project)["memories"][0]
+        found = list_memories(app, arguments, project)
+        return {**({"notes": found["notes"]} if "notes" in found else {}), **found["memories"][0]}
     raise UnknownMemory(
         f"There is no memory {format_value(uri)}: {RECENT} and list_memories show those that exist."
     )

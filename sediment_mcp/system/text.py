@@ -2,22 +2,52 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 import reprlib
+import unicodedata
 from collections.abc import Sequence
 from typing import Any
 
 MAX_NAME_CHARS = 64  # longest value that a message quotes in full
 MAX_NAMES = 5  # most names that a message lists
 
+MAX_MARKS = 64  # combining marks in a row, far more than a letter of any language has
+
+_SIGNS = re.compile(rf"[^\w\s\x00-\x7f]{{{MAX_MARKS},}}")
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 _PICTURES = {code: 0x2400 + code for code in range(32) if chr(code) not in "\n\t"} | {0x7F: 0x2421}
-_INVISIBLE = (0x061C, 0x200B, 0x200E, 0x200F, *range(0x2060, 0x2065), 0xFEFF, *range(0xE0000, 0xE0080))
-_REPLACED = (*range(0x80, 0xA0), *range(0x2028, 0x202F), *range(0x2066, 0x206A), *_INVISIBLE)
-_REPLACED_SET = frozenset((*_REPLACED, 0x7F))
+_INVISIBLE = re.compile(
+    "\U0001f3f4[\U000e0020-\U000e007e]{1,8}\U000e007f"  # a flag of a region, in which tag characters belong
+    "|([\u180e\u200b\u202a-\u202e\u2060-\u2064\u2066-\u206f\ufeff\ufff9-\ufffb\U000e0000-\U000e007f]"
+    "|(?<=[A-Za-z])[\u00ad\u200c-\u200f\u061c]+(?=[A-Za-z])"  # they belong into other writings, and to emoji
+    "|(?<=[A-Za-z \ufe00-\ufe0f])[\ufe00-\ufe0f]"
+    "|(?<![\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff])[\U000e0100-\U000e01ef])"
+)
+_REPLACED = (*range(0x80, 0xA0), *range(0x202A, 0x202F), *range(0x2066, 0x206A))
 SHOWN_AS = _PICTURES | dict.fromkeys(_REPLACED, 0xFFFD)
 """Code of a character → code of the character that is shown in its place."""
+
+_DROPPED = (
+    0xAD,
+    0x61C,
+    0x180E,
+    *range(0x200B, 0x2010),
+    *range(0x202A, 0x202F),
+    *range(0x2060, 0x2070),
+    0xFEFF,
+)
+_VARIATION_SELECTORS = (*range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0))
+_TAGS = {0xE0000 + code: code if 0x20 <= code < 0x7F else None for code in range(0x80)}
+_REVEALED = dict.fromkeys((*_DROPPED, *_VARIATION_SELECTORS)) | _TAGS
+HIDDEN = (0x180E, 0x200B, *range(0x2060, 0x2065), 0xFEFF, *_TAGS)
+"""Codes of characters that are invisible wherever they stand (tags but for the flags of some regions)."""
+
+_TAG_RUN = re.compile("[\U000e0000-\U000e007f]+")
+_UNSAFE = re.compile(
+    "[\x7f-\x9f\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\U000e0000-\U000e01ef]"
+)
 
 
 # --- messages -----------------------------------------------------------------------------------
@@ -61,6 +91,28 @@ def _format_more(more: int) -> str:
     return "1 more argument is" if more == 1 else f"{more} more arguments are"
 
 
+# --- Unicode ------------------------------------------------------------------------------------
+
+
+def compose_accents(text: str) -> str:
+    """Return the text in Unicode's NFC form, in which an accented letter is spelled one way.
+
+    A text with a run of more than `MAX_MARKS` combining marks is returned as it is: no writing has any, and
+    Python sorts such a run in quadratic time.
+    """
+    return text if _has_many_marks(text) else unicodedata.normalize("NFC", text)
+
+
+def _has_many_marks(text: str) -> bool:
+    return any(
+        is_mark and sum(1 for _ in characters) > MAX_MARKS
+        for signs in _SIGNS.finditer(text)
+        for is_mark, characters in itertools.groupby(
+            signs.group(), lambda sign: unicodedata.combining(sign) > 0
+        )
+    )
+
+
 # --- terminals ----------------------------------------------------------------------------------
 
 
@@ -70,19 +122,37 @@ def show_control_characters(text: str) -> str:
     An escape sequence in a memory must not reach the terminal, and characters that reverse the
     direction of writing must not disguise the text.
     """
-    return text.replace("\r\n", "\n").translate(SHOWN_AS)
+    return _INVISIBLE.sub(_show_invisible, text.replace("\r\n", "\n")).translate(SHOWN_AS)
 
 
-def escape_control_characters(text: str) -> str:
-    """Return JSON text with control and invisible characters as escapes, for a terminal.
+def count_invisible(text: str) -> int:
+    """Return how many characters cannot be seen, such as zero-width spaces and tags.
 
-    It is the same value. JSON itself escapes only those below the blank.
+    Those that belong where they stand are not counted: joiners within emoji and in other writings than the
+    Latin one, the tags of a flag, variants of an ideograph.
     """
-    return "".join(_escape(sign) if ord(sign) in _REPLACED_SET else sign for sign in text)
+    if text.isascii():
+        return 0
+    return sum(len(match[1]) for match in _INVISIBLE.finditer(text) if match[1])
 
 
-def _escape(sign: str) -> str:
-    return json.dumps(sign)[1:-1] if sign != "\x7f" else "\\u007f"
+def reveal_invisible(text: str) -> str:
+    """Return the text as a machine reads it: tags as letters, nothing invisible."""
+    return text if text.isascii() else _TAG_RUN.sub(" \\g<0>", text).translate(_REVEALED)
+
+
+def escape_invisible(json_text: str) -> str:
+    """Return the same JSON with control and invisible characters as escapes, for a terminal."""
+    return json_text if json_text.isascii() and "\x7f" not in json_text else _UNSAFE.sub(_escape, json_text)
+
+
+def _show_invisible(match: re.Match[str]) -> str:
+    return "".join(f"<U+{ord(character):04X}>" for character in match[1]) if match[1] else match[0]
+
+
+def _escape(match: re.Match[str]) -> str:
+    units = match[0].encode("utf-16-be", "surrogatepass")
+    return "".join(f"\\u{units[at]:02x}{units[at + 1]:02x}" for at in range(0, len(units), 2))
 
 
 # --- JSON ---------------------------------------------------------------------------------------

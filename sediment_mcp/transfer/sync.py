@@ -42,19 +42,25 @@ def resolve_links(
         old = links.get(memory_id)
         both = (new,) if old is None else (old, new)
         final[memory_id] = max(both, key=lambda successor: (successor in known, successor))
+    followed: set[str] = set()
     for memory_id in incoming:
-        last = _find_greatest_of_circle(final, memory_id)
+        last = _find_greatest_of_circle(final, memory_id, followed)
         if last is not None:
             final[last] = None
     touched = {*incoming, *(memory_id for memory_id in links if final[memory_id] is None)}
     return {memory_id: final[memory_id] for memory_id in touched if final[memory_id] != links.get(memory_id)}
 
 
-def _find_greatest_of_circle(links: Mapping[str, str | None], start: str) -> str | None:
-    """Return the greatest id of the circle that the links from ``start`` lead into, if any."""
-    path: dict[str, int] = {}
+def _find_greatest_of_circle(links: Mapping[str, str | None], start: str, followed: set[str]) -> str | None:
+    """Return the greatest id of the circle that the links from ``start`` lead into, if any.
+
+    Ids ``followed`` by an earlier call lead into no circle any more, and are not followed again: a chain of
+    versions takes time proportional to its length. The ids on the way are added.
+    """
+    path: list[str] = []
     memory_id: str | None = start
-    while memory_id is not None and memory_id not in path:
-        path[memory_id] = len(path)
+    while memory_id is not None and memory_id not in followed:
+        followed.add(memory_id)
+        path.append(memory_id)
         memory_id = links.get(memory_id)
-    return None if memory_id is None else max(list(path)[path[memory_id] :])
+    return max(path[path.index(memory_id) :]) if memory_id in path else None

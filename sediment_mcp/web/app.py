@@ -16,6 +16,7 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from sediment_mcp.errors import BadArgument, SedimentError, StorageError, UnknownMemory
+from sediment_mcp.system.text import valid_text
 from sediment_mcp.system.time_zone import use_zone
 from sediment_mcp.web.mutations import MUTATIONS
 from sediment_mcp.web.queries import QUERIES
@@ -80,6 +81,7 @@ def _parse_arguments(text: str | bytes) -> RequestArguments:
         raise BadArgument(NOT_JSON) from None
     if not isinstance(arguments, Mapping):
         raise BadArgument(NOT_JSON)
+    arguments = json.loads(valid_text(json.dumps(arguments, ensure_ascii=False)))
     return dict(arguments)  # pyright: ignore[reportUnknownArgumentType] - keys in JSON are strings
 
 

@@ -13,14 +13,16 @@ Starlette parses the requests and writes the answers; the rules are written here
 from __future__ import annotations
 
 import secrets
+import threading
 import time
 
 from starlette.datastructures import MutableHeaders
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, RedirectResponse, Response
+from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 COOKIE_NAME = "sediment"
+BROWSER_SECONDS = 60.0  # that the browser has to open the file which leads here
 SAFE_METHODS = ("GET", "HEAD")
 OWN_SITES: tuple[list[str], ...] = ([], ["same-origin"], ["none"])
 """Accepted values of Sec-Fetch-Site: no header, a request of this page, an address that the user opened."""
@@ -59,7 +61,10 @@ class AuthMiddleware:
         self.mount_path = mount_path
         self.port = port
         self.host = f"127.0.0.1:{port}"
-        self.token = secrets.token_urlsafe(24)  # empty once it has been used
+        self.token = secrets.token_urlsafe(24)  # empty once one of the two has been used
+        self.browser_token = secrets.token_urlsafe(24)  # of the file that the browser is given
+        self.entered = threading.Event()
+        self._started_at = time.monotonic()
         self.last_request_at = time.monotonic()
         self._app = app
         self._cookie = secrets.token_urlsafe(24)
@@ -68,6 +73,11 @@ class AuthMiddleware:
     def address(self) -> str:
         """The address that the user opens; it works once."""
         return f"http://{self.host}/?token={self.token}"
+
+    @property
+    def browser_address(self) -> str:
+        """The address in the browser's file; it works once, and for `BROWSER_SECONDS`."""
+        return f"http://{self.host}/?token={self.browser_token}"
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer the request, or pass it on; every answer carries the security headers."""
@@ -86,10 +96,15 @@ class AuthMiddleware:
         """Return the answer to a request that is refused or holds the token; None for any other."""
         if request.headers.getlist("host") != [self.host]:
             return PlainTextResponse(FOREIGN, 421)
+        cookie = f"{COOKIE_NAME}={self._cookie}; Path={self.mount_path}/; HttpOnly; SameSite=Strict"
+        if request.scope["path"] == "/" and self._use_up_browser_token(request):
+            # A browser counts what follows from a file as coming from another site, and would not send the
+            # cookie after a redirect; a page of this server leads on from its own site.
+            page = f'<meta http-equiv="refresh" content="0;url={self.mount_path}/">'
+            return HTMLResponse(page, 200, {"Set-Cookie": cookie})
         if not self._is_from_own_page(request):
             return PlainTextResponse(FOREIGN, 403)
         if request.scope["path"] == "/" and self._use_up_token(request):
-            cookie = f"{COOKIE_NAME}={self._cookie}; Path={self.mount_path}/; HttpOnly; SameSite=Strict"
             return RedirectResponse(f"{self.mount_path}/", 303, {"Set-Cookie": cookie})
         return None if self._has_cookie(request) else PlainTextResponse(UNKNOWN_BROWSER, 401)
 
@@ -102,10 +117,23 @@ class AuthMiddleware:
 
     def _use_up_token(self, request: Request) -> bool:
         """Return True if the address holds the token, which is not accepted again."""
-        token = request.query_params.get("token", "")
-        if not self.token or not _is_equal(token, self.token):
+        if (
+            request.method != "GET"
+        ):  # a preview or a scanner asks with HEAD, and could do nothing with the cookie
             return False
-        self.token = ""
+        token = request.query_params.get("token", "")
+        return bool(self.token) and _is_equal(token, self.token) and self._enter()
+
+    def _use_up_browser_token(self, request: Request) -> bool:
+        """Return True if the address holds the browser's token, in time; it is not accepted again."""
+        is_late = time.monotonic() > self._started_at + BROWSER_SECONDS
+        if request.method != "GET" or not self.browser_token or is_late:
+            return False
+        return _is_equal(request.query_params.get("token", ""), self.browser_token) and self._enter()
+
+    def _enter(self) -> bool:
+        self.token = self.browser_token = ""
+        self.entered.set()
         return True
 
     def _has_cookie(self, request: Request) -> bool:
@@ -115,4 +143,4 @@ class AuthMiddleware:
 
 def _is_equal(text: str, secret: str) -> bool:
     """Return True if both are equal, in a time that does not depend on the secret."""
-    return secrets.compare_digest(text.encode(), secret.encode())
+    return secrets.compare_digest(text.encode(errors="replace"), secret.encode())

@@ -27,7 +27,7 @@ from sediment_mcp.operations.query_memory import query_memory
 from sediment_mcp.operations.results import SIGNALS, HistoryResult, ListResult, QueryResult, TrashResult
 from sediment_mcp.operations.stats import stats
 from sediment_mcp.operations.trash import list_deleted
-from sediment_mcp.system.text import SHOWN_AS
+from sediment_mcp.system.text import HIDDEN, SHOWN_AS
 from sediment_mcp.web.request import RequestArguments, RequestContext, RequestHandler, parse_id, take_project
 from sediment_mcp.web.similar_pairs import list_similar_pairs
 from sediment_mcp.web.text_diff import diff_texts
@@ -97,7 +97,10 @@ def get_status(context: RequestContext, arguments: RequestArguments) -> dict[str
         "backlog": app.services.embedding_queue.size,
         "signals": SIGNALS,
         "kinds": get_args(Kind),
-        "shown_as": {chr(code): chr(picture) for code, picture in SHOWN_AS.items()},
+        "shown_as": {
+            **{chr(code): chr(picture) for code, picture in SHOWN_AS.items()},
+            **{chr(code): f"<U+{code:04X}>" for code in HIDDEN},
+        },
         "max_content": MAX_CONTENT_CHARS,
         "max_tags": MAX_TAGS,
         "trash_days": TRASH_LIFE.days,

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import os
 import signal
 import socket
 import sys
+import tempfile
 import threading
 import time
 import webbrowser
 from collections.abc import Callable, Generator
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from sediment_mcp.errors import BadArgument
+from sediment_mcp.system.files import PRIVATE_FILE
 from sediment_mcp.web.app import build_app
-from sediment_mcp.web.auth import AuthMiddleware, make_mount_path
+from sediment_mcp.web.auth import BROWSER_SECONDS, AuthMiddleware, make_mount_path
 from sediment_mcp.web.request import RequestContext
 
 if TYPE_CHECKING:
@@ -23,6 +28,9 @@ if TYPE_CHECKING:
 LOOPBACK = "127.0.0.1"
 IDLE_SECONDS = 4 * 3600.0  # without a request, after which the server ends
 IDLE_CHECK_SECONDS = 30.0  # between two checks of this time
+REQUEST_SECONDS = 10.0  # that a connection has to send a whole request
+MAX_WAITING = 64  # connections without a whole request; browsers hold six
+REDIRECT = '<meta name="referrer" content="no-referrer"><meta http-equiv="refresh" content="0;url={address}">'
 SHUTDOWN_SECONDS = 2  # for requests that still run when the server ends
 
 
@@ -50,6 +58,7 @@ def run_server(
     context: RequestContext,
     listener: socket.socket,
     announce: Callable[[str], None],
+    open_page: Callable[[AuthMiddleware], None] | None = None,
     *,
     idle_timeout: float = IDLE_SECONDS,
 ) -> None:
@@ -59,6 +68,7 @@ def run_server(
         context: What requests are answered from.
         listener: The socket, which is closed at the end.
         announce: Is called with the one-time address.
+        open_page: Opens the page in a browser, if given.
         idle_timeout: Seconds.
     """
     auth = protect_app(context, listener)
@@ -66,6 +76,8 @@ def run_server(
     context.app.model.start()
     with listener, _end_when_idle(server, auth, idle_timeout), _end_on_signals():
         announce(auth.address)
+        if open_page is not None:
+            open_page(auth)
         server.run(sockets=[listener])
 
 
@@ -82,7 +94,7 @@ def build_server(auth: AuthMiddleware) -> uvicorn.Server:
     return uvicorn.Server(
         uvicorn.Config(
             auth,  # pyright: ignore[reportArgumentType] - its types name each message of ASGI
-            http="h11",
+            http=_build_protocol(),
             ws="none",
             lifespan="off",
             log_config=None,
@@ -94,9 +106,69 @@ def build_server(auth: AuthMiddleware) -> uvicorn.Server:
     )
 
 
-def open_browser(address: str) -> None:
-    """Open the address in a thread, because some browsers block their caller."""
-    threading.Thread(target=webbrowser.open, args=(address,), name="open browser", daemon=True).start()
+def open_browser(auth: AuthMiddleware) -> None:
+    """Open the page in a browser, in a thread, because some browsers block their caller.
+
+    The browser is given a file that leads on to the one-time address: every user of the machine can read the
+    arguments of a process, and only this user the file, which is removed when the address has been used.
+    """
+    threading.Thread(target=_open_file, args=(auth,), name="open browser", daemon=True).start()
+
+
+def _open_file(auth: AuthMiddleware) -> None:
+    with tempfile.TemporaryDirectory(prefix="sediment-") as folder:  # 0700
+        file = Path(folder) / "open.html"
+        with open(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE_FILE), "w") as out:
+            out.write(REDIRECT.format(address=auth.browser_address))
+        if webbrowser.open(file.as_uri()):
+            auth.entered.wait(BROWSER_SECONDS)
+
+
+def _build_protocol() -> type[asyncio.Protocol]:
+    """Return uvicorn's protocol with bounds for connections that wait for a request.
+
+    Any user of the machine can connect. A connection without a whole request is closed after
+    `REQUEST_SECONDS`, and the oldest of them as soon as there are more than `MAX_WAITING`.
+    """
+    from uvicorn.protocols.http.h11_impl import H11Protocol
+
+    waiting: dict[H11Protocol, asyncio.TimerHandle] = {}
+
+    class BoundedProtocol(H11Protocol):
+        def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+            super().connection_made(transport)
+            self.wait_for_request()
+
+        def connection_lost(self, exc: Exception | None) -> None:
+            self.stop_waiting()
+            super().connection_lost(exc)
+
+        def handle_events(self) -> None:
+            super().handle_events()
+            if self.is_answering:
+                self.stop_waiting()
+
+        def on_response_complete(self) -> None:
+            super().on_response_complete()
+            if not self.transport.is_closing() and not self.is_answering:
+                self.wait_for_request()
+
+        @property
+        def is_answering(self) -> bool:
+            cycle: Any = self.cycle  # None before the first request
+            return cycle is not None and not cycle.response_complete
+
+        def wait_for_request(self) -> None:
+            self.stop_waiting()
+            waiting[self] = self.loop.call_later(REQUEST_SECONDS, self.transport.abort)
+            if len(waiting) > MAX_WAITING:
+                next(iter(waiting)).transport.abort()
+
+        def stop_waiting(self) -> None:
+            if (timer := waiting.pop(self, None)) is not None:
+                timer.cancel()
+
+    return BoundedProtocol
 
 
 @contextlib.contextmanager

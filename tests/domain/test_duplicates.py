@@ -213,3 +213,14 @@ def test_text_and_identity_stay(existing, added):
     memory = repeated(existing, added)
     changed = {name: getattr(existing, name) for name in ("tags", "metadata", "importance", "occurred_at")}
     assert replace(memory, **changed, expires_at=existing.expires_at) == existing
+
+
+def test_an_accented_letter_is_spelled_one_way_however_many_marks_it_has() -> None:
+    assert compute_content_hash("cafe\u0301") == compute_content_hash("caf\u00e9")
+    assert compute_content_hash("a\u0316\u0301" + "\u0316" * 40) == compute_content_hash(
+        "a\u0301\u0316" + "\u0316" * 40
+    )
+    assert compute_content_hash("a" + "\u0301\u0316" * 50_000) == compute_content_hash(
+        "a" + "\u0301\u0316" * 50_000
+    )
+    assert compute_content_hash("a" + "\u0301" * 50_000) != compute_content_hash("a" + "\u0301" * 50_001)

@@ -167,3 +167,16 @@ def test_a_damaged_model_is_named_in_the_error(tmp_path: Path, data_dir: Path) -
     with pytest.raises(ModelUnavailable, match=r"unset SEDIMENT_MODEL to use the default model\.$") as caught:
         load(damaged, data_dir)
     assert str(damaged) in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["pytorch_model.bin", "weights.pt", "2_Dense/pytorch_model.bin"])
+def test_weights_that_are_a_pickle_are_refused_unless_asked_for(
+    tmp_path: Path, data_dir: Path, name: str
+) -> None:
+    weights = tmp_path / "model" / name
+    weights.parent.mkdir(parents=True)
+    weights.write_bytes(b"cos\nsystem\n(S'touch run'\ntR.")
+    with pytest.raises(ModelUnavailable, match=r"a pickle, which may run any code.*pickle:"):
+        load_embedder(Config(data_dir, model=str(tmp_path / "model")))
+    with pytest.raises(ModelUnavailable, match="cannot be loaded"):  # asked for, and no model all the same
+        load_embedder(Config(data_dir, model=f"pickle:{tmp_path / 'model'}"))

@@ -240,3 +240,14 @@ def test_any_text_is_edited_or_refused(text: str) -> None:
     assert parse(remove_member(added, PATH[:1])) == {
         name: inner for name, inner in value.items() if name != "mcpServers"
     }
+
+
+@pytest.mark.parametrize("text", ['{"a": "x', '{"a": 1} /* x', '{"a": "x\\', '{"a": 1 /*/', '{"a": "b\nc"}'])
+def test_a_string_or_comment_without_an_end_is_no_json(text: str) -> None:
+    with pytest.raises(InvalidJson):
+        parse(text)
+
+
+def test_a_line_comment_before_a_member_is_seen_after_a_comment_with_a_quote() -> None:
+    text = '{\n /* 5"\n 6" */ "a": 1, // say "b"\n "b": 2 }'
+    assert parse(remove_member(text, ("b",))) == {"a": 1}

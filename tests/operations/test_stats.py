@@ -17,9 +17,9 @@ from support.host import SMALL, Clock, Host
 
 from sediment_mcp.config import QUESTIONS
 from sediment_mcp.domain.tags import unique_tags
-from sediment_mcp.operations import unanswered_queries
 from sediment_mcp.operations.results import StatsResult
 from sediment_mcp.operations.stats import stats
+from sediment_mcp.search import unanswered_queries
 
 __all__ = ["own_place", "run"]  # fixtures
 
@@ -195,3 +195,22 @@ def test_the_command_shows_what_json_says(run: Run, monkeypatch: pytest.MonkeyPa
     assert [asked["question"] for asked in result["unanswered"]] == ["wallpaper"]
     assert "wallpaper" not in run("stats", "--forget-questions").out
     assert json.loads(run("stats", "--json").out)["unanswered"] == []
+
+
+@pytest.mark.parametrize("by_retention", [False, True])
+def test_kept_questions_about_a_memory_go_with_it_when_it_is_erased(
+    open_host: OpenHost, clock: Clock, by_retention: bool
+) -> None:
+    host = open_host()
+    identity = host.store("The vault opens with 4711")["id"]
+    for question in ("Where is the vault?", "What is for dinner?", "the 4711"):
+        unanswered_queries.keep_query(host.directory, question, NOW)
+    if by_retention:
+        host.delete(identity)
+        clock.advance(days=31)
+        host.app.services.retention.run(None)
+    else:
+        host.delete(identity, permanent=True)
+    assert [one.question for one in unanswered_queries.list_unanswered(host.directory)] == [
+        "What is for dinner?"
+    ]

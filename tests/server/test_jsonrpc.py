@@ -164,3 +164,10 @@ def test_a_response_is_accepted(line: bytes) -> None:
 )
 def test_the_refusal_of_a_broken_response_does_not_carry_its_id(line: bytes) -> None:
     assert refusal_of(line) == {"id": None, "code": INVALID_REQUEST}
+
+
+def test_a_line_cut_off_within_a_string_is_refused_and_its_brackets_count_no_more() -> None:
+    csv = 'id,\\"name\\",[x],{y}\\n' * 4_000
+    for line in ("[]" * 130 + '"' + csv, "[" * 120 + '"' + "[" * 500, "[]" * 130 + '"\\'):
+        assert refusal_of(line.encode()) == {"id": None, "code": PARSE_ERROR}
+    assert refusal_of(b"[" * 129) == {"id": None, "code": PARSE_ERROR}

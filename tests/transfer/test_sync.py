@@ -148,3 +148,10 @@ def test_no_chain_that_an_import_touches_leads_in_a_circle(
         while (following := final.get(way[-1])) is not None:
             assert following not in way
             way.append(following)
+
+
+def test_a_long_chain_is_followed_once_and_a_circle_at_its_end_is_still_broken() -> None:
+    chain = {f"v{number:04}": f"v{number + 1:04}" for number in range(8_000)}
+    assert resolve_links({}, chain, set()) == chain
+    circle = chain | {"v8000": "v7000"}
+    assert resolve_links({}, circle, set()) == chain

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import signal
@@ -224,10 +225,17 @@ def unserved(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The server announces its address and ends at once; the list holds what browsers were opened with."""
     opened: list[str] = []
 
-    def run_server(context: RequestContext, listener: socket.socket, announce: Callable[[str], None]) -> None:
+    def run_server(
+        context: RequestContext,
+        listener: socket.socket,
+        announce: Callable[[str], None],
+        open_page: Callable[[str], None] | None,
+    ) -> None:
         assert context.app.config.questions == "forget"  # what is half typed is no question
         listener.close()
         announce("http://x")
+        if open_page is not None:
+            open_page("a page")
 
     monkeypatch.setattr(web_server, "run_server", run_server)
     monkeypatch.setattr(web_server, "open_browser", opened.append)
@@ -236,11 +244,11 @@ def unserved(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 def test_the_browser_is_opened_unless_it_is_not_wanted(run: Run, unserved: list[str]) -> None:
     outcome = run("ui", "--questions", "keep")
-    assert (outcome.status, unserved) == (0, ["http://x"])
+    assert (outcome.status, unserved) == (0, ["a page"])
     assert "http://x" in outcome.out
     assert "Ctrl-C" in outcome.out
     assert run("ui", "--no-browser", "--json").json == {"address": "http://x"}
-    assert unserved == ["http://x"]
+    assert unserved == ["a page"]
 
 
 def test_a_port_that_cannot_be_had_is_told(run: Run, unserved: list[str]) -> None:
@@ -252,3 +260,81 @@ def test_a_port_that_cannot_be_had_is_told(run: Run, unserved: list[str]) -> Non
         outcome = run("ui", f"--port={port}")
         assert outcome.status == 2
         assert "--port" in outcome.err
+
+
+# --- other users of the machine -----------------------------------------------------------------
+
+
+def test_the_browser_is_given_a_private_file_and_no_token(
+    server: UiServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[tuple[str, int, int, str]] = []
+
+    def open_(uri: str) -> bool:
+        file = Path(urllib.request.url2pathname(uri.removeprefix("file://")))
+        opened.append(
+            (uri, file.stat().st_mode & 0o777, file.parent.stat().st_mode & 0o777, file.read_text())
+        )
+        return False
+
+    monkeypatch.setattr(web_server.webbrowser, "open", open_)
+    web_server._open_file(server.auth)
+    ((uri, mode, folder_mode, page),) = opened
+    assert (mode, folder_mode) == (0o600, 0o700)
+    assert server.auth.browser_token not in uri
+    assert server.auth.browser_address in page
+    assert not Path(urllib.request.url2pathname(uri.removeprefix("file://"))).parent.exists()
+
+
+def test_the_file_leads_to_the_page_once_and_spends_the_address_too(server: UiServer) -> None:
+    path = f"/?token={server.auth.browser_token}"
+    from_a_file = {"Sec-Fetch-Site": "cross-site"}
+    answer = server.request("GET", path, headers=from_a_file)
+    assert answer.status == 200
+    assert f"url={page(server)}" in answer.body.decode()
+    cookie = answer.headers["set-cookie"].partition(";")[0]
+    assert server.request("GET", page(server), headers={"Cookie": cookie}).status == 200
+    assert server.request("GET", path, headers=from_a_file).status == 403
+    assert server.request("GET", path).status == 401
+    assert server.enter().status == 401
+
+
+def test_the_token_of_the_file_is_good_for_a_minute(
+    server: UiServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.auth._started_at -= 61
+    assert server.request("GET", f"/?token={server.auth.browser_token}").status == 401
+    assert server.enter().status == 303
+
+
+def test_an_address_asked_for_with_head_is_not_spent(server: UiServer) -> None:
+    for token in (server.auth.token, server.auth.browser_token):
+        answer = server.request("HEAD", f"/?token={token}")
+        assert answer.status == 401
+        assert "set-cookie" not in answer.headers
+    assert server.enter().status == 303
+
+
+def test_connections_without_a_request_give_way(server: UiServer) -> None:
+    held: list[socket.socket] = []
+    for number in range(web_server.MAX_WAITING * 3):
+        held.append(socket.create_connection(("127.0.0.1", server.auth.port), timeout=30))
+        if number % 2:
+            held[-1].sendall(b"GET / HTTP/1.1\r\nHost: ")
+    with contextlib.suppress(ConnectionResetError):
+        assert held[0].recv(1) == b""  # closed: there are newer ones
+    assert server.enter().status == 303
+    for one in held:
+        one.close()
+
+
+def test_a_connection_without_a_request_is_closed_in_time(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(web_server, "REQUEST_SECONDS", 0.05)
+    with UiServer(host) as server:
+        for start in (b"", b"GET / HT", b"GET / HTTP/1.1\r\nHost: x\r\n"):
+            with socket.create_connection(("127.0.0.1", server.auth.port), timeout=30) as half_open:
+                half_open.sendall(start)
+                with contextlib.suppress(ConnectionResetError):
+                    assert half_open.recv(1) == b""

@@ -33,3 +33,33 @@ def test_long_texts_are_compared_line_by_line() -> None:
     ]  # fmt: skip
     endless = "\n".join(map(str, range(3000)))
     assert text_diff.diff_texts(endless, endless[::-1]) == [("out", endless), ("in", endless[::-1])]
+
+
+@given(texts, texts)
+def test_what_is_the_same_is_as_much_as_can_be_in_one_order(old: str, new: str) -> None:
+    before, after = text_diff._WORDS.findall(old), text_diff._WORDS.findall(new)
+    kept = sum(
+        len(text_diff._WORDS.findall(text)) for kind, text in text_diff.diff_texts(old, new) if kind == "same"
+    )
+    lengths = [[0] * (len(after) + 1)]
+    for word in before:
+        row = [0]
+        for place, other in enumerate(after):
+            row.append(lengths[-1][place] + 1 if word == other else max(row[-1], lengths[-1][place + 1]))
+        lengths.append(row)
+    assert kept <= lengths[-1][-1] or "".join(before) == "".join(after)
+
+
+def test_texts_that_differ_in_nearly_everything_are_two_texts() -> None:
+    long, changed = "a b " * 480, "c d " * 480 + "e"
+    assert text_diff.diff_texts(long.replace(" ", "."), changed) == [
+        ("out", long.replace(" ", ".")), ("in", changed),
+    ]  # fmt: skip
+
+
+def test_a_long_passage_may_be_added_or_taken_out() -> None:
+    passage = " ".join(map(str, range(700)))
+    assert text_diff.diff_texts("one two", f"one {passage} two") == [
+        ("same", "one "), ("in", passage + " "), ("same", "two"),
+    ]  # fmt: skip
+    assert text_diff.diff_texts(passage, "") == [("out", passage)]

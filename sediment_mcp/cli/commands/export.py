@@ -165,9 +165,9 @@ class _TerminalWriter(io.RawIOBase):
 
     def write(self, data: Any) -> int:
         """Write the lines with control characters as escapes."""
-        from sediment_mcp.system.text import escape_control_characters
+        from sediment_mcp.system.text import escape_invisible
 
-        sys.stdout.write(escape_control_characters(bytes(data).decode()))
+        sys.stdout.write(escape_invisible(bytes(data).decode()))
         return len(data)
 
 

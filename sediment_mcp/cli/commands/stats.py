@@ -25,8 +25,8 @@ MAX_MONTHS = 12
 @pass_invocation
 def stats(invocation: Invocation, forget_questions: bool) -> int:
     """Count memories by kind, tag, project and age, and show the sizes."""
-    from sediment_mcp.operations import unanswered_queries
     from sediment_mcp.operations.stats import stats
+    from sediment_mcp.search import unanswered_queries
 
     if forget_questions:
         unanswered_queries.delete_all(invocation.config.data_dir)

@@ -36,11 +36,10 @@ def ui(invocation: Invocation, port: int, no_browser: bool) -> int:
     def announce(address: str) -> None:
         invocation.print_result({"address": address}, lambda: _show(address))
         sys.stdout.flush()
-        if not no_browser:
-            open_browser(address)
 
     try:
-        run_server(RequestContext(app, invocation.project), listener, announce)
+        open_page = None if no_browser else open_browser
+        run_server(RequestContext(app, invocation.project), listener, announce, open_page)
     finally:
         app.close()
     return 0

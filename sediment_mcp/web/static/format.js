@@ -26,7 +26,7 @@ export function ago(iso) {
 
 /** The name people use for a project's folder. */
 export function projectName(path) {
-  return path ? path.replace(/[\\/]+$/, "").split(/[\\/]/).pop() || path : "global";
+  return path ? path.split(/[\\/]/).filter(Boolean).pop() || path : "global";
 }
 
 export const KINDS = { semantic: "fact", episodic: "event", procedural: "how-to", working: "note" };

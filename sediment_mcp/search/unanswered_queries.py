@@ -9,18 +9,19 @@ from __future__ import annotations
 import json
 import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from sediment_mcp.system.files import PRIVATE_FILE, write_atomically
-from sediment_mcp.system.locks import locked_if_free
+from sediment_mcp.system.locks import locked, locked_if_free
 
 FILE = "questions.jsonl"
 LOCK = "questions.lock"
 MAX_FILE_BYTES = 256 * 1024  # from there on the older half is dropped
+LOCK_TIMEOUT = 5.0  # seconds; the lock is held for a moment
 MAX_QUERY_CHARS = 500  # of one query
 
 
@@ -78,14 +79,46 @@ def _read_lines(path: Path) -> Iterator[tuple[str, str]]:
         lines = path.read_bytes().splitlines()
     except FileNotFoundError:
         return
-    for line in lines:
-        try:
-            entry: Any = json.loads(line)
-            question, asked_at = entry["question"], entry["asked_at"]
-        except (ValueError, KeyError, TypeError):
-            continue
-        if isinstance(question, str) and isinstance(asked_at, str):
-            yield question, asked_at
+    yield from filter(None, map(_read_line, lines))
+
+
+def _read_line(line: bytes) -> tuple[str, str] | None:
+    """Return the query of a line, and when it was asked."""
+    try:
+        entry: Any = json.loads(line)
+        question, asked_at = entry["question"], entry["asked_at"]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return None
+    return (question, asked_at) if isinstance(question, str) and isinstance(asked_at, str) else None
+
+
+def drop_queries_about(directory: Path, texts: Iterable[str]) -> None:
+    """Drop the queries that share a word with texts that were erased for good.
+
+    A query tells of what it asks for, so it must not outlive that; one too many may go.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    path = directory / FILE
+    if not path.exists():
+        return
+    from sediment_mcp.indexes.analyzer import extract_terms
+    from sediment_mcp.indexes.query_analysis import extract_query_terms
+
+    words = {term for text in texts for term in extract_terms(text)}
+    with locked(directory / LOCK, LOCK_TIMEOUT):
+        data = path.read_bytes()
+        kept = [
+            line for line in data.splitlines(keepends=True) if not _is_about(line, words, extract_query_terms)
+        ]
+        if len(b"".join(kept)) < len(data):
+            write_atomically(path, b"".join(kept))
+
+
+def _is_about(line: bytes, words: set[str], extract: Callable[[str], list[str]]) -> bool:
+    question = _read_line(line)
+    return question is not None and not words.isdisjoint(extract(question[0]))
 
 
 def delete_all(directory: Path) -> None:
