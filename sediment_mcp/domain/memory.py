@@ -19,6 +19,7 @@ MAX_TAG = 64  # characters
 MAX_METADATA_BYTES = 4096
 
 Kind = Literal["semantic", "episodic", "procedural", "working"]
+Match = Literal["strong", "weak"]
 State = Literal["live", "superseded", "expired", "deleted"]
 
 
@@ -156,5 +157,5 @@ class ScoredMemory:
 
     candidate: Candidate
     score: float
-    match: Literal["strong", "weak"]
+    match: Match
     signals: Mapping[str, float] = field(default_factory=dict[str, float])

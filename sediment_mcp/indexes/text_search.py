@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 COMMON_SHARE = 0.2  # a term in a larger share of the chunks tells little if there is a rarer one
+PRIOR_CHUNKS = 30
 MAX_QUERY_TERMS = 64  # the rarest terms of a long query; more take time and change nothing
 READ_MEMORIES = 500  # memories read at a time
 
@@ -32,11 +33,14 @@ class QueryTerms:
     """The terms of a query that are searched for.
 
     ``idf`` are their inverse document frequencies, weighted, ``mean_length`` is that of a chunk in terms.
+    ``shares`` are their weights among the query's terms, as `PRIOR_CHUNKS` more chunks without any of them
+    would make them: among few memories, frequencies tell little.
     ``names`` and ``phrases`` are those of `AnalyzedQuery` that may be found. ``weights`` are for the index,
     which knows the frequencies itself.
     """
 
     idf: dict[str, float]
+    shares: dict[str, float]
     mean_length: float
     weights: Mapping[str, float] = field(default_factory=dict[str, float])
     names: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
@@ -63,6 +67,11 @@ class TextSearch(SnapshotReader[TextIndex]):
     def has_memtable_rows(self) -> bool:
         """Whether the memtable contains anything."""
         return len(self._memtable) > 0
+
+    @property
+    def count(self) -> int:
+        """The number of chunks, as of `apply_changes`."""
+        return self._build_corpus().count
 
     def apply_changes(self, session: ReadSession) -> None:
         """Apply all changes since the snapshot, or since the last call."""
@@ -101,8 +110,13 @@ class TextSearch(SnapshotReader[TextIndex]):
         too_common = COMMON_SHARE * corpus.count if corpus.count >= self._common_from else math.inf
         kept = [term for term in rarest if frequencies[term] <= too_common] or rarest
         names = {name: parts for name, parts in analyzed.names.items() if frequencies[name]}
+
+        def weigh(count: int) -> dict[str, float]:
+            return {term: analyzed.weights[term] * calculate_idf(count, frequencies[term]) for term in kept}
+
         return QueryTerms(
-            {term: analyzed.weights[term] * calculate_idf(corpus.count, frequencies[term]) for term in kept},
+            weigh(corpus.count),
+            weigh(corpus.count + PRIOR_CHUNKS),
             corpus.mean_length,
             weights={term: analyzed.weights[term] for term in kept} | dict.fromkeys(names, 1.0),
             names=names,

@@ -42,6 +42,7 @@ def query_memory(app: Application, arguments: QueryMemory, project: str | None) 
         now=to_local(app.now()),
         query=arguments.query,
         limit=arguments.limit,
+        count=retrieval.count,
     )
     snippets = select_snippets(
         [(scored.candidate.memory.content, scored.candidate.passage) for scored in ranked],

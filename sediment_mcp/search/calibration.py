@@ -10,16 +10,17 @@ The score combines the cosine and the share of the query's words, and never rise
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from math import log10
 
-from sediment_mcp.domain.memory import Candidate
+from sediment_mcp.domain.memory import Candidate, Match
 from sediment_mcp.search.fusion import fuse
 
-# A match is strong by its evidence, or by nearness alone, because a paraphrase shares no word. Of MiniLM's
-# best results for 996 questions that the memories could not answer, 87 % lie below both bounds, and 4 % of
-# the best results that were right.
-STRONG_EVIDENCE = 0.33
-STRONG_COSINE = 0.45
+# Among more memories a better one is found by chance, so the evidence that makes a match strong grows with
+# their number up to `SETTLED_COUNT`. The line was chosen on stores of 1 to 1,000 memories: between first
+# results that are right and those for questions that no memory answers (benchmarks/README.md).
+STRONG_EVIDENCE_OF_ONE = 0.17
+STRONG_EVIDENCE_SLOPE = 0.08  # for ten times as many memories
+SETTLED_COUNT = 100
 STRONG_COVERAGE = 0.6  # without an embedding: the text holds most of the query's rare words
 
 
@@ -34,12 +35,16 @@ def measure_evidence(candidate: Candidate) -> float:
     return fuse(min(max(candidate.cosine, 0.0), 1.0), candidate.coverage)
 
 
-def classify_match(candidate: Candidate) -> Literal["strong", "weak"]:
-    """Return "strong" if the memory fits the query, "weak" if it is only the nearest one."""
+def classify_match(candidate: Candidate, count: int = SETTLED_COUNT) -> Match:
+    """Return "strong" if the best of ``count`` memories fits, "weak" if it is only near."""
     if candidate.cosine is None:
         return "strong" if candidate.coverage >= STRONG_COVERAGE else "weak"
-    fits = measure_evidence(candidate) >= STRONG_EVIDENCE or candidate.cosine >= STRONG_COSINE
-    return "strong" if fits else "weak"
+    return "strong" if measure_evidence(candidate) >= compute_strong_evidence(count) else "weak"
+
+
+def compute_strong_evidence(count: int) -> float:
+    """Return the evidence from which the best of ``count`` memories is a strong match."""
+    return STRONG_EVIDENCE_OF_ONE + STRONG_EVIDENCE_SLOPE * log10(min(max(count, 1), SETTLED_COUNT))
 
 
 def non_increasing(values: Sequence[float]) -> list[float]:

@@ -123,7 +123,9 @@ def build_candidates(
         own_neighbours, {memory.key: row for row, memory in enumerate(features.memories)}
     )
     counts, lengths = features.counts, features.lengths
-    idf = np.array(list(query.terms.idf.values()), np.float32)
+    idf, shares = (
+        np.array(list(weights.values()), np.float32) for weights in (query.terms.idf, query.terms.shares)
+    )
     all_counts, all_lengths = (session_context.add_neighbours(rows, links) for rows in (counts, lengths))
     context_cosines = _compute_context_cosines(
         session_context.add_neighbours(features.vectors, links), query.vector
@@ -152,7 +154,7 @@ def build_candidates(
             context_cosines,
             session_context.score_terms(counts, lengths, query.terms.mean_length, idf).tolist(),
             session_context.score_terms(all_counts, all_lengths, float(all_lengths.mean()), idf).tolist(),
-            (((counts > 0) @ idf) / max(float(idf.sum()), 1e-9)).tolist(),
+            (((counts > 0) @ shares) / max(float(shares.sum()), 1e-9)).tolist(),
             own_neighbours,
             strict=True,
         )

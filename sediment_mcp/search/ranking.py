@@ -20,8 +20,8 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from math import prod
 
-from sediment_mcp.domain.memory import Candidate, Memory, ScoredMemory
-from sediment_mcp.search.calibration import classify_match, measure_evidence, non_increasing
+from sediment_mcp.domain.memory import Candidate, Match, Memory, ScoredMemory
+from sediment_mcp.search.calibration import SETTLED_COUNT, classify_match, measure_evidence, non_increasing
 from sediment_mcp.search.fusion import divide_by_maximum, fuse_scores
 from sediment_mcp.search.phrase_match import add_phrase_gains
 from sediment_mcp.search.query_dates import Period, read_dates
@@ -44,11 +44,13 @@ def rank(
     now: datetime,
     query: str = "",
     limit: int | None = None,
+    count: int = SETTLED_COUNT,
 ) -> list[ScoredMemory]:
     """Return the ``limit`` best of the ``candidates`` (None: all), best first.
 
     Ties go to the newer ``occurred_at``, then the higher key. ``project`` is the one that the query comes
-    from (None: none), ``now`` is in the time zone of the user, ``query`` is read for what it says about time.
+    from (None: none), ``now`` is in the time zone of the user, ``query`` is read for what it says about time,
+    and the candidates are from ``count`` memories.
     """
     periods = read_dates(query, now)
     own = compute_relevances(candidates, periods)
@@ -72,6 +74,7 @@ def rank(
             }
             | factors[i],
             periods,
+            classify_match(candidates[i], count),
         )
         for i, score in zip(order[:limit], scores, strict=False)
     ]
@@ -95,7 +98,7 @@ def select_leading(
 
 
 def _build_result(
-    candidate: Candidate, score: float, signals: dict[str, float], named: Sequence[Period]
+    candidate: Candidate, score: float, signals: dict[str, float], named: Sequence[Period], match: Match
 ) -> ScoredMemory:
     if candidate.phrase:
         signals["phrase"] = candidate.phrase
@@ -104,7 +107,7 @@ def _build_result(
     if named:
         signals["date"] = float(is_named(candidate.memory, named))
     rounded = {name: round(value, 4) for name, value in signals.items()}
-    return ScoredMemory(candidate, round(score, 4), classify_match(candidate), rounded)
+    return ScoredMemory(candidate, round(score, 4), match, rounded)
 
 
 # --- relevance ----------------------------------------------------------------------------------

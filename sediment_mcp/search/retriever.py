@@ -38,12 +38,13 @@ UNREADABLE = (
 
 @dataclass(frozen=True, slots=True)
 class Retrieval:
-    """Candidates for a query.
+    """Candidates for a query, found among ``count`` chunks.
 
     ``is_semantic`` says whether embeddings were compared, ``problem`` why not; ``problem`` is empty else.
     """
 
     candidates: list[Candidate]
+    count: int
     is_semantic: bool
     problem: str
 
@@ -86,18 +87,22 @@ class Retriever:
         model = self._ready_model
         vector = embedded.vector if embedded else None
         query = Query(text, vector, filters, self._now(), limit)
-        candidates = self._find_candidates(model, query, may_write_index=True)
-        if candidates is None:
+        found = self._find_candidates(model, query, may_write_index=True)
+        if found is None:
             with contextlib.suppress(StorageError, DamagedSnapshot):  # the memtable answers too, only slower
                 self._indexer.write_text(skip_if=lambda: not self._is_far_behind(model))
-            candidates = self._find_candidates(model, query, may_write_index=False)
+            found = self._find_candidates(model, query, may_write_index=False)
         problem = UNREADABLE if embedded is not None else self._model.problem or EMBEDDING_FAILED
-        return Retrieval(candidates or [], vector is not None, "" if vector is not None else problem)
+        candidates, count = found or ([], 0)
+        return Retrieval(candidates, count, vector is not None, "" if vector is not None else problem)
 
     def _find_candidates(
         self, model: ModelIdentity | None, query: Query, *, may_write_index: bool
-    ) -> list[Candidate] | None:
-        """Return the candidates, or None if the text index should be written first."""
+    ) -> tuple[list[Candidate], int] | None:
+        """Return the candidates, and the number of chunks among which they were found.
+
+        None means that the text index should be written first.
+        """
         with self._lend_current_view(model) as (session, view):
             if may_write_index and view.is_far_behind(session):
                 return None
@@ -115,10 +120,10 @@ class Retriever:
         return None if embedder is None else embedder.identity
 
     @staticmethod
-    def _search(session: ReadSession, view: IndexView, query: Query) -> list[Candidate]:
+    def _search(session: ReadSession, view: IndexView, query: Query) -> tuple[list[Candidate], int]:
         with session.snapshot():
             view.apply_changes(session)
-            return view.find_candidates(session, query)
+            return view.find_candidates(session, query), view.text.count
 
     def _is_far_behind(self, model: ModelIdentity | None) -> bool:
         with self._lend_current_view(model) as (session, view):

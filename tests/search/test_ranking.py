@@ -177,19 +177,31 @@ def test_a_smoothed_sequence_falls_and_keeps_its_sum(values):
 
 
 @pytest.mark.parametrize(
-    ("cosine", "coverage", "match"),
+    ("count", "cosine", "coverage", "match"),
     [
-        (0.45, 0, "strong"),  # a paraphrase: 0.6 * 0.45 = 0.27 alone would not do
-        (0.44, 0, "weak"),
-        (0.3, 0.38, "strong"),  # 0.18 + 0.152 = 0.332
-        (0.3, 0.36, "weak"),
-        (0.0, 0.83, "strong"),
-        (None, 0.6, "strong"),
-        (None, 0.59, "weak"),
+        (1, 0.3, 0, "strong"),  # 0.18 of 0.17: the only memory is not near by chance
+        (1, 0.28, 0, "weak"),
+        (10, 0.42, 0, "strong"),  # 0.252 of 0.25
+        (10, 0.41, 0, "weak"),
+        (100, 0.56, 0, "strong"),  # 0.336 of 0.33: a paraphrase among many
+        (100, 0.54, 0, "weak"),
+        (1_000_000, 0.56, 0, "strong"),
+        (100, 0.3, 0.38, "strong"),  # 0.18 + 0.152 = 0.332
+        (100, 0.3, 0.36, "weak"),
+        (100, 0.0, 0.83, "strong"),
+        (1, None, 0.6, "strong"),
+        (1, None, 0.59, "weak"),
     ],
 )
-def test_a_strong_match_has_meaning_or_words_in_common(cosine, coverage, match):
-    assert calibration.classify_match(Candidate(memory(1), cosine=cosine, coverage=coverage)) == match
+def test_a_strong_match_has_meaning_or_words_in_common(count, cosine, coverage, match):
+    candidate = Candidate(memory(1), cosine=cosine, coverage=coverage)
+    assert calibration.classify_match(candidate, count) == match
+
+
+@given(st.integers(0, 10**9), st.integers(0, 10**9))
+def test_among_more_memories_no_less_evidence_is_asked_for(one, other):
+    few, many = sorted((one, other))
+    assert calibration.compute_strong_evidence(few) <= calibration.compute_strong_evidence(many)
 
 
 # --- the order ----------------------------------------------------------------------------------
