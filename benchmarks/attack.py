@@ -13,6 +13,7 @@ import argparse
 import json
 import os
 import pickle
+import resource
 import signal
 import socket
 import subprocess
@@ -261,6 +262,87 @@ class _open_page:  # noqa: N801 - used as a function
     def __exit__(self, *_: object) -> None:
         self._process.send_signal(signal.SIGINT)
         self._process.wait(20)
+
+
+# --- hostile files ------------------------------------------------------------------------------
+
+
+@attack("files", "an import brings no retention rules, and no importance, unless asked to")
+def import_rules(directory: Path) -> str:
+    header = {"format": "sediment-mcp export", "version": 2}
+    rule = {"type": "retention", "subject": "kind", "name": "semantic", "max_age": 1, "max_count": None}
+    memory = {
+        "type": "memory",
+        "id": "abcdefgh",
+        "content": "a fact",
+        "importance": 1.0,
+        "kind": "semantic",
+        "created_at": "2026-05-08T14:30:00Z",
+    }
+    path = directory / "rules.jsonl"
+    path.write_text("\n".join(map(json.dumps, (header, rule, memory))), encoding="utf-8")
+    run_command(directory, "store", "something of the user's own")
+    done = run_command(directory, "import", str(path))
+    rules = run_command(directory, "retention", "show", "--json").stdout
+    check(json.loads(rules).get("rules") == [], f"there are rules now: {rules}")
+    listed = json.loads(run_command(directory, "list", "--json").stdout)["memories"]
+    check(len(listed) == 2 and all(one["importance"] <= 0.5 for one in listed), f"importance: {listed}")
+    return f"import ended with {done.returncode}, without rules"
+
+
+@attack("files", "no broken item ends an import, or takes others with it")
+def import_broken_items(directory: Path) -> str:
+    bad = [
+        '{"content": ' + "9" * 5_000 + "}",
+        '{"content": ["x"]}',
+        "{",
+        '{"content": "y", "tags": 7}',
+        "\0" * 99,
+    ]
+    good = [json.dumps({"content": f"good fact {number}"}) for number in range(50)]
+    lines = [line for pair in zip(bad * 10, good, strict=True) for line in pair]
+    notes = {
+        "bool.md": "---\ndate: !!bool foo\n---\nfirst note",
+        "time.md": "---\ncreated: !!timestamp foo\n---\nsecond note",
+        "end.md": "---\ncreated: 9999-12-31\n---\nthird note",
+    }
+    (directory / "notes").mkdir()
+    for name, text in notes.items():
+        (directory / "notes" / name).write_text(text, encoding="utf-8")
+    (directory / "bad.jsonl").write_text("\n".join(lines), encoding="utf-8")
+    for path in ("bad.jsonl", "notes"):
+        done = run_command(directory, "import", str(directory / path))
+        check("Traceback" not in done.stderr + done.stdout, f"{path}: a traceback")
+    total = json.loads(run_command(directory, "list", "--json").stdout)["total"]
+    check(total >= len(good) + len(notes), f"only {total} of {len(good) + len(notes)} were imported")
+    return f"{total} of {len(good) + len(notes)} good items are there"
+
+
+@attack("files", "a planted link is not followed by an export, with --force either")
+def plant_a_link(directory: Path) -> str:
+    victim, output = directory / "victim", directory / "out.jsonl"
+    victim.write_text("precious", encoding="utf-8")
+    output.symlink_to(victim)
+    run_command(directory, "store", "a fact")
+    for more in ((), ("--force",)):
+        done = run_command(directory, "export", str(output), *more)
+        check(done.returncode != 0, "the export went through a link")
+    check(victim.read_text(encoding="utf-8") == "precious", "the victim was overwritten")
+    made = directory / "own.jsonl"
+    run_command(directory, "export", str(made))
+    check(made.stat().st_mode & 0o077 == 0, f"others may read it: {made.stat().st_mode:o}")
+    return "refused; what is written is private"
+
+
+@attack("files", "a document of a million empty objects is refused before it fills the memory")
+def import_many_objects(directory: Path) -> str:
+    path = directory / "many.json"
+    path.write_text("[" + "{}," * 8_000_000 + "{}]", encoding="utf-8")
+    done = run_command(directory, "import", str(path))
+    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss // 1024
+    check(done.returncode != 0 and "Traceback" not in done.stderr, done.stderr[-200:])
+    check(peak < 1_000, f"{peak} MB")
+    return f"refused; at most {peak} MB in any process so far"
 
 
 # --- weights ------------------------------------------------------------------------------------

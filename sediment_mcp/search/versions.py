@@ -35,7 +35,7 @@ MAX_CLOSENESS = 1.2
 MIN_VERSION = 0.1  # the p from which a memory counts as a version …
 MIN_LINK = 0.3  # … and from which others are compared with it too
 MIN_LINKED_EVIDENCE = 0.4  # of the best one's, for a memory that is like another version only
-NEWER_WEIGHT = 0.6
+NEWER_WEIGHT = 0.75
 MAX_CONTENDERS = 50
 KEPT_WITHIN = 3
 
