@@ -59,6 +59,10 @@ class Application:
             config.data_dir, config.tuning, on_change=self._worker.wake if is_resident else lambda: None
         )
         self.backups = Backups(config.data_dir, self.storage, config.backups, clock, config.tuning)
+        self.opened_projects: dict[str, str | None] = {}
+        """By project of a call, the one that seems to have moved here; see `operations.projects`."""
+        self.told_projects: set[str] = set()
+        """The projects of which a call was told where they seem to come from."""
         self._building = threading.Lock()
         self._services: Services | None = None
 
@@ -93,6 +97,8 @@ class Application:
         Raises:
             Stopped: ``progress`` asked for it.
         """
+        if self.storage.is_read_only:
+            return
         for job in self.services.jobs:
             progress(0, 0)
             if self._is_resident or not job.only_resident:

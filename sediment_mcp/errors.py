@@ -3,6 +3,7 @@
     SedimentError
     ├── BadArgument            a parameter is missing, of the wrong type, or out of range
     │   ├── UnknownMemory      an id that names no memory
+    │   ├── UnknownProject     a project that nothing belongs to
     │   ├── NoProject          a project is asked for and none is known
     │   └── HoldsSecret        a text with a secret in it, where those are refused
     ├── StorageError           the data directory or the database cannot be used
@@ -37,6 +38,10 @@ class BadArgument(SedimentError):
 
 class UnknownMemory(BadArgument):
     """An id names no memory."""
+
+
+class UnknownProject(BadArgument):
+    """Nothing belongs to a project that is named."""
 
 
 class NoProject(BadArgument):

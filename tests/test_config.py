@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import sys
 from pathlib import Path
 
@@ -74,7 +75,7 @@ def test_the_data_directory_is_absolute_and_a_tilde_is_home(monkeypatch, tmp_pat
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.setenv("USERPROFILE", str(tmp_path / "home"))
-    assert load_config({DATA_DIR: "here"}).data_dir == Path.cwd() / "here"
+    assert load_config({}, {DATA_DIR: "here"}).data_dir == Path.cwd() / "here"
     assert load_config({DATA_DIR: "~/memories"}).data_dir == tmp_path / "home" / "memories"
 
 
@@ -111,3 +112,152 @@ def test_a_variable_like_no_other_is_answered_with_all_that_exist():
 
 def test_known_variables_need_no_warning():
     assert unknown_variables(dict.fromkeys(VARIABLES, "x")) == []
+
+
+# --- paths that nobody has finished ---------------------------------------------------------------
+
+UNFINISHED = [
+    "${HOME}/mem",
+    "$HOME/mem",
+    "$env:APPDATA/mem",
+    "$(pwd)/mem",
+    "%APPDATA%\\mem",
+    "/data/${workspaceFolder}/mem",
+    "{{user_home}}/mem",
+    "{home}/mem",
+    "<path to your memories>",
+    "~/${NAME}",
+    '"/tmp/mem"',
+    "'/tmp/mem'",
+    '/tmp/mem"',
+    "file:///tmp/mem",
+]
+
+
+@pytest.mark.parametrize("value", UNFINISHED)
+def test_a_path_that_nobody_has_finished_is_refused_wherever_it_stands(value):
+    for variable in (DATA_DIR, PROJECT):
+        if value.startswith("file:") and variable == PROJECT:
+            continue
+        for environment, flags in (({variable: value}, {}), ({}, {variable: value})):
+            with pytest.raises(BadArgument) as refusal:
+                load_config(environment, flags)
+            assert value in str(refusal.value)
+            assert (variable in str(refusal.value)) == bool(environment)
+            assert "write" in str(refusal.value)
+
+
+@pytest.mark.parametrize("value", ["${MODEL}", "$MODEL", "%MODEL%", '"org/model"', "{{model}}"])
+def test_a_model_that_nobody_has_filled_in_is_refused(value):
+    with pytest.raises(BadArgument, match=MODEL):
+        load_config({MODEL: value})
+
+
+@pytest.mark.parametrize(
+    "name", ["${HOME}", "$x", "%a%b", "{{x}}", "<x>", 'a"', "100% mine", "it's", "a%20b", "$5"]
+)
+def test_a_folder_that_exists_is_taken_by_its_very_name(tmp_path, name):
+    (tmp_path / name).mkdir()
+    assert load_config({DATA_DIR: str(tmp_path / name)}).data_dir == tmp_path / name
+
+
+@pytest.mark.parametrize("name", ["100% mine", "it's", "a%20b", "$5", "50%/60%", 'the "old" one', "x#y?z"])
+def test_signs_that_stand_for_nothing_are_part_of_a_name(tmp_path, name):
+    assert load_config({DATA_DIR: str(tmp_path / name)}).data_dir == tmp_path / name
+
+
+def test_what_a_folder_here_is_called_does_not_finish_a_relative_path(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "$HOME").mkdir()
+    with pytest.raises(BadArgument):
+        load_config({}, {DATA_DIR: "$HOME"})
+    assert load_config({}, {DATA_DIR: "./$HOME"}).data_dir == tmp_path / "$HOME"
+
+
+@pytest.mark.parametrize("value", ["mem", "./mem", "../mem", ".", "a/b"])
+def test_a_relative_data_directory_is_for_those_who_type(value, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert load_config({}, {DATA_DIR: value}).data_dir == tmp_path / value
+    for environment, flags in (({DATA_DIR: value}, {}), ({}, {DATA_DIR: value})):
+        with pytest.raises(BadArgument, match="absolute path"):
+            load_config(environment, flags, are_flags_typed=False)
+
+
+def test_a_word_is_a_project_s_name_unless_a_folder_here_is_typed(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "shop").mkdir()
+    assert load_config({PROJECT: "shop"}).project == "shop"
+    assert load_config({}, {PROJECT: "shop"}).project == str(tmp_path / "shop")
+    assert load_config({}, {PROJECT: "store"}).project == "store"
+    assert load_config({}, {PROJECT: "../shop"}).project == str(tmp_path / "../shop")
+    with pytest.raises(BadArgument, match="absolute path"):
+        load_config({PROJECT: "work/shop"})
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="those are paths there")
+@pytest.mark.parametrize("value", ["C:\\Users\\Ann\\mem", "c:/mem", "\\\\server\\share"])
+def test_a_path_of_windows_is_refused_elsewhere(value):
+    with pytest.raises(BadArgument, match="Windows"):
+        load_config({}, {DATA_DIR: value})
+
+
+def test_a_user_without_a_home_directory_is_refused():
+    with pytest.raises(BadArgument, match="~nobody-of-this-name"):
+        load_config({DATA_DIR: "~nobody-of-this-name/mem"})
+
+
+def test_a_folder_of_a_model_is_absolute(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert load_config({}, {MODEL: "./model"}).model == str(tmp_path / "model")
+    assert load_config({MODEL: "org/model"}).model == "org/model"
+    with pytest.raises(BadArgument, match=MODEL):
+        load_config({MODEL: "./model"})
+
+
+# --- without a home directory -------------------------------------------------------------------
+
+
+@pytest.fixture
+def nobody(monkeypatch):
+    """No HOME, and no entry in the list of users."""
+    pwd = pytest.importorskip("pwd")
+
+    def find_nothing(_):
+        raise KeyError
+
+    for name in ("HOME", "XDG_DATA_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(pwd, "getpwuid", find_nothing)
+
+
+def test_without_a_home_directory_a_sentence_says_what_to_set(nobody, tmp_path):
+    for given in ({}, {DATA_DIR: "~/mem"}, {DATA_DIR: "~"}):
+        with pytest.raises(BadArgument, match="absolute path"):
+            load_config(given)
+    assert load_config({DATA_DIR: str(tmp_path)}).data_dir == tmp_path
+
+
+def test_without_a_home_directory_that_of_the_data_counts(nobody, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    assert load_config({}).data_dir.is_relative_to(tmp_path) or sys.platform == "darwin"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="HOME says nothing there")
+@pytest.mark.parametrize("home", ["", "relative", "$HOME"])
+def test_a_home_that_is_no_absolute_path_counts_as_none(home, monkeypatch):
+    pwd = pytest.importorskip("pwd")
+    monkeypatch.delenv("XDG_DATA_HOME", raising=False)
+    monkeypatch.setenv("HOME", home)
+    assert default_data_dir().is_relative_to(pwd.getpwuid(os.getuid()).pw_dir)
+
+
+def test_a_working_directory_that_is_gone_is_said(tmp_path, monkeypatch):
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    if sys.platform == "win32":
+        pytest.skip("the working directory cannot be removed there")
+    gone.rmdir()
+    with pytest.raises(BadArgument, match="gone"):
+        load_config({}, {DATA_DIR: "mem"})
+    assert load_config({}, {DATA_DIR: "/mem"}).data_dir == Path("/mem")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import re
 import shutil
 from collections.abc import Callable, Generator
@@ -94,6 +95,8 @@ class Backups:
 
     def read_contents(self, backup: Backup) -> Contents | None:
         """Return the contents of a backup, or None if it cannot be read."""
+        if not os.access(backup.path.parent, os.W_OK):  # so nobody else changes it either
+            return read_contents(backup.path, read_only=True)
         with locked(self._lock, self._tuning.lock_timeout):
             return read_contents(backup.path)
 
@@ -106,6 +109,8 @@ class Backups:
             DamagedDatabase: the copy is not sound, because the database is not; nothing is kept of it.
             StorageError: the directory cannot be written, or another process keeps the lock for too long.
         """
+        self._storage.open()
+        self._storage.assert_writable()
         with locked(self._lock, self._tuning.lock_timeout):
             return self._make(kind)
 

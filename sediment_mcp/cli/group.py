@@ -8,7 +8,8 @@ from importlib import import_module
 import click
 
 from sediment_mcp.cli import PROGRAM
-from sediment_mcp.cli.invocation import Invocation
+from sediment_mcp.cli.confirm import say
+from sediment_mcp.cli.invocation import Invocation, write_utf8
 from sediment_mcp.cli.launcher import start_server
 from sediment_mcp.cli.options import HELP_WIDTH, Group, global_options
 
@@ -22,6 +23,7 @@ COMMANDS = {
     "revert": "lifecycle.revert",
     "retention": "retention.retention",
     "stats": "stats.stats",
+    "project": "project.project",
     "ui": "web.ui",
     "export": "export.export",
     "import": "import_.import_",
@@ -87,8 +89,7 @@ def program(ctx: click.Context, version: bool) -> int:
     """Print the version if it is asked for, else serve MCP unless a command is named."""
     invocation = ctx.ensure_object(Invocation)
     if version:
-        with invocation.prepare():
-            print_version(invocation)
+        print_version(invocation)
         ctx.exit()
     if ctx.invoked_subcommand is None:
         return start_server(invocation.flags)
@@ -96,10 +97,16 @@ def program(ctx: click.Context, version: bool) -> int:
 
 
 def print_version(invocation: Invocation) -> None:
-    """Print the version of the program, that of Python, and the data directory."""
+    """Print the versions of the program and of Python, and the data directory."""
     import platform
 
     from sediment_mcp import __version__
+    from sediment_mcp.errors import BadArgument
 
-    directory = os.path.realpath(invocation.config.data_dir)
-    click.echo(f"{PROGRAM} {__version__}\nPython {platform.python_version()}\n{directory}")
+    write_utf8()
+    click.echo(f"{PROGRAM} {__version__}\nPython {platform.python_version()}")
+    try:
+        with invocation.prepare():
+            click.echo(os.path.realpath(invocation.config.data_dir))
+    except BadArgument as error:
+        say(str(error))

@@ -61,17 +61,17 @@ class Invocation:
 
         return Application(self.config, model_timeout=MODEL_TIMEOUT, is_resident=False)
 
-    @property
+    @cached_property
     def project(self) -> str | None:
         """The project: what the user has set, else the git work tree of the working directory."""
         from pathlib import Path
 
-        from sediment_mcp.system.project_root import find_project
-        from sediment_mcp.system.text import valid_text
+        from sediment_mcp.system.project_root import find_project, normalize_project
 
         configured = self.config.project
-        project = find_project(Path()) if configured is None else configured
-        return valid_text(project) if project else None
+        if configured is None:
+            return find_project(Path())
+        return normalize_project(configured) if configured else None
 
     def load_model(self) -> None:
         """Wait for the model, and say so; without one, search is by words alone."""

@@ -13,7 +13,8 @@ from sediment_mcp.cli.confirm import report_error, say
 
 def start_server(flags: Mapping[str, str | None]) -> int:
     """Serve MCP over stdin and stdout until the host ends it; return the exit status."""
-    if os.isatty(0):
+    is_typed = os.isatty(0)  # else a host has started it, from wherever it stands
+    if is_typed:
         say("Serving MCP on stdin and stdout, for a host to talk to. Ctrl-C ends it, --help shows more.")
     from sediment_mcp.server.stdio import protect_stdout
 
@@ -23,6 +24,6 @@ def start_server(flags: Mapping[str, str | None]) -> int:
     from sediment_mcp.server.run import serve
 
     try:
-        return serve(load_config(environment(), flags))
+        return serve(load_config(environment(), flags, are_flags_typed=is_typed))
     except SedimentError as error:
         return report_error(error)

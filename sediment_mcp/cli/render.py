@@ -118,6 +118,7 @@ def show_page(result: results.ListResult, *, whole: bool) -> None:
         put(out, "Nothing found.")
     elif not whole:
         put(out, style_words((f"{len(memories)} of {result['total']:,}", "dim")))
+    show_notes(out, result.get("notes", []))
     if "next_cursor" in result:
         put(out, style_words((f"More: the same with --cursor {result['next_cursor']}", "dim")))
 

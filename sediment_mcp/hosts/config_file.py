@@ -1,7 +1,8 @@
 """Read and replace files that belong to somebody else, in one step each.
 
-A link is followed (people keep such files in a repository of dotfiles), permissions stay, and a copy of the
-previous text is kept beside the file, because a mistake of this module could destroy the owner's settings.
+A link is followed (people keep such files in a repository of dotfiles), permissions and a byte order mark of
+UTF-8 stay, and a copy of the previous text is kept beside the file, because a mistake of this module could
+destroy the owner's settings.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from sediment_mcp.errors import UnusableFile
 from sediment_mcp.system.files import PRIVATE_FILE, write_atomically
 
 BACKUP_SUFFIX = ".sediment.bak"
-_BYTE_ORDER_MARKS = (codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+_OTHER_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
 def get_backup_path(path: Path) -> Path:
@@ -25,7 +26,7 @@ def get_backup_path(path: Path) -> Path:
 
 
 def read_text(path: Path) -> str | None:
-    """Return the text with its line endings as they are, or None if there is no file.
+    """Return the text, its line endings as they are and without a mark; None without a file.
 
     Raises:
         UnusableFile: The file cannot be read, or is no UTF-8 text.
@@ -33,12 +34,10 @@ def read_text(path: Path) -> str | None:
     data = _read_bytes(path)
     if data is None:
         return None
-    if data.startswith(_BYTE_ORDER_MARKS):
-        raise UnusableFile(
-            f"{path} starts with a byte order mark: save it as UTF-8 without one and try again."
-        )
+    if data.startswith(_OTHER_MARKS):
+        raise UnusableFile(f"{path} has the byte order mark of UTF-16: save it as UTF-8 and try again.")
     try:
-        return data.decode()
+        return data.removeprefix(codecs.BOM_UTF8).decode()
     except UnicodeDecodeError:
         raise UnusableFile(f"{path} is no UTF-8 text: save it as UTF-8 and try again.") from None
 
@@ -58,15 +57,16 @@ def replace_text(path: Path, before: str | None, after: str | None, *, keep_back
     if read_text(path) != before:
         raise UnusableFile(f"{path} was changed by its owner just now: run the command again.")
     target = Path(os.path.realpath(path))
+    mark = codecs.BOM_UTF8 if (_read_bytes(path) or b"").startswith(codecs.BOM_UTF8) else b""
     try:
         mode = stat.S_IMODE(target.stat().st_mode) if before is not None else PRIVATE_FILE
         if before is not None and keep_backup:
-            _write(get_backup_path(path), before, mode)
+            _write(get_backup_path(path), mark + before.encode(), mode)
         if after is None:
             target.unlink()
         else:
             target.parent.mkdir(parents=True, exist_ok=True)
-            _write(target, after, mode)
+            _write(target, mark + after.encode(), mode)
     except OSError as error:
         raise UnusableFile(
             f"{path} cannot be written ({error.strerror}): check the permissions of its folder and try again."
@@ -93,7 +93,7 @@ def detect_line_break(text: str) -> str:
 def _read_bytes(path: Path) -> bytes | None:
     try:
         return path.read_bytes()
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     except IsADirectoryError:
         raise UnusableFile(f"{path} is a directory: move it away and try again.") from None
@@ -103,7 +103,7 @@ def _read_bytes(path: Path) -> bytes | None:
         ) from None
 
 
-def _write(target: Path, text: str, mode: int) -> None:
+def _write(target: Path, data: bytes, mode: int) -> None:
     if target.exists() and not os.access(target, os.W_OK):
         raise PermissionError(13, "it is read-only")
-    write_atomically(target, text.encode(), mode)
+    write_atomically(target, data, mode)

@@ -32,8 +32,8 @@ class ConfigFormat(Protocol):
     the text is not of this format, or not of the shape that hosts read.
     """
 
-    def read_entry(self, text: str | None, section: str, name: str) -> Any:
-        """Return the entry of this name, or None if there is none."""
+    def read_entries(self, text: str | None, section: str) -> dict[str, Any]:
+        """Return all servers' entries by their names, in the order of the file."""
         ...
 
     def put_entry(self, text: str | None, section: str, name: str, entry: Mapping[str, Any]) -> str:
@@ -52,16 +52,20 @@ class JsonFormat:
     comments: bool
     """Whether the host reads comments and trailing commas."""
 
-    def read_entry(self, text: str | None, section: str, name: str) -> Any:
-        """Return the entry of this name, or None if there is none."""
+    def read_entries(self, text: str | None, section: str) -> dict[str, Any]:
+        """Return all servers' entries by their names, in the order of the file."""
         if text is None or not text.strip():
-            return None
+            return {}
         with _report_invalid_json():
             document = jsonc.parse(text, comments=self.comments)
             servers = jsonc.get_member(document, (section,))
             if servers is None and section in (jsonc.to_object(document) or {}):  # null
                 raise jsonc.InvalidJson(f"holds no object in “{section}”")
-            return None if servers is None else jsonc.get_member({section: servers}, (section, name))
+            if servers is None:
+                return {}
+            if (entries := jsonc.to_object(servers)) is None:
+                raise jsonc.InvalidJson(f"holds no object in “{section}”")
+            return entries
 
     def put_entry(self, text: str | None, section: str, name: str, entry: Mapping[str, Any]) -> str:
         """Return the text with the entry, replaced or added as the last one."""

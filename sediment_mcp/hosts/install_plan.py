@@ -1,13 +1,14 @@
 """Plan what an installation or its removal changes in a host's file, and apply that.
 
 Inspecting and planning write nothing. The other contents of a host's file are never changed, and an entry
-under our name that starts another program is only replaced by force.
+under our name that starts another program is only replaced or removed by force. An entry that starts this
+program under another name, which the user gave it, is taken for ours where none has our name.
 """
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -15,7 +16,13 @@ from typing import Any, Literal
 from sediment_mcp.errors import UnusableFile
 from sediment_mcp.hosts import config_file
 from sediment_mcp.hosts.config_format import InvalidConfig
-from sediment_mcp.hosts.launch_command import LaunchCommand, build_entry, has_same_command, merge_entry
+from sediment_mcp.hosts.launch_command import (
+    LaunchCommand,
+    build_entry,
+    has_same_command,
+    merge_entry,
+    starts_this_program,
+)
 from sediment_mcp.hosts.registry import (
     HOSTS,
     SERVER_NAME,
@@ -36,32 +43,34 @@ class ConfigTarget:
     host: Host
     path: Path
 
-    def read_entry(self, text: str | None) -> Any:
-        """Return the entry under our name, or None if there is none.
+    def read_entries(self, text: str | None) -> dict[str, Any]:
+        """Return by name our entry, if there is one, then others that start this program.
 
         Raises:
             UnusableFile: The text is not of the host's format.
         """
         with self._report_unusable_file():
-            return self.host.format.read_entry(text, self.host.section, SERVER_NAME)
+            entries = self.host.format.read_entries(text, self.host.section)
+        own = {SERVER_NAME: entries[SERVER_NAME]} if entries.get(SERVER_NAME) is not None else {}
+        return own | {name: entry for name, entry in entries.items() if starts_this_program(entry)}
 
-    def put_entry(self, text: str | None, entry: dict[str, Any]) -> str:
+    def put_entry(self, text: str | None, entry: dict[str, Any], name: str = SERVER_NAME) -> str:
         """Return the text with our entry.
 
         Raises:
             UnusableFile: The text is not of the host's format.
         """
         with self._report_unusable_file():
-            return self.host.format.put_entry(text, self.host.section, SERVER_NAME, entry)
+            return self.host.format.put_entry(text, self.host.section, name, entry)
 
-    def take_entry(self, text: str) -> str:
+    def take_entry(self, text: str, name: str = SERVER_NAME) -> str:
         """Return the text without our entry.
 
         Raises:
             UnusableFile: The text is not of the host's format.
         """
         with self._report_unusable_file():
-            return self.host.format.take_entry(text, self.host.section, SERVER_NAME)
+            return self.host.format.take_entry(text, self.host.section, name)
 
     @contextlib.contextmanager
     def _report_unusable_file(self) -> Generator[None]:
@@ -80,8 +89,9 @@ class HostStatus:
 
     target: ConfigTarget
     state: InstallState
-    entry: Any = None  # the entry under our name
+    entry: Any = None  # our entry
     problem: str = ""  # why the file cannot be used
+    name: str = SERVER_NAME  # under which it stands
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +102,10 @@ class PlannedChange:
     outcome: Outcome
     before: str | None = None  # None: there is no file
     after: str | None = None  # None: the file is removed
-    entry: Any = None  # what stands under our name now
+    entry: Any = None  # our entry, as it stands there now
     problem: str = ""
+    name: str = SERVER_NAME  # under which it stands
+    other_names: tuple[str, ...] = ()  # of further entries that start this program, and stay
 
     @property
     def has_effect(self) -> bool:
@@ -121,49 +133,69 @@ def find_targets(machine: Machine) -> list[ConfigTarget]:
 def inspect_target(target: ConfigTarget, command: LaunchCommand) -> HostStatus:
     """Return whether the host starts this command; never raises."""
     try:
-        entry = target.read_entry(config_file.read_text(target.path))
+        entries = target.read_entries(config_file.read_text(target.path))
     except UnusableFile as problem:
         return HostStatus(target, "unusable", problem=str(problem))
-    if entry is None:
+    if not entries:
         return HostStatus(target, "not installed")
+    name, entry = next(iter(entries.items()))
     is_same = has_same_command(entry, build_entry(command, target.host))
-    return HostStatus(target, "installed" if is_same else "another command", entry)
+    return HostStatus(target, "installed" if is_same else "another command", entry, name=name)
 
 
 def plan_install(target: ConfigTarget, command: LaunchCommand, *, force: bool = False) -> PlannedChange:
     """Return what installing changes.
 
-    ``force`` replaces an entry under our name that starts another program.
+    ``force`` replaces an entry under our name that starts another program. No second entry is added beside
+    one that starts this program under another name: that one counts as ours.
     """
     try:
         text = config_file.read_text(target.path)
-        entry = target.read_entry(text)
+        entries = target.read_entries(text)
+        name, entry = next(iter(entries.items()), (SERVER_NAME, None))
+        others = tuple(other for other in entries if other != name)
         expected = build_entry(command, target.host)
-        if entry is not None and has_same_command(entry, expected):
-            return PlannedChange(target, "unchanged", text, text, entry)
-        if entry is not None and not force:
-            return PlannedChange(target, "kept", text, text, entry)
-        after = target.put_entry(text, merge_entry(entry, expected))
+        if name in entries and has_same_command(entry, expected):
+            return PlannedChange(target, "unchanged", text, text, entry, "", name, others)
+        if name in entries and not force:
+            return PlannedChange(target, "kept", text, text, entry, "", name, others)
+        after = target.put_entry(text, merge_entry(entry, expected), name)
     except UnusableFile as problem:
         return PlannedChange(target, "unusable", problem=str(problem))
-    return PlannedChange(target, "added" if entry is None else "replaced", text, after, entry)
+    return PlannedChange(target, "replaced" if entries else "added", text, after, entry, "", name, others)
 
 
-def plan_removal(target: ConfigTarget) -> PlannedChange:
+def plan_removal(target: ConfigTarget, *, force: bool = False) -> PlannedChange:
     """Return what removing our entry changes.
 
-    If nothing else has changed since we wrote the file, it gets back exactly its bytes from before.
+    ``force`` removes an entry under our name that starts another program, too, and all entries that start
+    this program under other names, which are the user's own. If nothing else has changed since we wrote the
+    file, it gets back exactly its bytes from before.
     """
     try:
         text = config_file.read_text(target.path)
-        entry = target.read_entry(text)
-        if text is None or entry is None:
+        entries = target.read_entries(text)
+        if text is None or not entries:
             return PlannedChange(target, "not there", text, text)
-        is_known, original = _find_original(target, text, entry)
-        after = original if is_known else target.take_entry(text)
+        name, entry = next(iter(entries.items()))
+        others = tuple(other for other in entries if other != name)
+        if not force and (name != SERVER_NAME or not starts_this_program(entry)):
+            return PlannedChange(target, "kept", text, text, entry, "", name, others)
+        is_known, original = (
+            _find_original(target, text, entry) if starts_this_program(entry) else (False, None)
+        )
+        after = original if is_known else target.take_entry(text, name)
+        if force and not is_known:  # an original is never ours to change
+            after, others = _take_all(target, after, others), ()
     except UnusableFile as problem:
         return PlannedChange(target, "unusable", problem=str(problem))
-    return PlannedChange(target, "removed", text, after, entry)
+    return PlannedChange(target, "removed", text, after, entry, "", name, others)
+
+
+def _take_all(target: ConfigTarget, text: str | None, names: Sequence[str]) -> str | None:
+    for name in names:
+        text = None if text is None else target.take_entry(text, name)
+    return text
 
 
 def apply_change(change: PlannedChange) -> None:
@@ -197,7 +229,8 @@ def _find_original(target: ConfigTarget, text: str, entry: Any) -> tuple[bool, s
 def _add_to_original(target: ConfigTarget, before: str | None, entry: Any) -> str | None:
     """Return ``before`` with the entry added; None if one was there already or cannot be added."""
     try:
-        return target.put_entry(before, entry) if target.read_entry(before) is None else None
+        is_absent = SERVER_NAME not in target.read_entries(before)
+        return target.put_entry(before, entry) if is_absent else None
     except UnusableFile:
         return None
 

@@ -14,6 +14,7 @@ import sysconfig
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import metadata
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, cast
 from urllib.parse import urlsplit
@@ -28,6 +29,10 @@ CPU_ENVIRONMENT = {"UV_TORCH_BACKEND": "cpu"}
 """Without it uv downloads gigabytes of CUDA libraries on Linux, which takes longer than any host waits."""
 
 _COMMAND_FIELDS = ("command", "args", "env")
+_OWN_PROGRAM = re.compile(r"sediment-mcp(\.(exe|cmd|bat|ps1|sh|py))?", re.IGNORECASE)
+_OWN_PACKAGE = re.compile(r"sediment-mcp(\.exe)?([\[=<>~!@].*)?", re.IGNORECASE)
+_SHELL = re.compile(r"((ba|z|da|k|fi)?sh|cmd|powershell|pwsh|env)(\.exe)?", re.IGNORECASE)
+_WORD_BREAK = re.compile(r"[\s\"'&|;]+")
 _UV_CACHE_FOLDER = re.compile(r"(archive|environments|builds)-v\d+")
 
 
@@ -100,6 +105,43 @@ def build_entry(command: LaunchCommand, host: Host) -> dict[str, Any]:
         "args": list(command.arguments),
     }
     return entry | ({"env": dict(command.environment)} if command.environment else {})
+
+
+def starts_this_program(entry: Any) -> bool:
+    """Return True if an entry, whatever its name is, starts this program.
+
+    That is a program or package called sediment-mcp, run directly, by another program such as uvx, pipx or a
+    shell, or as a Python module.
+    """
+    found = to_object(entry)
+    if found is None:
+        return False
+    program, *arguments = _split_command(found) or [""]
+    if _OWN_PROGRAM.fullmatch(re.split(r"[\\/]", program)[-1]):
+        return True
+    if _SHELL.fullmatch(re.split(r"[\\/]", program)[-1]):
+        words = [word for line in arguments for word in _WORD_BREAK.split(line)]
+        arguments = [re.split(r"[\\/]", word)[-1] for word in words]
+    modules = [name for flag, name in pairwise(arguments) if flag == "-m"]
+    return "sediment_mcp" in modules or any(map(_OWN_PACKAGE.fullmatch, arguments))
+
+
+def _split_command(entry: Mapping[str, Any]) -> list[str]:
+    """Return the program and the arguments of an entry in any host's shape."""
+    command = entry.get("command", entry.get("cmd"))
+    nested = to_object(command)
+    if nested is not None:
+        return _split_command({"command": nested.get("path"), "args": nested.get("args")})
+    parts = cast("list[Any]", command) if isinstance(command, list) else [command]
+    arguments = entry.get("args")
+    parts = [*parts, *(cast("list[Any]", arguments) if isinstance(arguments, list) else [])]
+    return [part for part in parts if isinstance(part, str)]
+
+
+def is_switched_off(entry: Any) -> bool:
+    """Return True if the host was told not to start an entry."""
+    found = to_object(entry) or {}
+    return found.get("disabled") is True or found.get("enabled") is False
 
 
 def has_same_command(entry: Any, expected: Mapping[str, Any]) -> bool:

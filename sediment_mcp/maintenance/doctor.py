@@ -27,7 +27,7 @@ from sediment_mcp.maintenance.row_repair import count_wrong_rows
 from sediment_mcp.maintenance.salvage import salvage
 from sediment_mcp.operations.results import ReindexResult, SalvageResult
 from sediment_mcp.storage.protocols import ReadSession
-from sediment_mcp.storage.sqlite.session import open_session
+from sediment_mcp.storage.sqlite.read_only import is_read_only, open_unchanged
 from sediment_mcp.storage.sqlite.storage import DATABASE, WRITE_LOCK
 from sediment_mcp.storage.table_protocols import StoredModel
 from sediment_mcp.system.data_directory import find_fault
@@ -188,7 +188,7 @@ def _check_data(config: Config, model: ModelIdentity | None, now: datetime) -> I
     yield from findings
     if len(findings) == 1 or find_worst_state(findings) != "ok":  # nothing is stored, or it is damaged
         return
-    with contextlib.closing(open_session(path, read_only=True)) as session, session.snapshot():
+    with open_unchanged(path) as session, session.snapshot():
         yield _count_memories(session, now)
         yield from _check_embeddings(session, model)
         yield _check_text_index(session, config)
@@ -204,7 +204,7 @@ def _check_database(path: Path) -> Iterator[Finding]:
         yield Finding("database", "ok", "Nothing is stored yet.")
         return
     try:
-        with contextlib.closing(open_session(path, read_only=True)) as session:
+        with open_unchanged(path) as session:
             database = session.database
             (schema, known), faults = database.schema(), database.integrity_faults()
             wrong = count_wrong_rows(database) if schema == known and not faults else 0
@@ -275,6 +275,8 @@ def _check_text_index(session: ReadSession, config: Config) -> Finding:
     if not (config.data_dir / POINTER).exists():
         chunks = session.changes.count_chunks_until(session.changes.seq())
         return _describe_missing("text index", chunks, limit, "searched directly, no index is needed yet")
+    if is_read_only(config.data_dir / DATABASE):
+        return Finding("text index", "ok", "It can only be used where it can be written: all is read.")
     try:
         index = writer.open()
     except DamagedSnapshot as error:

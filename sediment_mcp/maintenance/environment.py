@@ -69,6 +69,11 @@ def check_directory(data_dir: Path) -> Finding:
         )  # fmt: skip
     if not place.exists():
         return Finding("data directory", "ok", f"{place}: not there yet, the first use makes it.")
+    if place.is_dir() and os.access(place, os.R_OK | os.X_OK) and not os.access(place, os.W_OK):
+        return Finding(
+            "data directory", "warning", f"{place} may only be read: nothing can be stored there.",
+            "Make it writable, or set SEDIMENT_DATA_DIR to another.",
+        )  # fmt: skip
     if not place.is_dir() or not os.access(place, os.R_OK | os.W_OK | os.X_OK):
         return Finding(
             "data directory", "problem", f"{place} is not a directory that can be written.",

@@ -13,6 +13,7 @@ from sediment_mcp.domain.memory import Memory
 from sediment_mcp.errors import BadArgument
 from sediment_mcp.operations.arguments import ListMemories
 from sediment_mcp.operations.project_scope import to_filters
+from sediment_mcp.operations.projects import note_moved_project, open_project
 from sediment_mcp.operations.results import ListResult, MemoryResult, describe_memory, preview_memory
 from sediment_mcp.system.timestamps import to_micros
 
@@ -33,6 +34,7 @@ def list_memories(app: Application, arguments: ListMemories, project: str | None
         return _read_by_id(app, arguments.ids)
     now = app.now()
     filters = to_filters(arguments, project)
+    open_project(app, project)
     after = _decode_cursor(arguments.cursor, filters, arguments.order)
     with app.storage.read() as session:
         page = session.page(filters, now, arguments.order, arguments.limit + 1, after)
@@ -41,6 +43,8 @@ def list_memories(app: Application, arguments: ListMemories, project: str | None
     result = ListResult(memories=[preview_memory(memory) for memory in memories], total=total)
     if len(page) > len(memories):
         result["next_cursor"] = _encode_cursor(memories[-1], filters, arguments.order)
+    if arguments.scope == "project" and (notes := note_moved_project(app, project, is_urgent=not memories)):
+        result["notes"] = notes
     return result
 
 
@@ -68,6 +72,7 @@ def list_matching(app: Application, arguments: ListMemories, project: str | None
         NoProject: only the project's memories are asked for, and no project is known.
     """
     filters = to_filters(arguments, project)
+    open_project(app, project)
     with app.storage.read() as session:
         return [preview_memory(memory) for memory in session.page(filters, app.now(), "newest", limit=None)]
 

@@ -12,6 +12,7 @@ from sediment_mcp.domain.prompt_injection import has_prompt_injection
 from sediment_mcp.operations import unanswered_queries
 from sediment_mcp.operations.arguments import QueryMemory
 from sediment_mcp.operations.project_scope import to_filters
+from sediment_mcp.operations.projects import note_moved_project, open_project
 from sediment_mcp.operations.results import QueryResult, RankedResult, describe_memory
 
 if TYPE_CHECKING:
@@ -31,7 +32,9 @@ def query_memory(app: Application, arguments: QueryMemory, project: str | None) 
     from sediment_mcp.search.ranking import rank
     from sediment_mcp.search.snippets import select_snippets
 
-    retrieval = app.retriever.retrieve(arguments.query, to_filters(arguments, project), arguments.limit)
+    filters = to_filters(arguments, project)
+    open_project(app, project)
+    retrieval = app.retriever.retrieve(arguments.query, filters, arguments.limit)
     ranked = rank(
         retrieval.candidates,
         project=project,
@@ -48,6 +51,8 @@ def query_memory(app: Application, arguments: QueryMemory, project: str | None) 
         missing = len(ranked) - len(snippets)
         notes.append(f"{missing} more did not fit: raise max_chars (now {arguments.max_chars}).")
     results = [_describe(scored, *snippet) for scored, snippet in zip(ranked, snippets, strict=False)]
+    if arguments.scope != "global":
+        notes += note_moved_project(app, project, is_urgent=not results)
     notes += [_warn_of_injection(result) for result in results if has_prompt_injection(result["content"])]
     if app.config.questions == "keep" and all(result["match"] == "weak" for result in results):
         _keep_query(app, arguments.query)

@@ -87,6 +87,21 @@ class ListResult(TypedDict):
     memories: list[MemoryResult]
     total: int
     next_cursor: NotRequired[str]
+    notes: NotRequired[list[str]]
+
+
+class ProjectResult(TypedDict):
+    """A project with the number of its memories, and whether its folder is there."""
+
+    project: str
+    memories: int
+    exists: bool
+
+
+MoveResult = TypedDict(
+    "MoveResult", {"moved": int, "from": str, "to": str, "there_before": int, "notes": list[str]}
+)
+"""How many memories moved between two projects, and how many the second one had already."""
 
 
 class DeleteResult(TypedDict):

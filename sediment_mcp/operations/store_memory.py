@@ -22,6 +22,7 @@ from sediment_mcp.domain.secrets import find_secret_kinds
 from sediment_mcp.errors import BadArgument, HoldsSecret, UnknownMemory
 from sediment_mcp.operations.arguments import StoreMemory
 from sediment_mcp.operations.project_scope import raise_no_project
+from sediment_mcp.operations.projects import open_project
 from sediment_mcp.operations.results import SimilarResult, StoreResult, describe_similar
 from sediment_mcp.system.text import list_names
 from sediment_mcp.system.timestamps import isoformat
@@ -45,6 +46,7 @@ def store_memory(app: Application, arguments: StoreMemory, project: str | None) 
 
     now = app.now()
     memory = new_memory(arguments, owner_of(arguments.scope, project), now)
+    open_project(app, memory.project, is_storing=True)
     app.model.start()
     secret_warnings = check_secrets(app, arguments)
     embedded = (

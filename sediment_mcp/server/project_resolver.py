@@ -12,8 +12,7 @@ from mcp.server.session import ServerSession
 from mcp.shared.exceptions import MCPError
 from pydantic import ValidationError
 
-from sediment_mcp.system.project_root import find_project, find_project_of_roots
-from sediment_mcp.system.text import valid_text
+from sediment_mcp.system.project_root import find_project, find_project_of_roots, normalize_project
 
 ROOTS_TIMEOUT = 1.0  # seconds that the first call waits for the client to name its roots
 
@@ -33,14 +32,17 @@ class ProjectResolver:
         self._configured = configured
         self._lock = anyio.Lock()
         self._has_roots = self._has_work_tree = False
+        self._named: str | None = None
         self._root: str | None = None
         self._work_tree: str | None = None
 
     async def resolve(self, session: ServerSession) -> str | None:
         """Return the project, or None if there is none."""
-        if self._configured is not None:
-            return valid_text(self._configured) or None
         async with self._lock:
+            if self._configured is not None:
+                if self._named is None and self._configured:
+                    self._named = await run_sync(normalize_project, self._configured)
+                return self._named
             if not self._has_roots:
                 self._has_roots = True
                 self._root = await _request_root(session)

@@ -189,6 +189,10 @@ class WriteSession(ReadSession, Protocol):
         """Record ids of erased memories until no backup holds them."""
         ...
 
+    def move_project(self, old: str, new: str) -> int:
+        """Move everything of one project to another; return how many memories that is."""
+        ...
+
     def reassign_successor(self, old_id: str, new_id: str) -> None:
         """Make the memories superseded by ``old_id`` superseded by ``new_id``."""
         ...

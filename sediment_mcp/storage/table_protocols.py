@@ -216,6 +216,13 @@ class Statistics(Protocol):
         """Return the number of memories by project, the largest first; "" is global."""
         ...
 
+    def all_by_project(self) -> dict[str, int]:
+        """Return the number of memories by project, the largest first; global ones are left out.
+
+        Old versions, the expired and the trash count too.
+        """
+        ...
+
     def months(self, now: datetime) -> dict[str, int]:
         """Return the number of memories by the month of storing ("2026-05"), oldest first."""
         ...

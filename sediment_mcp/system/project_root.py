@@ -1,29 +1,38 @@
 """Find the project of a process: the git work tree around a folder, or a host's root folder.
 
-A project is named by its absolute real path, with U+FFFD for bytes that are no Unicode. The home directory
-and the root of a file system are never one: a home directory under version control (dotfiles) would make
-everything the same project.
+A project is named by its absolute real path, with U+FFFD for bytes that are no Unicode; a linked work tree
+of git belongs to the project of its repository. Unless the user names them, the home directory and the root
+of a file system are never one: a home directory under version control (dotfiles) would make everything the
+same project.
 """
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from sediment_mcp.system.git_repository import find_main_work_tree
 from sediment_mcp.system.text import valid_text
 
 _DRIVE = re.compile(r"/[A-Za-z][:|](?=/|$)")
 
 
 def find_project(folder: Path) -> str | None:
-    """Return the git work tree that holds ``folder``; None if there is none that can be read."""
+    """Return the git repository whose work tree holds ``folder``; None without one."""
+    place = find_work_tree(folder)
+    return None if place is None else _name_work_tree(place)
+
+
+def find_work_tree(folder: Path) -> Path | None:
+    """Return the git work tree that holds ``folder``, linked or not; None without one."""
     try:
         place = folder.resolve(strict=True)
         for candidate in (place, *place.parents):
             if (candidate / ".git").exists():
-                return valid_text(str(candidate)) if _can_be_project(candidate) else None
+                return candidate if _can_be_project(candidate) else None
     except (OSError, RuntimeError, ValueError):  # missing, forbidden, a loop of links, a null character
         return None
     return None
@@ -42,6 +51,27 @@ def find_project_of_roots(uris: Sequence[str]) -> str | None:
         if project is not None:
             return project
     return None
+
+
+def normalize_project(name: str) -> str:
+    """Return the name of a project that the user has spelt in some way: its real path.
+
+    ``name`` is an absolute path or a ``file://`` URI; anything else is returned as it is. The folder need not
+    exist. A linked work tree of git stands for its repository, a folder within a work tree for itself.
+    """
+    path = parse_file_uri(name) or name
+    if not os.path.isabs(path):
+        return valid_text(name)
+    try:
+        return _name_work_tree(Path(os.path.realpath(path)))
+    except (OSError, RuntimeError, ValueError):  # such as a null character
+        return valid_text(path)
+
+
+def _name_work_tree(folder: Path) -> str:
+    """Return the project of a work tree's real folder."""
+    owner = find_main_work_tree(folder)
+    return valid_text(str(owner if _can_be_project(owner) else folder))
 
 
 def _find_project_of_folder(folder: Path) -> str | None:

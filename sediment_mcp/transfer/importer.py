@@ -16,6 +16,7 @@ from sediment_mcp.domain.duplicates import add_repetition, compute_content_hash
 from sediment_mcp.domain.merging import append_tags, combine
 from sediment_mcp.domain.retention import Rule
 from sediment_mcp.errors import BadArgument
+from sediment_mcp.operations.projects import open_project
 from sediment_mcp.operations.store_memory import find_duplicate, owner_of
 from sediment_mcp.system.progress import Progress, ignore_progress
 from sediment_mcp.transfer.formats.sediment_jsonl import decode_embeddings
@@ -85,7 +86,7 @@ def import_memories(
         NoProject: all shall belong to the project, and none is known.
         Stopped: ``progress`` asked for it; what is in ``report`` by then is on disk.
     """
-    owner_of(options.scope, options.project)
+    open_project(app, owner_of(options.scope, options.project), is_storing=not options.dry_run)
     importer = _Importer(app, options, report)
     for batch in split_into_batches(items, commit_every):
         importer.import_batch(batch)

@@ -36,6 +36,7 @@ from support.documents import (
 from support.stdio_peer import SERVER, StdioPeer
 
 from sediment_mcp.config import VARIABLES, load_config
+from sediment_mcp.hosts.agent_instructions import INSTRUCTIONS_FILES
 from sediment_mcp.hosts.registry import HOSTS
 
 README, CONTRIBUTING = ROOT / "README.md", ROOT / "CONTRIBUTING.md"
@@ -383,7 +384,7 @@ def test_the_files_for_guidance_are_the_real_ones(tmp_path: Path) -> None:
     listed = run("sediment-mcp guidance", tmp_path / "data").stdout
     for row in rows_of_files:
         assert re.search(rf"{names(row[0])[0]}\b.*{re.escape(names(row[1])[0])}", listed)
-    assert len(listed.strip().splitlines()) >= len(rows_of_files) == 3
+    assert len(listed.strip().splitlines()) >= len(rows_of_files) == len(INSTRUCTIONS_FILES)
 
 
 def variables_told() -> dict[str, list[str]]:

@@ -26,7 +26,7 @@ from sediment_mcp.hosts.install_plan import (
     plan_install,
     plan_removal,
 )
-from sediment_mcp.hosts.launch_command import LaunchCommand, build_entry
+from sediment_mcp.hosts.launch_command import LaunchCommand, build_entry, starts_this_program
 from sediment_mcp.hosts.registry import SERVER_NAME
 
 
@@ -102,6 +102,7 @@ def test_the_folder_of_a_named_host_is_made(tmp_path: Path) -> None:
 ODDLY_WRITTEN = [
     b"", b"\n", b"{}", b"{ }", b'{"mcpServers":{}}', b'{"mcpServers": {\n}\n}\r\n', b'{"a": 1}',
     b'{"mcpServers": {"x": {"command": "y"}}}',
+    b"\xef\xbb\xbf", b"\xef\xbb\xbf{}\r\n", b'\xef\xbb\xbf{"mcpServers": {"x": {}}}',
     b'{\r\n\t"b": "\\u00e9 \xc3\xa9",\r\n\t"mcpServers": {\r\n\t}\r\n}\r\n',
     b'// mine\n{\n    "mcpServers": { // here\n        "x": {}, /* y */\n    },\n}\n',
 ]  # fmt: skip
@@ -176,7 +177,6 @@ def test_an_entry_of_the_user_s_stays_until_it_is_forced_out(cursor: ConfigTarge
 @pytest.mark.parametrize(
     ("data", "words"),
     [
-        (b"\xef\xbb\xbf{}", "byte order mark"),
         ("{}".encode("utf-16"), "byte order mark"),
         (b'{"a": "\xff"}', "no UTF-8"),
         (b"[]", "is no JSON object"),
@@ -268,3 +268,93 @@ def test_the_diff_is_what_changes(cursor: ConfigTarget) -> None:
     assert '+    "sediment": {' in diff
     new = plan_install(ConfigTarget(cursor.host, cursor.path.with_name("new.json")), PROGRAM).diff
     assert new.startswith("--- /dev/null\n")
+
+
+def test_a_byte_order_mark_stays(cursor: ConfigTarget) -> None:
+    mark = b"\xef\xbb\xbf"
+    cursor.path.write_bytes(mark + b'{"mcpServers": {"x": {"command": "y"}}}\n')
+    install(cursor)
+    data = cursor.path.read_bytes()
+    assert data.startswith(mark)
+    assert set(json.loads(data.removeprefix(mark))["mcpServers"]) == {"x", SERVER_NAME}
+    assert install(cursor).outcome == "unchanged"
+
+
+# --- entries of others, and of ours under other names ---------------------------------------------
+
+FOREIGN = [
+    {"command": "/opt/geology/sediment-server", "args": ["--port", "7"]},
+    {"command": "uv", "args": ["--directory", "/home/ann/sediment-mcp", "run", "geology"]},
+    {"command": "tail", "args": ["-f", "/var/log/sediment-mcp/server.log"]},
+    {"command": "npx", "args": ["-y", "sediment-mcp-other"]},
+    {"url": "https://example.com/mcp"},
+    "sediment-mcp",
+    {"command": 7, "args": "x"},
+]
+OURS = [
+    {"command": "/old/venv/bin/sediment-mcp", "args": ["--data-dir", "/d"], "env": {"X": "1"}},
+    {"command": "C:\\\\Tools\\\\sediment-mcp.exe"},
+    {"command": "uvx", "args": ["--from", "/src/sediment", "sediment-mcp"], "disabled": True},
+    {"command": "uvx", "args": ["sediment-mcp@latest"]},
+    {"command": "pipx", "args": ["run", "sediment-mcp==0.1.0"]},
+    {"command": "/usr/bin/python3", "args": ["-m", "sediment_mcp", "serve"]},
+    {"command": "bash", "args": ["-lc", "exec /opt/bin/sediment-mcp --model none"]},
+    {"command": "cmd", "args": ["/c", "sediment-mcp"]},
+    {"command": ["uvx", "sediment-mcp"], "type": "local"},
+    {"command": {"path": "/opt/bin/sediment-mcp", "args": []}},
+]
+
+
+@pytest.mark.parametrize("entry", FOREIGN)
+def test_an_entry_of_our_name_that_starts_something_else_is_removed_by_force_alone(
+    entry: Any, cursor: ConfigTarget
+) -> None:
+    cursor.path.write_text(json.dumps({"mcpServers": {SERVER_NAME: entry}}))
+    before = cursor.path.read_bytes()
+    assert not starts_this_program(entry)
+    change = remove(cursor)
+    assert (change.outcome, change.entry) == ("kept", entry)
+    assert cursor.path.read_bytes() == before
+    apply_change(plan_removal(cursor, force=True))
+    assert servers(cursor) == {}
+
+
+@pytest.mark.parametrize("entry", OURS)
+def test_an_entry_of_ours_is_removed_whatever_the_user_made_of_it(entry: Any, cursor: ConfigTarget) -> None:
+    cursor.path.write_text(json.dumps({"mcpServers": {SERVER_NAME: entry, "x": {}}}))
+    assert starts_this_program(entry)
+    assert remove(cursor).outcome == "removed"
+    assert servers(cursor) == {"x": {}}
+
+
+@pytest.mark.parametrize("entry", OURS)
+def test_no_second_entry_is_added_beside_one_under_another_name(entry: Any, cursor: ConfigTarget) -> None:
+    cursor.path.write_text(json.dumps({"mcpServers": {"memory": entry}}))
+    before = cursor.path.read_bytes()
+    for change in (install(cursor), remove(cursor)):
+        assert (change.outcome, change.name) == ("kept", "memory")
+    assert cursor.path.read_bytes() == before
+    assert (inspect_target(cursor, PROGRAM).state, inspect_target(cursor, PROGRAM).name) == (
+        "another command",
+        "memory",
+    )
+    assert install(cursor, force=True).outcome == "replaced"
+    assert list(servers(cursor)) == ["memory"]
+    assert install(cursor).outcome == "unchanged"
+    apply_change(plan_removal(cursor, force=True))
+    assert servers(cursor) == {}
+
+
+def test_the_same_command_under_another_name_is_there_already(cursor: ConfigTarget) -> None:
+    cursor.path.write_text(json.dumps({"mcpServers": {"memory": build_entry(PROGRAM, cursor.host)}}))
+    change = install(cursor)
+    assert (change.outcome, change.name, change.other_names) == ("unchanged", "memory", ())
+
+
+def test_of_two_entries_ours_goes_and_the_other_one_is_named(cursor: ConfigTarget) -> None:
+    ours, other = build_entry(PROGRAM, cursor.host), {"command": "uvx", "args": ["sediment-mcp"]}
+    cursor.path.write_text(json.dumps({"mcpServers": {"memory": other, SERVER_NAME: ours}}))
+    assert install(cursor).other_names == ("memory",)
+    change = remove(cursor)
+    assert (change.outcome, change.other_names) == ("removed", ("memory",))
+    assert servers(cursor) == {"memory": other}

@@ -32,7 +32,7 @@ MEMORY = (
 RESULTS = {
     "store_memory": "id status superseded similar expires_at warnings",
     "query_memory": "results mode notes",
-    "list_memories": "memories total next_cursor",
+    "list_memories": "memories total next_cursor notes",
     "delete_memory": "deleted not_found recoverable_until",
 }
 

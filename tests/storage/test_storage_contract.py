@@ -381,3 +381,17 @@ def test_a_missing_embedding_is_noticed_from_a_change_on(storage: MemoryStorage)
     with storage.write() as session:
         session.update(dataclasses.replace(memory, deleted_at=NOW))
     assert not is_missing(model_key + 1, 0)
+
+
+def test_a_project_moves_as_a_change_of_each_memory(storage: MemoryStorage) -> None:
+    moved = [add(storage, "kiwi", project="old"), add(storage, "fig", project="old")]
+    other = add(storage, "plum", project="other")
+    before = seq(storage)
+    with storage.write() as session:
+        assert session.move_project("old", "new") == 2
+        assert session.move_project("old", "new") == 0
+    with storage.read() as session:
+        changed = list(session.changes.memories_since(before))
+        assert [(memory.id, memory.project) for memory in changed] == [(one.id, "new") for one in moved]
+        assert session.statistics.all_by_project() == {"new": 2, "other": 1}
+    assert get(storage, other) == other

@@ -10,7 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from sediment_mcp.system.project_root import find_project, find_project_of_roots, parse_file_uri
+from sediment_mcp.system.project_root import (
+    find_project,
+    find_project_of_roots,
+    find_work_tree,
+    normalize_project,
+    parse_file_uri,
+)
 
 needs_git = pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
 
@@ -47,11 +53,47 @@ def test_a_work_tree_is_the_project_of_every_folder_in_it(repository):
 
 
 @needs_git
-def test_a_linked_work_tree_is_a_project_of_its_own(repository):
+def test_a_linked_work_tree_belongs_to_its_repository(repository):
     git(repository, "commit", "--allow-empty", "-m", "first")
-    git(repository, "worktree", "add", str(repository.parent / "side"))
-    assert (repository.parent / "side" / ".git").is_file()
-    assert find_project(repository.parent / "side") == str(repository.parent / "side")
+    side = repository.parent / "side"
+    git(repository, "worktree", "add", str(side))
+    (side / "deep").mkdir()
+    assert (side / ".git").is_file()
+    assert find_project(side) == find_project(side / "deep") == str(repository)
+    assert find_project_of_roots([side.as_uri()]) == normalize_project(str(side)) == str(repository)
+    assert find_work_tree(side / "deep") == side
+
+
+@needs_git
+def test_a_linked_work_tree_of_a_versioned_home_is_itself(place):
+    git(place / "home", "init")
+    git(place / "home", "commit", "--allow-empty", "-m", "first")
+    git(place / "home", "worktree", "add", str(place / "side"))
+    assert find_project(place / "side") == str(place / "side")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links need a privilege on Windows")
+def test_a_project_is_its_real_path_however_it_is_spelt(place, monkeypatch):
+    real = place / "pro ject"
+    (real / "sub").mkdir(parents=True)
+    (place / "link").symlink_to(real)
+    spellings = [
+        str(real),
+        f"{real}/",
+        f"{real}/./sub/..",
+        f"{place}//pro ject",
+        str(place / "link"),
+        f"{place}/link/sub/..",
+        real.as_uri(),
+        (place / "link").as_uri() + "/",
+    ]
+    assert {normalize_project(spelling) for spelling in spellings} == {str(real)}
+    assert normalize_project(str(place / "link" / "gone")) == str(real / "gone")
+    assert normalize_project(str(real / "sub")) == str(real / "sub")
+
+
+def test_a_project_that_is_a_word_stays_one():
+    assert normalize_project("shop") == "shop"
 
 
 @needs_git

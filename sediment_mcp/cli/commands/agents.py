@@ -23,7 +23,7 @@ def _list_files() -> Iterable[str]:
     metavar="[FILE]...",
     nargs=-1,
     shell_complete=complete_words(_list_files),
-    help="claude, cursor or agents; none lists them",
+    help="such as claude, agents or gemini; none lists them",
 )
 @click.option("--uninstall", is_flag=True, help="take the instructions out again")
 @dry_run_option
@@ -36,13 +36,32 @@ def guidance(invocation: Invocation, files: tuple[str, ...], uninstall: bool, dr
     unknown = next((name for name in files if name not in INSTRUCTIONS_FILES), None)
     if unknown is not None:
         raise BadArgument(f"{unknown!r} is no kind of guidance: take one of {', '.join(INSTRUCTIONS_FILES)}.")
-    folder = Path(invocation.project or Path.cwd())
+    folder = _find_folder(invocation)
     names = list(dict.fromkeys(files))
     if names:
         return _change(invocation, folder, names, uninstall=uninstall, dry_run=dry_run)
     if uninstall or dry_run:
         raise BadArgument(f"Name what to change: {', '.join(INSTRUCTIONS_FILES)}.")
     return _list(invocation, folder)
+
+
+def _find_folder(invocation: Invocation) -> Path:
+    """Return the folder named, else the work tree, else the working directory.
+
+    A linked work tree has files of its own, though its memories belong to the repository's project.
+
+    Raises:
+        BadArgument: the working directory is gone.
+    """
+    from sediment_mcp.errors import BadArgument
+    from sediment_mcp.system.project_root import find_work_tree, parse_file_uri
+
+    if named := invocation.config.project:
+        return Path(parse_file_uri(named) or named)
+    try:
+        return (find_work_tree(Path()) if named is None else None) or Path.cwd()
+    except OSError:
+        raise BadArgument("The working directory is gone: name the folder with --project.") from None
 
 
 def _list(invocation: Invocation, folder: Path) -> int:

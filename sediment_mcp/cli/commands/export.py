@@ -124,11 +124,14 @@ def _select(invocation: Invocation, options: _ExportOptions) -> Selection:
     """Return which memories are exported: everything, unless an option says less."""
     from sediment_mcp.operations.arguments import ListMemories
     from sediment_mcp.operations.project_scope import to_filters
+    from sediment_mcp.operations.projects import open_project
     from sediment_mcp.transfer.records import Selection
 
     arguments = parse_arguments(ListMemories, options.filters)
     arguments = arguments.model_copy(update={"include_superseded": not options.no_history})
     project = invocation.project if options.filters["scope"] == "project" else None
+    if project is not None:
+        open_project(invocation.app, project)
     return Selection(to_filters(arguments, project), include_deleted=not options.no_trash)
 
 

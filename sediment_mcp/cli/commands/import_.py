@@ -103,6 +103,8 @@ def import_(
     except KeyboardInterrupt:
         say(_format_interrupted(report))
         raise
+    if scope_of_all == "project" and report.known:
+        say("What is known already stays where it belongs: `sediment-mcp project move OLD NEW` moves it.")
     result = _build_result(report, dry_run, embedded, time.monotonic() - began)
     return invocation.print_result(result, lambda: _show_imported(result))
 

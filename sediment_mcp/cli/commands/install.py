@@ -68,7 +68,7 @@ class _Options:
 @click.option("--all", is_flag=True, help="all hosts that are found here")
 @click.option("--uninstall", is_flag=True, help="take our entry out again")
 @dry_run_option
-@click.option("--force", is_flag=True, help="replace an entry that starts something else")
+@click.option("--force", is_flag=True, help="replace or remove an entry that starts something else")
 @click.option("--no-check", is_flag=True, help="do not start what was written")
 @pass_invocation
 def install(invocation: Invocation, hosts: tuple[str, ...], **options: bool) -> int:
@@ -123,7 +123,9 @@ def _install(
 def _uninstall(invocation: Invocation, options: _Options, machine: Machine, hosts: Sequence[Host]) -> int:
     from sediment_mcp.hosts.install_plan import plan_removal
 
-    planned = [plan_removal(target) for target in _choose_targets(options, machine, hosts)]
+    planned = [
+        plan_removal(target, force=options.force) for target in _choose_targets(options, machine, hosts)
+    ]
     changes = _apply_changes(planned, dry_run=options.dry_run)
     by_hand = [host for host in hosts if not host.locations]
     invocation.print_result(
@@ -137,12 +139,16 @@ def _uninstall(invocation: Invocation, options: _Options, machine: Machine, host
 
 
 def _detect_machine() -> Machine:
-    from pathlib import Path
-
-    from sediment_mcp.config import environment
+    from sediment_mcp.config import NO_HOME, environment, find_home
+    from sediment_mcp.errors import BadArgument
     from sediment_mcp.hosts.registry import Machine
 
-    return Machine(sys.platform, Path.home(), environment())
+    try:
+        return Machine(sys.platform, find_home(), environment())
+    except BadArgument:
+        raise BadArgument(
+            f"The files of hosts cannot be found, because {NO_HOME}: set HOME to your home directory."
+        ) from None
 
 
 def _find_hosts(names: Sequence[str]) -> list[Host]:
@@ -204,27 +210,20 @@ def _has_failed(changes: Sequence[PlannedChange]) -> bool:
 
 def _build_server_arguments(invocation: Invocation) -> list[str]:
     """Return the global flags for the server, with absolute paths: hosts start it anywhere."""
+    from pathlib import Path
+
     from sediment_mcp.config import DATA_DIR, MODEL, PROJECT
 
-    arguments: list[str] = []
+    config, arguments = invocation.config, list[str]()
+    values = {DATA_DIR: str(config.data_dir), PROJECT: invocation.project or "", MODEL: config.model}
+    if Path(config.model).is_dir():
+        values[MODEL] = str(Path(config.model).absolute())
     for variable, (flag, _, _) in FLAGS.items():
-        if variable in invocation.flags:
-            value = invocation.flags[variable]
-            is_folder = variable in (DATA_DIR, PROJECT) or (variable == MODEL and _is_directory(value))
-            arguments += [flag, _make_absolute(value) if is_folder and value else value]
+        if value := invocation.flags.get(variable):
+            arguments += [flag, values.get(variable, value)]
+        elif value is not None:
+            arguments += [flag, value]
     return arguments
-
-
-def _is_directory(value: str) -> bool:
-    from pathlib import Path
-
-    return Path(value).expanduser().is_dir()
-
-
-def _make_absolute(value: str) -> str:
-    from pathlib import Path
-
-    return str(Path(value).expanduser().absolute())
 
 
 def _warn_of_shell_variables(invocation: Invocation, machine: Machine) -> None:
@@ -246,6 +245,7 @@ def _describe_status(status: HostStatus) -> dict[str, Any]:
         "title": status.target.host.title,
         "path": str(status.target.path),
         "state": status.state,
+        "name": status.name,
         "entry": status.entry,
         "problem": status.problem,
     }
@@ -258,6 +258,8 @@ def _describe_changes(changes: Sequence[PlannedChange]) -> dict[str, Any]:
                 "host": change.target.host.name,
                 "path": str(change.target.path),
                 "outcome": change.outcome,
+                "name": change.name,
+                "other_names": list(change.other_names),
                 "diff": change.diff,
                 "problem": change.problem,
             }
@@ -276,7 +278,7 @@ def _show_statuses(statuses: Sequence[HostStatus]) -> None:
             out,
             style_words(
                 (host.name, "bold"),
-                (status.state, STYLES.get(status.state, "")),
+                (f"{status.state}{_name_entry(status.name)}", STYLES.get(status.state, "")),
                 (str(status.target.path), "dim"),
             ),
         )
@@ -299,6 +301,7 @@ def _show_installed(
     dry_run: bool,
 ) -> None:
     from sediment_mcp.cli.terminal import open_console, put, show_body
+    from sediment_mcp.hosts.launch_command import is_switched_off
 
     out = open_console()
     for change in changes:
@@ -308,6 +311,8 @@ def _show_installed(
                 out,
                 f"There: {_format_entry(change.entry)}\n--force replaces it by: {shlex.join(command.argv)}",
             )
+        elif change.outcome == "unchanged" and is_switched_off(change.entry):
+            show_body(out, f"It is switched off there: switch it on in {change.target.host.title}.")
         elif change.outcome != "unusable" and not dry_run:
             show_body(out, f"{change.target.host.next_step}.")
     for config in by_hand.values():
@@ -318,11 +323,13 @@ def _show_installed(
 
 
 def _show_uninstalled(changes: Sequence[PlannedChange], by_hand: Sequence[Host], *, dry_run: bool) -> None:
-    from sediment_mcp.cli.terminal import open_console, put
+    from sediment_mcp.cli.terminal import open_console, put, show_body
 
     out = open_console()
     for change in changes:
         _show_change(out, change, dry_run)
+        if change.outcome == "kept":
+            show_body(out, f"There: {_format_entry(change.entry)}\nIt stays; --force removes it.")
     for host in by_hand:
         put(out, f"{host.title} keeps its servers itself: remove “sediment” in its settings.")
     if not dry_run:
@@ -338,21 +345,36 @@ def _format_entry(entry: Any) -> str:
 
 
 def _show_change(out: Console, change: PlannedChange, dry_run: bool) -> None:
-    from sediment_mcp.cli.terminal import put, style_words
+    from sediment_mcp.cli.terminal import put, show_body, style_words
 
     title, path = change.target.host.title, str(change.target.path)
     if change.outcome == "unusable":
         put(out, style_words((title, "bold"), ("left as it is:", "bold red"), (change.problem, "")))
     elif change.outcome == "kept":
-        put(
-            out,
-            style_words((title, "bold"), ("starts something else as “sediment”:", "yellow"), (path, "dim")),
-        )
+        put(out, style_words((title, "bold"), (_describe_kept(change), "yellow"), (path, "dim")))
     elif dry_run and change.has_effect:
         put(out, style_words((change.diff, "")))
     else:
         words, style = OUTCOMES[change.outcome]
-        put(out, style_words((title, "bold"), (words, style), (path, "dim")))
+        put(out, style_words((title, "bold"), (words, style), (f"{path}{_name_entry(change.name)}", "dim")))
+    if change.other_names:
+        names = ", ".join(f"“{name}”" for name in change.other_names)
+        show_body(out, f"It also starts this program as {names}: one entry is enough, remove the rest.")
+
+
+def _describe_kept(change: PlannedChange) -> str:
+    from sediment_mcp.hosts.launch_command import starts_this_program
+
+    if starts_this_program(change.entry):
+        return f"starts this program as “{change.name}”, in another way:"
+    return f"starts something else as “{change.name}”:"
+
+
+def _name_entry(name: str) -> str:
+    """Return a remark on an entry that is ours, but not under our name."""
+    from sediment_mcp.hosts.registry import SERVER_NAME
+
+    return "" if name == SERVER_NAME else f", as “{name}”"
 
 
 def _show_smoke_test(out: Console, test: SmokeTestResult, command: LaunchCommand) -> None:

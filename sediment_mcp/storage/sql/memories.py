@@ -247,6 +247,19 @@ class MemoryWriter(MemoryReader):
             "INSERT INTO erased VALUES (?) ON CONFLICT DO NOTHING", [(memory_id,) for memory_id in ids]
         )
 
+    def move_project(self, old: str, new: str) -> int:
+        """Move everything of one project to another; return how many memories that is.
+
+        Each counts as changed for the indexes. Its time of change stays, because a project is no attribute
+        that two machines agree on.
+        """
+        keys = self._database.column("SELECT number FROM memories WHERE project = ? ORDER BY seq", (old,))
+        self._database.execute_many(
+            "UPDATE memories SET project = ?, seq = ? WHERE number = ?",
+            [(new, self._database.next_seq(), key) for key in keys],
+        )
+        return len(keys)
+
     def reassign_successor(self, old_id: str, new_id: str) -> None:
         """Make the memories superseded by ``old_id`` superseded by ``new_id``."""
         self._database.execute(

@@ -48,6 +48,16 @@ class SqlStatistics:
         """Return the number of memories by project, the largest first; "" is global."""
         return self._count_live("COALESCE(project, '')", now)
 
+    def all_by_project(self) -> dict[str, int]:
+        """Return the number of memories by project, the largest first; global ones are left out.
+
+        Old versions, the expired and the trash count too.
+        """
+        return self._count_rows(
+            "SELECT project, COUNT(*) AS total FROM memories WHERE project IS NOT NULL "
+            "GROUP BY project ORDER BY total DESC, project"
+        )
+
     def months(self, now: datetime) -> dict[str, int]:
         """Return the number of memories by the month of storing ("2026-05"), oldest first."""
         days = self._count_live(f"created_at / {DAY_MICROS}", now)

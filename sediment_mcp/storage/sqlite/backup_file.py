@@ -28,10 +28,10 @@ class Contents:
     seq: int
 
 
-def read_contents(path: Path) -> Contents | None:
+def read_contents(path: Path, *, read_only: bool = False) -> Contents | None:
     """Return the contents of a database file, or None if it cannot be read."""
     try:
-        with contextlib.closing(open_session(path)) as session:
+        with contextlib.closing(open_session(path, read_only=read_only)) as session:
             changes = session.changes
             return Contents(changes.count_memories(), changes.newest_created_at(), changes.seq())
     except StorageError:

@@ -9,6 +9,7 @@ This and `migrations` are the only modules that import sqlite3. Who may write, a
 from __future__ import annotations
 
 import contextlib
+import os
 import sqlite3
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -67,6 +68,7 @@ class SqliteDatabase:
             StorageError: the file cannot be opened, is damaged, or is newer than this package.
         """
         self.path = path
+        self.is_read_only = read_only
         self._log_path = path.with_name(path.name + "-wal")
         self.file_id = read_file_id(path)  # read before opening, so that a replaced file is noticed
         with translate_sqlite_errors():
@@ -345,9 +347,11 @@ def _build_read_only_uri(path: Path) -> str:
     """Return the URI with which SQLite opens a file read-only, without creating one.
 
     If other connections have the file open, their log is used; without a log nobody has the file open, so it
-    is read as immutable.
+    is read as immutable. So it is with an empty log where SQLite could not create the index of the log.
     """
-    shared = path.with_name(path.name + "-wal").exists()
+    log, index = (path.with_name(path.name + suffix) for suffix in ("-wal", "-shm"))
+    is_left_behind = not index.exists() and not os.access(path.parent, os.W_OK)
+    shared = log.exists() and not (is_left_behind and log.stat().st_size == 0)
     return f"{path.absolute().as_uri()}?{'mode=ro' if shared else 'immutable=1'}"
 
 

@@ -24,6 +24,7 @@ from sediment_mcp.config import Tuning
 from sediment_mcp.errors import Busy, StorageError
 from sediment_mcp.storage.sqlite import swap
 from sediment_mcp.storage.sqlite.connection import SqliteDatabase
+from sediment_mcp.storage.sqlite.read_only import ReadOnlyFile, describe, is_read_only
 from sediment_mcp.storage.sqlite.secure_erase import erase_remains, has_remains
 from sediment_mcp.storage.sqlite.session import SqliteSession, open_session
 from sediment_mcp.system.data_directory import prepare_directory
@@ -55,6 +56,7 @@ class SqliteStorage:
         self._opening = threading.Lock()
         self._write_lock = _ThreadLock()
         self._writer: SqliteSession | None = None
+        self._read_only_file: ReadOnlyFile | None = None
         self._reader = SqliteReader(self)
         self._may_hold_erased_in_log = False
         self._is_closed = False
@@ -66,13 +68,26 @@ class SqliteStorage:
         with self._opening:
             if self._is_closed:
                 raise StorageError("sediment-mcp is ending: call again once it has been started anew.")
-            if self._writer is not None:
+            if self._writer is not None or self._read_only_file is not None:
+                return
+            if is_read_only(self.path):
+                self._read_only_file = ReadOnlyFile(self.path)
                 return
             self.prepare()
             self._writer = open_session(self.path)
             # A process may have died between an erasure and the emptying of the log.
             self._may_hold_erased_in_log = self._writer.changes.has_erased_since(0)
         self._on_change()
+
+    @property
+    def is_read_only(self) -> bool:
+        """Whether the data directory was found to be one that may only be read."""
+        return self._read_only_file is not None
+
+    def open_session(self) -> SqliteSession:
+        """Open a session of one's own over the database as it is now."""
+        file = self._read_only_file
+        return open_session(self.path) if file is None else file.open()
 
     def prepare(self, *, is_locked: bool = False) -> None:
         """Create or upgrade the database, unless it is ready to be opened.
@@ -93,6 +108,10 @@ class SqliteStorage:
         """Let a running write finish, and close; takes at most about a second."""
         with self._opening:
             writer, self._writer, self._is_closed = self._writer, None, True
+            file, self._read_only_file = self._read_only_file, None
+        if file is not None:
+            self._reader.close()
+            file.close()
         if writer is None:
             return
         # SQLite checkpoints when the last connection closes, which must not run beside another process's
@@ -114,6 +133,7 @@ class SqliteStorage:
         again.
         """
         self.open()
+        self.assert_writable()
         with self._lend_writer() as writer:
             with writer.database.attached(attach), writer.database.transaction():
                 yield writer
@@ -137,12 +157,30 @@ class SqliteStorage:
     @contextlib.contextmanager
     def connect(self) -> Generator[SqliteSession]:
         """Open a separate connection for long work, whose reads each see the newest commit."""
-        with contextlib.closing(open_session(self.path)) as session:
+        self.open()
+        with contextlib.closing(self.open_session()) as session:
             yield session
 
     def reader(self) -> SqliteReader:
         """Return a connection that is kept open over many calls."""
         return SqliteReader(self)
+
+    def assert_writable(self) -> None:
+        """Check that the data directory may be written; open it anew if it has become so.
+
+        Raises:
+            StorageError: it may not.
+        """
+        file = self._read_only_file
+        if file is None:
+            return
+        if is_read_only(self.path):
+            raise StorageError(describe(self.path))
+        with self._opening:
+            self._read_only_file = None
+        self.open()
+        self._reader.close()
+        file.close()
 
     @contextlib.contextmanager
     def _lend_writer(self) -> Generator[SqliteSession]:
@@ -166,6 +204,8 @@ class SqliteStorage:
         The rows are erased, but their text may still be in the file or in the log.
         """
         self.open()
+        if self.is_read_only:
+            return
         with self._reader.session() as session:
             is_due = has_remains(session)
         if is_due or self._may_hold_erased_in_log:
@@ -212,12 +252,15 @@ class SqliteReader:
 
     def _open_current(self, session: SqliteSession | None) -> SqliteSession:
         if session is None:
-            if not self._storage.path.exists():
+            if not self._storage.is_read_only and not self._storage.path.exists():
                 self._storage.prepare()
-            return open_session(self._storage.path)
-        if session.database.is_current():
+            return self._storage.open_session()
+        if session.database.is_current() and session.database.is_read_only == self._storage.is_read_only:
             return session
         self._session = None
+        if self._storage.is_read_only or session.database.is_read_only:
+            session.close()
+            return self._storage.open_session()
         with self._storage.file_lock():
             session.database.close_stale()
             self._storage.prepare(is_locked=True)
