@@ -8,6 +8,7 @@ binds results only, and both official clients follow it).
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 from anyio.to_thread import run_sync
@@ -21,6 +22,7 @@ from sediment_mcp.app import Application
 from sediment_mcp.config import Config
 from sediment_mcp.server.project_resolver import ProjectResolver
 from sediment_mcp.server.protocol_errors import refuse_cursor
+from sediment_mcp.system.garbage_collection import loading
 
 INSTRUCTIONS = (
     "A memory that outlives this conversation and is shared by all of the user's hosts. Query it before you "
@@ -57,13 +59,15 @@ def build_server(config: Config, app: Application) -> Server[Any]:
     return server
 
 
+@functools.cache
 def _import_handlers():
     """Import the functions that answer requests, when the first request arrives.
 
     So the handshake is answered before the operations, and all that they need, are imported. No other
     import of the server is delayed.
     """
-    from sediment_mcp.server import handlers
+    with loading():
+        from sediment_mcp.server import handlers
 
     return handlers
 

@@ -84,7 +84,10 @@ def open_lock_file(path: Path) -> int:
 
 
 def is_file_of(descriptor: int, path: Path) -> bool:
-    """Return True if the open file still has this name; a lock of a deleted file keeps nobody out."""
+    """Return True if the open file still has this name.
+
+    The lock of a deleted file keeps nobody out.
+    """
     try:
         return os.path.samestat(os.fstat(descriptor), path.stat())
     except FileNotFoundError:
