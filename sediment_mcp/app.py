@@ -145,5 +145,4 @@ class Application:
             services.embedding_queue.run_all(embedder, progress("embeddings"))
         services.indexer.write_text(rebuild=True, progress=progress("text index"))
         if embedder is not None:
-            services.indexer.remove_vectors(embedder.identity)
-            services.write_due_snapshots(progress("vector index"))
+            services.rebuild_vectors(embedder.identity, progress("vector index"))
