@@ -1,4 +1,4 @@
-"""When a server's garbage collector goes through all objects: while nothing is asked, and not through all.
+"""Let a server's garbage collector go through all objects only while nothing is asked.
 
 By itself, Python does so in the middle of a call, about once in some thousand calls, and every call waits for
 it: 70 to 100 ms with a model loaded, nearly all of it for modules, which never become garbage. So what is
@@ -57,7 +57,7 @@ def loading() -> Generator[None]:
 
 
 def collect_if_due() -> None:
-    """Collect all garbage among what is not frozen, if enough has been created since the last time."""
+    """Collect all garbage that is not frozen, if enough has been created since the last time."""
     if not _State.is_postponed or gc.get_count()[2] < DUE:
         return
     gc.collect()

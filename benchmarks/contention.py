@@ -1,6 +1,6 @@
-"""How long is the tail: several servers on one directory, all of them busy, and the slowest of their calls.
+"""How long do the slowest calls take while several servers on one directory are busy?
 
-    python benchmarks/tail.py [--processes 1,2,4,8] [--calls 60] [--model none] [--base PYTHON]
+    python benchmarks/contention.py [--processes 1,2,4,8] [--calls 60] [--model none] [--base PYTHON]
 
 Every client asks its server without a pause for all kinds of calls in turn, at random. With `--base`, the
 interpreter of an environment with another version, each run is made with both versions, one after the other,
@@ -34,7 +34,7 @@ Times = dict[str, list[float]]
 
 
 class Run(NamedTuple):
-    """Milliseconds of each call by kind, and the longest pause of any collector."""
+    """Milliseconds of each call by kind, and of the longest pause of any collector."""
 
     times: Times
     pause: float
@@ -107,7 +107,7 @@ def fill(directory: Path, memories: int, model: str) -> None:
 
 def run(python: str, filled: Path, processes: int, calls: int, model: str) -> Run:
     """Let so many servers be busy at once on a copy of the directory."""
-    with tempfile.TemporaryDirectory(prefix="sediment-tail-") as folder:
+    with tempfile.TemporaryDirectory(prefix="sediment-contention-") as folder:
         directory = Path(folder) / "data"
         shutil.copytree(filled, directory)
         clients = [_Client(python, directory, model, number) for number in range(processes)]
@@ -173,7 +173,7 @@ def main() -> None:
     versions["this"] = sys.executable
     print("ms p50/p95/p99/max [p99 / p50], and the longest pause for a garbage collection\n")
     print(f"| servers | version | {' | '.join(KINDS)} | pause |\n|---|---|{'---|' * (len(KINDS) + 1)}")
-    with tempfile.TemporaryDirectory(prefix="sediment-tail-") as folder:
+    with tempfile.TemporaryDirectory(prefix="sediment-contention-") as folder:
         filled = Path(folder) / "data"
         fill(filled, options.memories, options.model)
         for processes in map(int, options.processes.split(",")):
