@@ -14,15 +14,14 @@ import shutil
 import statistics
 import sys
 import tempfile
-import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from random import Random
 from typing import Any, NamedTuple
 
-from stdio_client import Server, close_input
+from stdio_client import Server, close_input, do_at_once
 
 from sediment_mcp.config import DEFAULT_MODEL
 
@@ -111,35 +110,15 @@ def run(python: str, filled: Path, processes: int, calls: int, model: str) -> Ru
         directory = Path(folder) / "data"
         shutil.copytree(filled, directory)
         clients = [_Client(python, directory, model, number) for number in range(processes)]
-        _at_once([client.warm_up for client in clients])
+        do_at_once([client.warm_up for client in clients])
         since = time.monotonic()
-        _at_once([lambda client=client: client.work(calls) for client in clients])
+        do_at_once([lambda client=client: client.work(calls) for client in clients])
         pause = max(client.longest_pause(since) for client in clients)
         for client in clients:
             client.server.end(close_input)
         return Run(
             {kind: [took for client in clients for took in client.times[kind]] for kind in KINDS}, pause
         )
-
-
-def _at_once(work: Sequence[Callable[[], object]]) -> None:
-    """Let all begin at the same moment; a failure of any is raised here."""
-    gate, failures = threading.Barrier(len(work)), list[BaseException]()
-
-    def begin(job: Callable[[], object]) -> None:
-        gate.wait()
-        try:
-            job()
-        except BaseException as error:  # noqa: BLE001  a thread's failure would go unnoticed
-            failures.append(error)
-
-    threads = [threading.Thread(target=begin, args=(job,)) for job in work]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    if failures:
-        raise failures[0]
 
 
 def _join(runs: Sequence[Run]) -> Run:
