@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -115,3 +116,23 @@ class Server:
 def close_input(process: subprocess.Popen[bytes]) -> None:
     assert process.stdin is not None
     process.stdin.close()
+
+
+def do_at_once(work: Sequence[Callable[[], object]]) -> None:
+    """Let all begin at the same moment; a failure of any is raised here."""
+    gate, failures = threading.Barrier(len(work)), list[BaseException]()
+
+    def begin(job: Callable[[], object]) -> None:
+        try:
+            gate.wait()
+            job()
+        except BaseException as error:  # noqa: BLE001  a thread's failure would go unnoticed
+            failures.append(error)
+
+    threads = [threading.Thread(target=begin, args=(job,)) for job in work]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if failures:
+        raise failures[0]

@@ -20,6 +20,7 @@ from sediment_mcp.domain.retention import Removal
 from sediment_mcp.embeddings.loader import ModelLoader, load_embedder
 from sediment_mcp.embeddings.protocols import Embedder
 from sediment_mcp.storage.sqlite.storage import SqliteStorage
+from sediment_mcp.system.garbage_collection import loading
 from sediment_mcp.system.progress import Progress, ignore_progress
 
 if TYPE_CHECKING:
@@ -71,7 +72,8 @@ class Application:
         """The indexer, the retriever and the background work; built at first use."""
         with self._building:
             if self._services is None:
-                from sediment_mcp.background.services import Services
+                with loading():
+                    from sediment_mcp.background.services import Services
 
                 self._services = Services(self.config, self.storage, self.model, self.backups, self.now)
             return self._services
@@ -143,5 +145,4 @@ class Application:
             services.embedding_queue.run_all(embedder, progress("embeddings"))
         services.indexer.write_text(rebuild=True, progress=progress("text index"))
         if embedder is not None:
-            services.indexer.remove_vectors(embedder.identity)
-            services.write_due_snapshots(progress("vector index"))
+            services.rebuild_vectors(embedder.identity, progress("vector index"))

@@ -7,15 +7,14 @@ both times are taken under the same load, and their difference is what the serve
 from __future__ import annotations
 
 import sys
-import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from hosts import SCRIPT
 from sentences import TOPICS, Writer
-from stdio_client import Server, close_input
+from stdio_client import Server, close_input, do_at_once
 
 BARE_EMBEDDING = (sys.executable, str(Path(__file__).with_name("bare_embedding.py")))
 PING_EVERY = 5  # calls
@@ -40,10 +39,10 @@ def run(directory: Path, processes: int, calls: int, seed: int) -> Run:
     """Start, ask, store, look at memory, end; ``calls`` of each kind for every process."""
     measured = Run()
     clients = [_Client(directory, measured, Writer(seed * 1000 + number)) for number in range(processes)]
-    _at_once([client.start for client in clients])
-    _at_once([client.start_bare for client in clients])
-    _at_once([lambda client=client: client.ask(calls) for client in clients])
-    _at_once([lambda client=client: client.store(calls) for client in clients])
+    do_at_once([client.start for client in clients])
+    do_at_once([client.start_bare for client in clients])
+    do_at_once([lambda client=client: client.ask(calls) for client in clients])
+    do_at_once([lambda client=client: client.store(calls) for client in clients])
     for client in clients:
         client.bare.end(close_input)  # or the weights would count as shared
     measured.memory = [client.server.memory() for client in clients]
@@ -105,23 +104,3 @@ class _Client:
 
     def _question(self) -> str:
         return self._writer.question(self._writer.chance.choice(TOPICS))
-
-
-def _at_once(work: Sequence[Callable[[], object]]) -> None:
-    """Let all begin at the same moment; a failure of any is raised here."""
-    gate, failures = threading.Barrier(len(work)), list[BaseException]()
-
-    def begin(job: Callable[[], object]) -> None:
-        try:
-            gate.wait()
-            job()
-        except BaseException as error:  # noqa: BLE001  a thread's failure would go unnoticed
-            failures.append(error)
-
-    threads = [threading.Thread(target=begin, args=(job,)) for job in work]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    if failures:
-        raise failures[0]

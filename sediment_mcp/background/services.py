@@ -16,6 +16,7 @@ from sediment_mcp.background.retention import Retention
 from sediment_mcp.config import Config
 from sediment_mcp.embeddings.loader import ModelLoader
 from sediment_mcp.embeddings.protocols import ModelIdentity
+from sediment_mcp.errors import DiskFull
 from sediment_mcp.indexes.indexer import Indexer
 from sediment_mcp.search.retriever import Retriever
 from sediment_mcp.storage.protocols import MemoryStorage
@@ -35,6 +36,8 @@ class Services:
     ) -> None:
         directory, tuning = config.data_dir, config.tuning
         self._model = model
+        self._storage = storage
+        self._exact_search_limit = tuning.exact_search_limit
         self.indexer = Indexer(directory, storage, tuning.lock_timeout)
         self.retriever = Retriever(directory, storage, model, self.indexer, clock=clock, tuning=tuning)
         self.embedding_queue = EmbeddingQueue(directory, storage, tuning.commit_every)
@@ -57,6 +60,28 @@ class Services:
     def write_due_snapshots(self, progress: Progress) -> None:
         """Write the index snapshots that lag behind, unless another process is writing them."""
         self.retriever.write_due_snapshots(self._ready_model, progress)
+
+    def rebuild_vectors(self, model: ModelIdentity, progress: Progress) -> None:
+        """Write the model's vector index anew; delete it if there are few enough embeddings without.
+
+        Queries use the old one until the new one is there, unless the disk has no room for both.
+
+        Raises:
+            Busy: another process is writing the index for too long.
+            Stopped: ``progress`` asked for it.
+        """
+        limit = self._exact_search_limit
+        with self._storage.connect() as session:
+            model_key = session.embeddings.model_key(model.fingerprint)
+            count = 0 if model_key is None else session.embeddings.count_since(model_key, 0, limit)
+        if count < limit:
+            self.indexer.remove_vectors(model)
+            return
+        try:
+            self.indexer.write_vectors(model, rebuild=True, progress=progress)
+        except DiskFull:
+            self.indexer.remove_vectors(model)
+            self.indexer.write_vectors(model, rebuild=True, progress=progress)
 
     @property
     def _ready_model(self) -> ModelIdentity | None:

@@ -12,6 +12,7 @@ from collections.abc import Callable
 
 from sediment_mcp.config import Tuning
 from sediment_mcp.errors import Stopped
+from sediment_mcp.system.garbage_collection import collect_if_due
 from sediment_mcp.system.progress import Progress, stop_when
 
 logger = logging.getLogger(__name__)
@@ -58,6 +59,8 @@ class Worker:
                 return
             try:
                 self._work(stop_when(self._stop.is_set))
+                if not self._woken.is_set():  # else there is more to do soon
+                    collect_if_due()
             except Stopped:
                 return
             except Exception:

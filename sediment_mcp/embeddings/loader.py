@@ -15,6 +15,7 @@ from sediment_mcp.config import DEFAULT_MODEL, MODEL, NO_MODEL, Config
 from sediment_mcp.embeddings.codec import encode_vectors
 from sediment_mcp.embeddings.protocols import Embedder, ModelIdentity
 from sediment_mcp.errors import ModelFailed, ModelUnavailable
+from sediment_mcp.system.garbage_collection import loading
 
 if TYPE_CHECKING:
     import numpy as np
@@ -169,7 +170,8 @@ class ModelLoader:
 
     def _run(self) -> None:
         try:
-            self._embedder = self._load()
+            with loading():
+                self._embedder = self._load()
             self._problem = ""
         except ModelUnavailable as error:
             self._problem = str(error)

@@ -8,6 +8,7 @@ binds results only, and both official clients follow it).
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 from anyio.to_thread import run_sync
@@ -22,6 +23,7 @@ from sediment_mcp.config import Config
 from sediment_mcp.server.client_zone import find_client_zone
 from sediment_mcp.server.project_resolver import ProjectResolver
 from sediment_mcp.server.protocol_errors import refuse_cursor
+from sediment_mcp.system.garbage_collection import loading
 from sediment_mcp.system.time_zone import use_zone
 
 INSTRUCTIONS = (
@@ -59,13 +61,15 @@ def build_server(config: Config, app: Application) -> Server[Any]:
     return server
 
 
+@functools.cache
 def _import_handlers():
     """Import the functions that answer requests, when the first request arrives.
 
     So the handshake is answered before the operations, and all that they need, are imported. No other
     import of the server is delayed.
     """
-    from sediment_mcp.server import handlers
+    with loading():
+        from sediment_mcp.server import handlers
 
     return handlers
 

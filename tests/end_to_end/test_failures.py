@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import subprocess
+import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -154,6 +155,85 @@ def test_a_disk_that_fails_while_an_index_is_written_is_told_in_a_sentence(
     monkeypatch.setattr(usearch_index, "publish", broken)
     with pytest.raises(StorageError, match="check its permissions and the disk"):
         host.app.rebuild_indexes()
+
+
+def test_a_query_beside_a_reindex_uses_the_indexes_that_are_there(
+    open_host: OpenHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    host, other = open_host(tuning=SMALL), open_host(tuning=SMALL)
+    ids = [host.store(f"an ordinary sentence {number}")["id"] for number in range(12)]
+    host.run_jobs()
+    writing, may_end = threading.Event(), threading.Event()
+    publish = usearch_index.publish
+
+    def wait(*paths: Path) -> None:
+        writing.set()
+        may_end.wait()
+        publish(*paths)
+
+    monkeypatch.setattr(usearch_index, "publish", wait)
+    reindexing = threading.Thread(target=host.app.rebuild_indexes)
+    reindexing.start()
+    writing.wait()
+    try:
+        assert other.found_by_meaning("an ordinary sentence 7") == {ids[7]}
+        vectors = other.app.retriever._view.vectors
+        assert vectors is not None
+        assert (vectors.snapshot_seq > 0, vectors.has_memtable_rows) == (True, False)
+        before = vectors.snapshot_seq
+    finally:
+        may_end.set()
+        reindexing.join()
+    other.store("one more changes nothing of it")
+    assert other.found_by_meaning("an ordinary sentence 7") == {ids[7]}
+    assert vectors.snapshot_seq >= before
+    assert len(list(host.directory.glob("vectors-2-*.usearch"))) == 1
+
+
+def test_a_reindex_has_no_use_for_the_index_that_was_there(open_host: OpenHost) -> None:
+    host = open_host(tuning=SMALL)
+    ids = [host.store(f"an ordinary sentence {number}")["id"] for number in range(12)]
+    host.run_jobs()
+    (file,) = host.directory.glob("vectors-2-*.usearch")
+    file.write_bytes(file.read_bytes()[:-100] + bytes(100))
+    host.app.rebuild_indexes()
+    other = open_host(tuning=SMALL)
+    assert other.found_by_meaning("an ordinary sentence 7") == {ids[7]}
+    vectors = other.app.retriever._view.vectors
+    assert vectors is not None
+    assert (vectors.snapshot_seq > 0, vectors.is_rejected) == (True, False)
+
+
+def test_a_reindex_of_few_embeddings_leaves_no_index(open_host: OpenHost) -> None:
+    host = open_host(tuning=SMALL)
+    for number in range(12):
+        host.store(f"an ordinary sentence {number}")
+    host.run_jobs()
+    host.end()
+    host = open_host()
+    host.app.rebuild_indexes()
+    assert list(host.directory.glob("vectors-2-*")) == []
+    assert host.found_by_meaning("an ordinary sentence 7")
+
+
+def test_a_reindex_makes_room_where_the_disk_has_none_for_two_indexes(
+    open_host: OpenHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    host = open_host(tuning=SMALL)
+    ids = [host.store(f"an ordinary sentence {number}")["id"] for number in range(12)]
+    host.run_jobs()
+    publish = usearch_index.publish
+    (old,) = host.directory.glob("vectors-2-*.usearch")
+
+    def publish_into_room(*paths: Path) -> None:
+        if old.exists():
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        publish(*paths)
+
+    monkeypatch.setattr(usearch_index, "publish", publish_into_room)
+    host.app.rebuild_indexes()
+    assert len(list(host.directory.glob("vectors-2-*.usearch"))) == 1
+    assert host.found_by_meaning("an ordinary sentence 7") == {ids[7]}
 
 
 def test_a_passage_that_the_model_fails_on_does_not_keep_others_waiting(open_host: OpenHost) -> None:

@@ -21,10 +21,11 @@ from sediment_mcp.errors import Busy, DamagedDatabase, DiskFull, NewerDatabase, 
 from sediment_mcp.storage.sql.fields import KEY_COLUMNS, MEMORY_FIELDS
 from sediment_mcp.storage.sql.filters import live_condition
 from sediment_mcp.storage.sql.snapshots import REMEMBERED_TOKENS
+from sediment_mcp.storage.sqlite import swap
 from sediment_mcp.storage.sqlite.connection import SqliteDatabase
 from sediment_mcp.storage.sqlite.migrations import MIGRATIONS
 from sediment_mcp.storage.sqlite.session import SqliteSession, open_session
-from sediment_mcp.storage.sqlite.storage import SqliteStorage
+from sediment_mcp.storage.sqlite.storage import READ_CONNECTIONS, SqliteStorage
 from sediment_mcp.system.timestamps import to_micros
 
 
@@ -275,3 +276,93 @@ def test_far_times_are_kept(session: SqliteSession) -> None:
     far = datetime.max.replace(tzinfo=UTC)
     memory = add_to(session, occurred_at=far, expires_at=datetime.min.replace(tzinfo=UTC))
     assert session.get([memory.id])[memory.id] == memory
+
+
+# --- read connections ---------------------------------------------------------------------------
+
+
+@pytest.fixture
+def storage(tmp_path: Path) -> Iterator[SqliteStorage]:
+    """Yield an empty store in a file."""
+    with contextlib.closing(SqliteStorage(tmp_path, Tuning())) as opened:
+        yield opened
+
+
+@contextlib.contextmanager
+def reading(storage: SqliteStorage, count: int) -> Iterator[list[SqliteSession]]:
+    """Hold so many read transactions open at once."""
+    with contextlib.ExitStack() as stack:
+        yield [stack.enter_context(storage.read()) for _ in range(count)]
+
+
+def test_reads_use_as_many_connections_as_they_are_at_once_up_to_a_bound(
+    storage: SqliteStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add(storage)
+    opened: list[SqliteSession] = []
+    open_one = storage.open_session
+
+    def count() -> SqliteSession:
+        opened.append(open_one())
+        return opened[-1]
+
+    monkeypatch.setattr(storage, "open_session", count)
+    for _ in range(3):
+        with reading(storage, 2) as sessions:
+            assert [session.changes.seq() for session in sessions] == [1, 1]
+    assert len(opened) == 2
+    seen: list[int] = []
+
+    def read() -> None:
+        with storage.read() as session:
+            seen.append(session.changes.seq())
+
+    with reading(storage, READ_CONNECTIONS):
+        thread = threading.Thread(target=read)
+        thread.start()
+        assert seen == []
+    thread.join()
+    assert (seen, len(opened)) == ([1], READ_CONNECTIONS)
+
+
+def test_a_read_that_fails_gives_its_connection_back(storage: SqliteStorage) -> None:
+    for _ in range(READ_CONNECTIONS + 1):
+        with pytest.raises(ZeroDivisionError), storage.read():
+            raise ZeroDivisionError
+    with reading(storage, READ_CONNECTIONS):
+        pass
+
+
+def test_every_connection_notices_a_replaced_database(storage: SqliteStorage, tmp_path: Path) -> None:
+    add(storage)
+    with reading(storage, READ_CONNECTIONS):
+        pass
+    other = tmp_path / "other"
+    other.mkdir()
+    with contextlib.closing(SqliteStorage(other, Tuning())) as another:
+        add(another, "fig")
+        add(another, "plum")
+    with storage.file_lock():
+        swap.replace(storage.path, other / storage.path.name)
+    with reading(storage, READ_CONNECTIONS) as sessions:
+        assert [session.changes.seq() for session in sessions] == [2] * READ_CONNECTIONS
+        assert len({session.store_id for session in sessions}) == 1
+
+
+def test_idle_connections_keep_no_erased_text_in_the_log(storage: SqliteStorage) -> None:
+    memory = add(storage, "unspeakable")
+    with reading(storage, READ_CONNECTIONS):
+        pass
+    with storage.write(secure_erase=True) as session:
+        session.erase(memory)
+    for path in storage.path.parent.glob("memories.db*"):
+        assert b"unspeakable" not in path.read_bytes()
+
+
+def test_closing_closes_every_connection(storage: SqliteStorage) -> None:
+    add(storage)
+    with reading(storage, READ_CONNECTIONS):
+        pass
+    storage.close()
+    names = [path.name for path in storage.path.parent.glob("memories.db*")]
+    assert names == ["memories.db"], "the log goes with the last connection"

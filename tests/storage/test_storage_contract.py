@@ -100,6 +100,15 @@ def test_a_held_reader_waits_for_no_other_read(storage: MemoryStorage) -> None:
     reader.close()
 
 
+def test_a_read_waits_for_no_other_read_of_the_same_process(storage: MemoryStorage) -> None:
+    add(storage)
+    with storage.read() as one:
+        assert one.changes.seq() == 1
+        add(storage, "second")
+        with storage.read() as other:
+            assert (one.changes.seq(), other.changes.seq()) == (1, 2)
+
+
 def test_writers_take_turns(storage: MemoryStorage) -> None:
     def write(name: str) -> None:
         for number in range(20):

@@ -30,20 +30,10 @@ from sediment_mcp.system.files import (
     write_atomically,
     write_private,
 )
-from sediment_mcp.system.locks import locked, locked_if_free
+from sediment_mcp.system.locks import locked_if_free
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="POSIX")
 NOBODY = 65534
-
-HOLD = """
-import sys
-from pathlib import Path
-from sediment_mcp.system.locks import locked
-with locked(Path(sys.argv[1]), timeout=30):
-    print("held", flush=True)
-    sys.stdin.readline()
-print("released", flush=True)
-"""
 
 ON_A_FULL_DISK = """
 import json, resource, sys
@@ -80,68 +70,6 @@ print(json.dumps({
 }))
 host.end()
 """
-
-
-# --- locks --------------------------------------------------------------------------------------
-
-
-@contextlib.contextmanager
-def held_elsewhere(path: Path) -> Iterator[subprocess.Popen[str]]:
-    with subprocess.Popen(
-        [sys.executable, "-c", HOLD, path], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "held\n"
-        yield process
-        process.kill()
-
-
-@pytest.mark.process
-def test_a_lock_is_held_against_other_processes(tmp_path: Path) -> None:
-    path = tmp_path / "a.lock"
-    with held_elsewhere(path) as process:
-        with pytest.raises(Busy, match="try again"), locked(path, timeout=0):
-            pytest.fail("two hold one lock")
-        with locked_if_free(path) as held:
-            assert held is False
-        with locked(tmp_path / "another.lock", timeout=0):
-            pass
-        assert process.stdin is not None
-        print(file=process.stdin, flush=True)
-        with locked(path, timeout=30):  # waits for it
-            pass
-
-
-def test_a_lock_is_held_against_other_threads_and_libraries(tmp_path: Path) -> None:
-    path = tmp_path / "a.lock"
-    with locked(path, timeout=30), locked_if_free(path) as held:
-        assert held is False
-    with locked_if_free(path) as held:
-        assert held is True
-
-
-@pytest.mark.process
-@posix
-def test_a_killed_holder_holds_nothing(tmp_path: Path) -> None:
-    path = tmp_path / "a.lock"
-    with held_elsewhere(path) as process:
-        process.kill()
-        with locked(path, timeout=30):
-            pass
-
-
-@pytest.mark.process
-def test_a_blocked_write_is_told_and_a_query_does_not_wait(
-    host: Host, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    identity = host.store("kiwi")["id"]
-    monkeypatch.setattr(locked.__wrapped__, "__defaults__", (0.0,))  # type: ignore[attr-defined]
-    with held_elsewhere(host.directory / "write.lock"):
-        assert host.found("kiwi") == [identity]
-        assert host.list()["total"] == 1
-        with pytest.raises(Busy, match="try again"):
-            host.store("plum")
-    assert host.store("plum")["status"] == "stored"
 
 
 # --- replacing files ----------------------------------------------------------------------------

@@ -1,8 +1,8 @@
 """The embedded storage: one SQLite file, shared by any number of processes.
 
-The file is in the data directory. Two connections serve the calls, one that writes and one that reads, so
-that a read never waits for another process's write; a caller with a separate connection
-(`SqliteStorage.reader`, `SqliteStorage.connect`) does not wait for other readers either. A write holds the
+The file is in the data directory. One connection writes for the calls and some others read, so that a read
+waits neither for another process's write nor for another read; a caller may have a separate connection
+(`SqliteStorage.reader`, `SqliteStorage.connect`). A write holds the
 cross-process lock from BEGIN to COMMIT, checkpoints included: SQLite up to 3.51.2 can corrupt a database
 whose checkpoint runs beside another connection's commit, and the lock is also fairer than SQLite's own
 waiting.
@@ -16,7 +16,9 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import queue
 import threading
+import time
 from collections.abc import Callable, Generator
 from pathlib import Path
 
@@ -34,6 +36,7 @@ logger = logging.getLogger(__name__)
 
 DATABASE = "memories.db"
 WRITE_LOCK = "write.lock"
+READ_CONNECTIONS = 4  # that reads of one process use at once; each is opened when it is first needed
 
 
 class SqliteStorage:
@@ -57,7 +60,7 @@ class SqliteStorage:
         self._write_lock = _ThreadLock()
         self._writer: SqliteSession | None = None
         self._read_only_file: ReadOnlyFile | None = None
-        self._reader = SqliteReader(self)
+        self._readers = _ReaderPool(self)
         self._may_hold_erased_in_log = False
         self._is_closed = False
 
@@ -110,7 +113,7 @@ class SqliteStorage:
             writer, self._writer, self._is_closed = self._writer, None, True
             file, self._read_only_file = self._read_only_file, None
         if file is not None:
-            self._reader.close()
+            self._readers.close()
             file.close()
         if writer is None:
             return
@@ -120,7 +123,7 @@ class SqliteStorage:
         with contextlib.suppress(Busy), self.file_lock(timeout):
             with contextlib.suppress(Busy), self._write_lock.held(timeout):
                 writer.close()
-            self._reader.close()
+            self._readers.close()
 
     # --- sessions -----------------------------------------------------------------------------
 
@@ -148,7 +151,7 @@ class SqliteStorage:
         """Open a read transaction, with another database attached if ``attach`` is given."""
         self.open()
         with (
-            self._reader.session() as session,
+            self._readers.session() as session,
             session.database.attached(attach),
             session.database.snapshot(),
         ):
@@ -179,7 +182,7 @@ class SqliteStorage:
         with self._opening:
             self._read_only_file = None
         self.open()
-        self._reader.close()
+        self._readers.close()
         file.close()
 
     @contextlib.contextmanager
@@ -206,7 +209,7 @@ class SqliteStorage:
         self.open()
         if self.is_read_only:
             return
-        with self._reader.session() as session:
+        with self._readers.session() as session:
             is_due = has_remains(session)
         if is_due or self._may_hold_erased_in_log:
             with self._lend_writer() as writer:
@@ -275,6 +278,36 @@ class SqliteReader:
                     self._session = None
             finally:
                 self._lock.release()
+
+
+class _ReaderPool:
+    """Readers for the calls of one process, of which each call uses one that no other uses.
+
+    The one used last is used first, so that there are only as many connections as were ever used at once. A
+    call waits only while all are in use.
+    """
+
+    def __init__(self, storage: SqliteStorage) -> None:
+        self._readers = [SqliteReader(storage) for _ in range(READ_CONNECTIONS)]
+        self._free: queue.LifoQueue[SqliteReader] = queue.LifoQueue()
+        for reader in reversed(self._readers):
+            self._free.put(reader)
+
+    @contextlib.contextmanager
+    def session(self) -> Generator[SqliteSession]:
+        """Lend a session over the database as it is now."""
+        reader = self._free.get()
+        try:
+            with reader.session() as session:
+                yield session
+        finally:
+            self._free.put(reader)
+
+    def close(self, timeout: float = 0.5) -> None:
+        """Close the connections, but for those that calls still use after ``timeout`` seconds."""
+        deadline = time.monotonic() + timeout
+        for reader in self._readers:
+            reader.close(max(0.0, deadline - time.monotonic()))
 
 
 class _ThreadLock:
