@@ -61,9 +61,10 @@ def read_wording(query: str) -> Wording:
     tokens = [token for chunk in chunks for token in chunk]
     names = dict.fromkeys(token.text for token in tokens if _is_distinct(token))
     whole = _fold_ends(query)
+    quotations = [folded for text in find_quotations(query) if (folded := _fold_ends(text))]
     return Wording(
         whole if len(tokens) > 1 else "",
-        tuple(filter(None, map(_fold_ends, find_quotations(query))))[:MAX_STRINGS],
+        tuple(quotations[:MAX_STRINGS]),
         tuple(name for name in names if name[1:] not in names)[:MAX_STRINGS],  # of v1.2 and 1.2, the latter
         _pair_words(chunks),
     )
