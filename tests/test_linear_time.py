@@ -168,7 +168,11 @@ def test_every_function_that_takes_a_text_has_its_place() -> None:
     assert all(callable(resolve(name)) for name in READERS)
 
 
-SLOW = {"web.text_diff.diff_texts": 500, "transfer.formats.front_matter.split_front_matter": 3000}
+SLOW = {
+    "web.text_diff.diff_texts": 500,
+    "transfer.formats.front_matter.split_front_matter": 1000,
+    "transfer.formats.front_matter.load_yaml": 1000,
+}
 """Functions that take long for a short text, though in proportion: characters to begin with."""
 
 HOSTILE_TEXTS = list(

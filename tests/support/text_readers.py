@@ -177,7 +177,8 @@ server.jsonrpc.to_json server.jsonrpc.valid_text
 storage.sql.fields.dump_json
 system.project_root.parse_file_uri
 system.text.compose_accents system.text.count_invisible system.text.escape_invisible
-system.text.format_value system.text.reveal_invisible system.text.show_control_characters
+system.text.format_value system.text.has_many_marks system.text.reveal_invisible
+system.text.show_control_characters
 system.text.to_json system.text.valid_text
 system.timestamps.parse_iso
 transfer.formats.lists.is_dated_list transfer.formats.lists.is_plain_list transfer.formats.lists.is_table
@@ -222,6 +223,7 @@ READERS: dict[str, Reader] = dict.fromkeys(_GIVEN_PLAINLY.split(), plainly) | {
     "system.legacy_encodings.guess_encoding": lambda call, text: call(
         (text + "é").encode("cp1252", "replace")
     ),
+    "system.text.normalize_unicode": lambda call, text: [call(form, text) for form in ("NFC", "NFD", "NFKC")],
     "transfer.detect.detect_format": as_source,
     "transfer.encryption.is_encrypted": as_bytes,
     "transfer.formats.front_matter.compose_front_matter": lambda call, text: call({"tags": [text]}, ""),
