@@ -99,12 +99,12 @@ UNITS = (
 )  # fmt: skip
 
 
-@attack("hostile text", "100 KB of the worst text are stored in a second")
+@attack("hostile text", "100 KB of the worst text are stored in a second of work")
 def store_slow_texts(directory: Path) -> str:
     return _time_calls(directory, "store_memory", "content", TEXT_CHARS)
 
 
-@attack("hostile text", "the longest query of the worst text is answered in a second")
+@attack("hostile text", "the longest query of the worst text is answered in a second of work")
 def ask_slow_queries(directory: Path) -> str:
     return _time_calls(directory, "query_memory", "query", 9_900)
 
@@ -116,13 +116,24 @@ def _time_calls(directory: Path, tool: str, name: str, chars: int) -> str:
     timed: list[tuple[float, str]] = []
     for unit in UNITS:
         text = "x" + (unit * (chars // len(unit) + 1))[:chars]
-        start = time.monotonic()
+        start = _read_clock(server)
         server.call(tool, {name: text})
-        timed.append((time.monotonic() - start, unit))
+        timed.append((_read_clock(server) - start, unit))
     server.end(lambda process: process.stdin.close() if process.stdin else None)
     seconds, unit = max(timed)
     check(seconds <= MOST_SECONDS, f"{unit!r} took {seconds:.1f} s")
     return f"slowest {seconds:.2f} s ({unit!r})"
+
+
+def _read_clock(server: Server) -> float:
+    """Return the processor time of a server's threads, in seconds; elsewhere than on Linux the time."""
+    try:
+        fields = (
+            Path(f"/proc/{server.process.pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+        )
+    except FileNotFoundError:
+        return time.monotonic()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 @attack("hostile text", "a line cut off within a string does not keep the process from ending")

@@ -41,7 +41,8 @@ QUESTIONS_CHOICES: tuple[Questions, ...] = ("forget", "keep")
 ChoiceT = TypeVar("ChoiceT", bound=str)
 
 PLACEHOLDER = re.compile(
-    r"\$\{[^{}]*\}|\$\([^()]*\)|\$[A-Za-z_][\w:]*|%[A-Za-z_][\w()]*%|\{\{.*?\}\}|\{[A-Za-z_]\w*\}|<[^<>]+>"
+    r"\$\{[^{}]*\}|\$\([^()]*\)|\$[A-Za-z_][\w:]*|%[A-Za-z_][\w()]*%"
+    r"|\{\{(?:[^{}\n]|\{(?!\{)|\}(?!\}))*+\}\}|\{[A-Za-z_]\w*\}|<[^<>]+>"
 )
 """What shells, hosts and manuals replace by a value: ${…}, $(…), $NAME, %NAME%, {{…}}, {name}, <name>."""
 QUOTES = "\"'`\N{LEFT DOUBLE QUOTATION MARK}\N{RIGHT DOUBLE QUOTATION MARK}\N{LEFT SINGLE QUOTATION MARK}"
@@ -56,6 +57,7 @@ DEFAULT_MODEL = "all-MiniLM-L6-v2"
 NO_MODEL = "none"
 KEPT_BACKUPS = 7
 MOST_BACKUPS = 1000
+MAX_ZONE_CHARS = 64  # of the name of a time zone; the longest of the tz database has 32
 OFFSET = re.compile(r"(?:UTC|GMT)?([+-])([0-9]{1,2})(?::?([0-5][0-9]))?", re.IGNORECASE)
 
 
@@ -359,6 +361,8 @@ def find_zone(name: str) -> tzinfo | None:
     if offset := OFFSET.fullmatch(name):
         east = timedelta(hours=int(offset[2]), minutes=int(offset[3] or 0))
         return timezone(-east if offset[1] == "-" else east) if east < timedelta(days=1) else None
+    if len(name) > MAX_ZONE_CHARS:  # `zoneinfo` imports a package for each part of a name
+        return None
     from zoneinfo import ZoneInfo
 
     try:

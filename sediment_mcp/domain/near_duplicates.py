@@ -132,6 +132,8 @@ def _split_unquoted(text: str) -> list[_Word]:
 
 def _strip_punctuation(piece: str) -> str:
     """Return a word without punctuation around it; brackets stay if they pair within the word."""
+    if piece[0] != "(" and piece[-1] != ")" and piece[-1] not in _ENDS:
+        return piece
     while len(piece) <= MAX_WORD_LENGTH:
         core = piece.rstrip(_ENDS)
         if core[-1:].isdigit() and piece.endswith("!"):  # a factorial

@@ -7,8 +7,9 @@ them and the way in which Unicode spells them.
 from __future__ import annotations
 
 import functools
-import unicodedata
 from collections.abc import Iterable
+
+from sediment_mcp.system.text import compose_accents
 
 REMEMBERED_TAGS = 4096  # folded tags that are cached, because they repeat
 
@@ -21,8 +22,7 @@ def clean_tag(tag: str) -> str:
 @functools.lru_cache(REMEMBERED_TAGS)
 def fold_tag(tag: str) -> str:
     """Return the form in which tags that are the same are equal."""
-    composed = unicodedata.normalize("NFC", " ".join(clean_tag(tag).split()))
-    return unicodedata.normalize("NFC", composed.casefold())
+    return compose_accents(compose_accents(" ".join(clean_tag(tag).split())).casefold())
 
 
 def unique_tags(tags: Iterable[str]) -> tuple[str, ...]:

@@ -15,6 +15,8 @@ import re
 import unicodedata
 from collections.abc import Iterator
 
+from sediment_mcp.system.text import has_many_marks, normalize_unicode
+
 UNSPACED = (
     r"\u0e01-\u0e4e\u0e80-\u0ece\u0edc-\u0edf"  # Thai, Lao
     r"\u1000-\u103f\u1050-\u108f\u109a-\u109f\ua9e0-\ua9ef\uaa60-\uaa7f"  # Myanmar
@@ -56,8 +58,11 @@ def normalize(text: str) -> str:
     if text.isascii():
         return text
     visible, marks = _build_tables()
-    compatible = unicodedata.normalize("NFKC", text.translate(visible))
-    return unicodedata.normalize("NFC", unicodedata.normalize("NFD", compatible).translate(marks))
+    text = text.translate(visible)
+    if has_many_marks(text):
+        text = text.translate(marks)
+    decomposed = normalize_unicode("NFD", normalize_unicode("NFKC", text))
+    return normalize_unicode("NFC", decomposed.translate(marks))
 
 
 def fold_case(text: str) -> str:

@@ -13,6 +13,7 @@ from functools import cache
 from typing import Any, NamedTuple
 
 from sediment_mcp.search.date_words import GERMAN_WORDS, LANGUAGES, MODAL_CONTEXT
+from sediment_mcp.system.text import normalize_unicode
 
 _TOKEN = re.compile(
     r"(?<![\w@\\])(?<![^\W\d_]\.)"  # parts of names such as monday.com or march_2 are no words
@@ -20,7 +21,7 @@ _TOKEN = re.compile(
     r"|(?<![0-9][.:/-])[0-9]++(?:[.:/-][0-9]++|,[0-9]{3}(?![0-9]))*+\w*+)"
 )
 """A word, or a number with all that is written together with it."""
-_GAP = re.compile(r"\s*[-'\u2019]?\s*")
+_GAP = re.compile(r"\s*+(?:[-'\u2019]\s*+)?")
 _ORDINAL = re.compile(r"([0-9]{1,2})(?:st|nd|rd|th|e|er|re|te|ten|ter|º|ª|°)?", re.IGNORECASE)
 _YEAR_FIRST = re.compile(r"((?:19|20)[0-9]{2})([-./])([0-9]{1,2})\2([0-9]{1,2})(?:T[0-9]{2})?")
 _YEAR_LAST = re.compile(r"([0-9]{1,2})([-./])([0-9]{1,2})\2((?:19|20)[0-9]{2})")
@@ -94,7 +95,7 @@ def _match(
 
 def read_tokens(text: str) -> list[Token]:
     """Return the words and numbers of a text, without accents."""
-    plain = "".join(c for c in unicodedata.normalize("NFD", text) if not unicodedata.combining(c))
+    plain = "".join(c for c in normalize_unicode("NFD", text) if not unicodedata.combining(c))
     found = list(_TOKEN.finditer(plain))
     words = [match[0].casefold() for match in found]
     is_german = not GERMAN_WORDS.isdisjoint(words)

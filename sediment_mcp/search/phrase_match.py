@@ -31,6 +31,8 @@ NAME_SHARE = 0.5
 NEIGHBOUR_SHARE = 0.05
 PARTIAL = 0.5  # of a string within a longer name
 MAX_PAIRS = 16
+MAX_STRINGS = 50  # names, and quotations, of a query that are looked for
+MAX_READINGS = 50  # of a text, for a string that overlaps with itself more often than any word does
 MIN_PARTS = 3  # of a name; with two, such as JavaScript, McDonald, Node.js and and/or, it is like a word
 
 _ENDS = " \t?!.,;:…¿¡\"'“”„«»「」`"
@@ -58,11 +60,12 @@ def read_wording(query: str) -> Wording:
     chunks = [list(analyze_chunk(chunk)) for chunk in query.split()]
     tokens = [token for chunk in chunks for token in chunk]
     names = dict.fromkeys(token.text for token in tokens if _is_distinct(token))
-    whole = fold_text(query).strip(_ENDS)
+    whole = _fold_ends(query)
+    quotations = [folded for text in find_quotations(query) if (folded := _fold_ends(text))]
     return Wording(
         whole if len(tokens) > 1 else "",
-        tuple(filter(None, (fold_text(text).strip(_ENDS) for text in find_quotations(query)))),
-        tuple(name for name in names if name[1:] not in names),  # of v1.2 and 1.2, the latter
+        tuple(quotations[:MAX_STRINGS]),
+        tuple(name for name in names if name[1:] not in names)[:MAX_STRINGS],  # of v1.2 and 1.2, the latter
         _pair_words(chunks),
     )
 
@@ -72,6 +75,10 @@ def fold_text(text: str) -> str:
     folded = fold_case(normalize(text))
     is_single_spaced = folded.isprintable() and "  " not in folded  # quicker than to split and join
     return folded if is_single_spaced else " ".join(folded.split())
+
+
+def _fold_ends(text: str) -> str:
+    return fold_text(text).strip(_ENDS)
 
 
 def score_phrases(texts: Sequence[str], wording: Wording, held: Sequence[int], asked: int) -> list[float]:
@@ -109,9 +116,11 @@ def _score(text: str, wording: Wording, *, holds_all: bool) -> float:
 def measure_string(text: str, string: str) -> float:
     """Return 1 if a text holds the string by itself, `PARTIAL` if only within a name, else 0."""
     best, start = 0.0, text.find(string)
-    while start >= 0 and best < 1.0:
+    read_chars = 0
+    while start >= 0 and best < 1.0 and read_chars <= MAX_READINGS * len(text):
         end = start + len(string)
-        before = _measure_end(string[0], text[:start][::-1][:3], _JOINTS_BEFORE)
+        read_chars += len(string)
+        before = _measure_end(string[0], text[max(start - 3, 0) : start][::-1], _JOINTS_BEFORE)
         best = max(best, min(before, _measure_end(string[-1], text[end : end + 3], _JOINTS_AFTER)))
         start = text.find(string, start + 1)
     return best

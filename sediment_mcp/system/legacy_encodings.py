@@ -85,7 +85,7 @@ _ALPHABETS: dict[str, tuple[str, str, float]] = {
     "German": ("äöüßéèà", r"\bß|[èà]\w", 0),
     "French": (
         "éèêëàâçîïôûùüÿœ",
-        r"\bè(?!s\b|re)|ê\b|\bê(?!t)|\bî(?!l)|[èàêâùîô]\w*[kw]|[kw]\w*[èàêâùîô]"
+        r"\bè(?!s\b|re)|ê\b|\bê(?!t)|\bî(?!l)|\A(?=\w*[kw])\w*[èàêâùîô]"
         r"|û[aeiou]|[aei]û|(?<!\bo)ù|ç(?![aouâôû])|à\w|dz|sz|cz|rz",
         0,
     ),
@@ -101,7 +101,7 @@ _ALPHABETS: dict[str, tuple[str, str, float]] = {
     "Danish": ("æøåéö", r"[aeiouyæøå][æø]|[æø][aouæøå]", 0),
     "Finnish": ("äöå", r"", 0.5),
     "Dutch": ("ëéèïöü", r"\bè", 0.3),
-    "English": ("éèïñç", r"\bè|è\w*[kw]|[kw]\w*è|ç(?![aou])", 0.3),
+    "English": ("éèïñç", r"\bè|\A(?=\w*[kw])\w*è|ç(?![aou])", 0.3),
     "Icelandic": (
         "áéíóúýðþæö",
         r"[áéíóúýæö][áéíóúýæö]|[aeiou]æ|æ[aou]|þ\b|\bð|þ(?=[kbdfgmpst])|\w\wý\b",
@@ -112,7 +112,7 @@ _ALPHABETS: dict[str, tuple[str, str, float]] = {
     "Slovak": ("áäčďéíĺľňóôŕšťúýž", r"", 0.5),
     "Hungarian": ("áéíóöőúüű", r"", 0),
     "Croatian": ("čćđšž", r"", 0.3),
-    "Romanian": ("ăâîşţșț", r"[âî]\w*[kw]", 0.5),
+    "Romanian": ("ăâîşţșț", r"\A[^\Wâî]*+[âî]\w*[kw]", 0.5),
     "Turkish": ("çğıöşüâî", r"\bğ|ğ(?=[kpt])", 0),
     "Lithuanian": ("ąčęėįšųūž", r"", 0.5),
     "Latvian": ("āčēģīķļņšūž", r"", 0.5),

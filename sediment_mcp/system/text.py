@@ -8,7 +8,7 @@ import re
 import reprlib
 import unicodedata
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 MAX_NAME_CHARS = 64  # longest value that a message quotes in full
 MAX_NAMES = 5  # most names that a message lists
@@ -100,11 +100,17 @@ def compose_accents(text: str) -> str:
     A text with a run of more than `MAX_MARKS` combining marks is returned as it is: no writing has any, and
     Python sorts such a run in quadratic time.
     """
-    return text if _has_many_marks(text) else unicodedata.normalize("NFC", text)
+    return normalize_unicode("NFC", text)
 
 
-def _has_many_marks(text: str) -> bool:
-    return any(
+def normalize_unicode(form: Literal["NFC", "NFD", "NFKC"], text: str) -> str:
+    """Return the text in a normal form of Unicode, or as it is if it has many marks in a row."""
+    return text if has_many_marks(text) else unicodedata.normalize(form, text)
+
+
+def has_many_marks(text: str) -> bool:
+    """Return True if more than `MAX_MARKS` combining marks follow each other somewhere."""
+    return len(text) > MAX_MARKS and any(
         is_mark and sum(1 for _ in characters) > MAX_MARKS
         for signs in _SIGNS.finditer(text)
         for is_mark, characters in itertools.groupby(

@@ -15,6 +15,8 @@ from typing import Any
 MAX_VALUES = 1_000_000  # objects and lists of one document or line: an empty one takes 20 times its text
 MAX_STRINGS = 4_000_000
 MAX_DIGITS = 300  # of a number; longer ones stay text
+PIECE_CHARS = 1000  # of a line that are read first where an object may begin
+MAX_LITERAL_CHARS = 16  # that a decoder must see at once, such as -Infinity
 SCAN_BUDGET = 20  # characters read per character of a line, while an object is looked for in broken text
 REPAIRED = "was no valid JSON: comments, commas or quotes were repaired."
 
@@ -27,7 +29,7 @@ _TOKEN = re.compile(
 _LAST_COMMA = re.compile(r"""("(?:\\.|[^"\\])*+(?:"|\Z))|,(?=\s*+[}\]])""", re.DOTALL)
 _WORDS = {"None": "null", "True": "true", "False": "false", "undefined": "null"}
 _GAP = re.compile(r"[\s,\0\ufeff]*+")
-_START = re.compile(r"[{\[]")
+_START = re.compile(r"""\{(?=\s*+["}])|\[(?=\s*+[\[{"\]\d\-tfnIN])""")  # of a value that may be whole
 _NAME = r"""["'][^"'\n]{0,200}+["']\s*+"""
 _BEGINNING = re.compile(rf"""\s*+(?:\[\s*+)*+(?:\{{\s*+{_NAME}:|(?<=\[){_NAME},)""")
 
@@ -133,14 +135,16 @@ def split_values(line: str) -> Iterator[ParsedJson | Fragment]:
         yield Fragment(line[:MAX_DIGITS])
         return
     end, budget = 0, SCAN_BUDGET * len(line) + 1000
+    parser, decode = _Parser(), _decode_whole
     lost = 0  # where the fragment begins that was not yielded yet
     while (start := _GAP.match(line, end).end()) < len(line):  # pyright: ignore[reportOptionalMemberAccess]
-        parser = _Parser()
         try:
             if line[start] not in "{[" or budget < 0:
                 raise ValueError
-            value, end = parser.decoder.raw_decode(line, start)
+            value, end = decode(parser.decoder, line, start)
         except (ValueError, RecursionError) as error:
+            decode = _decode_piece
+            parser.repeated = []
             deep = isinstance(error, RecursionError)
             budget -= len(line) if deep else max(getattr(error, "pos", start) - start, 1)
             found = _START.search(line, start + 1) if budget >= 0 else None
@@ -153,6 +157,35 @@ def split_values(line: str) -> Iterator[ParsedJson | Fragment]:
             yield Fragment(fragment)
         lost = end
         yield _finish(parser, value)
+        parser.repeated = []
+
+
+def _decode_whole(decoder: json.JSONDecoder, line: str, start: int) -> tuple[Any, int]:
+    """Return (value, its end) of the value that begins at a place of the line."""
+    return decoder.raw_decode(line, start)
+
+
+def _decode_piece(decoder: json.JSONDecoder, line: str, start: int) -> tuple[Any, int]:
+    """Return (value, its end) too, in a time that does not depend on what stands before it.
+
+    An error of the decoder says in which line it is, and so reads the text from its beginning: in a line of
+    many broken objects that would take quadratic time. So it gets a piece of the line, and a longer one if
+    the value is cut off there.
+
+    Raises:
+        JSONDecodeError: there is no value.
+    """
+    chars = PIECE_CHARS
+    while True:
+        piece = line[start : start + chars]
+        try:
+            value, end = decoder.raw_decode(piece)
+            return value, start + end
+        except json.JSONDecodeError as error:
+            is_cut = error.pos > len(piece) - MAX_LITERAL_CHARS or error.msg.startswith("Unterminated")
+            if not is_cut or start + chars >= len(line):
+                raise json.JSONDecodeError(error.msg, "", start + error.pos) from None
+        chars *= 4
 
 
 def _has_too_many_values(text: str) -> bool:

@@ -12,7 +12,13 @@ from support.host import QUIET, Host
 from support.memories import memory_of
 
 from sediment_mcp.domain.memory import Candidate
-from sediment_mcp.search.phrase_match import add_phrase_gains, read_wording, score_phrases
+from sediment_mcp.search.phrase_match import (
+    PARTIAL,
+    add_phrase_gains,
+    measure_string,
+    read_wording,
+    score_phrases,
+)
 
 WORDS = st.sampled_from(["dog", "bites", "man", "kettle", "red"])
 
@@ -73,6 +79,13 @@ def test_the_query_as_it_is_comes_first_whatever_the_rest_says(
     gained = add_phrase_gains(candidates, [value for value, _ in rows])
     others = [value for value, (_, phrase) in zip(gained, rows, strict=True) if phrase == 0.0]
     assert all(gained[min(place, len(rows) - 1)] > value for value in others)
+
+
+def test_a_string_by_itself_is_found_behind_many_that_are_none() -> None:
+    assert measure_string("x3.2.1y " * 500 + "3.2.1", "3.2.1") == 1.0
+    assert measure_string("3.2.1.4 " * 500, "3.2.1") == PARTIAL
+    assert measure_string("nono no", "no no") == 0.0
+    assert measure_string("xa a a", "a a") == 1.0
 
 
 @pytest.mark.parametrize("is_written", [False, True], ids=["memtable", "snapshot"])

@@ -111,6 +111,10 @@ def test_references_in_front_matter_are_refused(host: Host, tmp_path: Path) -> N
     assert (memory["content"], memory["metadata"]) == ("text", {"file": "bomb.md", "a": ["x", "x"]})
 
 
+def test_a_field_without_a_value_that_is_no_yaml_is_empty() -> None:
+    assert split_front_matter("---\na\x00:\nb: 1\n---\ntext").fields == {"a\x00": "", "b": 1}
+
+
 def test_a_long_note_becomes_several_memories_cut_at_its_headings(host: Host, tmp_path: Path) -> None:
     chapter = "words and more words\n" * 3000
     text = "".join(f"# Chapter {number}\n\n{chapter}\n" for number in range(4))

@@ -177,6 +177,12 @@ def test_values_of_a_line_are_found_in_time_however_it_is_broken() -> None:
     assert split_one('{"a":1}x') == [{"a": 1}, "x"]
 
 
+@pytest.mark.parametrize("text", ["y" * 5_000, "\\n" * 499, "1," * 2_000, "é" * 990])
+def test_an_object_after_a_broken_one_is_found_however_long_it_is(text: str) -> None:
+    for value in ({"a": text}, [{"b": [text, 12345, None, "\U0001f600"]}]):
+        assert split_one("{bad " + json.dumps(value) + '{"c": 1}[tru') == ["{bad", value, {"c": 1}, "[tru"]
+
+
 def split_one(line: str) -> list[object]:
     return [part.text if isinstance(part, Fragment) else part.value for part in split_values(line)]
 

@@ -72,7 +72,7 @@ def _read_by_field(block: str, rest: str) -> FrontMatter:
         try:
             value = load_yaml(part)
         except BadYaml:
-            plain = match["value"].strip() if match else ""
+            plain = (match["value"] or "").strip() if match else ""
             is_text = match is not None and "\n" not in part.strip() and plain[:1] not in _YAML_SIGNS
             value = {match["name"].strip(): plain} if match and is_text else BadYaml
         if isinstance(value, dict):

@@ -50,7 +50,7 @@ _DATE = r"\[(?P<date>[^\[\]\n]{1,40})\](?!\()"
 _DATED = re.compile(rf"\s*(?:(?:[-*•+]|\d{{1,4}}[.)])\s+)?\**{_DATE}\**\s*(?:[-–—:]+\s*)?(?P<text>\S.*)")
 _ITEM = re.compile(r"\s{0,8}(?:[-*•+]|\d{1,4}[.)])\s+(?!\[[ xX]\])(?P<text>\S.*)")
 _USER = re.compile(r"\**(?:the )?user(?:'s|’s)?\b", re.IGNORECASE)
-_HEADING = re.compile(r"\s*(?:#{1,6}\s+(?P<a>.*?)\s*#*|\*\*(?P<b>[^*]+?):?\*\*:?)\s*")
+_HEADING = re.compile(r"\s*+(?:#{1,6}\s++(?P<marked>.*)|\*\*(?P<bold>[^*]++)\*\*:?\s*+)")
 _FENCE = re.compile(r"\s*(?:```|~~~|---+\s*$|===+\s*$)")
 _NO_DATE = ("unknown", "n/a", "no date", "date unknown", "undated", "?")
 
@@ -90,7 +90,17 @@ def is_list(document: object) -> bool:
 def _list_lines(text: str) -> list[str]:
     lines = [line for line in text.splitlines()[:MAX_LINES] if line.strip() and not _FENCE.match(line)]
     lines = [line for line in lines if not line[0].isspace() or _is_dated(line) or _ITEM.fullmatch(line)]
-    return [line for line in lines if not _HEADING.fullmatch(line)]
+    return [line for line in lines if _find_title(line) is None]
+
+
+def _find_title(line: str) -> str | None:
+    """Return the title of a line that is a heading, which may be empty; None for any other line."""
+    heading = _HEADING.fullmatch(line)
+    if heading is None:
+        return None
+    if (title := heading["marked"]) is not None:
+        return title.rstrip().rstrip("#").rstrip()
+    return heading["bold"].removesuffix(":") or heading["bold"]
 
 
 def _is_dated(line: str) -> bool:
@@ -257,11 +267,10 @@ def _read_lines(text: str) -> Iterator[Item]:
     section, before = None, list[str]()
     item: _Line | None = None
     for number, line in enumerate(lines, start=1):
-        heading = _HEADING.fullmatch(line)
         if not line.strip() or _FENCE.match(line):
             continue
-        if heading:
-            section = heading["a"] or heading["b"]
+        if (title := _find_title(line)) is not None:
+            section = title or None
             continue
         started = _start_item(line, f"line {number}", has_marks)
         if started is None and item is not None:

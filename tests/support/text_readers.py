@@ -1,0 +1,241 @@
+"""How each function of the package that takes a text is given one: as it is, in a list, in a file."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Callable, Iterator
+from datetime import UTC, date, datetime
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from sediment_mcp.errors import SedimentError
+
+Reader = Callable[[Callable[..., Any], str], object]
+FILE_NAMES = ("a.md", "a.json", "a.csv", "a.txt")
+
+
+def read_text(name: str, text: str) -> None:
+    """Give a text to a function of `READERS`, and read what it yields to its end."""
+    try:
+        found = READERS[name](resolve(name), text)
+        if isinstance(found, Iterator):
+            for _ in found:
+                pass
+    except (SedimentError, ValueError):
+        pass
+
+
+def resolve(name: str) -> Any:
+    """Return what stands under ``module.function`` or ``module.Class.method``."""
+    module, _, attribute = name.rpartition(".")
+    owner = (
+        resolve(module)
+        if module.rpartition(".")[2][:1].isupper()
+        else import_module(f"sediment_mcp.{module}")
+    )
+    return getattr(owner, attribute)
+
+
+def to_bytes(text: str) -> bytes:
+    return text.encode(errors="replace")
+
+
+def plainly(call: Callable[..., Any], text: str) -> object:
+    return call(text)
+
+
+def with_more(*more: Any, **named: Any) -> Reader:
+    return lambda call, text: call(text, *more, **named)
+
+
+def as_bytes(call: Callable[..., Any], text: str) -> object:
+    return call(to_bytes(text))
+
+
+def in_list(*more: Any, times: int = 1) -> Reader:
+    return lambda call, text: call([text] * times, *more)
+
+
+def beside_another(*more: Any) -> Reader:
+    """Call a function with the text and with another that is not far from it."""
+    return lambda call, text: call(text, "x" + text[1:-1], *more)
+
+
+def as_source(call: Callable[..., Any], text: str) -> None:
+    from sediment_mcp.transfer.source import ReadLimits, wrap_bytes
+
+    for name in FILE_NAMES:
+        try:
+            found = call(wrap_bytes(to_bytes(text), name), ReadLimits())
+            if isinstance(found, Iterator):
+                for _ in found:
+                    pass
+        except SedimentError:
+            pass
+
+
+def as_argument(tool: str, **more: Any) -> Reader:
+    def run(call: Callable[..., Any], text: str) -> None:
+        call(getattr(import_module("sediment_mcp.operations.arguments"), tool), {**more, "content": text})
+
+    return run
+
+
+def feed_lines(call: Callable[..., Any], text: str) -> None:
+    from sediment_mcp.server.jsonrpc import LineSplitter
+
+    data, splitter = to_bytes(text), LineSplitter()
+    for start in range(0, len(data), 512):
+        list(call(splitter, data[start : start + 512]))
+    list(splitter.finish())
+
+
+def in_document(*more: Any) -> Reader:
+    def run(call: Callable[..., Any], text: str) -> object:
+        comment = text.replace("\n", " ")
+        return call('{"servers": {"a": ' + json.dumps(text) + "}, // " + comment + '\n "b": [1,],}', *more)
+
+    return run
+
+
+def as_wrapped_arguments(call: Callable[..., Any], text: str) -> object:
+    from sediment_mcp.operations.arguments import StoreMemory
+
+    return call(StoreMemory, {"arguments": text})
+
+
+def as_parameter_name(call: Callable[..., Any], text: str) -> object:
+    return call(text, ("query", "limit", "project"))
+
+
+def as_wording(call: Callable[..., Any], text: str) -> object:
+    from sediment_mcp.search.phrase_match import read_wording
+
+    return [
+        call([text], read_wording(query), [9], 9) for query in (text, text[:200], f'"{text[:1]}" a1.b2.c3')
+    ]
+
+
+def within_itself(call: Callable[..., Any], text: str) -> object:
+    return [call(text, text[:length]) for length in (1, 2, 3, 12, 50) if text[:length].strip()]
+
+
+def as_memory(call: Callable[..., Any], text: str) -> object:
+    memory = {
+        "id": "a", "content": text, "tags": [text], "session": text, "project": text,
+        "metadata": {"a": [text]}, "created_at": "2026",
+    }  # fmt: skip
+    return call([memory])
+
+
+def as_imported_memory(call: Callable[..., Any], text: str) -> object:
+    return call("line 1", text, tags=[text], metadata={text[:50]: text}, session=text)
+
+
+def as_git_files(call: Callable[..., Any], text: str) -> None:
+    with tempfile.TemporaryDirectory() as directory:
+        git = Path(directory, ".git")
+        (git / "logs").mkdir(parents=True)
+        (git / "logs" / "HEAD").write_bytes(to_bytes(text))
+        config = f'[core]\n{text}\n[remote "origin"]\n\turl = {text.replace(chr(10), "")}\n'
+        (git / "config").write_bytes(to_bytes(config))
+        call(Path(directory))
+
+
+def with_instructions(call: Callable[..., Any], text: str) -> object:
+    from sediment_mcp.hosts import agent_instructions
+
+    block = f"{text}\n{agent_instructions.BEGIN}\n{text}\n{agent_instructions.END}\n{text}"
+    return call(block, agent_instructions.INSTRUCTIONS_FILES["cursor"])
+
+
+TODAY = date(2026, 5, 8)
+
+_GIVEN_PLAINLY = """
+cli.values.decode_argument
+domain.chunking.estimate_word_pieces domain.chunking.split_into_chunks
+domain.duplicates.compute_content_hash domain.duplicates.compute_exact_hash domain.duplicates.fold_text
+domain.prompt_injection.has_prompt_injection
+domain.tags.clean_tag domain.tags.fold_tag
+embeddings.readability.is_plain_english embeddings.runtime.replace_surrogates
+hosts.agent_instructions.get_block_state hosts.config_file.detect_line_break hosts.jsonc.parse
+indexes.analyzer.analyze_chunk indexes.analyzer.extract_terms indexes.analyzer.split_into_tokens
+indexes.analyzer.tokenize_chunk indexes.characters.fold_case indexes.characters.normalize
+indexes.query_analysis.analyze_query indexes.query_analysis.extract_query_terms
+indexes.query_analysis.find_quotations
+operations.argument_values.is_nothing operations.argument_values.parse_choice
+operations.argument_values.parse_id operations.argument_values.parse_ids
+operations.argument_values.parse_number operations.argument_values.parse_object
+operations.argument_values.parse_tags operations.argument_values.parse_text
+operations.argument_values.split_list
+search.date_phrases.read_tokens search.phrase_match.fold_text search.phrase_match.read_wording
+search.query_tense.is_about_present search.query_tense.remove_present_words
+search.versions.states_change
+server.jsonrpc.to_json server.jsonrpc.valid_text
+storage.sql.fields.dump_json
+system.project_root.parse_file_uri
+system.text.compose_accents system.text.count_invisible system.text.escape_invisible
+system.text.format_value system.text.has_many_marks system.text.reveal_invisible
+system.text.show_control_characters
+system.text.to_json system.text.valid_text
+system.timestamps.parse_iso
+transfer.formats.lists.is_dated_list transfer.formats.lists.is_plain_list transfer.formats.lists.is_table
+transfer.formats.markdown.make_file_name
+transfer.json_text.looks_like_json transfer.json_text.parse_json transfer.json_text.repair
+transfer.json_text.split_values
+transfer.normalize.normalize_session transfer.normalize.parse_time transfer.normalize.split_tags
+"""
+
+READERS: dict[str, Reader] = dict.fromkeys(_GIVEN_PLAINLY.split(), plainly) | {
+    "config.find_zone": plainly,
+    "config.parse_model": with_more("--model", may_be_relative=True),
+    "config.parse_path": with_more("--data-dir", may_be_relative=True),
+    "config.parse_project": with_more("--project", may_be_relative=True),
+    "domain.chunking.split_text": with_more(2_000),
+    "domain.duplicates.is_same_text": beside_another(),
+    "domain.near_duplicates.is_near_duplicate": beside_another(0.99),
+    "domain.secrets.find_secret_kinds": in_list(),
+    "domain.tags.unique_tags": in_list(),
+    "hosts.agent_instructions.put_block": with_instructions,
+    "hosts.agent_instructions.take_block": with_instructions,
+    "hosts.jsonc.put_member": in_document(("servers", "x"), 1),
+    "hosts.jsonc.remove_member": in_document(("b",)),
+    "operations.argument_names.find_nearest": as_parameter_name,
+    "operations.arguments.parse_arguments": as_argument("StoreMemory", tags="a,b"),
+    "operations.arguments.unwrap_arguments": as_wrapped_arguments,
+    "operations.content_notes.note_contents": as_memory,
+    "operations.content_notes.note_texts": lambda call, text: call([("a", [text])]),
+    "search.phrase_match.measure_string": within_itself,
+    "search.phrase_match.score_phrases": as_wording,
+    "search.query_dates.find_periods": with_more(TODAY),
+    "search.query_dates.read_dates": with_more(datetime(2026, 5, 8, tzinfo=UTC)),
+    "search.snippets.select_snippets": lambda call, text: call([(text, None)] * 3, 8_000),
+    "server.client_zone.find_client_zone": lambda call, text: call({text: text, "a": {"timezone": text}}),
+    "server.jsonrpc.LineSplitter.feed": feed_lines,
+    "server.jsonrpc.decode": as_bytes,
+    "server.jsonrpc.find_id": as_bytes,
+    "system.encodings.decode_text": as_bytes,
+    "system.encodings.detect_encoding": as_bytes,
+    "system.encodings.find_byte_order_mark": as_bytes,
+    "system.git_repository.read_history": as_git_files,
+    "system.legacy_encodings.guess_encoding": lambda call, text: call(
+        (text + "é").encode("cp1252", "replace")
+    ),
+    "system.text.normalize_unicode": lambda call, text: [call(form, text) for form in ("NFC", "NFD", "NFKC")],
+    "transfer.detect.detect_format": as_source,
+    "transfer.encryption.is_encrypted": as_bytes,
+    "transfer.formats.front_matter.compose_front_matter": lambda call, text: call({"tags": [text]}, ""),
+    "transfer.formats.front_matter.load_yaml": plainly,
+    "transfer.formats.front_matter.split_front_matter": lambda call, text: call(f"---\n{text}\n---\n{text}"),
+    "transfer.formats.lists.read": as_source,
+    "transfer.formats.mcp_memory_service.read": as_source,
+    "transfer.formats.mem0.read": as_source,
+    "transfer.formats.notes.read": as_source,
+    "transfer.formats.sediment_jsonl.read": as_source,
+    "transfer.formats.server_memory.read": as_source,
+    "transfer.normalize.normalize_memory": as_imported_memory,
+    "web.text_diff.diff_texts": beside_another(),
+}
+"""Function → how a text is given to it."""
