@@ -172,10 +172,13 @@ def _is_only_a_dash(words: Sequence[_Word], place: int) -> bool:
 
 
 def _is_only_a_comma(words: Sequence[_Word], place: int) -> bool:
-    """Return whether this is a comma that separates no names, as in "Anna, Maria"."""
+    """Return whether this is a comma without a name beside it, as in "Anna, Maria"."""
     if words[place].text not in _COMMAS:
         return False
-    return any(not text or text[0].islower() for text in _neighbours(words, place))
+    near = _neighbours(words, place)
+    return any(not text or text[0].islower() for text in near) and not any(
+        text[:1].isupper() for text in near
+    )
 
 
 def _is_article(words: Sequence[_Word], place: int) -> bool:

@@ -15,13 +15,15 @@ HOST_NAMES = frozenset(
         # ids of the conversation and of the call: n8n, LangChain, OpenAI's and Anthropic's clients
         "toolcallid", "tooluseid", "callid", "requestid", "messageid", "conversationid", "threadid", "chatid",
         "runid", "traceid", "spanid", "correlationid", "invocationid", "progresstoken", "chatinput", "action",
-        "tool", "toolname", "toolcall",
+        "tool", "toolname", "toolcall", "turnid", "taskid", "stepid", "executionid", "workflowid", "nodeid",
+        "itemindex", "workspaceid", "clientid", "xsessionid", "runmanager", "signal",
         # how the call is to be carried out: Gemini CLI, Windsurf, Cline, OpenHands
         "waitforprevious", "waitforprevioustools", "taskprogress", "requiresapproval", "requiresconfirmation",
         "safetoautorun", "securityrisk", "isbackground", "timeoutms",
         # why the model makes it: Cursor, Copilot, Windsurf, Antigravity
         "explanation", "reason", "reasoning", "rationale", "justification", "thought", "thoughts", "thinking",
-        "goal", "intent", "purpose", "toolsummary", "toolaction",
+        "thoughtsignature", "goal", "intent", "userintent", "purpose", "toolsummary", "toolaction",
+        "tooltitle",
     }
 )  # fmt: skip
 """Names that hosts are known to add to every call, in small letters and without separators."""

@@ -10,7 +10,6 @@ from typing import Any, cast
 
 from sediment_mcp.domain.tags import clean_tag
 
-MEMORY_URI = "memory://"
 MAX_LITERAL_CHARS = 20_000  # of a text that is read as a Python literal; more than any valid list needs
 _NOTHING = frozenset({"", "null", "none", "undefined", "nil"})
 _BRACKETS = {"[": "]", "(": ")", "{": "}"}
@@ -20,6 +19,8 @@ _BULLET = re.compile(r"[-*\u2022]\s+")
 _ID_SEPARATORS = re.compile(r"[\s,;]+")
 _HASHTAGS = re.compile(r"#\S+(?:\s+#\S+)+")
 _QUOTES = "\"'`\u2018\u2019\u201c\u201d"
+_AROUND_ID = _QUOTES + "<>[](){}*\u200b\ufeff "  # what text, Markdown and lists put around an id
+_ID_PREFIX = re.compile(r"memory:(?://)?|id[:=]", re.IGNORECASE)
 
 
 def is_nothing(value: object) -> bool:
@@ -71,7 +72,7 @@ def parse_ids(value: object) -> object:
 
 
 def parse_id(value: object) -> object:
-    """Return one id without blanks, quotation marks and the scheme of its URI."""
+    """Return one id without what surrounds it and the scheme of its URI."""
     return _bare_id(value) if isinstance(value, str) else value
 
 
@@ -119,10 +120,8 @@ def _split_ids(item: str) -> list[object]:
 
 def _bare_id(text: str) -> str:
     text = text.strip()
-    bare = text.strip(_QUOTES + "<>[]").strip()
-    if bare[: len(MEMORY_URI)].lower() == MEMORY_URI:
-        bare = bare[len(MEMORY_URI) :]
-    return bare.rstrip("/") or text
+    bare = _ID_PREFIX.sub("", text.strip(_AROUND_ID), count=1)
+    return bare.strip(_AROUND_ID).rstrip("/") or text
 
 
 def _parse_literal(text: str) -> object:

@@ -43,6 +43,7 @@ MAX_SESSION_CHARS = 256
 NOT_A_TIME = "must be an ISO 8601 time such as 2026-05-08T14:30:00Z, or a date such as 2026-05-08"
 MAX_WRAPPINGS = 3  # objects around the arguments of a call
 WRAPPERS = ("arguments", "args", "kwargs", "params", "parameters", "input")
+TOOL_NAME = "name"  # beside arguments in a call that is wrapped as a whole
 MAX_IDS = 100  # in one call
 
 
@@ -209,21 +210,23 @@ class DeleteMemory(Arguments):
 def unwrap_arguments(model: type[Arguments], arguments: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return the arguments themselves where a model or a host has wrapped them once more.
 
-    They may come as JSON text, and as the only member of an object that is named after arguments.
+    They may come as JSON text, and as a member of an object that is named after arguments, beside which
+    stands nothing but the tool's name and what hosts add.
 
     Raises:
         BadArgument: there is text or a list in the place of arguments.
     """
     for _ in range(MAX_WRAPPINGS):
-        (name, *others) = arguments or {"": None}
+        of_host = find_host_names(arguments, model.model_fields)
+        (name, *others) = [key for key in arguments if key not in (*of_host, TOOL_NAME)] or [""]
         if others or name not in WRAPPERS or name in model.model_fields:
             return arguments
         inner = parse_object(arguments[name])
         if is_nothing(inner) or inner == []:
-            return {}
+            inner = {}
         if not isinstance(inner, dict):
             raise BadArgument(f"{name} must be a JSON object: use {', '.join(model.model_fields)}.")
-        arguments = cast("dict[str, Any]", inner)
+        arguments = {key: arguments[key] for key in of_host} | cast("dict[str, Any]", inner)
     return arguments
 
 

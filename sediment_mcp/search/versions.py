@@ -34,8 +34,8 @@ MAX_COUNTED_TERMS = 40
 MAX_CLOSENESS = 1.2
 MIN_VERSION = 0.1  # the p from which a memory counts as a version …
 MIN_LINK = 0.3  # … and from which others are compared with it too
-MIN_LINKED_EVIDENCE = 0.4  # of the best one's, for a memory that is like another version only
-NEWER_WEIGHT = 0.75
+MIN_EVIDENCE = 0.5  # of the best one's: a memory that hardly fits the query is no version, however new
+NEWER_WEIGHT = 0.6
 MAX_CONTENDERS = 50
 KEPT_WITHIN = 3
 
@@ -85,13 +85,13 @@ def _find_versions(candidates: Sequence[Candidate], contenders: Sequence[int]) -
     if not contenders:
         return {}
     best = contenders[0]
-    floor = MIN_LINKED_EVIDENCE * measure_evidence(candidates[best])
+    floor = MIN_EVIDENCE * measure_evidence(candidates[best])
     chances = dict.fromkeys(contenders, 0.0) | {best: 1.0}
     pending = [best]
     while pending:
         anchor = pending.pop()
         for i in contenders:
-            if anchor != best and measure_evidence(candidates[i]) < floor:
+            if i != best and measure_evidence(candidates[i]) < floor:
                 continue
             chance = chances[anchor] * estimate_version(candidates[anchor], candidates[i])
             if chance > chances[i]:

@@ -135,6 +135,15 @@ def test_the_chance_of_a_version_by_hand() -> None:
     assert estimate_version(known, other) == pytest.approx(1 / (1 + np.exp(-weighed)), rel=1e-5)
 
 
+def test_what_hardly_fits_the_question_is_no_version_however_new_and_like_it() -> None:
+    answer = fact(1, days=300, cosine=0.7)
+    poor = versions.MIN_EVIDENCE * 0.7 - 0.01
+    others = [fact(n, days=10 - n, cosine=poor, direction=0.9) for n in range(2, 8)]
+    assert keys([*others, answer])[0] == 1
+    near = fact(9, days=1, cosine=0.6, direction=0.9)
+    assert keys([*others, near, answer])[:2] == [9, 1]
+
+
 def test_a_long_memory_is_hardly_a_version_of_a_single_fact() -> None:
     known, short = fact(1), fact(2, direction=0.7)
     long = Candidate(memory(3), cosine=0.7, terms=60, vector=short.vector)
