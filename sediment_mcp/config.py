@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, timedelta, timezone, tzinfo
 from pathlib import Path
 from typing import Literal, TypeVar
+from urllib.parse import unquote
 
 from sediment_mcp.errors import BadArgument
 
@@ -41,9 +42,10 @@ QUESTIONS_CHOICES: tuple[Questions, ...] = ("forget", "keep")
 ChoiceT = TypeVar("ChoiceT", bound=str)
 
 PLACEHOLDER = re.compile(
-    r"\$\{[^{}]*\}|\$\([^()]*\)|\$[A-Za-z_][\w:]*|%[A-Za-z_][\w()]*%|\{\{.*?\}\}|\{[A-Za-z_]\w*\}|<[^<>]+>"
+    r"\$\{[^{}]*\}?|\$\([^()]*\)?|\$[A-Za-z_][\w:]*|%[A-Za-z_][\w()]*%|![A-Za-z_]\w*!"
+    r"|\{\{.*?\}\}|\{[A-Za-z_]\w*\}|<[^<>]+>"
 )
-"""What shells, hosts and manuals replace by a value: ${…}, $(…), $NAME, %NAME%, {{…}}, {name}, <name>."""
+"""What is to be replaced by a value: ${…}, $(…), $NAME, %NAME%, !NAME!, {{…}}, {name}, <name>."""
 QUOTES = "\"'`\N{LEFT DOUBLE QUOTATION MARK}\N{RIGHT DOUBLE QUOTATION MARK}\N{LEFT SINGLE QUOTATION MARK}"
 _URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
 _WINDOWS_PATH = re.compile(r"[A-Za-z]:([\\/]|$)|\\\\")
@@ -186,8 +188,11 @@ def parse_project(value: str, name: str, *, may_be_relative: bool) -> str:
         BadArgument: see `parse_path`.
     """
     is_word = bool(_WORD.fullmatch(value)) and not (may_be_relative and os.path.exists(value))
-    if value.startswith("file:") or is_word:
-        _refuse_unfinished(value.removeprefix("file:"), name)
+    if value[:5].lower() == "file:":
+        _refuse_unfinished(unquote(value[5:]), name)
+        return f"file:{value[5:]}"
+    if is_word:
+        _refuse_unfinished(value, name)
         return value
     return parse_path(value, name, may_be_relative=may_be_relative)
 
@@ -198,6 +203,8 @@ def parse_model(value: str, name: str, *, may_be_relative: bool) -> str:
     Raises:
         BadArgument: nobody has filled in a placeholder, it is quoted, or a relative path that may not be.
     """
+    if value.lower() == NO_MODEL:
+        return NO_MODEL
     if value.startswith("~") or _HERE.match(value):
         return parse_path(value, name, may_be_relative=may_be_relative)
     if value and not os.path.exists(value):
