@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, timedelta, timezone, tzinfo
 from pathlib import Path
 from typing import Literal, TypeVar
+from urllib.parse import unquote
 
 from sediment_mcp.errors import BadArgument
 
@@ -41,10 +42,10 @@ QUESTIONS_CHOICES: tuple[Questions, ...] = ("forget", "keep")
 ChoiceT = TypeVar("ChoiceT", bound=str)
 
 PLACEHOLDER = re.compile(
-    r"\$\{[^{}]*\}|\$\([^()]*\)|\$[A-Za-z_][\w:]*|%[A-Za-z_][\w()]*%"
+    r"\$\{[^{}]*\}?|\$\([^()]*\)?|\$[A-Za-z_][\w:]*|%[A-Za-z_][\w()]*%|![A-Za-z_]\w*!"
     r"|\{\{(?:[^{}\n]|\{(?!\{)|\}(?!\}))*+\}\}|\{[A-Za-z_]\w*\}|<[^<>]+>"
 )
-"""What shells, hosts and manuals replace by a value: ${…}, $(…), $NAME, %NAME%, {{…}}, {name}, <name>."""
+"""What is to be replaced by a value: ${…}, $(…), $NAME, %NAME%, !NAME!, {{…}}, {name}, <name>."""
 QUOTES = "\"'`\N{LEFT DOUBLE QUOTATION MARK}\N{RIGHT DOUBLE QUOTATION MARK}\N{LEFT SINGLE QUOTATION MARK}"
 _URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
 _WINDOWS_PATH = re.compile(r"[A-Za-z]:([\\/]|$)|\\\\")
@@ -181,15 +182,18 @@ def parse_path(value: str, name: str, *, may_be_relative: bool) -> str:
 def parse_project(value: str, name: str, *, may_be_relative: bool) -> str:
     """Return the absolute path of a project's folder, a ``file://`` URI, or a word.
 
-    A word that is no path of a folder here is the project's name, which is the same wherever a host starts
-    the server.
+    A word that is no path of a folder here, or the address of a repository elsewhere, is the project's name,
+    which is the same wherever a host starts the server.
 
     Raises:
         BadArgument: see `parse_path`.
     """
     is_word = bool(_WORD.fullmatch(value)) and not (may_be_relative and os.path.exists(value))
-    if value.startswith("file:") or is_word:
-        _refuse_unfinished(value.removeprefix("file:"), name)
+    if value[:5].lower() == "file:":
+        _refuse_unfinished(unquote(value[5:]), name)
+        return f"file:{value[5:]}"
+    if is_word or (_URI.match(value) and not _WINDOWS_PATH.match(value)):
+        _refuse_unfinished(value, name, is_path=False)
         return value
     return parse_path(value, name, may_be_relative=may_be_relative)
 
@@ -200,6 +204,8 @@ def parse_model(value: str, name: str, *, may_be_relative: bool) -> str:
     Raises:
         BadArgument: nobody has filled in a placeholder, it is quoted, or a relative path that may not be.
     """
+    if value.lower() == NO_MODEL:
+        return NO_MODEL
     if value.startswith("~") or _HERE.match(value):
         return parse_path(value, name, may_be_relative=may_be_relative)
     if value and not os.path.exists(value):

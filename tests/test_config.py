@@ -127,6 +127,9 @@ UNFINISHED = [
     "{home}/mem",
     "<path to your memories>",
     "~/${NAME}",
+    "${HOME/mem",
+    "/data/$(whoami/mem",
+    "/data/!USERNAME!/mem",
     '"/tmp/mem"',
     "'/tmp/mem'",
     '/tmp/mem"',
@@ -151,6 +154,19 @@ def test_a_path_that_nobody_has_finished_is_refused_wherever_it_stands(value):
 def test_a_model_that_nobody_has_filled_in_is_refused(value):
     with pytest.raises(BadArgument, match=MODEL):
         load_config({MODEL: value})
+
+
+@pytest.mark.parametrize("value", ["none", "None", "NONE", " none "])
+def test_no_model_is_known_in_any_case(value):
+    assert load_config({MODEL: value}).model == "none"
+
+
+def test_a_uri_of_a_project_may_hold_escaped_letters_but_no_placeholder():
+    assert load_config({PROJECT: "FILE:///work/caf%C3%A9"}).project == "file:///work/caf%C3%A9"
+    assert load_config({PROJECT: "https://example.com/team/app"}).project == "https://example.com/team/app"
+    for value in ("file:///work/${name}", "file:///work/%24%7Bname%7D"):
+        with pytest.raises(BadArgument, match="name"):
+            load_config({PROJECT: value})
 
 
 @pytest.mark.parametrize(

@@ -123,7 +123,8 @@ class Backups:
         """
         if path.exists() or path.is_symlink():
             raise BadArgument(f"{path} is there already: give another name, or move it away.")
-        self._write(path)
+        with translate_os_errors("choose another place", path):
+            self._write(path)
 
     def run(self) -> None:
         """Purge erased memories from backups, and make the daily backup if it is due.
@@ -182,20 +183,19 @@ class Backups:
         time = self._now().replace(microsecond=0)
         while (path := self.folder / f"{kind}-{time:{TIME_FORMAT}}.db").exists():
             time += timedelta(seconds=1)
-        self._write(path)
+        with translate_os_errors():
+            self._write(path)
         self._remove_old(kind, path)
         return Backup(path, kind, time)
 
     def _write(self, path: Path) -> None:
-        with translate_os_errors():
-            temporary, descriptor = create_private(path)
+        temporary, descriptor = create_private(path)
         os.close(descriptor)
         try:
             with self._storage.connect() as session:
                 self._check_space(path.parent, self._storage.path.stat().st_size)
                 write_copy(session, temporary)
-            with translate_os_errors():
-                publish(temporary, path)
+            publish(temporary, path)
         finally:
             temporary.unlink(missing_ok=True)
 

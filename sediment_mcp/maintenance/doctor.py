@@ -31,7 +31,7 @@ from sediment_mcp.storage.sqlite.read_only import is_read_only, open_unchanged
 from sediment_mcp.storage.sqlite.storage import DATABASE, WRITE_LOCK
 from sediment_mcp.storage.table_protocols import StoredModel
 from sediment_mcp.system.data_directory import find_fault
-from sediment_mcp.system.files import format_bytes
+from sediment_mcp.system.files import format_bytes, translate_os_errors
 from sediment_mcp.system.progress import Progress, ignore_progress
 from sediment_mcp.system.text import format_count
 
@@ -109,7 +109,8 @@ def fix(app: Application, progress: Callable[[str], Progress] = lambda _: ignore
     if fault := find_fault(app.config.data_dir):
         raise StorageError(str(fault))
     if app.config.data_dir.is_dir():
-        with contextlib.suppress(PermissionError):  # `examine` reports files of another user
+        # `examine` reports files of another user.
+        with translate_os_errors(), contextlib.suppress(PermissionError):
             environment.make_all_private(app.config.data_dir)
     findings: list[Finding] = []
     if is_damaged(app.storage.path):

@@ -34,8 +34,8 @@ MAX_COUNTED_TERMS = 40
 MAX_CLOSENESS = 1.2
 MIN_VERSION = 0.1  # the p from which a memory counts as a version …
 MIN_LINK = 0.3  # … and from which others are compared with it too
-MIN_EVIDENCE = 0.5  # of the best one's: a memory that hardly fits the query is no version, however new
-NEWER_WEIGHT = 0.6
+MIN_EVIDENCE = 0.45  # of the best one's: a memory that hardly fits the query is no version, however new
+NEWER_WEIGHT = 0.75
 MAX_CONTENDERS = 50
 KEPT_WITHIN = 3
 

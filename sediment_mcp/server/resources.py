@@ -112,6 +112,8 @@ def _read(app: Application, uri: str, project: str | None) -> Mapping[str, Any]:
         return list_memories(app, arguments, project)
     with contextlib.suppress(BadArgument, IndexError):
         arguments = parse_arguments(ListMemories, {"ids": [uri.removeprefix(SCHEME).rstrip("/")]})
+        if not arguments.ids:  # an id such as "null" says nothing, and nothing would mean every memory
+            raise IndexError
         found = list_memories(app, arguments, project)
         return {**({"notes": found["notes"]} if "notes" in found else {}), **found["memories"][0]}
     raise UnknownMemory(

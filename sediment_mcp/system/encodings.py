@@ -6,6 +6,7 @@ What is no text is refused with the name of what it is, where its first bytes te
 from __future__ import annotations
 
 import codecs
+import contextlib
 import locale
 import os
 import re
@@ -47,6 +48,12 @@ MAX_WRONG_ZEROS = 0.2  # of them, share of other characters of which one byte is
 _SAMPLE_BYTES = 65_536
 _TEXT_CONTROLS = frozenset("\t\n\r\f\x1b\x08")
 
+ESCAPES = (  # as mail in seven bits has them: an escape sequence, the codec, its name
+    (b"\x1b$B", "iso2022_jp_ext", "ISO-2022-JP, Japanese"),
+    (b"\x1b$@", "iso2022_jp_ext", "ISO-2022-JP, Japanese"),
+    (b"\x1b$)C", "iso2022_kr", "ISO-2022-KR, Korean"),
+)
+_GUESSED = "is not UTF-8: it was read as {}; if its letters are wrong, name another with --encoding."
 UNKNOWN = "is in an encoding that cannot be told: name it with --encoding, such as --encoding cp1252."
 
 
@@ -99,7 +106,7 @@ def decode_text(data: bytes, encoding: str | None = None, *, is_complete: bool =
         text = codecs.getincrementaldecoder("utf-8")().decode(data, is_complete)
     except UnicodeDecodeError:
         return _decode_legacy(data, is_complete)
-    return DecodedText(_check_controls(text))
+    return _decode_escaped(data) or DecodedText(_check_controls(text))
 
 
 def detect_encoding(head: bytes) -> tuple[bytes, str]:
@@ -123,6 +130,15 @@ def detect_encoding(head: bytes) -> tuple[bytes, str]:
 def find_byte_order_mark(head: bytes) -> tuple[bytes, str]:
     """Return (byte order mark, encoding) that the bytes begin with; (b"", "utf-8") without one."""
     return next(((mark, name) for mark, name in BYTE_ORDER_MARKS if head.startswith(mark)), (b"", "utf-8"))
+
+
+def _decode_escaped(data: bytes) -> DecodedText | None:
+    """Decode a text of seven bits in which escape sequences switch to East Asian characters."""
+    for sequence, codec, name in ESCAPES:
+        if sequence in data:
+            with contextlib.suppress(UnicodeDecodeError):
+                return DecodedText(data.decode(codec), _GUESSED.format(name))
+    return None
 
 
 def _check_signature(data: bytes) -> None:
@@ -238,9 +254,7 @@ def _decode_legacy(data: bytes, is_complete: bool) -> DecodedText:
         text = codecs.getincrementaldecoder(codec)().decode(data, is_complete)
     except UnicodeDecodeError:
         raise NotText(UNKNOWN) from None
-    return DecodedText(
-        text, f"is not UTF-8: it was read as {name}; if its letters are wrong, name another with --encoding."
-    )
+    return DecodedText(text, _GUESSED.format(name))
 
 
 def _guess(data: bytes, is_complete: bool) -> tuple[str, str] | None:

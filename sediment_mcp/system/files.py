@@ -180,10 +180,12 @@ def sync_directory(directory: Path) -> None:
 
 
 @contextlib.contextmanager
-def translate_os_errors(remedy: str = "check its permissions and the disk") -> Generator[None]:
+def translate_os_errors(
+    remedy: str = "check its permissions and the disk", place: object = "The data directory"
+) -> Generator[None]:
     """Turn an ``OSError`` at writing into a `StorageError` whose message says what to do.
 
-    ``remedy`` is the end of that message, unless the disk is full.
+    ``place`` is the beginning of that message and ``remedy`` its end, unless the disk is full.
 
     Raises:
         DiskFull: the disk, or the user's quota on it, is used up.
@@ -194,7 +196,7 @@ def translate_os_errors(remedy: str = "check its permissions and the disk") -> G
     except OSError as error:
         if error.errno in DISK_FULL_ERRNOS:
             raise DiskFull("The disk is full: free some space and try again.") from error
-        raise StorageError(f"The data directory cannot be written ({error.strerror}): {remedy}.") from error
+        raise StorageError(f"{place} cannot be written ({error.strerror}): {remedy}.") from error
 
 
 def format_bytes(count: float) -> str:

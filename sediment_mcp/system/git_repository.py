@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
+MAX_LINE_BYTES = 8192  # longer than any path or address
 MAX_FILE_BYTES = 64 * 1024  # of one of git's files that is read; those read here are a few lines
 _LINK = b"gitdir:"
 _LOGGED = re.compile(rb"[0-9a-f]{40,64} [0-9a-f]{40,64} ")
@@ -64,11 +65,11 @@ def read_history(folder: Path) -> History:
         marks = [b"log " + first] if (first := _read_line(git_folder / "logs" / "HEAD")) else []
         marks = [mark for mark in marks if _LOGGED.match(mark.removeprefix(b"log "))]
         origin = _read_origin(git_folder)
+        source = _parse_folder(origin, folder) if origin else None
+        if origin and source is None:
+            marks.append(b"origin " + _normalize_address(origin).encode(errors="surrogateescape"))
     except (OSError, ValueError, RuntimeError):
         return History(frozenset())
-    source = _parse_folder(origin, folder) if origin else None
-    if origin and source is None:
-        marks.append(b"origin " + _normalize_address(origin).encode(errors="surrogateescape"))
     return History(frozenset(hashlib.sha256(mark).hexdigest()[:32] for mark in marks), source)
 
 
@@ -118,7 +119,7 @@ def _read_line(file: Path) -> bytes:
     """Return the first line of a file, stripped; empty if there is no file."""
     try:
         with file.open("rb") as opened:
-            return opened.readline(MAX_FILE_BYTES).strip()
+            return opened.readline(MAX_LINE_BYTES).strip()
     except FileNotFoundError:
         return b""
 
@@ -131,8 +132,10 @@ def _read_setting(git_folder: Path, section: str, name: str) -> str | None:
     with (git_folder / "config").open("rb") as file:
         text = file.read(MAX_FILE_BYTES).decode("utf-8", "surrogateescape")
     try:
-        # git indents settings, which the parser would take for the end of the setting before
-        parser.read_string("\n".join(line.strip() for line in text.splitlines()))
+        # git indents settings, which the parser would take for the end of the setting before; and the parser
+        # takes quadratic time for a long row of blanks
+        lines = (" ".join(line.split()) for line in text.splitlines())
+        parser.read_string("\n".join(line for line in lines if len(line) <= MAX_LINE_BYTES))
     except configparser.Error:
         return None
     value = parser.get(section, name, fallback=None)

@@ -15,6 +15,7 @@ from sediment_mcp.errors import BadArgument
 from sediment_mcp.system.encodings import NotText, check_encoding
 from sediment_mcp.transfer.formats import FORMATS, lists, notes
 from sediment_mcp.transfer.json_text import (
+    JSON_SUFFIXES,
     BadJson,
     ParsedJson,
     looks_like_json,
@@ -27,7 +28,6 @@ from sediment_mcp.transfer.source import DEFAULT_LIMITS, ReadLimits, Source, ope
 
 EXPORT = "sediment"  # the format that says that the source is an export of the user's own
 MAX_LINES = 20  # of a source by which its format is detected
-JSON_SUFFIXES = (".json", ".jsonl", ".ndjson", ".json5", ".jsonc")
 FORMAT_NAMES = ", ".join(FORMATS)
 
 
@@ -126,6 +126,10 @@ def detect_format(source: Source, limits: ReadLimits = DEFAULT_LIMITS) -> str:
     if text[:1] in ("{", "[") or (suffix in JSON_SUFFIXES and text.startswith("/")):
         found = _match_json(source, text, limits)
         if found is not None:
+            return found
+    if suffix in JSON_SUFFIXES:
+        found = next(filter(None, map(_match_line, text.splitlines()[:MAX_LINES])), None)
+        if found is not None:  # after a comment, a fence, the mark of a merge or the half of an object
             return found
     is_list = lists.is_dated_list(text) or lists.is_table(text)
     return "list" if is_list or suffix in (*lists.YAML_SUFFIXES, *lists.CSV_SUFFIXES) else "text"

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+JSON_SUFFIXES = (".json", ".jsonl", ".ndjson", ".json5", ".jsonc")
 MAX_VALUES = 1_000_000  # objects and lists of one document or line: an empty one takes 20 times its text
 MAX_STRINGS = 4_000_000
 MAX_DIGITS = 300  # of a number; longer ones stay text

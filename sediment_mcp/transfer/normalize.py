@@ -31,6 +31,8 @@ from sediment_mcp.transfer.records import Item, MemoryRecord, Problem
 from sediment_mcp.transfer.source import ReadLimits, Source
 
 MAX_SECONDS = 100_000_000_000  # beyond the year 5000: a larger number counts milliseconds
+MIN_SECONDS = 100_000_000  # in 1973: a smaller number is a year, an hour or a count, and no time
+YEAR_NUMBERS = range(1900, 2100)
 DAY_NUMBERS = range(1900_01_01, 2100_01_01)  # a number is a day of the calendar and no second of 1970
 MAX_NAME_SHOWN = 40  # characters of a metadata name in a note
 MAX_TIME_CHARS = 64  # longest text that may be a time
@@ -158,8 +160,10 @@ def parse_time(value: object, convert: Callable[[Days], datetime] = noon_of) -> 
 
 
 def _parse_number(value: float, convert: Callable[[Days], datetime]) -> datetime | None:
-    if isinstance(value, int) and value in DAY_NUMBERS:  # 20260508, as YAML reads it
+    if isinstance(value, int) and (value in DAY_NUMBERS or value in YEAR_NUMBERS):  # as YAML reads them
         return parse_time(str(value), convert)
+    if abs(value) < MIN_SECONDS:  # such as 12:30, which YAML reads as 750
+        return None
     return datetime.fromtimestamp(value / 1000 if abs(value) > MAX_SECONDS else value, UTC)
 
 

@@ -368,6 +368,12 @@ def test_a_file_of_the_users_own_is_never_overwritten(host: Host, tmp_path: Path
     assert path.read_text() == "precious"
 
 
+def test_a_file_that_cannot_be_written_is_named(host: Host, tmp_path: Path) -> None:
+    path = tmp_path / "nowhere" / "copy.db"
+    with pytest.raises(StorageError, match=r"copy\.db cannot be written .*: choose another place"):
+        host.app.backups.make_file(path)
+
+
 # --- a file that is replaced beside running servers ---------------------------------------------
 
 

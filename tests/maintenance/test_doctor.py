@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import sys
 from collections.abc import Callable
@@ -20,7 +21,7 @@ from sediment_mcp.background.jobs import LOCKED_WORK
 from sediment_mcp.config import Config, Tuning, load_config
 from sediment_mcp.embeddings.loader import load_embedder
 from sediment_mcp.embeddings.protocols import Embedder
-from sediment_mcp.errors import ModelUnavailable
+from sediment_mcp.errors import ModelUnavailable, StorageError
 from sediment_mcp.indexes import tantivy_index
 from sediment_mcp.indexes.indexer import TEXT_LOCK
 from sediment_mcp.maintenance import environment
@@ -440,3 +441,16 @@ def test_reindexing_embeds_what_another_model_has_and_tells_how_far_it_is(health
     assert {name: far[-1] for name, far in told.items()} == {
         "embeddings": (12, 12), "text index": (12, 12), "vector index": (12, 12),
     }  # fmt: skip
+
+
+def test_a_directory_on_a_disk_that_may_only_be_read_cannot_be_fixed(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    host.store("something")
+
+    def refuse(path: Path) -> None:
+        raise OSError(errno.EROFS, "Read-only file system", str(path))
+
+    monkeypatch.setattr(environment, "make_all_private", refuse)
+    with pytest.raises(StorageError, match="Read-only file system"):
+        fix(host.app)

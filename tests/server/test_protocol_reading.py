@@ -95,10 +95,20 @@ async def test_what_is_deleted_is_neither_listed_nor_read(way: Way, tmp_path: Pa
 
 
 @pytest.mark.parametrize(
-    "uri", ["memory://", "memory://nosuchmemory", "memory:///", "file:///etc/passwd", "x"]
+    "uri",
+    [
+        "memory://",
+        "memory://null",
+        "memory://%20",
+        "memory://nosuchmemory",
+        "memory:///",
+        "file:///etc/passwd",
+        "x",
+    ],
 )
 async def test_a_uri_of_nothing_is_refused_with_a_sentence(way: Way, tmp_path: Path, uri: str) -> None:
     async with connected(way, tmp_path) as client:
+        await succeeds(client, "store_memory", content=OPINION)
         assert "memory" in await refused(client.read_resource(uri))
 
 

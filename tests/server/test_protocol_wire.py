@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -92,9 +93,16 @@ def test_an_unknown_method_is_not_found(served: StdioPeer) -> None:
 
 
 @pytest.mark.parametrize("arguments", [[], "x", 5, True])
-def test_arguments_that_are_no_object_are_a_protocol_error(served: StdioPeer, arguments: Any) -> None:
-    answer = served.request("tools/call", {"name": "query_memory", "arguments": arguments})
-    assert answer["error"]["code"] == -32602
+def test_arguments_that_are_no_object_are_answered_in_a_sentence(served: StdioPeer, arguments: Any) -> None:
+    answer = served.request("tools/call", {"name": "query_memory", "arguments": arguments})["result"]
+    assert answer["isError"]
+    assert "query" in answer["content"][0]["text"]
+
+
+def test_arguments_that_are_an_object_as_json_text_are_read(served: StdioPeer) -> None:
+    arguments = json.dumps({"query": "anything", "limit": "2"})
+    answer = served.request("tools/call", {"name": "query_memory", "arguments": arguments})["result"]
+    assert not answer["isError"]
 
 
 def test_a_call_without_a_name_is_a_protocol_error(served: StdioPeer) -> None:

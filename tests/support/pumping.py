@@ -167,6 +167,15 @@ def _measure_growth(
         chars *= 2
         if chars > MAX_CHARS:
             return 0.0
+    growth = _compare_lengths(run, make, chars, attempts)
+    # A bound that is crossed is a step and no growth, which goes on at the next doubling.
+    return growth if growth < MAX_GROWTH else min(growth, _compare_lengths(run, make, 2 * chars, attempts))
+
+
+def _compare_lengths(
+    run: Callable[[str], object], make: Callable[[int], str], chars: int, attempts: int
+) -> float:
+    """Return the time for twice the length over that for the length, the least of some attempts."""
     growth = float("inf")
     short, long = make(chars), make(chars * 2)
     for _ in range(attempts):

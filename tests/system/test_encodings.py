@@ -135,3 +135,20 @@ def test_where_there_is_no_saying_there_is_no_guess(data: bytes) -> None:
 def test_a_long_text_is_judged_by_its_beginning_and_read_whole() -> None:
     text = "牛奶放在冰箱里，每周五发布新版本。\n" * 20_000
     assert decode_text(text.encode("gb18030")).text == text
+
+
+# --- seven bits -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("codec", "text"), [("iso2022_jp", "会議は十時です, room 2"), ("iso2022_kr", "회의는 세시입니다")]
+)
+def test_a_text_of_seven_bits_that_switches_by_escape_sequences_is_read(codec: str, text: str) -> None:
+    decoded = decode_text(text.encode(codec))
+    assert decoded.text == text
+    assert "ISO-2022" in (decoded.note or "")
+
+
+@pytest.mark.parametrize("text", ["\x1b[31mred\x1b[0m", "\x1b$B and no more \u00e9", "ESC $B"])
+def test_other_escape_sequences_are_part_of_the_text(text: str) -> None:
+    assert decode_text(text.encode()).text == text

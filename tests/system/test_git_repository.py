@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from sediment_mcp.system.git_repository import find_main_work_tree, read_history
+from sediment_mcp.system.git_repository import History, find_main_work_tree, read_history
 
 pytestmark = pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
 
@@ -162,3 +162,11 @@ def test_what_is_no_repository_or_has_no_commit_has_no_history(place: Path) -> N
     (place / "plain").mkdir()
     for folder in ("empty", "plain", "gone"):
         assert not read_history(place / folder).marks
+
+
+@pytest.mark.parametrize("address", ["a\0b", "http://[::1", "x/" * 100_000, "a" + " " * 60_000 + "\0"])
+def test_an_address_that_is_none_is_no_error(tmp_path: Path, address: str) -> None:
+    git = tmp_path / ".git"
+    git.mkdir()
+    (git / "config").write_text(f'[remote "origin"]\n\turl = {address}\n')
+    assert isinstance(read_history(tmp_path), History)

@@ -227,3 +227,27 @@ def test_markdown_from_before_changes_were_dated_is_read_and_that_of_a_newer_ver
     assert state(host) == before
     path.write_text(text.replace("format: 2", "format: 3"))
     assert "update sediment-mcp" in import_place(host, folder, "sediment").skipped[0][1]
+
+
+@pytest.mark.parametrize(
+    "block", ["tags:\n  - ops\n - db", "tags:\n- ops\n  - db", "tags:\n\t- ops\n\t- 'db'"]
+)
+def test_items_of_a_list_may_be_indented_in_any_way(host: Host, tmp_path: Path, block: str) -> None:
+    report = import_place(host, write_file(tmp_path, f"---\n{block}\n---\nThe host is gromit.\n", "a.md"))
+    assert (report.imported, report.skipped) == (1, [])
+
+
+@pytest.mark.parametrize(
+    ("written", "day"), [("12:30", None), ("5", None), ("2024", "2024-01-01"), ("20240508", "2024-05-08")]
+)
+def test_a_small_number_is_a_year_or_no_time(
+    host: Host, tmp_path: Path, written: str, day: str | None
+) -> None:
+    report = import_place(host, write_file(tmp_path, f"---\ndate: {written}\n---\nIt rained.\n", "a.md"))
+    (memory,) = state(host).values()
+    if day is None:
+        assert "date" in memory["metadata"]
+        assert "is no date" in report.notes[0][1]
+        assert memory["occurred_at"][:4] != "1970"
+    else:
+        assert memory["occurred_at"][:10] == day

@@ -326,3 +326,22 @@ def test_an_import_that_could_take_nothing_is_a_failure(host: Host, tmp_path: Pa
     assert not import_place(host, tmp_path / "none").is_failure
     path = write_file(tmp_path, json.dumps(ANN) + "\nbroken\n", "memory.jsonl")
     assert not import_place(host, path).is_failure
+
+
+# --- JSON lines between something else ----------------------------------------------------------
+
+ENTITY = '{"type":"entity","name":"Oslo","entityType":"city","observations":["is cold"]}'
+TEXT = '{"content":"Oslo: is cold"}'
+
+
+@pytest.mark.parametrize("line", [ENTITY, TEXT])
+@pytest.mark.parametrize(
+    "before", ["# my memories", "```json", "<<<<<<< HEAD", 'lf", "observations": ["a"]}']
+)
+@pytest.mark.parametrize("name", ["memory.jsonl", "memory.json"])
+def test_what_stands_before_the_first_object_of_a_json_file_hides_no_object(
+    host: Host, tmp_path: Path, line: str, before: str, name: str
+) -> None:
+    texts, report = imported(host, tmp_path, f"{before}\n{line}\n", name)
+    assert texts == ["Oslo: is cold"]
+    assert report.skipped or report.notes

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import click
@@ -98,13 +99,19 @@ def _show_projects(projects: list[ProjectResult]) -> None:
 
     out = open_console()
     for one in projects:
-        gone = "" if one["exists"] else "its folder is gone"
+        gone = "its folder is gone" if _is_gone(one) else ""
         count = format_count(one["memories"], "memory")
-        put(out, style_words((one["project"], "blue"), (count, ""), (gone, "yellow"), gap="  "))
+        name = " ".join(one["project"].splitlines())
+        put(out, style_words((name, "blue"), (count, ""), (gone, "yellow"), gap="  "))
     if not projects:
         put(out, "Nothing belongs to a project.")
-    elif any(not one["exists"] for one in projects):
+    elif any(_is_gone(one) for one in projects):
         put(out, "What belongs to a folder that was renamed or moved: sediment-mcp project move OLD NEW")
+
+
+def _is_gone(project: ProjectResult) -> bool:
+    """Return True if the project is a folder that is gone; a name that is no path has none."""
+    return os.path.isabs(project["project"]) and not project["exists"]
 
 
 def _show_move(result: MoveResult, *, dry_run: bool) -> None:

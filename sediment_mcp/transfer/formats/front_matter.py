@@ -72,9 +72,8 @@ def _read_by_field(block: str, rest: str) -> FrontMatter:
         try:
             value = load_yaml(part)
         except BadYaml:
-            plain = (match["value"] or "").strip() if match else ""
-            is_text = match is not None and "\n" not in part.strip() and plain[:1] not in _YAML_SIGNS
-            value = {match["name"].strip(): plain} if match and is_text else BadYaml
+            value = (_read_as_text(part, match) or _read_as_list(part, match)) if match else None
+            value = value or BadYaml
         if isinstance(value, dict):
             fields |= {str(name): field for name, field in cast("dict[Any, Any]", value).items()}
         elif value is not None:
@@ -83,6 +82,21 @@ def _read_by_field(block: str, rest: str) -> FrontMatter:
         return FrontMatter(fields, rest)
     note = f"has front matter that is no valid YAML: {'; '.join(lost[:MAX_LOST])} left out, the rest is read."
     return FrontMatter(fields, rest, (note,))
+
+
+def _read_as_text(part: str, field: re.Match[str]) -> dict[str, str] | None:
+    """Return a field of one line whose value is plain text, else None."""
+    plain = (field["value"] or "").strip()
+    is_text = "\n" not in part.strip() and plain[:1] not in _YAML_SIGNS
+    return {field["name"].strip(): plain} if is_text else None
+
+
+def _read_as_list(part: str, field: re.Match[str]) -> dict[str, list[str]] | None:
+    """Return a field that only items follow, however each is indented, else None."""
+    items = [line.strip() for line in part.splitlines()[1:] if line.strip()]
+    if field["value"] or not items or not all(item.startswith("- ") for item in items):
+        return None
+    return {field["name"].strip(): [item[2:].strip().strip("\"'") for item in items]}
 
 
 def _split_fields(block: str) -> Iterator[tuple[int, str]]:

@@ -18,6 +18,7 @@ from sediment_mcp.system.encodings import NotText
 from sediment_mcp.system.text import format_value
 from sediment_mcp.transfer.formats.front_matter import BadYaml, load_yaml
 from sediment_mcp.transfer.json_text import (
+    JSON_SUFFIXES,
     BadJson,
     ParsedJson,
     looks_like_json,
@@ -162,11 +163,14 @@ FORMAT = Format(read, matches_document=is_list, matches_line=lambda fields: _fin
 
 def _read_text(source: Source, text: str) -> Iterator[Item]:
     suffix = source.path.suffix.lower()
-    if text.lstrip("\ufeff \t\r\n\0")[:1] in ("[", "{", "/") and not is_dated_list(text):
+    is_named_json = suffix in JSON_SUFFIXES
+    begins_as_json = text.lstrip("\ufeff \t\r\n\0")[:1] in ("[", "{", "/")
+    if (begins_as_json or is_named_json) and not is_dated_list(text):
         try:
             document = parse_json(text)
         except BadJson:
-            yield from _read_broken_json(text) if looks_like_json(text) else _read_lines(text)
+            is_broken = is_named_json or looks_like_json(text)
+            yield from _read_broken_json(text) if is_broken else _read_lines(text)
             return
         yield from add_notes(_read_items(source.name, _find_items(document.value)), document.notes)
     elif suffix in YAML_SUFFIXES and len(text) > MAX_YAML_CHARS:
