@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 from types import TracebackType
-from typing import Self
+from typing import Any, Self, cast
 
 import anyio
 from mcp import types
@@ -16,6 +16,7 @@ from pydantic import ValidationError
 
 from sediment_mcp.server.jsonrpc import INVALID_REQUEST, Message, build_error, is_request, is_response
 from sediment_mcp.server.stdio import StdioTransport
+from sediment_mcp.system.text import to_json
 
 WRAPPED = "arguments"  # the one member of an object in the place of arguments that are none
 
@@ -81,25 +82,29 @@ def _to_sdk_message(message: Message) -> types.JSONRPCMessage:
     The class is chosen here because the SDK may take a request with a stray "result" for a response.
     """
     if is_request(message):
-        return types.JSONRPCRequest.model_validate(_wrap_arguments(message))
+        return types.JSONRPCRequest.model_validate(_repair_params(message))
     if not is_response(message):
         return types.JSONRPCNotification.model_validate(message)
     response_type = types.JSONRPCError if "error" in message else types.JSONRPCResponse
     return response_type.model_validate(message)
 
 
-def _wrap_arguments(message: Message) -> Message:
-    """Return a call of a tool whose arguments are an object, as the SDK demands.
+def _repair_params(message: Message) -> Message:
+    """Return a request with parameters of the types that the SDK demands.
 
-    Some models send them as JSON text; `server.tools` looks into what is wrapped here.
+    It would refuse others with an error that says nothing; so they are answered in a sentence where they are
+    read. Some models send a tool's arguments as JSON text; `server.tools` looks into what is wrapped here.
     """
     params = message.get("params")
-    if message["method"] != "tools/call" or not params:
+    if not isinstance(params, dict):
         return message
-    arguments = params.get("arguments")
-    if arguments is None or isinstance(arguments, dict):
-        return message
-    return message | {"params": params | {"arguments": {WRAPPED: arguments}}}
+    fields = cast("dict[str, Any]", params)
+    arguments, cursor = fields.get("arguments"), fields.get("cursor")
+    if message["method"] == "tools/call" and not isinstance(arguments, dict | None):
+        return message | {"params": fields | {"arguments": {WRAPPED: arguments}}}
+    if message["method"].endswith("/list") and not isinstance(cursor, str | None):
+        return message | {"params": fields | {"cursor": to_json(cursor)}}
+    return message
 
 
 class OutgoingMessages(_Stream):

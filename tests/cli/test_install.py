@@ -242,6 +242,21 @@ def test_guidance_is_written_into_the_project_and_taken_out(home: Path, tmp_path
     assert sorted(path.name for path in project.iterdir()) == [".cursor", ".git", "CLAUDE.md", "inner"]
 
 
+def test_guidance_does_not_write_through_a_link_out_of_the_project(home: Path, tmp_path: Path) -> None:
+    folder, outside = tmp_path / "linked", tmp_path / "outside"
+    folder.mkdir()
+    outside.write_text("precious")
+    (folder / "AGENTS.md").symlink_to(outside)
+    (folder / "GEMINI.md").write_text("rules\n")
+    (folder / "CLAUDE.md").symlink_to("GEMINI.md")
+    refused = run(home, "guidance", "agents", "--project", str(folder))
+    assert refused.returncode == 2
+    assert "leads out" in refused.stderr
+    assert outside.read_text() == "precious"
+    assert run(home, "guidance", "claude", "--project", str(folder)).returncode == 0
+    assert "<!-- sediment-mcp" in (folder / "GEMINI.md").read_text()
+
+
 def test_a_dry_run_of_guidance_writes_nothing(home: Path) -> None:
     shown = run(home, "guidance", "agents", "--dry-run").stdout
     assert "+## Memory" in shown

@@ -105,6 +105,18 @@ def test_arguments_that_are_an_object_as_json_text_are_read(served: StdioPeer) -
     assert not answer["isError"]
 
 
+@pytest.mark.parametrize(
+    "method", ["resources/list", "tools/list", "prompts/list", "resources/templates/list"]
+)
+@pytest.mark.parametrize("cursor", [5, ["x"], {"a": 1}, True])
+def test_a_cursor_that_is_no_text_is_refused_in_a_sentence(
+    served: StdioPeer, method: str, cursor: Any
+) -> None:
+    error = served.request(method, {"cursor": cursor})["error"]
+    assert error["code"] == -32602
+    assert "cursor" in error["message"]
+
+
 def test_a_call_without_a_name_is_a_protocol_error(served: StdioPeer) -> None:
     assert served.request("tools/call", {"arguments": {}})["error"]["code"] == -32602
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -90,11 +91,14 @@ def _change(invocation: Invocation, folder: Path, names: list[str], *, uninstall
 
 
 def _change_file(folder: Path, name: str, *, uninstall: bool, dry_run: bool) -> dict[str, str]:
+    from sediment_mcp.errors import BadArgument
     from sediment_mcp.hosts import config_file
     from sediment_mcp.hosts.agent_instructions import INSTRUCTIONS_FILES, put_block, take_block
 
     file = INSTRUCTIONS_FILES[name]
     path = folder / file.path
+    if not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(folder)):
+        raise BadArgument(f"{path} is a link that leads out of the folder: write into its target by hand.")
     before = config_file.read_text(path)
     after = take_block(before, file) if uninstall else put_block(before, file)
     if before != after and not dry_run:
