@@ -16,9 +16,9 @@ from pydantic import ValidationError
 
 from sediment_mcp.server.jsonrpc import INVALID_REQUEST, Message, build_error, is_request, is_response
 from sediment_mcp.server.stdio import StdioTransport
-from sediment_mcp.system.text import to_json
 
 WRAPPED = "arguments"  # the one member of an object in the place of arguments that are none
+NO_CURSOR = "no text"  # in the place of a cursor that is none; no list gives it
 
 log = logging.getLogger(__name__)
 
@@ -103,7 +103,7 @@ def _repair_params(message: Message) -> Message:
     if message["method"] == "tools/call" and not isinstance(arguments, dict | None):
         return message | {"params": fields | {"arguments": {WRAPPED: arguments}}}
     if message["method"].endswith("/list") and not isinstance(cursor, str | None):
-        return message | {"params": fields | {"cursor": to_json(cursor)}}
+        return message | {"params": fields | {"cursor": NO_CURSOR}}
     return message
 
 
