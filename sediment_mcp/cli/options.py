@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, TypeVar, cast, get_args
+from typing import Any, TypeVar, cast, get_args
 
 import click
 from click.shell_completion import CompletionItem
@@ -25,9 +25,6 @@ from sediment_mcp.config import (
     TIMEZONE,
 )
 from sediment_mcp.errors import BadArgument
-
-if TYPE_CHECKING:
-    pass
 
 FLAGS = {
     DATA_DIR: ("--data-dir", "DIR", "where the memories are"),

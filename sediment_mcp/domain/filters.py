@@ -54,5 +54,5 @@ def matches(filters: Filters, memory: Memory, now: datetime) -> bool:
         and filters.session in (None, memory.session)
         and (filters.since is None or memory.occurred_at >= filters.since)
         and (filters.until is None or memory.occurred_at <= filters.until)
-        and set(map(fold_tag, filters.tags)) <= set(map(fold_tag, memory.tags))
+        and (not filters.tags or set(map(fold_tag, filters.tags)) <= set(map(fold_tag, memory.tags)))
     )

@@ -33,7 +33,7 @@ from sediment_mcp.storage.table_protocols import StoredModel
 from sediment_mcp.system.data_directory import find_fault
 from sediment_mcp.system.files import format_bytes, translate_os_errors
 from sediment_mcp.system.progress import Progress, ignore_progress
-from sediment_mcp.system.text import format_count
+from sediment_mcp.system.text import format_count, format_subject
 
 if TYPE_CHECKING:
     from sediment_mcp.indexes.protocols import Snapshot
@@ -336,7 +336,7 @@ def _check_vector_index(session: ReadSession, data_dir: Path, stored: StoredMode
 
 
 def _describe_missing(name: str, chunks: int, usual: int, how: str) -> Finding:
-    passages = f"{format_count(chunks, 'passage')} {'is' if chunks == 1 else 'are'}"
+    passages = format_subject(chunks, "passage")
     if chunks >= LAG_FACTOR * usual:
         return Finding(
             name, "warning", f"There is none, and {passages} searched without.",
@@ -365,8 +365,7 @@ def _compare_index(
     behind = f"change {index.snapshot.seq:,} of {newest:,}, {held}, {unindexed:,} in the tail"
     if len(index) < expected:
         missing = expected - len(index)
-        are = "is" if missing == 1 else "are"
-        sentence = f"{format_count(missing, 'passage')} {are} missing ({behind})."
+        sentence = f"{format_subject(missing, 'passage')} missing ({behind})."
         return Finding(name, "problem", sentence, REBUILD)
     if unindexed >= LAG_FACTOR * usual_behind:
         remedy = f"A running server catches up; {REBUILD}"

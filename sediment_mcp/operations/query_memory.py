@@ -13,7 +13,7 @@ from sediment_mcp.operations.content_notes import note_contents
 from sediment_mcp.operations.project_scope import to_filters
 from sediment_mcp.operations.projects import note_moved_project, open_project
 from sediment_mcp.operations.results import QueryResult, RankedResult, describe_memory
-from sediment_mcp.system.text import format_count
+from sediment_mcp.system.text import format_subject
 from sediment_mcp.system.time_zone import to_local
 
 if TYPE_CHECKING:
@@ -67,8 +67,7 @@ def _note_missing_embeddings(app: Application, retrieval: Retrieval) -> list[str
     if retrieval.problem:
         return [retrieval.problem]
     if waiting := app.services.embedding_queue.size:
-        are = "is" if waiting == 1 else "are"
-        return [f"{format_count(waiting, 'passage')} {are} still being embedded and found by words only."]
+        return [f"{format_subject(waiting, 'passage')} still being embedded and found by words only."]
     return []
 
 

@@ -4,7 +4,7 @@ Time orders memories that answer, and no others. The best memory by relevance is
 is a version of the same fact as far as it is like it, fits the query as well, is as short as a single fact,
 and says that something has changed:
 
-    p(version) = logistic(weights · features)                                     see `_weigh`
+    p(version) = logistic(weights · features)                                     see `_estimate`
 
 Versions are compared with each version found, so that a chain of updates is followed. The order is by
 log p + `NEWER_WEIGHT` * the place in time, which is bounded by the number of versions and not by their
@@ -86,14 +86,14 @@ def _find_versions(candidates: Sequence[Candidate], contenders: Sequence[int]) -
         return {}
     best = contenders[0]
     floor = MIN_EVIDENCE * measure_evidence(candidates[best])
-    chances = dict.fromkeys(contenders, 0.0) | {best: 1.0}
+    fitting = [i for i in contenders if i == best or measure_evidence(candidates[i]) >= floor]
+    weights = {i: _weigh(candidates[i]) for i in fitting}
+    chances = dict.fromkeys(fitting, 0.0) | {best: 1.0}
     pending = [best]
     while pending:
         anchor = pending.pop()
-        for i in contenders:
-            if i != best and measure_evidence(candidates[i]) < floor:
-                continue
-            chance = chances[anchor] * estimate_version(candidates[anchor], candidates[i])
+        for i in fitting:
+            chance = chances[anchor] * _estimate(candidates[anchor], candidates[i], weights[i])
             if chance > chances[i]:
                 if chances[i] < MIN_LINK <= chance:
                     pending.append(i)
@@ -103,15 +103,20 @@ def _find_versions(candidates: Sequence[Candidate], contenders: Sequence[int]) -
 
 def estimate_version(known: Candidate, other: Candidate) -> float:
     """Return the chance, 0 to 1, that a memory tells another version of a known memory's fact."""
+    return _estimate(known, other, _weigh(other))
+
+
+def _estimate(known: Candidate, other: Candidate, weight: float) -> float:
+    """Return the chance from the ``weight`` of the other memory's own features; see `_weigh`."""
     similarity, closeness = _compare(known, other)
-    weighed = (
-        SIMILARITY_WEIGHT * similarity
-        + CLOSENESS_WEIGHT * min(closeness, MAX_CLOSENESS)
-        + CHANGE_WEIGHT * states_change(other.memory.content)
-        + TERM_WEIGHT * min(other.terms, MAX_COUNTED_TERMS)
-        + BIAS
-    )
+    weighed = SIMILARITY_WEIGHT * similarity + CLOSENESS_WEIGHT * min(closeness, MAX_CLOSENESS) + weight
     return 1 / (1 + exp(-weighed))
+
+
+def _weigh(other: Candidate) -> float:
+    """Return the weighted sum of the features that a memory has by itself, and the bias."""
+    changes = states_change(other.memory.content)
+    return CHANGE_WEIGHT * changes + TERM_WEIGHT * min(other.terms, MAX_COUNTED_TERMS) + BIAS
 
 
 def states_change(text: str) -> bool:

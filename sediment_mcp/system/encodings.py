@@ -73,6 +73,11 @@ class DecodedText:
     text: str
     note: str | None = None
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Return the note, if there is one, for a reader that collects several."""
+        return (self.note,) if self.note else ()
+
 
 def check_encoding(name: str) -> str:
     """Return Python's name of an encoding of text.
@@ -103,7 +108,7 @@ def decode_text(data: bytes, encoding: str | None = None, *, is_complete: bool =
     if b"\0" in data:
         return _decode_with_zeros(data, is_complete)
     try:
-        text = codecs.getincrementaldecoder("utf-8")().decode(data, is_complete)
+        text = _decode(data, "utf-8", is_complete)
     except UnicodeDecodeError:
         return _decode_legacy(data, is_complete)
     return _decode_escaped(data) or DecodedText(_check_controls(text))
@@ -120,7 +125,7 @@ def detect_encoding(head: bytes) -> tuple[bytes, str]:
     if b"\0" in head:
         return b"", _find_zero_encoding(head) or "utf-8"
     try:
-        codecs.getincrementaldecoder("utf-8")().decode(head, False)
+        _decode(head, "utf-8", is_complete=False)
     except UnicodeDecodeError:
         guess = None if _is_damaged_utf8(head) else _guess(head, is_complete=False)
         return b"", guess[0] if guess else "utf-8"
@@ -147,16 +152,21 @@ def _check_signature(data: bytes) -> None:
             raise NotText(reason)
 
 
+def _decode(data: bytes, encoding: str, is_complete: bool, errors: str = "strict") -> str:
+    """Decode bytes by an encoding; those that are not complete may end within a character."""
+    return codecs.getincrementaldecoder(encoding)(errors).decode(data, is_complete)
+
+
 def _decode_as(data: bytes, encoding: str, is_complete: bool) -> str:
     try:
-        return codecs.getincrementaldecoder(encoding)().decode(data, is_complete)
+        return _decode(data, encoding, is_complete)
     except (UnicodeError, LookupError):
         raise NotText(f"is no {encoding}: name the encoding that it has with --encoding.") from None
 
 
 def _decode_marked(data: bytes, encoding: str, is_complete: bool) -> str:
     try:
-        return codecs.getincrementaldecoder(encoding)().decode(data, is_complete)
+        return _decode(data, encoding, is_complete)
     except UnicodeDecodeError:
         raise NotText(f"is no valid {encoding.upper()}, though it begins like it.") from None
 
@@ -176,11 +186,11 @@ def _decode_with_zeros(data: bytes, is_complete: bool) -> DecodedText:
     """Decode UTF-16 or UTF-32 without a mark, or a text in which a crash has left zero bytes."""
     encoding = _find_zero_encoding(data)
     if encoding is not None:
-        text = codecs.getincrementaldecoder(encoding)("replace").decode(data, is_complete)
+        text = _decode(data, encoding, is_complete, errors="replace")
         return DecodedText(text.removesuffix("\ufffd"))
     try:
         without = ZEROS.sub(b"", data)
-        text = codecs.getincrementaldecoder("utf-8")().decode(without, is_complete)
+        text = _decode(without, "utf-8", is_complete)
     except UnicodeDecodeError:
         raise NotText("is no text: it holds zero bytes.") from None
     if not text.strip() or any(sign < " " and sign not in _TEXT_CONTROLS for sign in text[:_SAMPLE_BYTES]):
@@ -199,9 +209,7 @@ def _find_zero_encoding(data: bytes) -> str | None:
         if width == 2 and not _has_zeros_of(data, 1 if encoding.endswith("le") else 0):
             continue
         try:
-            text = codecs.getincrementaldecoder(encoding)().decode(
-                sample[: len(sample) // width * width], False
-            )
+            text = _decode(sample[: len(sample) // width * width], encoding, is_complete=False)
         except UnicodeDecodeError:
             continue
         if _is_plausible(text):
@@ -251,7 +259,7 @@ def _decode_legacy(data: bytes, is_complete: bool) -> DecodedText:
         )
     codec, name = guess
     try:
-        text = codecs.getincrementaldecoder(codec)().decode(data, is_complete)
+        text = _decode(data, codec, is_complete)
     except UnicodeDecodeError:
         raise NotText(UNKNOWN) from None
     return DecodedText(text, _GUESSED.format(name))

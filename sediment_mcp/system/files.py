@@ -13,7 +13,7 @@ import os
 import secrets
 import sys
 import zlib
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -79,14 +79,8 @@ def write_private(path: Path, data: bytes) -> None:
         OSError: it cannot be written, or its name is that of a link.
     """
     refuse_link(path)
-    temporary, descriptor = create_private(path)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-        os.replace(temporary, path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+    with _open_temporary(path, os.replace) as file:
+        file.write(data)
 
 
 def create_private(path: Path) -> tuple[Path, int]:
@@ -121,15 +115,22 @@ def open_replacement(
 
     ``owner`` is the (user, group) that the file gets, where this process may give files away.
     """
+    with _open_temporary(path, publish) as file:
+        yield file
+        if sys.platform != "win32":
+            if owner is not None and os.geteuid() == 0:
+                os.fchown(file.fileno(), *owner)
+            os.fchmod(file.fileno(), mode)
+
+
+@contextlib.contextmanager
+def _open_temporary(path: Path, move: Callable[[Path, Path], object]) -> Generator[BinaryIO]:
+    """Open a private file beside ``path`` that ``move`` puts there unless the block fails."""
     temporary, descriptor = create_private(path)
     try:
         with os.fdopen(descriptor, "wb") as file:
             yield file
-            if sys.platform != "win32":
-                if owner is not None and os.geteuid() == 0:
-                    os.fchown(file.fileno(), *owner)
-                os.fchmod(file.fileno(), mode)
-        publish(temporary, path)
+        move(temporary, path)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise

@@ -80,6 +80,11 @@ def inflect(count: int, noun: str) -> str:
     return f"{noun[:-1]}ies" if noun.endswith("y") else f"{noun}s"
 
 
+def format_subject(count: int, noun: str) -> str:
+    """Return a number with its noun and verb, such as "1 memory is" or "2,000 memories are"."""
+    return f"{format_count(count, noun)} {'is' if count == 1 else 'are'}"
+
+
 def join_messages(messages: Sequence[str], limit: int = MAX_NAMES) -> str:
     """Return the first few different messages as one text, and how many more there are."""
     different = list(dict.fromkeys(messages))

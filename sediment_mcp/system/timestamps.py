@@ -11,10 +11,9 @@ from calendar import monthrange
 from datetime import UTC, date, datetime, timedelta, timezone
 from typing import overload
 
-from sediment_mcp.system.time_zone import Days
+from sediment_mcp.system.time_zone import MICROSECOND, Days
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-MICROSECOND = timedelta(microseconds=1)
 _DATE_AND_TIME = re.compile(
     r"""([0-9W-]+)
     (?:(?:T|\s+)

@@ -264,7 +264,7 @@ def read_json_objects(
     except BadJson as error:
         yield Problem(source.name, f"is no JSON ({error}): it may have been cut off.")
         return
-    notes = (*([decoded.note] if decoded.note else []), *document.notes)
+    notes = (*decoded.notes, *document.notes)
     for number, value in enumerate(find_objects(document.value), start=1):
         if isinstance(value, dict):
             place = f"memory {number}"

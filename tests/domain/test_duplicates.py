@@ -22,18 +22,15 @@ from sediment_mcp.domain.duplicates import (
     is_same_text,
 )
 from sediment_mcp.domain.memory import MAX_METADATA_BYTES, MAX_TAGS, Memory
+from tests.support.memories import memory_of
 
 NOW = datetime(2026, 5, 8, 14, 30, tzinfo=UTC)
-EXISTING = Memory(
-    key=1,
-    id="m1",
-    seq=1,
-    content="The deploy failed.",
+EXISTING = memory_of(
+    1,
+    "The deploy failed.",
     kind="episodic",
     tags=("deploy",),
-    project=None,
     session="monday",
-    importance=0.5,
     metadata={"source": "chat"},
     occurred_at=NOW - timedelta(days=1),
     created_at=NOW - timedelta(minutes=3),

@@ -23,6 +23,7 @@ from sediment_mcp.storage.sqlite.connection import SqliteDatabase
 from sediment_mcp.storage.sqlite.session import SqliteSession
 from sediment_mcp.storage.table_protocols import SnapshotId
 from sediment_mcp.system.timestamps import EPOCH, from_micros, to_micros
+from tests.support.memories import memory_of
 
 NOW = datetime(2026, 5, 8, 12, tzinfo=UTC)
 TICK = timedelta(microseconds=1)
@@ -160,11 +161,8 @@ def owners(session: SqliteSession, chunk_ids: list[int]) -> set[int]:
 
 
 def plain(**more: datetime) -> Memory:
-    memory = Memory(
-        key=0, id="", seq=0, content="kiwi", kind="semantic", tags=(), project=None, session=None,
-        importance=0.5, metadata={}, occurred_at=NOW, created_at=NOW, changed_at=NOW,
-    )  # fmt: skip
-    return dataclasses.replace(memory, **more)
+    times = {"occurred_at": NOW, "created_at": NOW, "changed_at": NOW}
+    return memory_of(0, "kiwi", **times | more)
 
 
 @given(st.datetimes(timezones=st.just(UTC)))

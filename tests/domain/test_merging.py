@@ -13,19 +13,16 @@ from hypothesis import strategies as st
 
 from sediment_mcp.domain.memory import MAX_METADATA_BYTES, MAX_TAGS, Memory
 from sediment_mcp.domain.merging import combine
+from tests.support.memories import memory_of
 
 NOW = datetime(2026, 5, 8, 14, 30, tzinfo=UTC)
 DAY = timedelta(days=1)
-EXISTING = Memory(
-    key=1,
+EXISTING = memory_of(
+    1,
+    "The deploy failed.",
     id="m1",
-    seq=1,
-    content="The deploy failed.",
-    kind="semantic",
     tags=("deploy",),
-    project=None,
     session="monday",
-    importance=0.5,
     metadata={"source": "chat"},
     occurred_at=NOW - DAY,
     created_at=NOW - DAY,

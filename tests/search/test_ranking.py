@@ -15,27 +15,15 @@ from sediment_mcp.domain.memory import Candidate, Memory
 from sediment_mcp.search import calibration, fusion, ranking
 from sediment_mcp.search.query_dates import find_periods
 from sediment_mcp.search.ranking import rank
+from tests.support.memories import memory_of
 
 NOW = datetime(2026, 5, 8, tzinfo=UTC)
 
 
 def memory(number: int, *, days: float = 0, importance: float = 1.0, project: str | None = None) -> Memory:
     when = NOW - timedelta(days=days)
-    return Memory(
-        key=number,
-        id=f"m{number}",
-        seq=number,
-        content=f"Memory {number}.",
-        kind="semantic",
-        tags=(),
-        project=project,
-        session=None,
-        importance=importance,
-        metadata={},
-        occurred_at=when,
-        created_at=when,
-        changed_at=when,
-    )
+    times = {"occurred_at": when, "created_at": when, "changed_at": when}
+    return memory_of(number, f"Memory {number}.", project=project, importance=importance, **times)
 
 
 def numbers(*candidates: Candidate, project: str | None = None, query: str = "") -> list[int]:

@@ -15,6 +15,7 @@ from sediment_mcp.domain.memory import Candidate, Memory
 from sediment_mcp.search import versions
 from sediment_mcp.search.ranking import rank
 from sediment_mcp.search.versions import estimate_version, order_by_version, states_change
+from tests.support.memories import memory_of
 
 NOW = datetime(2026, 5, 8, tzinfo=UTC)
 QUESTION = "What is Anna's current phone number?"
@@ -22,21 +23,7 @@ QUESTION = "What is Anna's current phone number?"
 
 def memory(key: int, *, days: float = 0, content: str = "A fact.") -> Memory:
     when = NOW - timedelta(days=days)
-    return Memory(
-        key=key,
-        id=f"m{key}",
-        seq=key,
-        content=content,
-        kind="semantic",
-        tags=(),
-        project=None,
-        session=None,
-        importance=0.5,
-        metadata={},
-        occurred_at=when,
-        created_at=when,
-        changed_at=when,
-    )
+    return memory_of(key, content, occurred_at=when, created_at=when, changed_at=when)
 
 
 def unit(*values: float) -> NDArray[np.float32]:

@@ -13,12 +13,10 @@ from hypothesis import strategies as st
 from sediment_mcp.domain.memory import MAX_TAGS, Memory
 from sediment_mcp.domain.merging import combine
 from sediment_mcp.transfer.sync import resolve_links
+from tests.support.memories import memory_of
 
 NOON = datetime(2026, 5, 8, 12, tzinfo=UTC)
-MEMORY = Memory(
-    key=1, id="m", seq=1, content="a fact", kind="semantic", tags=(), project=None, session=None,
-    importance=0.5, metadata={}, occurred_at=NOON, created_at=NOON, changed_at=NOON,
-)  # fmt: skip
+MEMORY = memory_of(1, "a fact", occurred_at=NOON, created_at=NOON, changed_at=NOON)
 moments = st.integers(0, 5).map(lambda minutes: NOON + timedelta(minutes=minutes))
 tags = st.lists(st.integers(0, 40).map(lambda n: f"t{n:02}"), unique=True, max_size=MAX_TAGS).map(tuple)
 metadata = st.dictionaries(

@@ -79,12 +79,12 @@ def _show_findings(findings: Sequence[Finding]) -> None:
 
 def _show_reindexed(result: ReindexResult) -> None:
     from sediment_mcp.cli.terminal import open_console, put
-    from sediment_mcp.system.text import format_count
+    from sediment_mcp.system.text import format_subject
 
-    passages, are = format_count(result["passages"], "passage"), "is" if result["passages"] == 1 else "are"
+    passages_are = format_subject(result["passages"], "passage")
     by_meaning = f"by meaning ({result['model']})" if result["embedded"] else ""
     kinds = " and ".join(["by words", by_meaning] if by_meaning else ["by words"])
     put(
         open_console(),
-        f"{passages} {are} indexed {kinds}." if result["passages"] else "Nothing is stored yet.",
+        f"{passages_are} indexed {kinds}." if result["passages"] else "Nothing is stored yet.",
     )

@@ -207,10 +207,9 @@ def _build_result(report: ImportReport, dry_run: bool, embedded: int, seconds: f
 
 
 def _format_interrupted(report: ImportReport) -> str:
-    from sediment_mcp.system.text import format_count
+    from sediment_mcp.system.text import format_subject
 
-    verb = "is" if report.imported == 1 else "are"
-    imported = f"{format_count(report.imported, 'memory')} {verb} new here"
+    imported = f"{format_subject(report.imported, 'memory')} new here"
     return f"Interrupted: {imported}; run the same again, and it goes on."
 
 

@@ -80,7 +80,7 @@ def _move(invocation: Invocation, old: str, new: str, *, dry_run: bool, yes: boo
 
 def _confirm_merge(planned: MoveResult) -> bool:
     """Ask whether two projects may become one, because no command separates them again."""
-    from sediment_mcp.cli.render import format_count
+    from sediment_mcp.system.text import format_count
 
     there = format_count(planned["there_before"], "memory")
     return confirm_yes(
@@ -94,8 +94,8 @@ def _confirm_merge(planned: MoveResult) -> bool:
 
 
 def _show_projects(projects: list[ProjectResult]) -> None:
-    from sediment_mcp.cli.render import format_count
     from sediment_mcp.cli.terminal import open_console, put, style_words
+    from sediment_mcp.system.text import format_count
 
     out = open_console()
     for one in projects:
@@ -115,8 +115,8 @@ def _is_gone(project: ProjectResult) -> bool:
 
 
 def _show_move(result: MoveResult, *, dry_run: bool) -> None:
-    from sediment_mcp.cli.render import format_count
     from sediment_mcp.cli.terminal import open_console, put, show_notes, style_words
+    from sediment_mcp.system.text import format_count
 
     out = open_console()
     count = format_count(result["moved"], "memory")

@@ -9,7 +9,7 @@ import click
 
 from sediment_mcp.cli.invocation import Invocation
 from sediment_mcp.cli.options import command, pass_invocation
-from sediment_mcp.system.text import format_count
+from sediment_mcp.system.text import format_count, format_subject
 
 if TYPE_CHECKING:
     from sediment_mcp.operations.results import IndexStats, MemoryCount, StatsResult
@@ -86,8 +86,7 @@ def _format_bars(months: Sequence[tuple[str, int]]) -> Iterator[tuple[str, str]]
 def _format_state(index: IndexStats) -> str:
     behind = index["behind"]
     if not index["exists"]:
-        are = "is" if behind == 1 else "are"
-        return f"none is needed yet, {format_count(behind, 'passage')} {are} searched directly"
+        return f"none is needed yet, {format_subject(behind, 'passage')} searched directly"
     if not behind:
         return "up to date"
     return f"up to date but for {format_count(behind, 'passage')}, searched directly"

@@ -154,8 +154,7 @@ def read(source: Source, limits: ReadLimits) -> Iterator[Item]:
     except NotText as error:
         yield Problem(source.name, str(error))
         return
-    notes = (decoded.note,) if decoded.note else ()
-    yield from add_notes(_read_text(source, decoded.text), notes)
+    yield from add_notes(_read_text(source, decoded.text), decoded.notes)
 
 
 FORMAT = Format(read, matches_document=is_list, matches_line=lambda fields: _find_text(fields) is not None)

@@ -147,7 +147,7 @@ def _read_bytes(
         elif is_exported and (fields.get("deleted_at") or fields.get("superseded_by")):
             yield Problem(location, f"was deleted or replaced where it was exported: {TRUST}")
         else:
-            notes = [*([decoded.note] if decoded.note else []), *front.notes]
+            notes = [*decoded.notes, *front.notes]
             notes += [LIST_NOTE] if is_plain_list(front.text) and not is_markdown(Path(location)) else []
             notes += [f"is read as a note: {TRUST}"] if is_exported else []
             text = front.text.removesuffix("\n") if is_exported else front.text

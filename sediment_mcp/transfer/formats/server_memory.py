@@ -65,7 +65,7 @@ def read(source: Source, limits: ReadLimits) -> Iterator[Item]:
         source.stream.seek(0)
         yield from _read_lines(source, limits)
         return
-    notes = (*([decoded.note] if decoded.note else []), *document.notes)
+    notes = (*decoded.notes, *document.notes)
     if is_graph(document.value):
         yield from add_notes(_read_graph(document.value), notes)
     else:
