@@ -19,15 +19,17 @@ def start_server(flags: Mapping[str, str | None]) -> int:
     from sediment_mcp.server.stdio import protect_stdout
 
     protect_stdout()  # before any other import, because a module may print when it is imported
-    from sediment_mcp.system.garbage_collection import loading, postpone_full_collections
-
-    postpone_full_collections()
-    with loading():
-        from sediment_mcp.config import environment, load_config
-        from sediment_mcp.errors import SedimentError
-        from sediment_mcp.server.run import serve
+    from sediment_mcp.config import environment, load_config
+    from sediment_mcp.errors import SedimentError
 
     try:
-        return serve(load_config(environment(), flags, are_flags_typed=is_typed))
+        config = load_config(environment(), flags, are_flags_typed=is_typed)
+        from sediment_mcp.system.garbage_collection import loading, postpone_full_collections
+
+        postpone_full_collections()
+        with loading():
+            from sediment_mcp.server.run import serve
+
+        return serve(config)
     except SedimentError as error:
         return report_error(error)

@@ -90,8 +90,6 @@ def query_memory(app: object, arguments: Any, project: str | None) -> dict[str, 
 
 # --- a transport that breaks its promises -------------------------------------------------------
 
-FAULTY_ANSWER = 6  # the number of the answer that goes wrong
-
 
 def leak(answer: Any) -> None:
     answer["error"] = {"code": -32603, "message": f'Traceback: File "{__file__}"'}
@@ -108,14 +106,16 @@ def alter(answer: Any) -> None:
 
 
 def inject(fault: str) -> None:
-    """From now on one answer goes wrong, or with "alter" every one."""
+    """From now on the first call of a tool that works is answered wrongly, or with "alter" every one.
+
+    That call is the one whose answer a client waits for before it sends more: later ones may be cancelled, or
+    share their id with another request, and then an answer too few or too many is no fault.
+    """
     put, count = StdioTransport._put, itertools.count()
 
     def faulty(self: StdioTransport, message: Any) -> None:
-        is_answer = message.get("id") is not None and is_response(message)
-        if fault == "swallow":  # of a call that worked: one that failed may have been cancelled as well
-            is_answer = is_answer and "structuredContent" in message.get("result", {})
-        match fault if fault == "alter" or (is_answer and next(count) == FAULTY_ANSWER) else "":
+        has_worked = is_response(message) and "structuredContent" in message.get("result", {})
+        match fault if fault == "alter" or (has_worked and next(count) == 0) else "":
             case "twice":
                 put(self, message)
             case "swallow":
