@@ -54,7 +54,10 @@ _HERE = re.compile(r"\.\.?([\\/]|$)")
 
 NO_HOME = "no home directory is known here, neither by HOME nor in the list of users"
 
-DEFAULT_MODEL = "all-MiniLM-L6-v2"
+DEFAULT_MODEL = "all-MiniLM-L6-v2-int8"
+"""The model inside this package; without the suffix it is the published one, with 32-bit floats."""
+MODEL_EXTRA = "sediment-mcp[sentence-transformers]"
+"""What is installed to use any other model."""
 NO_MODEL = "none"
 KEPT_BACKUPS = 7
 MOST_BACKUPS = 1000

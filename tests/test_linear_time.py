@@ -105,7 +105,7 @@ ELSEWHERE = {
     "indexes.text_search": "calls the analyzer",
     "indexes.term_counter": "calls the analyzer",
     "embeddings.loader": "passes on",
-    "embeddings.minilm": "the tokenizer cuts, see tests/embeddings",
+    "embeddings.minilm": "calls word_pieces",
     "embeddings.readability.measure_unknown_share": "given what the tokenizer cut",
     "embeddings.sentence_transformers": "the tokenizer cuts, see tests/embeddings",
     "search.ranking": "calls query_dates",

@@ -1,9 +1,9 @@
 """A process that keeps texts in Chroma, asked line by line; run by the interpreter of an environment with it.
 
-    python peer_chroma.py DIRECTORY WEIGHTS PACKAGE
+    python peer_chroma.py DIRECTORY PACKAGE
 
-WEIGHTS is the folder of the default model, PACKAGE that of sediment_mcp, whose runtime embeds here too: so
-the same vectors cost the same, and the difference is the store.
+PACKAGE is the folder of sediment_mcp, whose default model embeds here too: so the same vectors cost the same,
+and the difference is the store.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from typing import Any
 
 
 def main() -> None:
-    directory, weights, package = map(Path, sys.argv[1:])
-    embedder = _embedder(weights, package, directory)
+    directory, package = map(Path, sys.argv[1:])
+    embedder = _embedder(package, directory)
     import chromadb
     from chromadb.config import Settings
 
@@ -37,7 +37,7 @@ def main() -> None:
         print(json.dumps({"id": request["id"], "result": found}), flush=True)
 
 
-def _embedder(weights: Path, package: Path, directory: Path) -> Any:
+def _embedder(package: Path, directory: Path) -> Any:
     """The default model by the package's own runtime; nothing else of that environment is visible here."""
     spec = importlib.util.spec_from_file_location(
         "sediment_mcp", package / "__init__.py", submodule_search_locations=[str(package)]
@@ -48,7 +48,7 @@ def _embedder(weights: Path, package: Path, directory: Path) -> Any:
     spec.loader.exec_module(module)
     from sediment_mcp.embeddings import minilm
 
-    return minilm.load_folder(weights, directory)
+    return minilm.load(directory)
 
 
 if __name__ == "__main__":

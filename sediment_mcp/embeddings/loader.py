@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
-from sediment_mcp.config import DEFAULT_MODEL, MODEL, NO_MODEL, Config
+from sediment_mcp.config import DEFAULT_MODEL, MODEL, MODEL_EXTRA, NO_MODEL, Config
 from sediment_mcp.embeddings.codec import encode_vectors
 from sediment_mcp.embeddings.protocols import Embedder, ModelIdentity
 from sediment_mcp.errors import ModelFailed, ModelUnavailable
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 LOADING = "The embedding model is still loading: ask again in a few seconds to search by meaning too."
 FAILED_TO_LOAD = "The embedding model failed to load: run `sediment-mcp doctor` to see why."
-LOAD_TIMEOUT = 3.0  # seconds that a call waits for the model; the default one takes a third of one
+LOAD_TIMEOUT = 3.0  # seconds that a call waits for the model; the default one takes a fifth of one
 
 logger = logging.getLogger(__name__)
 
@@ -34,7 +34,7 @@ logger = logging.getLogger(__name__)
 def load_embedder(config: Config) -> Embedder:
     """Load the configured model.
 
-    Takes 0.3 s for the default one and up to ten seconds for others.
+    Takes 0.2 s for the default one and up to ten seconds for others.
 
     Raises:
         ModelUnavailable: the model cannot be loaded, or the configuration asks for none.
@@ -54,8 +54,8 @@ def _load_minilm(config: Config) -> Embedder:
         from sediment_mcp.embeddings import minilm
     except (ImportError, OSError) as error:  # OSError: a shared library that onnxruntime needs is missing
         raise ModelUnavailable(
-            f"The default model needs onnxruntime and tokenizers, and they cannot be imported ({error}): "
-            "run pip install --upgrade onnxruntime tokenizers."
+            f"The default model needs onnxruntime, and it cannot be imported ({error}): "
+            "run pip install --upgrade onnxruntime."
         ) from error
     return minilm.load(config.data_dir)
 
@@ -65,8 +65,9 @@ def _load_sentence_transformers(config: Config) -> Embedder:
         from sediment_mcp.embeddings import sentence_transformers
     except (ImportError, OSError) as error:  # OSError: a shared library that torch needs is missing
         raise ModelUnavailable(
-            f"The model {config.model} needs sentence-transformers, and it cannot be imported ({error}): "
-            f"run pip install --upgrade sentence-transformers, or unset {MODEL} to use the default model."
+            f"The model {config.model} needs the extra sentence-transformers, and it cannot be imported "
+            f'({error}): run pip install "{MODEL_EXTRA}" or start with uvx --from "{MODEL_EXTRA}" '
+            f"sediment-mcp, or unset {MODEL} to use the default model."
         ) from error
     return sentence_transformers.load(config.model, config.data_dir)
 

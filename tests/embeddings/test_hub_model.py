@@ -20,7 +20,7 @@ from support.model_folder import PROMPTS, make_folder
 
 from sediment_mcp.config import Config
 from sediment_mcp.embeddings.loader import load_embedder
-from sediment_mcp.embeddings.minilm import MiniLM, load
+from sediment_mcp.embeddings.protocols import Embedder
 from sediment_mcp.errors import ModelUnavailable
 
 pytestmark = [pytest.mark.slow, pytest.mark.model]
@@ -99,9 +99,9 @@ def hub(tmp_path: Path) -> Generator[Hub]:
 
 
 @pytest.fixture
-def plain(tmp_path: Path) -> MiniLM:
-    """Load the same weights in the other runtime, which knows no prompts."""
-    return load(tmp_path)
+def plain(tmp_path: Path) -> Embedder:
+    """Load the same weights without prompts."""
+    return load_embedder(Config(data_dir=tmp_path, model=str(make_folder(tmp_path / "plain", {}))))
 
 
 def load_from(hub: Hub, folder: Path) -> dict[str, Any]:
@@ -122,7 +122,7 @@ def load_from(hub: Hub, folder: Path) -> dict[str, Any]:
 
 
 def test_a_hub_model_is_fetched_once_and_then_never_asked_for(
-    hub: Hub, tmp_path: Path, plain: MiniLM
+    hub: Hub, tmp_path: Path, plain: Embedder
 ) -> None:
     first = load_from(hub, tmp_path)
     assert first["sockets"]

@@ -9,10 +9,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from support.model_folder import PROMPTS, make_folder
+from support.model_folder import PROMPTS, WEIGHTS, make_folder
 
 from sediment_mcp.config import Config
-from sediment_mcp.embeddings import minilm
 from sediment_mcp.embeddings.loader import load_embedder
 from sediment_mcp.embeddings.protocols import Embedder
 from sediment_mcp.errors import ModelUnavailable
@@ -66,9 +65,9 @@ def prompted(folder: Path, data_dir: Path) -> Embedder:
 
 
 @pytest.fixture(scope="module")
-def plain(data_dir: Path) -> Embedder:
-    """Load the same weights, without prompts, in the other runtime."""
-    return minilm.load(data_dir)
+def plain(data_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Embedder:
+    """Load the same weights without prompts."""
+    return load(make_folder(tmp_path_factory.mktemp("models") / "plain", {}), data_dir)
 
 
 def test_the_query_prompt_is_honoured(prompted: Embedder, plain: Embedder) -> None:
@@ -162,8 +161,8 @@ def test_a_folder_that_is_no_model_is_named_in_the_error(tmp_path: Path, data_di
 
 def test_a_damaged_model_is_named_in_the_error(tmp_path: Path, data_dir: Path) -> None:
     damaged = make_folder(tmp_path / "damaged", {})
-    (damaged / minilm.WEIGHTS).unlink()
-    (damaged / minilm.WEIGHTS).write_bytes(b"not tensors")
+    (damaged / WEIGHTS).unlink()
+    (damaged / WEIGHTS).write_bytes(b"not tensors")
     with pytest.raises(ModelUnavailable, match=r"unset SEDIMENT_MODEL to use the default model\.$") as caught:
         load(damaged, data_dir)
     assert str(damaged) in str(caught.value)

@@ -7,19 +7,22 @@ from __future__ import annotations
 
 import json
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 from support.host import Clock, Host
 from support.traces import traces
 
 from sediment_mcp.config import Config
 from sediment_mcp.embeddings.loader import load_embedder
-from sediment_mcp.embeddings.protocols import Embedder
+from sediment_mcp.embeddings.protocols import Embedder, ModelIdentity
+from sediment_mcp.embeddings.runtime import compute_fingerprint
 from sediment_mcp.indexes import tantivy_index
 from sediment_mcp.indexes.usearch_index import UsearchIndex
 from sediment_mcp.maintenance.restore import restore_backup
@@ -30,6 +33,38 @@ from sediment_mcp.operations.trash import list_deleted, restore_memories
 from sediment_mcp.system.files import read_record
 
 ARCHIVES = sorted((Path(__file__).parents[1] / "data").glob("data_directory_*.tar.gz"))
+
+
+EARLIER_MODEL = ModelIdentity(
+    name="all-MiniLM-L6-v2",
+    fingerprint=compute_fingerprint(
+        weights="53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
+        pooling="mean",
+        max_tokens=256,
+        normalised=True,
+        prompts={},
+    ),
+    dimension=384,
+)
+"""The default model of 0.1.0: the one of today with weights of 32 bits."""
+
+
+class EarlierModel:
+    """The default model of 0.1.0, for queries: its vectors are those of today's to the second digit."""
+
+    identity = EARLIER_MODEL
+
+    def __init__(self, model: Embedder) -> None:
+        self._model = model
+
+    def embed_documents(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        raise AssertionError(f"embedded again: {texts}")
+
+    def embed_query(self, text: str) -> NDArray[np.float32]:
+        return self._model.embed_query(text)
+
+    def can_read(self, text: str) -> bool:
+        return self._model.can_read(text)
 
 
 @dataclass
@@ -76,20 +111,41 @@ def test_every_memory_is_found_by_its_words(earlier: Earlier, host: Host) -> Non
         assert sorted(host.found_by_words(text)) == ids, text
 
 
+def find_nearest(host: Host, question: str, count: int) -> list[str]:
+    """Return the contents that are nearest to a question in meaning, nearest first."""
+    results = host.query(question, limit=20)["results"]
+    nearest = sorted(results, key=lambda result: -result["signals"].get("semantic", -1))
+    return [result["content"] for result in nearest[:count] if "semantic" in result["signals"]]
+
+
 @pytest.mark.model
-def test_memories_are_found_by_meaning_without_being_embedded_again(
-    earlier: Earlier, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    model = load_embedder(Config(tmp_path))
-    monkeypatch.setattr(model, "embed_documents", None)  # nothing that is stored lacks an embedding
-    host = earlier.open(model)
+def test_memories_are_found_by_meaning_without_being_embedded_again(earlier: Earlier, tmp_path: Path) -> None:
+    host = earlier.open(EarlierModel(load_embedder(Config(tmp_path))))
     host.run_jobs()
     for question, contents in earlier.answers["meaning"].items():
-        results = host.query(question, limit=20)["results"]
-        nearest = sorted(results, key=lambda result: -result["signals"].get("semantic", -1))
-        assert [result["content"] for result in nearest[: len(contents)]] == contents, question
+        assert find_nearest(host, question, len(contents)) == contents, question
     with host.app.storage.read() as session:
         assert session.embeddings.count_embedded(1)[0] == session.embeddings.count_embedded(1)[1] > 0
+    host.end()
+
+
+@pytest.mark.model
+def test_embeddings_of_the_earlier_model_are_made_anew_and_queries_answer_meanwhile(
+    earlier: Earlier, tmp_path: Path
+) -> None:
+    model = load_embedder(Config(tmp_path))
+    assert model.identity.fingerprint != EARLIER_MODEL.fingerprint
+    host = earlier.open(model)
+    question = next(iter(earlier.answers["meaning"]))
+    assert find_nearest(host, question, 3) == [], "embeddings of two models are never compared"
+    assert host.found_by_words("parking permit")
+    host.run_jobs()
+    for question, contents in earlier.answers["meaning"].items():
+        assert find_nearest(host, question, len(contents)) == contents, question
+    with host.app.storage.read() as session:
+        key = session.embeddings.model_key(model.identity.fingerprint)
+        assert key not in (None, 1)
+        assert session.embeddings.count_embedded(key)[0] == session.embeddings.count_embedded(key)[1] > 0
     host.end()
 
 
@@ -112,12 +168,11 @@ def test_a_text_snapshot_with_other_terms_is_rebuilt_and_all_is_found_meanwhile(
 
 @pytest.mark.model
 def test_an_earlier_vector_snapshot_is_left_to_servers_of_its_version_until_one_of_ours_is_written(
-    earlier: Earlier, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    earlier: Earlier, tmp_path: Path
 ) -> None:
     (pointer,) = earlier.directory.glob("vectors-*.json")
     assert "matrix" not in read_record(pointer)
-    model = load_embedder(Config(tmp_path))
-    monkeypatch.setattr(model, "embed_documents", None)  # nothing is embedded again
+    model = EarlierModel(load_embedder(Config(tmp_path)))
     host = earlier.open(model)
     host.query("parking permit")
     view = host.app.retriever._view

@@ -172,6 +172,18 @@ def test_a_model_that_cannot_be_loaded_is_a_problem_and_says_why(healthy: Path) 
     assert "a bug in the model's code" in found(healthy, broken_model)["model"].sentence
 
 
+def test_a_model_that_needs_the_extra_is_a_problem_that_names_the_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delitem(sys.modules, "sediment_mcp.embeddings.sentence_transformers", raising=False)
+    monkeypatch.delattr("sediment_mcp.embeddings.sentence_transformers", raising=False)
+    monkeypatch.setitem(sys.modules, "huggingface_hub", None)  # what makes "import" fail
+    config = Config(tmp_path / "data", model="some/model")
+    (finding,) = (finding for finding in examine(config) if finding.name == "model")
+    assert finding.state == "problem"
+    assert 'run pip install "sediment-mcp[sentence-transformers]"' in finding.sentence
+
+
 def test_indexes_are_looked_at_without_a_model_too(healthy: Path) -> None:
     assert "Sound" in found(healthy, no_model)["vector index"].sentence
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from sediment_mcp.errors import SedimentError
+from support.word_pieces import load_word_pieces
 
 Reader = Callable[[Callable[..., Any], str], object]
 FILE_NAMES = ("a.md", "a.json", "a.csv", "a.txt")
@@ -151,6 +152,11 @@ def with_instructions(call: Callable[..., Any], text: str) -> object:
     return call(block, agent_instructions.INSTRUCTIONS_FILES["cursor"])
 
 
+def in_word_pieces(*more: object) -> Reader:
+    """Call a method of the default model's word pieces."""
+    return lambda call, text: call(load_word_pieces(), text, *more)
+
+
 TODAY = date(2026, 5, 8)
 
 _GIVEN_PLAINLY = """
@@ -198,6 +204,8 @@ READERS: dict[str, Reader] = dict.fromkeys(_GIVEN_PLAINLY.split(), plainly) | {
     "domain.near_duplicates.is_near_duplicate": beside_another(0.99),
     "domain.secrets.find_secret_kinds": in_list(),
     "domain.tags.unique_tags": in_list(),
+    "embeddings.word_pieces.WordPieces.find_tokens": in_word_pieces(),
+    "embeddings.word_pieces.WordPieces.tokenize_ascii": in_word_pieces(254),
     "hosts.agent_instructions.put_block": with_instructions,
     "hosts.agent_instructions.take_block": with_instructions,
     "hosts.jsonc.put_member": in_document(("servers", "x"), 1),
