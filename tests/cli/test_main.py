@@ -65,7 +65,7 @@ def test_what_is_stored_is_found_in_other_words(run: Run) -> None:
     ],
 )
 def test_every_parameter_of_a_tool_is_an_option_of_its_command(command: str, tool: str) -> None:
-    fields = next(t.arguments.model_fields for t in TOOLS if t.name == tool)
+    fields = next(t.arguments.parameters for t in TOOLS if t.name == tool)
     texts = {name for name in fields if name in ("content", "query")}
     given = [*("x" for _ in texts), *(["x"] if "ids" in fields else [])]
     for name in fields.keys() - texts - {"ids"}:
