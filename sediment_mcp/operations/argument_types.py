@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from math import isfinite
 from typing import Any, Generic, Protocol, TypeVar, cast
@@ -18,6 +17,7 @@ from sediment_mcp.system.time_zone import Days
 from sediment_mcp.system.timestamps import parse_iso
 
 MAX_DIGITS = 4300  # of a number in text; Python refuses to parse more
+LONG_TEXT = 10_000  # characters; a schema tells no shorter limit, for no real name, tag or id meets it
 NOT_A_TIME = "must be an ISO 8601 time such as 2026-05-08T14:30:00Z, or a date such as 2026-05-08"
 NO_OBJECT = 'must be a JSON object, such as {"source": "chat"}'
 NO_TEXT = "must be a valid string"
@@ -77,21 +77,24 @@ def _leave(value: object) -> object:
     return value
 
 
-def _limits(**limits: int | None) -> JsonSchema:
-    return {name: limit for name, limit in limits.items() if limit}
-
-
 # --- text ---------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
 class Text:
     """Text of some length, in characters; ``allows_blank`` allows white space alone."""
 
-    max_length: int | None = None
-    min_length: int = 1
-    allows_blank: bool = True
-    prepare: Prepare = _leave
+    def __init__(
+        self,
+        max_length: int | None = None,
+        *,
+        min_length: int = 1,
+        allows_blank: bool = True,
+        prepare: Prepare = _leave,
+    ) -> None:
+        self.max_length = max_length
+        self.min_length = min_length
+        self.allows_blank = allows_blank
+        self.prepare = prepare
 
     def read(self, value: object) -> str:
         """Return the text.
@@ -114,7 +117,8 @@ class Text:
 
     def build_schema(self) -> JsonSchema:
         """Return the JSON schema of the text."""
-        return {"type": "string", **_limits(minLength=self.min_length, maxLength=self.max_length)}
+        is_long = self.max_length is not None and self.max_length >= LONG_TEXT
+        return {"type": "string", **({"maxLength": self.max_length} if is_long else {})}
 
 
 def _check_characters(text: str) -> None:
@@ -124,11 +128,11 @@ def _check_characters(text: str) -> None:
         raise refuse(HALF_A_CHARACTER) from None
 
 
-@dataclass(frozen=True, slots=True)
 class Choice(Generic[ChoiceT]):
     """One word of a fixed set, in any case."""
 
-    words: tuple[ChoiceT, ...]
+    def __init__(self, words: tuple[ChoiceT, ...]) -> None:
+        self.words = words
 
     def read(self, value: object) -> ChoiceT:
         """Return the word as it is listed.
@@ -148,15 +152,15 @@ class Choice(Generic[ChoiceT]):
         return {"type": "string", "enum": list(self.words)}
 
 
-@dataclass(frozen=True, slots=True)
 class Time:
     """A time of ISO 8601; ``convert`` gives the one that a date alone stands for.
 
     Times are shown cut to seconds, so as an end (``is_end``) a whole second includes all of itself.
     """
 
-    convert: Callable[[Days], datetime]
-    is_end: bool = False
+    def __init__(self, convert: Callable[[Days], datetime], *, is_end: bool = False) -> None:
+        self.convert = convert
+        self.is_end = is_end
 
     def read(self, value: object) -> datetime:
         """Return the time, in UTC.
@@ -182,12 +186,12 @@ class Time:
 # --- numbers and truth values -------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
 class Integer:
     """A whole number within bounds, both inclusive."""
 
-    minimum: int
-    maximum: int
+    def __init__(self, minimum: int, maximum: int) -> None:
+        self.minimum = minimum
+        self.maximum = maximum
 
     def read(self, value: object) -> int:
         """Return the number.
@@ -219,13 +223,13 @@ def _read_integer(value: object) -> int:
     return int(value)
 
 
-@dataclass(frozen=True, slots=True)
 class Number:
     """A number within bounds, both inclusive."""
 
-    minimum: int
-    maximum: int
-    prepare: Prepare = _leave
+    def __init__(self, minimum: int, maximum: int, *, prepare: Prepare = _leave) -> None:
+        self.minimum = minimum
+        self.maximum = maximum
+        self.prepare = prepare
 
     def read(self, value: object) -> float:
         """Return the number.
@@ -265,7 +269,6 @@ def _check_bounds(number: float, minimum: int, maximum: int) -> None:
         raise refuse(f"must be less than or equal to {maximum}")
 
 
-@dataclass(frozen=True, slots=True)
 class Boolean:
     """True or false, also as 1 or 0 or in a word."""
 
@@ -292,14 +295,21 @@ class Boolean:
 # --- lists and objects --------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
 class ListOf(Generic[ValueT]):
     """A list of values of one type; ``max_items`` None sets no limit."""
 
-    item: ArgumentType[ValueT]
-    max_items: int | None = None
-    min_items: int = 0
-    prepare: Prepare = _leave
+    def __init__(
+        self,
+        item: ArgumentType[ValueT],
+        max_items: int | None = None,
+        *,
+        min_items: int = 0,
+        prepare: Prepare = _leave,
+    ) -> None:
+        self.item = item
+        self.max_items = max_items
+        self.min_items = min_items
+        self.prepare = prepare
 
     def read(self, value: object) -> list[ValueT]:
         """Return the list.
@@ -317,15 +327,16 @@ class ListOf(Generic[ValueT]):
 
     def build_schema(self) -> JsonSchema:
         """Return the JSON schema of the list."""
-        limits = _limits(minItems=self.min_items, maxItems=self.max_items)
-        return {"type": "array", "items": self.item.build_schema(), **limits}
+        limits = {"minItems": self.min_items, "maxItems": self.max_items}
+        told = {name: limit for name, limit in limits.items() if limit}
+        return {"type": "array", "items": self.item.build_schema(), **told}
 
 
-@dataclass(frozen=True, slots=True)
 class Pair(Generic[ValueT]):
     """Two values of one type, as a list."""
 
-    item: ArgumentType[ValueT]
+    def __init__(self, item: ArgumentType[ValueT]) -> None:
+        self.item = item
 
     def read(self, value: object) -> tuple[ValueT, ValueT]:
         """Return the two.
@@ -346,12 +357,12 @@ class Pair(Generic[ValueT]):
         return {"type": "array", "items": self.item.build_schema(), "minItems": 2, "maxItems": 2}
 
 
-@dataclass(frozen=True, slots=True)
 class Object:
     """A JSON object of plain values; ``max_bytes`` is its size as JSON."""
 
-    max_bytes: int
-    prepare: Prepare = _leave
+    def __init__(self, max_bytes: int, *, prepare: Prepare = _leave) -> None:
+        self.max_bytes = max_bytes
+        self.prepare = prepare
 
     def read(self, value: object) -> dict[str, Any]:
         """Return the object.
@@ -376,11 +387,11 @@ class Object:
         return {"type": "object"}
 
 
-@dataclass(frozen=True, slots=True)
 class ObjectOf(Generic[ValueT]):
     """A JSON object whose values are all of one type."""
 
-    item: ArgumentType[ValueT]
+    def __init__(self, item: ArgumentType[ValueT]) -> None:
+        self.item = item
 
     def read(self, value: object) -> dict[str, ValueT]:
         """Return the object.

@@ -8,10 +8,9 @@ reads these schemas in every conversation, so the descriptions are short.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import MISSING as NO_DEFAULT
-from dataclasses import dataclass, field, fields
+from copy import copy
 from datetime import datetime
-from typing import Any, ClassVar, Literal, TypeVar, cast, dataclass_transform, get_args
+from typing import Any, ClassVar, Literal, NoReturn, Self, TypeVar, cast, dataclass_transform, get_args
 
 from sediment_mcp.domain.memory import MAX_METADATA_BYTES, MAX_TAG, MAX_TAGS, Kind
 from sediment_mcp.errors import BadArgument
@@ -68,39 +67,39 @@ LIMIT = Integer(1, 100)
 
 ValueT = TypeVar("ValueT")
 
+REQUIRED: Any = object()
+"""Stands for the default of a parameter that has none."""
+
 
 # --- declarations -------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
 class Parameter:
-    """A parameter of a tool; ``default`` is `NO_DEFAULT` where the argument must be given."""
+    """A parameter of a tool; ``default`` is `REQUIRED` where the argument must be given."""
 
-    type: ArgumentType[Any]
-    description: str
-    default: Any
+    def __init__(self, value_type: ArgumentType[Any], description: str, default: Any) -> None:
+        self.type = value_type
+        self.description = description
+        self.default = default
 
     @property
     def is_required(self) -> bool:
         """Return whether a call without it is refused."""
-        return self.default is NO_DEFAULT
+        return self.default is REQUIRED
 
 
-def parameter(kind: ArgumentType[Any], description: str = "", *, default: Any = NO_DEFAULT) -> Any:
-    """Declare a parameter as a field of `Arguments`; without a default it is required."""
-    metadata = {"parameter": Parameter(kind, description, default)}
-    if isinstance(default, list | dict):
-        return field(default_factory=cast("list[Any] | dict[str, Any]", default).copy, metadata=metadata)
-    return field(default=default, metadata=metadata)
+def parameter(value_type: ArgumentType[Any], description: str = "", *, default: Any = REQUIRED) -> Any:
+    """Declare an attribute of `Arguments` as a parameter; without a default it is required."""
+    return Parameter(value_type, description, default)
 
 
-@dataclass_transform(kw_only_default=True, frozen_default=True, field_specifiers=(parameter, field))
-@dataclass(frozen=True, kw_only=True)
+@dataclass_transform(kw_only_default=True, frozen_default=True, field_specifiers=(parameter,))
 class Arguments:
-    """Base of the arguments of a call, frozen dataclasses of which each field is a parameter.
+    """Base of the arguments of a call, whose attributes are its parameters.
 
     Unknown names are refused, because a filter that is silently ignored gives a wrong answer. Only names that
-    hosts add to every call are ignored (`argument_names`).
+    hosts add to every call are ignored (`argument_names`). This is no dataclass, because making a dozen of
+    these takes longer than parsing a hundred calls.
 
     Attributes:
         parameters: by their names, in the order in which they are declared.
@@ -108,11 +107,34 @@ class Arguments:
     """
 
     parameters: ClassVar[Mapping[str, Parameter]] = {}
-    given: frozenset[str] = field(default=frozenset(), compare=False, repr=False)
+    given: frozenset[str]
+    __hash__ = None  # pyright: ignore[reportAssignmentType] - their lists have none
 
     def __init_subclass__(cls) -> None:
-        dataclass(frozen=True, kw_only=True)(cls)
-        cls.parameters = {f.name: f.metadata["parameter"] for f in fields(cls) if "parameter" in f.metadata}
+        declared = {name: value for name, value in vars(cls).items() if isinstance(value, Parameter)}
+        cls.parameters = {**cls.parameters, **declared}
+
+    def __init__(self, **values: Any) -> None:
+        required = {name for name, declared in self.parameters.items() if declared.is_required}
+        if wrong := (values.keys() - self.parameters.keys()) | (required - values.keys()):
+            raise TypeError(f"{type(self).__name__} lacks {', '.join(sorted(wrong))}")
+        for name, declared in self.parameters.items():
+            vars(self)[name] = values[name] if name in values else copy(declared.default)
+        vars(self)["given"] = frozenset(values)
+
+    def __setattr__(self, name: str, value: object) -> NoReturn:
+        raise AttributeError(f"{name} cannot be set: arguments are frozen")
+
+    def __eq__(self, other: object) -> bool:
+        names = self.parameters
+        return type(self) is type(other) and all(getattr(self, n) == getattr(other, n) for n in names)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join(f'{n}={getattr(self, n)!r}' for n in self.parameters)})"
+
+    def replace(self, **changes: Any) -> Self:
+        """Return the same arguments with some of them changed."""
+        return type(self)(**{name: getattr(self, name) for name in self.given} | changes)
 
 
 ArgumentsT = TypeVar("ArgumentsT", bound=Arguments)
@@ -135,18 +157,16 @@ class StoreMemory(Arguments):
     tags: list[str] = parameter(TAGS, default=[])
     scope: OwnScope | None = parameter(
         OWN_SCOPE,
-        "Who it belongs to. Default: the project, if one is known. global: true everywhere",
+        "Default: project, where one is known. global: true everywhere",
         default=None,
     )
-    session: str | None = parameter(SESSION, "Name of this conversation; groups its memories", default=None)
+    session: str | None = parameter(SESSION, "Groups the memories of one conversation", default=None)
     importance: float = parameter(Number(0, 1, prepare=parse_number), default=0.5)
     occurred_at: datetime | None = parameter(
-        TIME, "ISO 8601 time or date; when it happened or became true; default now", default=None
+        TIME, "When it happened or became true: ISO 8601 time or date; default now", default=None
     )
     expires_at: datetime | None = parameter(EXPIRY, "Forgotten after this time or date", default=None)
-    replaces: list[str] = parameter(
-        MEMORY_IDS, "Ids of memories that this one corrects; they become history", default=[]
-    )
+    replaces: list[str] = parameter(MEMORY_IDS, "Ids of memories that this one corrects", default=[])
     metadata: dict[str, Any] = parameter(Object(MAX_METADATA_BYTES, prepare=parse_object), default={})
 
 
@@ -171,7 +191,7 @@ class ListMemories(Arguments):
 
     ids: list[str] = parameter(
         MEMORY_IDS,
-        "These memories, whole up to 100,000 characters in all, in order; filters are ignored",
+        "These memories whole, in this order; filters are ignored",
         default=[],
     )
     scope: Scope = parameter(SCOPE, default="all")
@@ -183,7 +203,7 @@ class ListMemories(Arguments):
     include_superseded: bool = parameter(YES_OR_NO, default=False)
     order: Order = parameter(ORDER, "By occurred_at", default="newest")
     limit: int = parameter(LIMIT, default=20)
-    cursor: str | None = parameter(Text(1000, 0), "next_cursor of the page before", default=None)
+    cursor: str | None = parameter(Text(1000, min_length=0), "next_cursor of the page before", default=None)
 
 
 class DeleteMemory(Arguments):
@@ -250,7 +270,7 @@ def parse_arguments(model: type[ArgumentsT], arguments: Mapping[str, Any]) -> Ar
     ]
     if faults or unknown:
         raise BadArgument(join_messages([*map(_describe_fault, faults), *unknown]))
-    return model(**values, given=frozenset(values))
+    return model(**values)
 
 
 def parse_value(name: str, value_type: ArgumentType[ValueT], value: object) -> ValueT:

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from sediment_mcp.storage.protocols import ReadSession, WriteSession
 
 
-def history(app: Application, memory_id: str, project: str | None) -> HistoryResult:
+def history(app: Application, memory_id: str, project: str | None = None) -> HistoryResult:
     """Return the chain of versions that a memory belongs to.
 
     The id of any version will do, that of an erased one too. ``project`` is the one of the caller.

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from sediment_mcp.storage.protocols import ReadSession
 
 
-def preview_retention(app: Application, limit: int, project: str | None) -> RetentionPreview:
+def preview_retention(app: Application, limit: int, project: str | None = None) -> RetentionPreview:
     """Return what `run_retention` would remove now.
 
     That is the first ``limit`` memories, and how many there are in all. ``project`` is the one of the caller.

@@ -37,7 +37,7 @@ def restore_memories(app: Application, ids: list[str]) -> UndeleteResult:
     )
 
 
-def list_deleted(app: Application, limit: int, project: str | None) -> TrashResult:
+def list_deleted(app: Application, limit: int, project: str | None = None) -> TrashResult:
     """Return the memories that `restore_memories` can restore, the last deleted first.
 
     ``project`` is the one of the caller.

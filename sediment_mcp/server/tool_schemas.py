@@ -35,7 +35,7 @@ def _describe(declared: Parameter) -> JsonSchema:
     schema = declared.type.build_schema()
     if declared.description:
         schema["description"] = declared.description
-    if not declared.is_required and declared.default not in (None, [], {}):
+    if not declared.is_required and declared.default not in (None, False, [], {}):
         schema["default"] = declared.default
     return schema
 

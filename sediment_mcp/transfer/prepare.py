@@ -97,7 +97,7 @@ def prepare_memory(app: Application, record: MemoryRecord, options: ImportOption
 
 def _apply_options(arguments: StoreMemory, options: ImportOptions) -> StoreMemory:
     tags = list(append_tags(arguments.tags, options.tags)) if options.tags else arguments.tags
-    return replace(arguments, tags=tags, scope=options.scope or arguments.scope)
+    return arguments.replace(tags=tags, scope=options.scope or arguments.scope)
 
 
 def _limit(arguments: StoreMemory, now: datetime) -> tuple[StoreMemory, tuple[str, ...]]:
@@ -119,7 +119,7 @@ def _limit(arguments: StoreMemory, now: datetime) -> tuple[StoreMemory, tuple[st
         notes += (
             [f"says that it was stored or changed in a time to come, now was taken: {TRUST}"] if ahead else []
         )
-    return replace(arguments, **changes), tuple(notes)
+    return arguments.replace(**changes), tuple(notes)
 
 
 def _build_exported(memory: ExportedMemory, options: ImportOptions) -> NewMemory:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import sys
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
@@ -129,7 +129,7 @@ def _select(invocation: Invocation, options: _ExportOptions) -> Selection:
     from sediment_mcp.transfer.records import Selection
 
     arguments = parse_arguments(ListMemories, options.filters)
-    arguments = replace(arguments, include_superseded=not options.no_history)
+    arguments = arguments.replace(include_superseded=not options.no_history)
     project = invocation.project if options.filters["scope"] == "project" else None
     if project is not None:
         open_project(invocation.app, project)

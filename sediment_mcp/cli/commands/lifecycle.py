@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -120,7 +119,7 @@ def _parse_filters(*, before: str | None = None, **filters: Any) -> ListMemories
     if before is None:
         return arguments
     end = parse_value("before", START, before)
-    return replace(arguments, until=max(end, FIRST_TIME + RESOLUTION) - RESOLUTION)
+    return arguments.replace(until=max(end, FIRST_TIME + RESOLUTION) - RESOLUTION)
 
 
 def _confirm_count(found: Sequence[MemoryResult], permanent: bool) -> bool:
