@@ -210,10 +210,10 @@ class Integer:
 
 def _read_integer(value: object) -> int:
     if isinstance(value, str):
-        found = _INTEGER.fullmatch(value.strip()[:MAX_DIGITS])
+        found = _INTEGER.fullmatch(value.strip())
         if found is None:
             raise refuse(f"{NO_INTEGER}, unable to parse string as an integer")
-        return int(found[1])
+        return int(found[1][:MAX_DIGITS])  # of a longer one only the sign and that it is large matter
     if not isinstance(value, int | float):
         raise refuse(NO_INTEGER)
     if isinstance(value, float) and not isfinite(value):

@@ -20,6 +20,7 @@ from sediment_mcp.operations.arguments import (
     QueryMemory,
     StoreMemory,
     parse_arguments,
+    unwrap_arguments,
 )
 from sediment_mcp.system.time_zone import use_zone
 from sediment_mcp.system.timestamps import isoformat
@@ -296,6 +297,41 @@ def test_limits_themselves_are_allowed():
     parse_arguments(DeleteMemory, {"ids": ["a"] * 100})
 
 
+def test_a_whole_second_as_an_end_includes_all_of_itself():
+    listing = parse_arguments(
+        ListMemories, {"since": "2026-05-08T14:30:05Z", "until": "2026-05-08T14:30:05Z"}
+    )
+    assert listing.since == datetime(2026, 5, 8, 14, 30, 5, tzinfo=UTC)
+    assert listing.until == datetime(2026, 5, 8, 14, 30, 5, 999_999, tzinfo=UTC)
+    exact = parse_arguments(QueryMemory, {"query": "x", "until": "2026-05-08T14:30:05.25Z"}).until
+    assert exact == datetime(2026, 5, 8, 14, 30, 5, 250_000, tzinfo=UTC)
+    ends = parse_arguments(StoreMemory, {"content": "x", "expires_at": "2026-05-08T14:30:05Z"}).expires_at
+    assert ends == datetime(2026, 5, 8, 14, 30, 5, tzinfo=UTC)
+
+
+def test_arguments_are_frozen_and_changed_in_a_copy():
+    query = parse_arguments(QueryMemory, {"query": "x", "limit": 7})
+    with pytest.raises(AttributeError, match="frozen"):
+        query.limit = 8  # type: ignore[misc]
+    other = query.replace(limit=8)
+    assert (query.limit, other.limit, other.query) == (7, 8, "x")
+    assert query.given == other.given == {"query", "limit"}
+    assert query != other
+    assert query == other.replace(limit=7)
+
+
+@pytest.mark.parametrize("wrong", [{}, {"query": "x", "nosuch": 1}])
+def test_arguments_are_never_made_without_what_is_required_or_with_more(wrong):
+    with pytest.raises(TypeError, match="query|nosuch"):
+        QueryMemory(**wrong)
+
+
+def test_defaults_are_shared_by_no_two_calls():
+    one, other = (parse_arguments(StoreMemory, {"content": "x"}) for _ in range(2))
+    one.tags.append("changed")
+    assert other.tags == []
+
+
 # --- arguments that are refused -----------------------------------------------------------------
 
 
@@ -392,6 +428,52 @@ def test_metadata_of_any_depth_is_only_a_wrong_argument():
     for _ in range(5000):
         deep = {"a": deep}
     assert "metadata" in refusal(StoreMemory, content="x", metadata=deep)
+
+
+@pytest.mark.parametrize("text", ["{1: 2}", "{None: 1}", "{b'query': 1}", "{(1, 2): 3}"])
+def test_wrapped_arguments_without_names_are_refused(text):
+    with pytest.raises(BadArgument, match="arguments must be a JSON object"):
+        unwrap_arguments(QueryMemory, {"arguments": text})
+
+
+@pytest.mark.parametrize(
+    ("name", "sent", "words"),
+    [
+        ("limit", "seven", "limit must be a valid integer, unable to parse string as an integer."),
+        ("limit", 2.5, "limit must be a valid integer, got a number with a fractional part."),
+        ("limit", [], "limit must be a valid integer."),
+        ("limit", float("inf"), "limit must be a finite number."),
+        ("limit", 10**400, "limit must be less than or equal to 100."),
+        ("limit", 1e300, "limit must be less than or equal to 100."),
+        ("limit", "9" * 5000, "limit must be less than or equal to 100."),
+        ("limit", "0", "limit must be greater than or equal to 1."),
+        ("scope", "mine", "scope must be 'all', 'project' or 'global'."),
+        ("explain", "perhaps", "explain must be a valid boolean, unable to interpret input."),
+        ("explain", {}, "explain must be a valid boolean."),
+        ("session", {}, "session must be a valid string."),
+        ("session", "s" * 257, "session is too long: it must be at most 256 characters."),
+        ("tags", {"a": 1}, "tags must be a valid list."),
+        ("tags", ["t"] * 21, "tags has too many items: there must be at most 20."),
+        ("tags", ["a", ["b"]], "tags.1 must be a valid string."),
+    ],
+)  # fmt: skip
+def test_the_sentence_for_a_wrong_value_says_what_it_must_be(name, sent, words):
+    assert refusal(QueryMemory, query="x", **{name: sent}) == words
+
+
+@pytest.mark.parametrize(
+    ("sent", "number"), [("7", 7), (" +7 ", 7), ("7.00", 7), ("1_0", 10), (7.0, 7), (True, 1), ("007", 7)]
+)
+def test_whole_numbers_come_in_many_forms(sent, number):
+    assert parse_arguments(QueryMemory, {"query": "x", "limit": sent}).limit == number
+
+
+@pytest.mark.parametrize(
+    ("sent", "truth"),
+    [(1, True), (0, False), (1.0, True), ("yes", True), ("OFF", False), ("t", True), ("n", False)],
+)
+def test_truth_values_come_in_many_forms(sent, truth):
+    assert parse_arguments(QueryMemory, {"query": "x", "explain": sent}).explain is truth
 
 
 junk = st.recursive(

@@ -19,6 +19,7 @@ from sediment_mcp.config import Config
 from sediment_mcp.embeddings.protocols import Embedder
 from sediment_mcp.operations.history import history
 from sediment_mcp.storage.sqlite.session import SqliteSession
+from sediment_mcp.system.timestamps import isoformat
 from sediment_mcp.web import similar_pairs
 from sediment_mcp.web.app import UNEXPECTED
 from sediment_mcp.web.request import RequestContext
@@ -185,6 +186,17 @@ def test_an_edit_is_a_new_version_with_everything_else_kept(server: UiServer, ho
     assert [m["id"] for m in host.list()["memories"]] == [result["id"]]
     assert server.change("revert", id=old)["superseded"] == result["id"]
     assert [m["content"] for m in host.list()["memories"]] == ["The port is 8080"]
+
+
+def test_a_time_that_comes_back_as_it_was_shown_stays_exact(server: UiServer, host: Host) -> None:
+    exact = "2026-01-02T03:04:05.678901Z"
+    one, two = (host.store(text, occurred_at=exact)["id"] for text in ("The port is 8080", "Tea is at four"))
+    shown = whole(host, one)["occurred_at"]
+    server.change("edit", id=one, tags=["net"], occurred_at=shown)
+    merged = server.change("merge", ids=[one, two], content="Port 8080, tea at four", occurred_at=shown)["id"]
+    with host.app.storage.read() as session:
+        stored = session.get([one, merged]).values()
+    assert {isoformat(memory.occurred_at) for memory in stored} == {exact}
 
 
 def test_where_the_text_stays_an_edit_makes_no_version(server: UiServer, host: Host) -> None:
