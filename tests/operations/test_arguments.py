@@ -322,7 +322,7 @@ def test_arguments_are_frozen_and_changed_in_a_copy():
 
 @pytest.mark.parametrize("wrong", [{}, {"query": "x", "nosuch": 1}])
 def test_arguments_are_never_made_without_what_is_required_or_with_more(wrong):
-    with pytest.raises(TypeError, match="query|nosuch"):
+    with pytest.raises(TypeError, match=r"query|nosuch"):
         QueryMemory(**wrong)
 
 
