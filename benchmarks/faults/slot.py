@@ -292,7 +292,7 @@ class Slot(threading.Thread):
             outcome="ok",
             id=answer["id"],
             status=answer["status"],
-            superseded=answer["superseded"],
+            superseded=answer.get("superseded", []),
         )
         self._count("writes")
         return word
@@ -351,7 +351,7 @@ class Slot(threading.Thread):
         if answer is None:
             return None
         reduced = [_reduced(result) for result in results]
-        mode = answer.get("mode", "")
+        mode = answer.get("mode", "hybrid")
         broken = self.common.history.add("end", call=begun, outcome="ok", results=reduced, mode=mode)
         if broken and not self._asks_again:
             self._ask_again(how, words)
@@ -406,9 +406,9 @@ def _reduced(result: dict[str, Any]) -> dict[str, Any]:
         "id": result["id"],
         "word": word,
         "content": result["content"] == texts.text(word),
-        "tags": result["tags"] == expected["tags"],
-        "metadata": result["metadata"] == expected["metadata"],
-        "superseded": result["superseded_by"] is not None,
+        "tags": result.get("tags", []) == expected["tags"],
+        "metadata": result.get("metadata", {}) == expected["metadata"],
+        "superseded": "superseded_by" in result,
         "lexical": signals.get("lexical"),
         "semantic": signals.get("semantic"),
     }

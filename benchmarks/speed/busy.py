@@ -66,7 +66,7 @@ class _Client:
         self._run.add("initialize", self.server.initialize() / 1000)
         _, answer = self.server.call("query_memory", {"query": self._question()})
         self._run.add("start", time.perf_counter() - self.server.started)
-        self._run.by_words += answer["mode"] != "hybrid"
+        self._run.by_words += answer.get("mode", "hybrid") != "hybrid"
         assert not self.server.has_loaded("libtorch"), "torch has been imported"
 
     def start_bare(self) -> None:

@@ -19,7 +19,7 @@ from sediment_mcp.cli.terminal import (
     style_words,
 )
 from sediment_mcp.domain.retention import describe_limits
-from sediment_mcp.operations.results import SIGNALS
+from sediment_mcp.operations.results import SIGNALS, stored_at
 from sediment_mcp.system.text import format_count
 
 if TYPE_CHECKING:
@@ -47,11 +47,11 @@ def show_stored(result: results.StoreResult) -> None:
     out = open_console()
     words = {"stored": "Stored", "duplicate": "Known already", "merged": "Stored, merged with an older one"}
     put(out, style_words((words[result["status"]], "bold green"), ("as", ""), (result["id"], "cyan")))
-    if result["superseded"]:
+    if "superseded" in result:
         put(out, style_words(("It replaces", ""), (", ".join(result["superseded"]), "cyan")))
-    if result["expires_at"]:
+    if "expires_at" in result:
         put(out, style_words(("Forgotten after", ""), (format_local_time(result["expires_at"]), "")))
-    for similar in result["similar"]:
+    for similar in result.get("similar", []):
         put(
             out,
             style_words(
@@ -59,7 +59,7 @@ def show_stored(result: results.StoreResult) -> None:
             ),
         )
         show_body(out, similar["content"])
-    show_notes(out, result["warnings"])
+    show_notes(out, result.get("warnings", []))
 
 
 def show_results(result: results.QueryResult, *, explain: bool = False) -> None:
@@ -73,7 +73,7 @@ def show_results(result: results.QueryResult, *, explain: bool = False) -> None:
         put(out, "")
     for rank, found in enumerate(results, start=1):
         _show_ranked(out, rank, found, explain)
-    show_notes(out, result["notes"])
+    show_notes(out, result.get("notes", []))
 
 
 def _show_ranked(out: Console, rank: int, found: results.RankedResult, explain: bool) -> None:
@@ -81,8 +81,9 @@ def _show_ranked(out: Console, rank: int, found: results.RankedResult, explain: 
     score = (f"{found['score']:.2f}", "bold")
     facts = style_words(score, *weak, *list_facts(found), gap="  ")
     put(out, hang(out, [(f"{rank}.".ljust(INDENT - 1), "dim"), (found["id"], "cyan")], facts))
-    show_body(out, found["content"], cut=found["truncated"])
-    for line in _explain_signals(found["signals"]) if explain else [_summarize_signals(found["signals"])]:
+    show_body(out, found["content"], cut=found.get("truncated", False))
+    signals = found.get("signals", {})
+    for line in _explain_signals(signals) if explain else [_summarize_signals(signals)]:
         show_body(out, style_words((line, "dim")))
     put(out, "")
 
@@ -164,9 +165,9 @@ def show_deleted(result: results.DeleteResult, before: Mapping[str, str], *, per
     if result["deleted"]:
         word = "Erased for good:" if permanent else "Deleted:"
         put(out, style_words((word, "bold"), (", ".join(result["deleted"]), "cyan")))
-    elif not result["not_found"]:
+    elif "not_found" not in result:
         put(out, "Nothing matches.")
-    if result["recoverable_until"]:
+    if "recoverable_until" in result:
         comes = "it comes" if len(result["deleted"]) == 1 else "they come"
         until = f"Until {format_local_time(result['recoverable_until'])} {comes} back with:"
         put(out, style_words((until, "dim"), (_format_restore_command(result["deleted"]), "")))
@@ -174,19 +175,19 @@ def show_deleted(result: results.DeleteResult, before: Mapping[str, str], *, per
         put(out, f"What {memory_id} had replaced stays history. To revive it: sediment-mcp revert {older}")
     if len(before) > MAX_HISTORIES:
         put(out, f"So does what {len(before) - MAX_HISTORIES} more of them had replaced.")
-    _show_missing(out, result["not_found"], "No such memory:")
+    _show_missing(out, result.get("not_found", []), "No such memory:")
 
 
 def _format_restore_command(ids: Sequence[str]) -> str:
     return f"sediment-mcp restore {' '.join(ids[:MAX_IDS])}{' …' if len(ids) > MAX_IDS else ''}"
 
 
-def show_restored(restored: Sequence[str], not_found: Sequence[str]) -> None:
+def show_restored(result: results.UndeleteResult) -> None:
     """Show what was restored."""
     out = open_console()
-    if restored:
-        put(out, style_words(("Restored:", "bold green"), (", ".join(restored), "cyan")))
-    _show_missing(out, not_found, "Not among the deleted:")
+    if result["restored"]:
+        put(out, style_words(("Restored:", "bold green"), (", ".join(result["restored"]), "cyan")))
+    _show_missing(out, result.get("not_found", []), "Not among the deleted:")
 
 
 def _show_missing(out: Console, ids: Sequence[str], words: str) -> None:
@@ -198,12 +199,12 @@ def show_history(result: HistoryResult) -> None:
     """Show the versions of a memory."""
     out = open_console()
     for version in result["versions"]:
-        state = (version["state"], "bold green" if version["id"] == result["current"] else "yellow")
+        state = (version["state"], "bold green" if version["id"] == result.get("current") else "yellow")
         facts = style_words(
-            (f"stored {format_local_time(version['created_at'])}", ""), state, *list_facts(version), gap="  "
+            (f"stored {format_local_time(stored_at(version))}", ""), state, *list_facts(version), gap="  "
         )
         put(out, hang(out, [(version["id"], "cyan")], facts))
-        if version["deleted_at"]:
+        if "deleted_at" in version:
             show_body(out, style_words((f"deleted {format_local_time(version['deleted_at'])}", "dim")))
         show_body(out, version["content"])
         put(out, "")
@@ -244,9 +245,12 @@ def show_rules(rules: Sequence[RuleResult]) -> None:
     """Show retention rules, and what ends without a rule."""
     out = open_console()
     for rule in rules:
-        whose = f"kind {rule['kind']}" if rule["kind"] else f"tag {rule['tag']}"
+        whose = f"kind {rule['kind']}" if "kind" in rule else f"tag {rule.get('tag')}"
         put(
-            out, style_words((f"{whose}:", "bold"), (describe_limits(rule["max_age"], rule["max_count"]), ""))
+            out,
+            style_words(
+                (f"{whose}:", "bold"), (describe_limits(rule.get("max_age"), rule.get("max_count")), "")
+            ),
         )
     put(out, "Besides: what says when it expires, 7 days after; what was deleted, 30 days after.")
     put(out, "What has importance 1 stays. See what would go: sediment-mcp retention preview")

@@ -14,6 +14,7 @@ from collections.abc import Callable, Generator, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from sediment_mcp.operations.results import DEFAULTS, stored_at
 from sediment_mcp.system.progress import Progress
 from sediment_mcp.system.text import show_control_characters
 from sediment_mcp.system.time_zone import current_zone
@@ -36,34 +37,41 @@ LINE_EVERY = 5.0  # seconds, between two lines of progress where there is no ter
 def show_memory(out: Console, memory: results.MemoryResult) -> None:
     """Print a memory: a line of facts, and its text below."""
     put(out, hang(out, [(memory["id"], "cyan")], style_words(*list_facts(memory), gap="  ")))
-    show_body(out, memory["content"], cut=memory["truncated"])
+    show_body(out, memory["content"], cut=memory.get("truncated", False))
 
 
 def list_facts(memory: results.MemoryResult) -> list[tuple[str, str]]:
     """Return the facts shown beside the id, with their styles: time, kind, project, tags."""
-    facts = [(format_local_time(memory["occurred_at"]), ""), (memory["kind"], "magenta")]
-    facts += [(f"#{tag}", "green") for tag in memory["tags"]]
-    facts.append((_shorten_project(memory["project"]) if memory["project"] else "global", "blue"))
-    if memory["session"]:
+    facts = [
+        (format_local_time(memory["occurred_at"]), ""),
+        (memory.get("kind", DEFAULTS["kind"]), "magenta"),
+    ]
+    facts += [(f"#{tag}", "green") for tag in memory.get("tags", [])]
+    facts.append((_name_owner(memory), "blue"))
+    if "session" in memory:
         facts.append((f"session {memory['session']}", "dim"))
-    if memory["expires_at"]:
+    if "expires_at" in memory:
         facts.append((f"until {format_local_time(memory['expires_at'])}", "dim"))
-    if memory["superseded_by"]:
+    if "superseded_by" in memory:
         facts.append((f"replaced by {memory['superseded_by']}", "yellow"))
     return facts
 
 
-def _shorten_project(project: str) -> str:
-    """Return the short name of a project; the details show the whole name."""
+def _name_owner(memory: results.MemoryResult) -> str:
+    """Return whom a memory belongs to, another project by its short name; the details show the whole one."""
+    if "project" not in memory:
+        return "this project" if "scope" in memory else "global"
+    project = memory["project"]
     return re.split(r"[\\/]", project.rstrip("\\/"))[-1] or project
 
 
 def format_details(memory: results.MemoryResult) -> str:
     """Return the other attributes of a memory that is shown whole."""
-    details = [f"importance {memory['importance']:g}", f"stored {format_local_time(memory['created_at'])}"]
-    if memory["project"]:
+    importance = memory.get("importance", DEFAULTS["importance"])
+    details = [f"importance {importance:g}", f"stored {format_local_time(stored_at(memory))}"]
+    if "project" in memory:
         details.append(f"project {memory['project']}")
-    if memory["metadata"]:
+    if "metadata" in memory:
         from json import dumps
 
         details.append(f"metadata {dumps(memory['metadata'], ensure_ascii=False)}")

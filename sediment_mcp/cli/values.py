@@ -7,13 +7,16 @@ tool call.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from sediment_mcp.cli.confirm import say
 from sediment_mcp.errors import BadArgument
 
 if TYPE_CHECKING:
+    from sediment_mcp.operations.argument_types import ArgumentType
     from sediment_mcp.operations.arguments import ArgumentsT
+
+ValueT = TypeVar("ValueT")
 
 
 def parse_arguments(model: type[ArgumentsT], values: Mapping[str, Any]) -> ArgumentsT:
@@ -27,10 +30,10 @@ def parse_arguments(model: type[ArgumentsT], values: Mapping[str, Any]) -> Argum
     given = {
         name: _split_tags(name, _repair(value))
         for name, value in values.items()
-        if name in model.model_fields and value is not None and value is not False and value != ()
+        if name in model.parameters and value is not None and value is not False and value != ()
     }
     for name, value in given.items():
-        if not model.model_fields[name].is_required():
+        if not model.parameters[name].is_required:
             _refuse_nothing(name, value)
     return arguments.parse_arguments(model, given)
 
@@ -64,19 +67,15 @@ def _refuse_nothing(name: str, value: Any) -> None:
             raise BadArgument(f"{name} is {item!r}, which says nothing: give a value, or leave it out.")
 
 
-def parse_value(name: str, annotation: Any, value: object) -> Any:
-    """Check one value as a tool call's argument of this annotated type is checked.
+def parse_value(name: str, value_type: ArgumentType[ValueT], value: object) -> ValueT:
+    """Check one value as a tool call's argument of this type is checked.
 
     Raises:
         BadArgument: the value is wrong.
     """
-    from pydantic import create_model
+    from sediment_mcp.operations import arguments
 
-    from sediment_mcp.operations.arguments import Arguments
-
-    fields: dict[str, Any] = {name: (annotation, ...)}
-    model: type[Arguments] = create_model("Value", __base__=Arguments, **fields)
-    return getattr(parse_arguments(model, {name: value}), name)
+    return arguments.parse_value(name, value_type, _split_tags(name, _repair(value)))
 
 
 def _repair(value: Any) -> Any:

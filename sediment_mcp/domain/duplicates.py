@@ -15,6 +15,7 @@ from datetime import datetime, timedelta
 from sediment_mcp.domain.memory import Memory
 from sediment_mcp.domain.merging import Attributes, combine
 from sediment_mcp.system.text import compose_accents
+from sediment_mcp.system.timestamps import means_time
 
 _LINE_END = re.compile(r"\r\n?")
 RETRY_WINDOW = timedelta(minutes=5)  # hosts repeat a call that seemed lost; real events recur later than that
@@ -67,7 +68,7 @@ def is_same_event(
     if existing.session != session:
         return False
     if occurred_at is not None:
-        return occurred_at == existing.occurred_at
+        return means_time(occurred_at, existing.occurred_at)
     return abs(now - existing.created_at) <= RETRY_WINDOW
 
 

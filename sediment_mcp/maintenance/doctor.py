@@ -25,7 +25,7 @@ from sediment_mcp.maintenance.findings import Finding, find_worst_state
 from sediment_mcp.maintenance.restore import is_damaged
 from sediment_mcp.maintenance.row_repair import count_wrong_rows
 from sediment_mcp.maintenance.salvage import salvage
-from sediment_mcp.operations.results import ReindexResult, SalvageResult
+from sediment_mcp.operations.results import ReindexResult, SalvageResult, build_result
 from sediment_mcp.storage.protocols import ReadSession
 from sediment_mcp.storage.sqlite.read_only import is_read_only, open_unchanged
 from sediment_mcp.storage.sqlite.storage import DATABASE, WRITE_LOCK
@@ -122,7 +122,7 @@ def fix(app: Application, progress: Callable[[str], Progress] = lambda _: ignore
 
 def _describe_salvage(result: SalvageResult) -> Finding:
     parts = [f"{format_count(result['read'], 'memory')} {'was' if result['read'] == 1 else 'were'} read"]
-    if result["from_backup"]:
+    if "backup" in result:
         parts.append(f"{result['from_backup']:,} came from the backup {result['backup']}")
     if result["doubtful"]:
         parts.append(f"{result['doubtful']:,} of these may have a wrong character in their text")
@@ -151,7 +151,9 @@ def reindex(
         with app.storage.read() as session:
             model_key = session.embeddings.model_key(identity.fingerprint) if identity else None
             done, total = session.embeddings.count_embedded(model_key)
-    return ReindexResult(model=identity.name if identity else None, passages=total, embedded=done)
+    return build_result(
+        ReindexResult, model=identity.name if identity else None, passages=total, embedded=done
+    )
 
 
 def _is_anything_stored(database: Path) -> bool:

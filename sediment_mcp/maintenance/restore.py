@@ -7,18 +7,17 @@ see as a change like any other. A damaged one is renamed, and the backup takes i
 from __future__ import annotations
 
 import contextlib
-from dataclasses import asdict
 from pathlib import Path
 
 from sediment_mcp.app import Application
 from sediment_mcp.errors import BadArgument, DamagedDatabase
 from sediment_mcp.maintenance.row_repair import count_wrong_rows
-from sediment_mcp.operations.results import RestorePreview, RestoreResult
+from sediment_mcp.operations.results import RestorePreview, RestoreResult, build_result
 from sediment_mcp.storage.sqlite import swap
 from sediment_mcp.storage.sqlite.attached import count_differences, return_to_other
 from sediment_mcp.storage.sqlite.backup_file import read_contents
 from sediment_mcp.storage.sqlite.connection import SqliteDatabase
-from sediment_mcp.system.timestamps import isoformat
+from sediment_mcp.system.timestamps import isoformat_to_second
 
 
 def find_newest_backup(app: Application) -> str:
@@ -48,18 +47,16 @@ def preview_restore(app: Application, name: str) -> RestorePreview:
 def _preview(app: Application, name: str, copy: Path, *, is_damaged: bool) -> RestorePreview:
     contents = read_contents(copy)
     assert contents is not None  # a sound copy can be read
-    counts: dict[str, int | None] = dict.fromkeys(("returning", "leaving", "changing"))
+    preview = build_result(
+        RestorePreview, backup=name, memories=contents.memories, newest=isoformat_to_second(contents.newest)
+    )
     if not is_damaged:
         with app.storage.read(attach=copy) as session:
-            counts |= asdict(count_differences(session))
-    return RestorePreview(
-        backup=name,
-        memories=contents.memories,
-        newest=isoformat(contents.newest),
-        returning=counts["returning"],
-        leaving=counts["leaving"],
-        changing=counts["changing"],
-    )
+            differences = count_differences(session)
+        preview["returning"] = differences.returning
+        preview["leaving"] = differences.leaving
+        preview["changing"] = differences.changing
+    return preview
 
 
 def restore_backup(app: Application, name: str) -> RestoreResult:
@@ -80,7 +77,7 @@ def restore_backup(app: Application, name: str) -> RestoreResult:
         else:
             with app.storage.write(attach=copy) as session:
                 return_to_other(session, app.now())
-    return RestoreResult(**preview, kept=kept)
+    return build_result(RestoreResult, **preview, kept=kept)
 
 
 def is_damaged(database: Path) -> bool:

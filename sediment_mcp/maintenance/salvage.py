@@ -20,7 +20,7 @@ from sediment_mcp.domain.chunking import split_into_chunks
 from sediment_mcp.embeddings.codec import are_unit_vectors
 from sediment_mcp.errors import DamagedDatabase, StorageError
 from sediment_mcp.maintenance.row_repair import RepairedRow, repair_row
-from sediment_mcp.operations.results import SalvageResult
+from sediment_mcp.operations.results import SalvageResult, build_result
 from sediment_mcp.storage.sqlite import swap
 from sediment_mcp.storage.sqlite.attached import add_missing
 from sediment_mcp.storage.sqlite.backup_file import copy_sound, read_contents
@@ -82,7 +82,8 @@ def salvage(app: Application, progress: Progress = ignore_progress) -> SalvageRe
             if database.integrity_faults() or not database.empty_log():
                 raise StorageError("What was read could not be put together: restore a backup instead.")
         swap.replace(app.storage.path, new)
-    return SalvageResult(**counts, backup=name if counts["from_backup"] else None, kept=aside.name)
+    backup_name = name if counts["from_backup"] else None
+    return build_result(SalvageResult, **counts, backup=backup_name, kept=aside.name)
 
 
 def _build_scratch_path(folder: Path, name: str) -> Path:

@@ -1,32 +1,36 @@
-"""The arguments of the four tools, as pydantic models.
+"""The arguments of the four tools: their parameters, and how a call's arguments are parsed.
 
-They validate what a host or the command line sends, and their JSON schemas are what `tools/list` shows. A
-model reads these schemas in every conversation, so the descriptions are short.
+Each parameter is declared once, with its type, its default and its description. From that both are derived:
+the parsing of what a host or the command line sends, and the JSON schemas that `tools/list` shows. A model
+reads these schemas in every conversation, so the descriptions are short.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from copy import copy
 from datetime import datetime
-from typing import Annotated, Any, Literal, TypeVar, cast
-
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    ValidationError,
-    WithJsonSchema,
-)
+from typing import Any, ClassVar, Literal, NoReturn, Self, TypeVar, cast, dataclass_transform, get_args
 
 from sediment_mcp.domain.memory import MAX_METADATA_BYTES, MAX_TAG, MAX_TAGS, Kind
 from sediment_mcp.errors import BadArgument
 from sediment_mcp.operations.argument_names import explain_unknown, find_host_names
+from sediment_mcp.operations.argument_types import (
+    MISSING,
+    ArgumentType,
+    Boolean,
+    Choice,
+    Fault,
+    Integer,
+    ListOf,
+    Number,
+    Object,
+    Text,
+    Time,
+    WrongValue,
+)
 from sediment_mcp.operations.argument_values import (
     is_nothing,
-    parse_choice,
     parse_id,
     parse_ids,
     parse_number,
@@ -35,173 +39,178 @@ from sediment_mcp.operations.argument_values import (
     parse_text,
 )
 from sediment_mcp.system.text import format_value, join_messages
-from sediment_mcp.system.time_zone import Days, end_of, midnight_of, start_of
-from sediment_mcp.system.timestamps import parse_iso
+from sediment_mcp.system.time_zone import end_of, midnight_of, start_of
 
 MAX_CONTENT_CHARS = 100_000
 MAX_SESSION_CHARS = 256
-NOT_A_TIME = "must be an ISO 8601 time such as 2026-05-08T14:30:00Z, or a date such as 2026-05-08"
 MAX_WRAPPINGS = 3  # objects around the arguments of a call
 WRAPPERS = ("arguments", "args", "kwargs", "params", "parameters", "input")
 TOOL_NAME = "name"  # beside arguments in a call that is wrapped as a whole
 MAX_IDS = 100  # in one call
 
+Scope = Literal["all", "project", "global"]
+OwnScope = Literal["project", "global"]
+Order = Literal["newest", "oldest"]
 
-# --- types of arguments -------------------------------------------------------------------------
+TIME, START, END, EXPIRY = Time(midnight_of), Time(start_of), Time(end_of, is_end=True), Time(end_of)
+TAGS = ListOf(Text(MAX_TAG), MAX_TAGS, prepare=parse_tags)
+MEMORY_ID = Text(64, prepare=parse_id)
+MEMORY_IDS = ListOf(MEMORY_ID, MAX_IDS, prepare=parse_ids)
+SOME_MEMORY_IDS = ListOf(MEMORY_ID, MAX_IDS, min_items=1, prepare=parse_ids)
+SESSION = Text(MAX_SESSION_CHARS, prepare=parse_text)
+KIND: Choice[Kind] = Choice(get_args(Kind))
+SCOPE: Choice[Scope] = Choice(get_args(Scope))
+OWN_SCOPE: Choice[OwnScope] = Choice(get_args(OwnScope))
+ORDER: Choice[Order] = Choice(get_args(Order))
+YES_OR_NO = Boolean()
+LIMIT = Integer(1, 100)
 
+ValueT = TypeVar("ValueT")
 
-def _parse_time(convert: Callable[[Days], datetime]) -> BeforeValidator:
-    """Return a validator that parses ISO 8601.
-
-    ``convert`` gives the time that a date alone stands for.
-    """
-
-    def parse(value: object) -> datetime:
-        try:
-            time = parse_iso(value) if isinstance(value, str) else None
-        except (ValueError, OverflowError):
-            time = None
-        if time is None:
-            raise ValueError(NOT_A_TIME)
-        return convert(time) if isinstance(time, Days) else time
-
-    return BeforeValidator(parse)
-
-
-def _check_not_blank(value: str) -> str:
-    if not value.strip():
-        raise ValueError("must hold more than white space")
-    return value
+REQUIRED: Any = object()
+"""Stands for the default of a parameter that has none."""
 
 
-def _check_size(value: dict[str, Any]) -> dict[str, Any]:
-    try:
-        size = len(json.dumps(value, ensure_ascii=False, allow_nan=False).encode())
-    except (TypeError, ValueError, RecursionError):
-        raise ValueError("must be plain JSON: no NaN, no broken Unicode, no deep nesting") from None
-    if size > MAX_METADATA_BYTES:
-        raise ValueError(f"must be at most {MAX_METADATA_BYTES} bytes of JSON, is {size}")
-    return value
+# --- declarations -------------------------------------------------------------------------------
 
 
-_TIME = WithJsonSchema({"type": "string"})  # no format: "date-time" would forbid a date alone
-Timestamp = Annotated[datetime, _parse_time(midnight_of), _TIME]
-Start = Annotated[datetime, _parse_time(start_of), _TIME]
-End = Annotated[datetime, _parse_time(end_of), _TIME]
-Tag = Annotated[str, Field(min_length=1, max_length=MAX_TAG)]
-Tags = Annotated[list[Tag], Field(max_length=MAX_TAGS), BeforeValidator(parse_tags)]
-MemoryId = Annotated[str, Field(min_length=1, max_length=64), BeforeValidator(parse_id)]
-MemoryIds = Annotated[list[MemoryId], Field(max_length=MAX_IDS), BeforeValidator(parse_ids)]
-Session = Annotated[str, Field(min_length=1, max_length=MAX_SESSION_CHARS), BeforeValidator(parse_text)]
-Metadata = Annotated[dict[str, Any], BeforeValidator(parse_object), AfterValidator(_check_size)]
-KindName = Annotated[Kind, BeforeValidator(parse_choice)]
-Scope = Annotated[Literal["all", "project", "global"], BeforeValidator(parse_choice)]
-OwnScope = Annotated[Literal["project", "global"], BeforeValidator(parse_choice)]
-Order = Annotated[Literal["newest", "oldest"], BeforeValidator(parse_choice)]
+class Parameter:
+    """A parameter of a tool; ``default`` is `REQUIRED` where the argument must be given."""
+
+    def __init__(self, value_type: ArgumentType[Any], description: str, default: Any) -> None:
+        self.type = value_type
+        self.description = description
+        self.default = default
+
+    @property
+    def is_required(self) -> bool:
+        """Return whether a call without it is refused."""
+        return self.default is REQUIRED
 
 
-# --- the models ---------------------------------------------------------------------------------
+def parameter(value_type: ArgumentType[Any], description: str = "", *, default: Any = REQUIRED) -> Any:
+    """Declare an attribute of `Arguments` as a parameter; without a default it is required."""
+    return Parameter(value_type, description, default)
 
 
-class Arguments(BaseModel):
-    """Base of the argument models.
+@dataclass_transform(kw_only_default=True, frozen_default=True, field_specifiers=(parameter,))
+class Arguments:
+    """Base of the arguments of a call, whose attributes are its parameters.
 
     Unknown names are refused, because a filter that is silently ignored gives a wrong answer. Only names that
-    hosts add to every call are ignored (`argument_names`).
+    hosts add to every call are ignored (`argument_names`). This is no dataclass, because making a dozen of
+    these takes longer than parsing a hundred calls.
+
+    Attributes:
+        parameters: by their names, in the order in which they are declared.
+        given: names of the arguments that the call gave; the others have their defaults.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    parameters: ClassVar[Mapping[str, Parameter]] = {}
+    given: frozenset[str]
+    __hash__ = None  # pyright: ignore[reportAssignmentType] - their lists have none
+
+    def __init_subclass__(cls) -> None:
+        declared = {name: value for name, value in vars(cls).items() if isinstance(value, Parameter)}
+        cls.parameters = {**cls.parameters, **declared}
+
+    def __init__(self, **values: Any) -> None:
+        required = {name for name, declared in self.parameters.items() if declared.is_required}
+        if wrong := (values.keys() - self.parameters.keys()) | (required - values.keys()):
+            raise TypeError(f"{type(self).__name__} lacks {', '.join(sorted(wrong))}")
+        for name, declared in self.parameters.items():
+            vars(self)[name] = values[name] if name in values else copy(declared.default)
+        vars(self)["given"] = frozenset(values)
+
+    def __setattr__(self, name: str, value: object) -> NoReturn:
+        raise AttributeError(f"{name} cannot be set: arguments are frozen")
+
+    def __eq__(self, other: object) -> bool:
+        names = self.parameters
+        return type(self) is type(other) and all(getattr(self, n) == getattr(other, n) for n in names)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join(f'{n}={getattr(self, n)!r}' for n in self.parameters)})"
+
+    def replace(self, **changes: Any) -> Self:
+        """Return the same arguments with some of them changed."""
+        return type(self)(**{name: getattr(self, name) for name in self.given} | changes)
 
 
 ArgumentsT = TypeVar("ArgumentsT", bound=Arguments)
 
 
+# --- the four tools -----------------------------------------------------------------------------
+
+
 class StoreMemory(Arguments):
     """Arguments of `store_memory`."""
 
-    content: Annotated[
-        str,
-        Field(
-            min_length=1,
-            max_length=MAX_CONTENT_CHARS,
-            description="One fact, in full sentences that stand alone.",
-        ),
-        AfterValidator(_check_not_blank),
-    ]
-    kind: Annotated[
-        KindName,
-        Field(description="semantic: fact; episodic: event; procedural: how-to; working: note for a day"),
-    ] = "semantic"
-    tags: Tags = []
-    scope: Annotated[
-        OwnScope | None,
-        Field(
-            description="Who it belongs to. Default: the project, if one is known. global: true everywhere"
-        ),
-    ] = None
-    session: Annotated[
-        Session | None, Field(description="Name of this conversation; groups its memories")
-    ] = None
-    importance: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False), BeforeValidator(parse_number)] = 0.5
-    occurred_at: Annotated[
-        Timestamp | None,
-        Field(description="ISO 8601 time or date; when it happened or became true; default now"),
-    ] = None
-    expires_at: Annotated[End | None, Field(description="Forgotten after this time or date")] = None
-    replaces: Annotated[
-        MemoryIds, Field(description="Ids of memories that this one corrects; they become history")
-    ] = []
-    metadata: Metadata = {}
+    content: str = parameter(
+        Text(MAX_CONTENT_CHARS, allows_blank=False), "One fact, in full sentences that stand alone."
+    )
+    kind: Kind = parameter(
+        KIND,
+        "semantic: fact; episodic: event; procedural: how-to; working: note for a day",
+        default="semantic",
+    )
+    tags: list[str] = parameter(TAGS, default=[])
+    scope: OwnScope | None = parameter(
+        OWN_SCOPE,
+        "Default: project, where one is known. global: true everywhere",
+        default=None,
+    )
+    session: str | None = parameter(SESSION, "Groups the memories of one conversation", default=None)
+    importance: float = parameter(Number(0, 1, prepare=parse_number), default=0.5)
+    occurred_at: datetime | None = parameter(
+        TIME, "When it happened or became true: ISO 8601 time or date; default now", default=None
+    )
+    expires_at: datetime | None = parameter(EXPIRY, "Forgotten after this time or date", default=None)
+    replaces: list[str] = parameter(MEMORY_IDS, "Ids of memories that this one corrects", default=[])
+    metadata: dict[str, Any] = parameter(Object(MAX_METADATA_BYTES, prepare=parse_object), default={})
 
 
 class QueryMemory(Arguments):
     """Arguments of `query_memory`."""
 
-    query: Annotated[
-        str,
-        Field(min_length=1, max_length=10_000, description="A question or key words; any text"),
-        AfterValidator(_check_not_blank),
-    ]
-    limit: Annotated[int, Field(ge=1, le=100)] = 5
-    scope: Annotated[
-        Scope,
-        Field(description="all ranks other projects' memories lower"),
-    ] = "all"
-    tags: Annotated[Tags, Field(description="All must be on the memory")] = []
-    kind: KindName | None = None
-    session: Session | None = None
-    since: Annotated[Start | None, Field(description="Earliest occurred_at, time or date")] = None
-    until: Annotated[End | None, Field(description="Latest; a date includes that day")] = None
-    include_superseded: Annotated[bool, Field(description="History too")] = False
-    max_chars: Annotated[int, Field(ge=500, le=100_000, description="Budget for all content returned")] = 8000
+    query: str = parameter(Text(10_000, allows_blank=False), "A question or key words; any text")
+    limit: int = parameter(LIMIT, default=5)
+    scope: Scope = parameter(SCOPE, "all ranks other projects' memories lower", default="all")
+    tags: list[str] = parameter(TAGS, "All must be on the memory", default=[])
+    kind: Kind | None = parameter(KIND, default=None)
+    session: str | None = parameter(SESSION, default=None)
+    since: datetime | None = parameter(START, "Earliest occurred_at, time or date", default=None)
+    until: datetime | None = parameter(END, "Latest; a date includes that day", default=None)
+    include_superseded: bool = parameter(YES_OR_NO, "History too", default=False)
+    max_chars: int = parameter(Integer(500, 100_000), "Budget for all content returned", default=8000)
+    explain: bool = parameter(YES_OR_NO, "Add signals: why each result is here", default=False)
 
 
 class ListMemories(Arguments):
     """Arguments of `list_memories`."""
 
-    ids: Annotated[
-        MemoryIds,
-        Field(
-            description="These memories, whole up to 100,000 characters in all, in order; filters are ignored"
-        ),
-    ] = []
-    scope: Scope = "all"
-    tags: Tags = []
-    kind: KindName | None = None
-    session: Session | None = None
-    since: Start | None = None
-    until: End | None = None
-    include_superseded: bool = False
-    order: Annotated[Order, Field(description="By occurred_at")] = "newest"
-    limit: Annotated[int, Field(ge=1, le=100)] = 20
-    cursor: Annotated[str | None, Field(max_length=1000, description="next_cursor of the page before")] = None
+    ids: list[str] = parameter(
+        MEMORY_IDS,
+        "These memories whole, in this order; filters are ignored",
+        default=[],
+    )
+    scope: Scope = parameter(SCOPE, default="all")
+    tags: list[str] = parameter(TAGS, default=[])
+    kind: Kind | None = parameter(KIND, default=None)
+    session: str | None = parameter(SESSION, default=None)
+    since: datetime | None = parameter(START, default=None)
+    until: datetime | None = parameter(END, default=None)
+    include_superseded: bool = parameter(YES_OR_NO, default=False)
+    order: Order = parameter(ORDER, "By occurred_at", default="newest")
+    limit: int = parameter(LIMIT, default=20)
+    cursor: str | None = parameter(Text(1000, min_length=0), "next_cursor of the page before", default=None)
 
 
 class DeleteMemory(Arguments):
     """Arguments of `delete_memory`."""
 
-    ids: Annotated[MemoryIds, Field(min_length=1)]
-    permanent: Annotated[bool, Field(description="Erase the text for good; cannot be undone")] = False
+    ids: list[str] = parameter(SOME_MEMORY_IDS)
+    permanent: bool = parameter(YES_OR_NO, "Erase the text for good; cannot be undone", default=False)
 
 
 # --- parsing ------------------------------------------------------------------------------------
@@ -217,15 +226,17 @@ def unwrap_arguments(model: type[Arguments], arguments: Mapping[str, Any]) -> Ma
         BadArgument: there is text or a list in the place of arguments.
     """
     for _ in range(MAX_WRAPPINGS):
-        of_host = find_host_names(arguments, model.model_fields)
+        of_host = find_host_names(arguments, model.parameters)
         (name, *others) = [key for key in arguments if key not in (*of_host, TOOL_NAME)] or [""]
-        if others or name not in WRAPPERS or name in model.model_fields:
+        if others or name not in WRAPPERS or name in model.parameters:
             return arguments
         inner = parse_object(arguments[name])
         if is_nothing(inner) or inner == []:
             inner = {}
-        if not isinstance(inner, dict):
-            raise BadArgument(f"{name} must be a JSON object: use {', '.join(model.model_fields)}.")
+        if not isinstance(inner, dict) or not all(
+            isinstance(key, str) for key in cast("dict[Any, Any]", inner)
+        ):
+            raise BadArgument(f"{name} must be a JSON object: use {', '.join(model.parameters)}.")
         arguments = {key: arguments[key] for key in of_host} | cast("dict[str, Any]", inner)
     return arguments
 
@@ -239,41 +250,42 @@ def parse_arguments(model: type[ArgumentsT], arguments: Mapping[str, Any]) -> Ar
     Raises:
         BadArgument: one sentence for each argument that is wrong.
     """
-    required = {name for name, field in model.model_fields.items() if field.is_required()}
-    of_host = find_host_names(arguments, model.model_fields)
-    present = {
-        name: value
-        for name, value in arguments.items()
-        if name not in of_host and value is not None and (name in required or not is_nothing(value))
-    }
+    of_host = find_host_names(arguments, model.parameters)
+    present = {name: value for name, value in arguments.items() if name not in of_host and value is not None}
+    values: dict[str, Any] = {}
+    faults: list[Fault] = []
+    for name, declared in model.parameters.items():
+        value = present.pop(name, None)
+        if value is None or (not declared.is_required and is_nothing(value)):
+            faults += [((name,), MISSING)] if declared.is_required else []
+            continue
+        try:
+            values[name] = declared.type.read(value)
+        except WrongValue as error:
+            faults += [((name, *path), fault) for path, fault in error.faults]
+    unknown = [
+        explain_unknown(name, format_value(name), model.parameters)
+        for name, value in present.items()
+        if not is_nothing(value)
+    ]
+    if faults or unknown:
+        raise BadArgument(join_messages([*map(_describe_fault, faults), *unknown]))
+    return model(**values)
+
+
+def parse_value(name: str, value_type: ArgumentType[ValueT], value: object) -> ValueT:
+    """Return one value as a call's argument of this type is read.
+
+    Raises:
+        BadArgument: a sentence for each thing that is wrong with it.
+    """
     try:
-        return model.model_validate(present)
-    except ValidationError as error:
-        raise BadArgument(
-            join_messages([_explain(model, e) for e in error.errors(include_url=False)])
-        ) from None
+        return value_type.read(value)
+    except WrongValue as error:
+        faults: list[Fault] = [((name, *path), fault) for path, fault in error.faults]
+        raise BadArgument(join_messages([_describe_fault(fault) for fault in faults])) from None
 
 
-def _explain(model: type[Arguments], error: Any) -> str:
-    path = format_value(".".join(str(part) for part in error["loc"]) or "arguments")
-    limits = error.get("ctx", {})
-    match error["type"]:
-        case "missing":
-            fault = "is missing: give it and call again"
-        case "extra_forbidden":
-            return explain_unknown(str(error["loc"][0]), path, model.model_fields)
-        case "value_error":
-            fault = str(limits["error"])
-        case "string_too_short" | "too_short":
-            fault = f"is empty: give at least one {'item' if error['type'] == 'too_short' else 'character'}"
-        case "string_too_long":
-            fault = f"is too long: it must be at most {limits['max_length']} characters"
-        case "too_long":
-            fault = f"has too many items: there must be at most {limits['max_length']}"
-        case "string_unicode":
-            fault = "holds half of a surrogate pair: send whole Unicode characters"
-        case "dict_type":
-            fault = 'must be a JSON object, such as {"source": "chat"}'
-        case _:
-            fault = error["msg"].replace("Input should", "must").replace("input should", "must")
-    return f"{path} {fault}."
+def _describe_fault(fault: Fault) -> str:
+    path, words = fault
+    return f"{format_value('.'.join(path))} {words}."

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, cast
 
 from sediment_mcp.domain.prompt_injection import has_prompt_injection
-from sediment_mcp.operations.results import MemoryResult
+from sediment_mcp.operations.results import MemoryResult, stored_at
 from sediment_mcp.system.text import count_invisible, to_json
 
 MAX_NOTES = 3  # of a kind, that tell of one memory each; more memories share one note
@@ -49,19 +49,24 @@ def _join_notes(names: Sequence[str], sentence: str) -> list[str]:
 
 
 def _name(memory: MemoryResult) -> str:
-    project = memory["project"]
+    project = memory.get("project")
     if project is None:
-        source = "no project"
+        source = "this project" if "scope" in memory else "no project"
     else:
         name = re.split(r"[\\/]", project.rstrip("\\/"))[-1][:MAX_NAME_CHARS]
         is_shown = name and not has_prompt_injection(project)
         source = f"project {to_json(name)}" if is_shown else "a project"
-    return f"{memory['id']} (of {source}, stored {memory['created_at']})"
+    return f"{memory['id']} (of {source}, stored {stored_at(memory)})"
 
 
 def _list_texts(memory: MemoryResult) -> list[str]:
-    texts = [memory["content"], *memory["tags"], memory["session"] or "", memory["project"] or ""]
-    return [*texts, *_list_strings(memory["metadata"])]
+    texts = [
+        memory["content"],
+        *memory.get("tags", []),
+        memory.get("session", ""),
+        memory.get("project", ""),
+    ]
+    return [*texts, *_list_strings(memory.get("metadata"))]
 
 
 def _list_strings(value: Any) -> list[str]:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from sediment_mcp.domain.retention import TRASH_LIFE
 from sediment_mcp.operations.arguments import DeleteMemory
-from sediment_mcp.operations.results import DeleteResult
-from sediment_mcp.system.timestamps import isoformat
+from sediment_mcp.operations.results import DeleteResult, build_result
+from sediment_mcp.system.timestamps import isoformat_to_second
 
 if TYPE_CHECKING:
     from sediment_mcp.app import Application
@@ -38,8 +38,11 @@ def delete_memory(app: Application, arguments: DeleteMemory) -> DeleteResult:
                 session.update(replace(memory, deleted_at=now), now)
     if arguments.permanent and found:
         app.services.erasure.purge(memory.content for memory in found.values())
-    return DeleteResult(
+    return build_result(
+        DeleteResult,
         deleted=[memory_id for memory_id in ids if memory_id in found],
         not_found=[memory_id for memory_id in ids if memory_id not in found],
-        recoverable_until=isoformat(now + TRASH_LIFE) if found and not arguments.permanent else None,
+        recoverable_until=isoformat_to_second(now + TRASH_LIFE)
+        if found and not arguments.permanent
+        else None,
     )

@@ -9,8 +9,8 @@ from sediment_mcp.domain.filters import Filters, matches
 from sediment_mcp.domain.tags import unique_tags
 from sediment_mcp.errors import BadArgument, UnknownMemory
 from sediment_mcp.operations.arguments import StoreMemory
-from sediment_mcp.operations.results import StoreResult
-from sediment_mcp.system.timestamps import isoformat
+from sediment_mcp.operations.results import StoreResult, build_result
+from sediment_mcp.system.timestamps import isoformat_to_second
 
 if TYPE_CHECKING:
     from sediment_mcp.app import Application
@@ -42,11 +42,6 @@ def edit_memory(app: Application, memory_id: str, arguments: StoreMemory) -> Sto
         )
         if memory != old:
             session.update(memory, now)
-    return StoreResult(
-        id=memory_id,
-        status="duplicate",
-        superseded=[],
-        similar=[],
-        expires_at=isoformat(memory.expires_at),
-        warnings=[],
+    return build_result(
+        StoreResult, id=memory_id, status="duplicate", expires_at=isoformat_to_second(memory.expires_at)
     )

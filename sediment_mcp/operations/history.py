@@ -24,20 +24,21 @@ from sediment_mcp.operations.results import (
     RevertResult,
     VersionResult,
     VersionState,
+    build_result,
     describe_memory,
 )
 from sediment_mcp.system.text import format_value
-from sediment_mcp.system.timestamps import isoformat
+from sediment_mcp.system.timestamps import isoformat_to_second
 
 if TYPE_CHECKING:
     from sediment_mcp.app import Application
     from sediment_mcp.storage.protocols import ReadSession, WriteSession
 
 
-def history(app: Application, memory_id: str) -> HistoryResult:
+def history(app: Application, memory_id: str, project: str | None = None) -> HistoryResult:
     """Return the chain of versions that a memory belongs to.
 
-    The id of any version will do, that of an erased one too.
+    The id of any version will do, that of an erased one too. ``project`` is the one of the caller.
 
     Raises:
         UnknownMemory: the id names no memory, and no version of its chain is left.
@@ -47,9 +48,9 @@ def history(app: Application, memory_id: str) -> HistoryResult:
     if not chain:
         raise _build_unknown_memory(memory_id)
     now = app.now()
-    versions = [_describe_version(memory, now) for memory in chain]
+    versions = [_describe_version(memory, project, now) for memory in chain]
     current = [version["id"] for version in versions if version["state"] == "current"]
-    return HistoryResult(versions=versions, current=current[0] if current else None)
+    return build_result(HistoryResult, versions=versions, current=current[0] if current else None)
 
 
 def sort_versions(versions: Sequence[Memory]) -> list[Memory]:
@@ -107,9 +108,8 @@ def revert(app: Application, memory_id: str) -> RevertResult:
             session.update(replace(last, superseded_by=new.id))
         else:  # the memory that had replaced it is erased
             session.reassign_successor(last.superseded_by, new.id)
-    return RevertResult(
-        id=new.id, reverted_to=memory_id, superseded=last.id if last.superseded_by is None else None
-    )
+    superseded = last.id if last.superseded_by is None else None
+    return build_result(RevertResult, id=new.id, reverted_to=memory_id, superseded=superseded)
 
 
 def _check_can_revert(old: Memory, last: Memory, now: datetime) -> None:
@@ -158,9 +158,13 @@ def _store_again(session: WriteSession, old: Memory, now: datetime) -> Memory:
     return memory
 
 
-def _describe_version(memory: Memory, now: datetime) -> VersionResult:
-    whole = describe_memory(memory, memory.content, truncated=False)
-    return VersionResult(**whole, state=_describe_state(memory, now), deleted_at=isoformat(memory.deleted_at))
+def _describe_version(memory: Memory, project: str | None, now: datetime) -> VersionResult:
+    return build_result(
+        VersionResult,
+        **describe_memory(memory, memory.content, project),
+        state=_describe_state(memory, now),
+        deleted_at=isoformat_to_second(memory.deleted_at),
+    )
 
 
 def _describe_state(memory: Memory, now: datetime) -> VersionState:

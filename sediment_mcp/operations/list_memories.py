@@ -15,7 +15,13 @@ from sediment_mcp.operations.arguments import ListMemories
 from sediment_mcp.operations.content_notes import note_contents
 from sediment_mcp.operations.project_scope import to_filters
 from sediment_mcp.operations.projects import note_moved_project, open_project
-from sediment_mcp.operations.results import ListResult, MemoryResult, describe_memory, preview_memory
+from sediment_mcp.operations.results import (
+    ListResult,
+    MemoryResult,
+    build_result,
+    describe_memory,
+    preview_memory,
+)
 from sediment_mcp.system.timestamps import to_micros
 
 if TYPE_CHECKING:
@@ -38,7 +44,7 @@ def list_memories(
         BadArgument: the cursor is not one that this list gave.
     """
     if arguments.ids:
-        return _read_by_id(app, arguments.ids)
+        return _read_by_id(app, arguments.ids, project)
     now = app.now()
     filters = to_filters(arguments, project)
     open_project(app, project)
@@ -47,44 +53,41 @@ def list_memories(
         page = session.page(filters, now, arguments.order, arguments.limit + 1, after)
         total = session.count(filters, now)
     memories = page[: arguments.limit]
-    result = _build_result([preview_memory(memory) for memory in memories], total)
-    if len(page) > len(memories):
-        result["next_cursor"] = _encode_cursor(memories[-1], filters, arguments.order)
-    if arguments.scope == "project" and (notes := note_moved_project(app, project, is_urgent=not memories)):
-        result["notes"] = [*result.get("notes", []), *notes]
-    return result
+    shown = [preview_memory(memory, project) for memory in memories]
+    notes = note_contents(shown)
+    if arguments.scope == "project":
+        notes += note_moved_project(app, project, is_urgent=not memories)
+    is_last = len(page) == len(memories)
+    next_cursor = None if is_last else _encode_cursor(memories[-1], filters, arguments.order)
+    return build_result(ListResult, notes=notes, memories=shown, total=total, next_cursor=next_cursor)
 
 
-def _read_by_id(app: Application, ids: list[str]) -> ListResult:
+def _read_by_id(app: Application, ids: list[str], project: str | None) -> ListResult:
     now = app.now()
     with app.storage.read() as session:
         found = session.get(ids)
     wanted = list(dict.fromkeys(ids))
     there = {m.id for m in found.values() if m.state(now) in ("live", "superseded")}
-    memories = _describe_within([found[memory_id] for memory_id in wanted if memory_id in there])
-    result = _build_result(memories, len(memories))
-    if not_found := [memory_id for memory_id in wanted if memory_id not in there]:
-        result["not_found"] = not_found
-    return result
+    memories = _describe_within([found[memory_id] for memory_id in wanted if memory_id in there], project)
+    return build_result(
+        ListResult,
+        notes=note_contents(memories),
+        memories=memories,
+        total=len(memories),
+        not_found=[memory_id for memory_id in wanted if memory_id not in there],
+    )
 
 
-def _describe_within(memories: list[Memory]) -> list[MemoryResult]:
+def _describe_within(memories: list[Memory], project: str | None) -> list[MemoryResult]:
     """Describe memories whole while `MAX_CONTENT` lasts, and by their beginnings after that."""
     described: list[MemoryResult] = []
     left = MAX_CONTENT
     for memory in memories:
         fits = len(memory.content) <= left
-        result = describe_memory(memory, memory.content, truncated=False) if fits else preview_memory(memory)
+        result = describe_memory(memory, memory.content, project) if fits else preview_memory(memory, project)
         left -= len(result["content"])
         described.append(result)
     return described
-
-
-def _build_result(memories: list[MemoryResult], total: int) -> ListResult:
-    """Build the result; notes come first, so that a reader meets them before the memories."""
-    if notes := note_contents(memories):
-        return ListResult(notes=notes, memories=memories, total=total)
-    return ListResult(memories=memories, total=total)
 
 
 def list_matching(app: Application, arguments: ListMemories, project: str | None) -> list[MemoryResult]:
@@ -98,7 +101,8 @@ def list_matching(app: Application, arguments: ListMemories, project: str | None
     filters = to_filters(arguments, project)
     open_project(app, project)
     with app.storage.read() as session:
-        return [preview_memory(memory) for memory in session.page(filters, app.now(), "newest", limit=None)]
+        found = session.page(filters, app.now(), "newest", limit=None)
+    return [preview_memory(memory, project) for memory in found]
 
 
 def _encode_cursor(last: Memory, filters: Filters, order: str) -> str:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from sediment_mcp.config import parse_path
 from sediment_mcp.errors import BadArgument, StorageError, UnknownProject
 from sediment_mcp.operations.project_history import find_moved_project, record_project
-from sediment_mcp.operations.results import MoveResult, ProjectResult
+from sediment_mcp.operations.results import MoveResult, ProjectResult, build_result
 from sediment_mcp.system.project_root import find_project, normalize_project
 
 if TYPE_CHECKING:
@@ -154,7 +154,8 @@ def _plan(session: ReadSession, old: str, new: str) -> tuple[list[str], MoveResu
         raise UnknownProject(
             f"Nothing belongs to {source}: `sediment-mcp project list` shows the projects that there are."
         )
-    return names, MoveResult(
+    return names, build_result(
+        MoveResult,
         moved=sum(counts[name] for name in names),
         **{"from": source, "to": target},
         there_before=sum(count for name, count in counts.items() if name == target and name not in names),

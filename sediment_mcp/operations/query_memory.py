@@ -12,7 +12,7 @@ from sediment_mcp.operations.arguments import QueryMemory
 from sediment_mcp.operations.content_notes import note_contents
 from sediment_mcp.operations.project_scope import to_filters
 from sediment_mcp.operations.projects import note_moved_project, open_project
-from sediment_mcp.operations.results import QueryResult, RankedResult, describe_memory
+from sediment_mcp.operations.results import QueryResult, RankedResult, build_result, describe_memory
 from sediment_mcp.system.text import format_subject
 from sediment_mcp.system.time_zone import to_local
 
@@ -52,15 +52,17 @@ def query_memory(app: Application, arguments: QueryMemory, project: str | None) 
     if len(snippets) < len(ranked):
         missing = len(ranked) - len(snippets)
         notes.append(f"{missing} more did not fit: raise max_chars (now {arguments.max_chars}).")
-    results = [_describe(scored, *snippet) for scored, snippet in zip(ranked, snippets, strict=False)]
+    results = [
+        _describe(scored, content, project, truncated=truncated, explain=arguments.explain)
+        for scored, (content, truncated) in zip(ranked, snippets, strict=False)
+    ]
     if arguments.scope != "global":
         notes += note_moved_project(app, project, is_urgent=not results)
     notes += note_contents(results)
     if app.config.questions == "keep" and all(result["match"] == "weak" for result in results):
         _keep_query(app, arguments.query)
-    return QueryResult(  # notes first: a reader of the JSON text meets a warning before its memory
-        notes=notes, mode="hybrid" if retrieval.is_semantic else "lexical", results=results
-    )
+    mode = "hybrid" if retrieval.is_semantic else "lexical"
+    return build_result(QueryResult, notes=notes, mode=mode, results=results)
 
 
 def _note_missing_embeddings(app: Application, retrieval: Retrieval) -> list[str]:
@@ -71,12 +73,15 @@ def _note_missing_embeddings(app: Application, retrieval: Retrieval) -> list[str
     return []
 
 
-def _describe(scored: ScoredMemory, content: str, truncated: bool) -> RankedResult:
-    return RankedResult(
-        **describe_memory(scored.candidate.memory, content, truncated=truncated),
+def _describe(
+    scored: ScoredMemory, content: str, project: str | None, *, truncated: bool, explain: bool
+) -> RankedResult:
+    return build_result(
+        RankedResult,
+        **describe_memory(scored.candidate.memory, content, project, truncated=truncated),
         score=scored.score,
-        signals=dict(scored.signals),
         match=scored.match,
+        signals=dict(scored.signals) if explain else None,
     )
 
 

@@ -2,19 +2,30 @@
 
 All results are defined here, those of the four tools and those that the command line and the web page add.
 The tools' output schemas are made from these types.
+
+A model pays for each field that it reads, so a field that says nothing is absent: what is empty, false or
+not there, and what equals the default in `DEFAULTS`. Only the required fields of a type are always there.
 """
 
-from __future__ import annotations
+# Annotations are evaluated here, so that each type knows which of its fields are required.
 
-from typing import Any, Literal, NotRequired
-
-from typing_extensions import TypedDict  # pydantic refuses typing's own before Python 3.12
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any, Literal, NotRequired, TypedDict, TypeVar, cast
 
 from sediment_mcp.domain.memory import Kind, Memory
-from sediment_mcp.system.timestamps import isoformat
+from sediment_mcp.operations.arguments import StoreMemory
+from sediment_mcp.system.timestamps import isoformat_to_second
 
 PREVIEW_CHARS = 300
 MAX_PROJECT_CHARS = 1024  # of a project's path that are shown; no real one is longer
+MAX_DELAY = timedelta(minutes=1)  # between a memory's time and its storing, up to which one time tells both
+
+DEFAULTS: Mapping[str, Any] = {
+    "mode": "hybrid",
+    **{name: StoreMemory.parameters[name].default for name in ("kind", "importance")},
+}
+"""Field → the value that it has where it is absent; any other is empty, false or not there."""
 
 VersionState = Literal["current", "superseded", "expired", "deleted"]
 
@@ -25,30 +36,32 @@ VersionState = Literal["current", "superseded", "expired", "deleted"]
 class MemoryResult(TypedDict):
     """A memory.
 
-    ``truncated`` says that ``content`` is only a part of its text. Times are in ISO 8601.
+    ``truncated`` says that ``content`` is only a part of its text. ``scope`` says that it belongs to the
+    caller's own project, ``project`` names another one; a global memory has neither. Times are in ISO 8601
+    and cut to seconds; ``created_at`` is there where it is not about the same as ``occurred_at``.
     """
 
     id: str
     content: str
-    truncated: bool
-    kind: Kind
-    tags: list[str]
-    scope: Literal["project", "global"]
-    project: str | None
-    session: str | None
-    importance: float
-    metadata: dict[str, Any]
+    truncated: NotRequired[bool]
+    kind: NotRequired[Kind]
+    tags: NotRequired[list[str]]
+    scope: NotRequired[Literal["project"]]
+    project: NotRequired[str]
+    session: NotRequired[str]
+    importance: NotRequired[float]
+    metadata: NotRequired[dict[str, Any]]
     occurred_at: str
-    created_at: str
-    expires_at: str | None
-    superseded_by: str | None
+    created_at: NotRequired[str]
+    expires_at: NotRequired[str]
+    superseded_by: NotRequired[str]
 
 
 class RankedResult(MemoryResult):
-    """A memory that was found; ``signals`` are the parts of its score."""
+    """A memory that was found; ``signals`` are the parts of its score, where they were asked for."""
 
     score: float
-    signals: dict[str, float]
+    signals: NotRequired[dict[str, float]]
     match: Literal["strong", "weak"]
 
 
@@ -68,24 +81,27 @@ class StoreResult(TypedDict):
 
     id: str
     status: Literal["stored", "duplicate", "merged"]
-    superseded: list[str]
-    similar: list[SimilarResult]
-    expires_at: str | None
-    warnings: list[str]
+    superseded: NotRequired[list[str]]
+    similar: NotRequired[list[SimilarResult]]
+    expires_at: NotRequired[str]
+    warnings: NotRequired[list[str]]
 
 
 class QueryResult(TypedDict):
-    """Memories, best first; ``mode`` is lexical where the embedding model took no part."""
+    """Memories, best first; ``mode`` is lexical where the embedding model took no part.
 
+    Notes come first, so that a reader meets a warning before its memory.
+    """
+
+    notes: NotRequired[list[str]]
+    mode: NotRequired[Literal["hybrid", "lexical"]]
     results: list[RankedResult]
-    mode: Literal["hybrid", "lexical"]
-    notes: list[str]
 
 
 class ListResult(TypedDict):
     """One page of ``total`` memories; without ``next_cursor`` it is the last one.
 
-    ``not_found`` are ids that were asked for and are not there.
+    ``not_found`` are ids that were asked for and are not there. Notes come first, as in a `QueryResult`.
     """
 
     notes: NotRequired[list[str]]
@@ -104,17 +120,17 @@ class ProjectResult(TypedDict):
 
 
 MoveResult = TypedDict(
-    "MoveResult", {"moved": int, "from": str, "to": str, "there_before": int, "notes": list[str]}
+    "MoveResult", {"moved": int, "from": str, "to": str, "there_before": int, "notes": NotRequired[list[str]]}
 )
 """How many memories moved between two projects, and how many the second one had already."""
 
 
 class DeleteResult(TypedDict):
-    """Ids of memories; ``recoverable_until`` is null where nothing can be restored."""
+    """Ids of memories; ``recoverable_until`` is absent where nothing can be restored."""
 
     deleted: list[str]
-    not_found: list[str]
-    recoverable_until: str | None
+    not_found: NotRequired[list[str]]
+    recoverable_until: NotRequired[str]
 
 
 # --- trash and retention ------------------------------------------------------------------------
@@ -125,6 +141,13 @@ class DeletedMemory(MemoryResult):
 
     deleted_at: str
     recoverable_until: str
+
+
+class UndeleteResult(TypedDict):
+    """The ids of memories that came back, and of those that were not in the trash."""
+
+    restored: list[str]
+    not_found: NotRequired[list[str]]
 
 
 class TrashResult(TypedDict):
@@ -159,12 +182,12 @@ class RetentionResult(TypedDict):
 
 
 class RuleResult(TypedDict):
-    """A retention rule for a ``kind`` or for a ``tag``, the other is null; ``max_age`` in days."""
+    """A retention rule for a ``kind`` or for a ``tag``; ``max_age`` in days."""
 
-    kind: str | None
-    tag: str | None
-    max_age: int | None
-    max_count: int | None
+    kind: NotRequired[str]
+    tag: NotRequired[str]
+    max_age: NotRequired[int]
+    max_count: NotRequired[int]
 
 
 # --- history ------------------------------------------------------------------------------------
@@ -174,14 +197,14 @@ class VersionResult(MemoryResult):
     """One version, whole, and its state."""
 
     state: VersionState
-    deleted_at: str | None
+    deleted_at: NotRequired[str]
 
 
 class HistoryResult(TypedDict):
-    """All versions, oldest first; ``current`` is the one that queries find, null if none is."""
+    """All versions, oldest first; ``current`` is the one that queries find, if there is one."""
 
     versions: list[VersionResult]
-    current: str | None
+    current: NotRequired[str]
 
 
 class RevertResult(TypedDict):
@@ -192,7 +215,7 @@ class RevertResult(TypedDict):
 
     id: str
     reverted_to: str
-    superseded: str | None
+    superseded: NotRequired[str]
 
 
 # --- statistics ---------------------------------------------------------------------------------
@@ -219,7 +242,7 @@ class IndexStats(TypedDict):
     """
 
     name: str
-    model: str | None
+    model: NotRequired[str]
     exists: bool
     behind: int
 
@@ -257,9 +280,9 @@ class StatsResult(TypedDict):
 
 
 class ReindexResult(TypedDict):
-    """How many of the ``passages`` are ``embedded`` by ``model``, which is null without one."""
+    """How many of the ``passages`` are ``embedded`` by ``model``, if there is one."""
 
-    model: str | None
+    model: NotRequired[str]
     passages: int
     embedded: int
 
@@ -268,21 +291,21 @@ class RestorePreview(TypedDict):
     """What a backup holds, and what going back to it would mean.
 
     ``returning`` memories come back, ``leaving`` go to the trash, ``changing`` get back the attributes that
-    they had then. These are null where the present database is damaged and cannot be compared.
+    they had then. These are absent where the present database is damaged and cannot be compared.
     """
 
     backup: str
     memories: int
-    newest: str | None
-    returning: int | None
-    leaving: int | None
-    changing: int | None
+    newest: NotRequired[str]
+    returning: NotRequired[int]
+    leaving: NotRequired[int]
+    changing: NotRequired[int]
 
 
 class RestoreResult(RestorePreview):
     """What was restored; ``kept`` names the backup or file that has the state before, if any."""
 
-    kept: str | None
+    kept: NotRequired[str]
 
 
 class SalvageResult(TypedDict):
@@ -296,7 +319,7 @@ class SalvageResult(TypedDict):
 
     read: int
     from_backup: int
-    backup: str | None
+    backup: NotRequired[str]
     lost: int
     doubtful: int
     is_complete: bool
@@ -305,12 +328,24 @@ class SalvageResult(TypedDict):
 
 # --- how to build them --------------------------------------------------------------------------
 
+ResultT = TypeVar("ResultT")
 
-def preview_memory(memory: Memory) -> MemoryResult:
-    """Describe a memory with the beginning of its text."""
-    return describe_memory(
-        memory, memory.content[:PREVIEW_CHARS], truncated=len(memory.content) > PREVIEW_CHARS
-    )
+
+def build_result(result: type[ResultT], **fields: object) -> ResultT:
+    """Return a result of this type, without the optional fields that say nothing."""
+    required: frozenset[str] = getattr(result, "__required_keys__")  # noqa: B009 - no attribute of any type
+    kept = {name: value for name, value in fields.items() if name in required or _says_something(name, value)}
+    return cast("ResultT", kept)
+
+
+def _says_something(name: str, value: object) -> bool:
+    return value is not None and value is not False and value not in ("", [], {}, DEFAULTS.get(name))
+
+
+def preview_memory(memory: Memory, project: str | None) -> MemoryResult:
+    """Describe a memory with the beginning of its text, to a caller of this project."""
+    content = memory.content[:PREVIEW_CHARS]
+    return describe_memory(memory, content, project, truncated=len(memory.content) > PREVIEW_CHARS)
 
 
 def describe_similar(memory: Memory, cosine: float) -> SimilarResult:
@@ -320,24 +355,34 @@ def describe_similar(memory: Memory, cosine: float) -> SimilarResult:
     )
 
 
-def describe_memory(memory: Memory, content: str, *, truncated: bool) -> MemoryResult:
-    """Describe a memory with ``content`` for its text."""
-    return MemoryResult(
+def describe_memory(
+    memory: Memory, content: str, project: str | None, *, truncated: bool = False
+) -> MemoryResult:
+    """Describe a memory with ``content`` for its text, to a caller of this project."""
+    is_own = memory.project is not None and memory.project == project
+    is_delayed = abs(memory.created_at - memory.occurred_at) > MAX_DELAY
+    return build_result(
+        MemoryResult,
         id=memory.id,
         content=content,
         truncated=truncated,
         kind=memory.kind,
         tags=list(memory.tags),
-        scope="global" if memory.project is None else "project",
-        project=memory.project and memory.project[:MAX_PROJECT_CHARS],
+        scope="project" if is_own else None,
+        project=None if is_own or memory.project is None else memory.project[:MAX_PROJECT_CHARS],
         session=memory.session,
         importance=memory.importance,
         metadata=dict(memory.metadata),
-        occurred_at=isoformat(memory.occurred_at),
-        created_at=isoformat(memory.created_at),
-        expires_at=isoformat(memory.expires_at),
+        occurred_at=isoformat_to_second(memory.occurred_at),
+        created_at=isoformat_to_second(memory.created_at) if is_delayed else None,
+        expires_at=isoformat_to_second(memory.expires_at),
         superseded_by=memory.superseded_by,
     )
+
+
+def stored_at(memory: MemoryResult) -> str:
+    """Return when a memory was stored, to the second or, where the result leaves it out, to the minute."""
+    return memory.get("created_at", memory["occurred_at"])
 
 
 SIGNALS = {

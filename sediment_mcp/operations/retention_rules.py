@@ -13,6 +13,7 @@ from sediment_mcp.operations.results import (
     RetentionPreview,
     RetentionResult,
     RuleResult,
+    build_result,
     preview_memory,
 )
 
@@ -21,10 +22,10 @@ if TYPE_CHECKING:
     from sediment_mcp.storage.protocols import ReadSession
 
 
-def preview_retention(app: Application, limit: int) -> RetentionPreview:
+def preview_retention(app: Application, limit: int, project: str | None = None) -> RetentionPreview:
     """Return what `run_retention` would remove now.
 
-    That is the first ``limit`` memories, and how many there are in all.
+    That is the first ``limit`` memories, and how many there are in all. ``project`` is the one of the caller.
     """
     with app.storage.read() as session:
         removals = list_due(session, app.now())
@@ -32,7 +33,9 @@ def preview_retention(app: Application, limit: int) -> RetentionPreview:
     return RetentionPreview(
         memories=[
             DueMemory(
-                **preview_memory(memories[removal.memory_id]), action=removal.action, reason=removal.reason
+                **preview_memory(memories[removal.memory_id], project),
+                action=removal.action,
+                reason=removal.reason,
             )
             for removal in removals[:limit]
         ],
@@ -95,7 +98,8 @@ def _find_rules(session: ReadSession, subject: Literal["kind", "tag"], name: str
 
 def describe_rule(rule: Rule) -> RuleResult:
     """Return a rule as a result."""
-    return RuleResult(
+    return build_result(
+        RuleResult,
         kind=rule.name if rule.subject == "kind" else None,
         tag=rule.name if rule.subject == "tag" else None,
         max_age=None if rule.max_age is None else rule.max_age // timedelta(days=1),

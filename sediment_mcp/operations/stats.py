@@ -80,7 +80,7 @@ def _describe_indexes(session: ReadSession, directory: Path) -> Iterator[IndexSt
     behind = session.changes.count_chunks_since(
         session.snapshots.reached(TantivyWriter.name) if exists else 0, MAX_COUNTED
     )
-    yield IndexStats(name="text", model=None, exists=exists, behind=behind)
+    yield IndexStats(name="text", exists=exists, behind=behind)
     for stored in session.embeddings.models():
         model = stored.model
         writer = UsearchWriter(directory, model.fingerprint, model.dimension)

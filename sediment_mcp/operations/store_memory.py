@@ -30,9 +30,9 @@ from sediment_mcp.operations.arguments import StoreMemory
 from sediment_mcp.operations.content_notes import note_texts
 from sediment_mcp.operations.project_scope import raise_no_project
 from sediment_mcp.operations.projects import open_project
-from sediment_mcp.operations.results import SimilarResult, StoreResult, describe_similar
+from sediment_mcp.operations.results import SimilarResult, StoreResult, build_result, describe_similar
 from sediment_mcp.system.text import list_names
-from sediment_mcp.system.timestamps import isoformat
+from sediment_mcp.system.timestamps import isoformat_to_second, means_time
 
 if TYPE_CHECKING:
     from sediment_mcp.app import Application
@@ -80,12 +80,13 @@ def store_memory(app: Application, arguments: StoreMemory, project: str | None) 
                 session.embeddings.add(model_key, zip(chunk_ids, embedded.vectors, strict=True))
         superseded, warnings = _supersede(session, replaced or older, stored)
     shown = _describe_similar(similar, {stored.id, *superseded, *arguments.replaces})
-    return StoreResult(
+    return build_result(
+        StoreResult,
         id=stored.id,
         status="duplicate" if existing else "merged" if older else "stored",
         superseded=superseded,
         similar=shown,
-        expires_at=isoformat(stored.expires_at),
+        expires_at=isoformat_to_second(stored.expires_at),
         warnings=[
             *secret_warnings,
             *warnings,
@@ -191,10 +192,13 @@ def find_duplicate(session: ReadSession, memory: NewMemory, occurred_at: datetim
 
 def changes(arguments: StoreMemory, existing: Memory) -> bool:
     """Return whether anything that was given says something else than the memory."""
-    given = {name: getattr(arguments, name) for name in arguments.model_fields_set & CORRECTABLE}
+    given = {name: getattr(arguments, name) for name in arguments.given & CORRECTABLE}
     if "tags" in given:
         given["tags"] = unique_tags(arguments.tags)
-    return any(value != getattr(existing, name) for name, value in given.items())
+    times = {name: given.pop(name) for name in ("occurred_at", "expires_at") if name in given}
+    return any(value != getattr(existing, name) for name, value in given.items()) or not all(
+        means_time(value, getattr(existing, name)) for name, value in times.items()
+    )
 
 
 def _supersede(

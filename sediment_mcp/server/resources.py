@@ -15,7 +15,7 @@ from sediment_mcp.errors import BadArgument, UnknownMemory
 from sediment_mcp.operations.arguments import ListMemories, parse_arguments
 from sediment_mcp.operations.content_notes import note_contents
 from sediment_mcp.operations.list_memories import list_memories
-from sediment_mcp.operations.results import MemoryResult
+from sediment_mcp.operations.results import DEFAULTS, MemoryResult, stored_at
 from sediment_mcp.operations.stats import stats
 from sediment_mcp.server.protocol_errors import raise_protocol_errors
 from sediment_mcp.system.text import format_value, to_json, valid_text
@@ -86,16 +86,17 @@ def read_resource(app: Application, uri: str, project: str | None) -> types.Read
 def _describe_resource(memory: MemoryResult) -> types.Resource:
     """Describe a memory for a host's picker."""
     line = " ".join(memory["content"].split())
-    tags = "".join(f" #{tag}" for tag in memory["tags"])
-    project = format_value(memory["project"] or "global")
+    kind = memory.get("kind", DEFAULTS["kind"])
+    tags = "".join(f" #{tag}" for tag in memory.get("tags", []))
+    owner = "this project" if "scope" in memory else format_value(memory.get("project", "global"))
     mark = "".join(f" {note}" for note in note_contents([memory]))
     return types.Resource(
         uri=SCHEME + memory["id"],
         name=memory["id"],
         title=line if len(line) <= MAX_TITLE_CHARS else f"{line[: MAX_TITLE_CHARS - 1]}…",
-        description=f"{memory['kind']}, {memory['occurred_at'][:10]}, {project}{tags}{mark}",
+        description=f"{kind}, {memory['occurred_at'][:10]}, {owner}{tags}{mark}",
         mime_type=JSON,
-        annotations=types.Annotations(last_modified=memory["created_at"]),
+        annotations=types.Annotations(last_modified=stored_at(memory)),
     )
 
 

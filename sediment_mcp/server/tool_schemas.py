@@ -1,62 +1,64 @@
-"""JSON schemas of the tools.
-
-Some hosts refuse `$ref`, `anyOf` and null as a default, so the schemas contain none of them.
-"""
+"""JSON schemas of the tools, flat as some hosts need them: no `$ref`, no `anyOf`, nothing that is null."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
-
-from pydantic import TypeAdapter
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Literal,
+    NotRequired,
+    get_args,
+    get_origin,
+    get_type_hints,
+    is_typeddict,
+)
 
 if TYPE_CHECKING:
-    from sediment_mcp.operations.arguments import Arguments
+    from sediment_mcp.operations.argument_types import JsonSchema
+    from sediment_mcp.operations.arguments import Arguments, Parameter
 
-DROPPED_KEYS = ("title", "anyOf", "properties")  # the last two are rebuilt
-NULL = {"type": "null"}
-
-JsonSchema = dict[str, Any]
+TYPE_NAMES = {str: "string", int: "integer", float: "number", bool: "boolean"}
 
 
 def build_input_schema(arguments: type[Arguments]) -> JsonSchema:
-    """Return the flat JSON schema of a tool's arguments; nothing in it may be null."""
-    return _flatten(arguments.model_json_schema(), nullable=False)
+    """Return the JSON schema of a tool's arguments."""
+    required = [name for name, declared in arguments.parameters.items() if declared.is_required]
+    return {
+        "type": "object",
+        "properties": {name: _describe(declared) for name, declared in arguments.parameters.items()},
+        **({"required": required} if required else {}),
+        "additionalProperties": False,
+    }
+
+
+def _describe(declared: Parameter) -> JsonSchema:
+    schema = declared.type.build_schema()
+    if declared.description:
+        schema["description"] = declared.description
+    if not declared.is_required and declared.default not in (None, False, [], {}):
+        schema["default"] = declared.default
+    return schema
 
 
 def build_output_schema(result: type) -> JsonSchema:
-    """Return the flat JSON schema of a tool's result."""
-    return _flatten(TypeAdapter[Any](result).json_schema(mode="serialization"), nullable=True)
+    """Return the JSON schema of a tool's result, which is a typed dictionary."""
+    fields = get_type_hints(result, include_extras=True)
+    return {
+        "type": "object",
+        "properties": {name: _describe_type(kind) for name, kind in fields.items()},
+        "required": [name for name, kind in fields.items() if get_origin(kind) is not NotRequired],
+    }
 
 
-def _flatten(schema: JsonSchema, *, nullable: bool) -> JsonSchema:
-    """Inline references and unions with null.
-
-    Titles and the types' descriptions are removed too, because a host sends every character to the model in
-    every conversation.
-    """
-    definitions = cast("JsonSchema", schema.pop("$defs", {}))
-
-    def flatten(node: Any) -> Any:
-        if isinstance(node, list):
-            return [flatten(item) for item in cast("list[Any]", node)]
-        return flatten_object(cast("JsonSchema", node)) if isinstance(node, dict) else node
-
-    def flatten_object(node: JsonSchema) -> JsonSchema:
-        if "$ref" in node:
-            return flatten(definitions[node["$ref"].rpartition("/")[2]])
-        flat = {key: flatten(value) for key, value in node.items() if _is_kept(key, value)}
-        if "properties" in node:
-            flat["properties"] = {name: flatten(value) for name, value in node["properties"].items()}
-            flat.pop("description", None)
-        for option in node.get("anyOf", ()):
-            if option != NULL:
-                flat = flatten(option) | flat
-            elif nullable:
-                flat["type"] = [flat["type"], "null"]
-        return flat
-
-    return flatten(schema)
-
-
-def _is_kept(key: str, value: object) -> bool:
-    return key not in DROPPED_KEYS and not (key == "default" and value in (None, [], {}))
+def _describe_type(kind: Any) -> JsonSchema:
+    origin, parts = get_origin(kind), get_args(kind)
+    if origin is NotRequired:
+        return _describe_type(parts[0])
+    if origin is Literal:
+        return {"type": "string", "enum": list(parts)}
+    if origin is list:
+        return {"type": "array", "items": _describe_type(parts[0])}
+    if origin is dict:
+        values = {} if parts[1] is Any else {"additionalProperties": _describe_type(parts[1])}
+        return {"type": "object", **values}
+    return build_output_schema(kind) if is_typeddict(kind) else {"type": TYPE_NAMES[kind]}

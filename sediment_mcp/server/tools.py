@@ -156,8 +156,8 @@ def call_tool(
     try:
         given = unwrap_arguments(tool.arguments, arguments)
         answer = tool.run(app, parse_arguments(tool.arguments, given), project)
-        _tell_of_ignored_names(answer, find_host_names(given, tool.arguments.model_fields), told_names)
-        return _build_result(answer)
+        ignored = find_host_names(given, tool.arguments.parameters)
+        return _build_result(_tell_of_ignored_names(tool, answer, ignored, told_names))
     except SedimentError as error:
         return _build_error(str(error))
     except BaseException:  # a panic in a Rust extension is no Exception, and must not end the process
@@ -165,13 +165,17 @@ def call_tool(
         return _build_error(INTERNAL_FAILURE)
 
 
-def _tell_of_ignored_names(answer: Mapping[str, Any], ignored: Sequence[str], told_names: set[str]) -> None:
-    """Tell once of each ignored name, in an answer that has notes or warnings."""
-    sentences = answer.get("notes", answer.get("warnings"))
+def _tell_of_ignored_names(
+    tool: Tool[Any], answer: Mapping[str, Any], ignored: Sequence[str], told_names: set[str]
+) -> Mapping[str, Any]:
+    """Tell once of each ignored name, in an answer that may have notes or warnings."""
+    place = next((name for name in ("notes", "warnings") if name in tool.result.__annotations__), None)
     new = [name for name in ignored if name not in told_names]
-    if sentences is not None and new:
-        told_names.update(new)
-        sentences.append(f"Ignored, as hosts add it to calls: {list_names(new)}.")
+    if place is None or not new:
+        return answer
+    told_names.update(new)
+    sentence = f"Ignored, as hosts add it to calls: {list_names(new)}."
+    return {**answer, place: [*answer.get(place, []), sentence]}
 
 
 def _build_result(answer: Mapping[str, object]) -> types.CallToolResult:

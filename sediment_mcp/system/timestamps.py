@@ -61,6 +61,25 @@ def isoformat(time: datetime | None) -> str | None:
     return None if time is None else time.isoformat().replace("+00:00", "Z")
 
 
+@overload
+def isoformat_to_second(time: datetime) -> str: ...
+@overload
+def isoformat_to_second(time: datetime | None) -> str | None: ...
+def isoformat_to_second(time: datetime | None) -> str | None:
+    """Return a UTC time as `isoformat` does, cut to seconds, as times are shown."""
+    return isoformat(time and cut_to_second(time))
+
+
+def cut_to_second(time: datetime) -> datetime:
+    """Return the beginning of the second that a time lies in."""
+    return time.replace(microsecond=0)
+
+
+def means_time(given: datetime | None, time: datetime | None) -> bool:
+    """Return whether what was given is this time, as it is or as it is shown."""
+    return given == time or (time is not None and given == cut_to_second(time))
+
+
 # --- from text ----------------------------------------------------------------------------------
 
 

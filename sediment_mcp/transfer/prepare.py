@@ -6,7 +6,7 @@ import hashlib
 import json
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from sediment_mcp.domain.duplicates import compute_exact_hash
 from sediment_mcp.domain.memory import NewMemory
@@ -97,12 +97,12 @@ def prepare_memory(app: Application, record: MemoryRecord, options: ImportOption
 
 def _apply_options(arguments: StoreMemory, options: ImportOptions) -> StoreMemory:
     tags = list(append_tags(arguments.tags, options.tags)) if options.tags else arguments.tags
-    return arguments.model_copy(update={"tags": tags, "scope": options.scope or arguments.scope})
+    return arguments.replace(tags=tags, scope=options.scope or arguments.scope)
 
 
 def _limit(arguments: StoreMemory, now: datetime) -> tuple[StoreMemory, tuple[str, ...]]:
     """Return (the memory without what would put it before the user's own, notes on that)."""
-    changes: dict[str, object] = {}
+    changes: dict[str, Any] = {}
     notes: list[str] = []
     if arguments.importance > NEUTRAL_IMPORTANCE:
         changes["importance"] = NEUTRAL_IMPORTANCE
@@ -119,7 +119,7 @@ def _limit(arguments: StoreMemory, now: datetime) -> tuple[StoreMemory, tuple[st
         notes += (
             [f"says that it was stored or changed in a time to come, now was taken: {TRUST}"] if ahead else []
         )
-    return (arguments.model_copy(update=changes) if changes else arguments), tuple(notes)
+    return arguments.replace(**changes), tuple(notes)
 
 
 def _build_exported(memory: ExportedMemory, options: ImportOptions) -> NewMemory:

@@ -20,10 +20,12 @@ from sediment_mcp.operations.results import (
     DeleteResult,
     RevertResult,
     StoreResult,
-    describe_memory,
+    UndeleteResult,
 )
 from sediment_mcp.operations.store_memory import store_memory
 from sediment_mcp.operations.trash import restore_memories
+from sediment_mcp.system.timestamps import isoformat, isoformat_to_second
+from sediment_mcp.transfer.formats.sediment_jsonl import encode_memory
 from sediment_mcp.web.request import (
     RequestArguments,
     RequestContext,
@@ -34,7 +36,7 @@ from sediment_mcp.web.request import (
 )
 from sediment_mcp.web.similar_pairs import keep_both_memories
 
-INHERITED_FIELDS = tuple(name for name in StoreMemory.model_fields if name != "replaces")
+INHERITED_FIELDS = tuple(name for name in StoreMemory.parameters if name != "replaces")
 """The attributes that an edit takes over from the memory that it replaces, unless it names them."""
 
 
@@ -54,7 +56,8 @@ def edit_or_replace_memory(context: RequestContext, arguments: RequestArguments)
     """
     (old,) = _read_current(context, [parse_id(arguments)])
     arguments.pop("id")
-    new = parse_arguments(StoreMemory, {**_inherit_fields(old), **arguments, "replaces": [old.id]})
+    attributes = {**_inherit_fields(old), **_complete_times(arguments, [old]), "replaces": [old.id]}
+    new = parse_arguments(StoreMemory, attributes)
     if new.kind == old.kind and new.content == old.content:
         return edit_memory(context.app, old.id, new)
     return store_memory(context.app, new, old.project)
@@ -73,7 +76,8 @@ def merge_memories(context: RequestContext, arguments: RequestArguments) -> Stor
         raise BadArgument("A merge needs two memories: choose another one.")
     arguments.pop("ids")
     replaced = [memory.id for memory in old]
-    attributes = {**_inherit_fields(combine_memories(old)), **arguments, "replaces": replaced}
+    inherited = _inherit_fields(combine_memories(old))
+    attributes = {**inherited, **_complete_times(arguments, old), "replaces": replaced}
     return store_memory(context.app, parse_arguments(StoreMemory, attributes), old[0].project)
 
 
@@ -82,10 +86,9 @@ def delete_memories(context: RequestContext, arguments: RequestArguments) -> Del
     return delete_memory(context.app, parse_arguments(DeleteMemory, arguments))
 
 
-def restore_deleted(context: RequestContext, arguments: RequestArguments) -> dict[str, list[str]]:
+def restore_deleted(context: RequestContext, arguments: RequestArguments) -> UndeleteResult:
     """Take memories back out of the trash."""
-    restored, not_found = restore_memories(context.app, list(dict.fromkeys(parse_ids(arguments))))
-    return {"restored": restored, "not_found": not_found}
+    return restore_memories(context.app, list(dict.fromkeys(parse_ids(arguments))))
 
 
 def revert_memory(context: RequestContext, arguments: RequestArguments) -> RevertResult:
@@ -105,8 +108,18 @@ def combine_memories(memories: Sequence[Memory]) -> Memory:
 
 
 def _inherit_fields(old: Memory) -> dict[str, Any]:
-    fields: dict[str, Any] = {**describe_memory(old, old.content, truncated=False)}
+    fields = {**encode_memory(old), "scope": "global" if old.project is None else "project"}
     return {name: fields[name] for name in INHERITED_FIELDS}
+
+
+def _complete_times(arguments: RequestArguments, memories: Sequence[Memory]) -> RequestArguments:
+    """Return the arguments with the exact times of these memories for times as the page shows them."""
+    exact = {
+        (name, isoformat_to_second(time)): isoformat(time)
+        for memory in memories
+        for name, time in (("occurred_at", memory.occurred_at), ("expires_at", memory.expires_at))
+    }
+    return {name: exact.get((name, str(value)), value) for name, value in arguments.items()}
 
 
 def _read_current(context: RequestContext, ids: Sequence[str]) -> list[Memory]:

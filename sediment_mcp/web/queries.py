@@ -40,7 +40,7 @@ MAX_SESSIONS = 200  # names to choose from; any other can be typed
 def search_memories(context: RequestContext, arguments: RequestArguments) -> QueryResult:
     """Search, as `query_memory` does."""
     project = take_project(context, arguments)
-    query = parse_arguments(QueryMemory, {"max_chars": MAX_SEARCH_CHARS, **arguments})
+    query = parse_arguments(QueryMemory, {"max_chars": MAX_SEARCH_CHARS, "explain": True, **arguments})
     return query_memory(context.app, query, project)
 
 
@@ -52,7 +52,7 @@ def browse_memories(context: RequestContext, arguments: RequestArguments) -> Lis
 
 def get_versions(context: RequestContext, arguments: RequestArguments) -> HistoryResult:
     """Return a memory whole, with all its versions; it may be current, superseded or deleted."""
-    return history(context.app, parse_id(arguments))
+    return history(context.app, parse_id(arguments), context.project)
 
 
 def compare_versions(context: RequestContext, arguments: RequestArguments) -> dict[str, Any]:
@@ -69,7 +69,7 @@ def list_trash(context: RequestContext, arguments: RequestArguments) -> TrashRes
     limit = arguments.get("limit", 50)
     if not isinstance(limit, int) or not 1 <= limit <= MAX_TRASH:
         raise BadArgument(f"limit must be a whole number from 1 to {MAX_TRASH}.")
-    return list_deleted(context.app, limit)
+    return list_deleted(context.app, limit, context.project)
 
 
 def get_overview(context: RequestContext, arguments: RequestArguments) -> Mapping[str, Any]:

@@ -4,20 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated, Any, TypeVar
-
-from pydantic import Field, TypeAdapter, ValidationError
+from typing import Any, TypeVar
 
 from sediment_mcp.app import Application
 from sediment_mcp.errors import BadArgument
-from sediment_mcp.operations.arguments import MemoryId
+from sediment_mcp.operations.argument_types import ArgumentType, WrongValue
+from sediment_mcp.operations.arguments import MAX_IDS, MEMORY_ID, SOME_MEMORY_IDS
 
 RequestArguments = dict[str, Any]
-MAX_IDS = 100
 ValueT = TypeVar("ValueT")
-
-_ID = TypeAdapter[str](MemoryId)
-_IDS = TypeAdapter[list[str]](Annotated[list[MemoryId], Field(min_length=1, max_length=MAX_IDS)])
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +39,7 @@ def parse_ids(arguments: RequestArguments) -> list[str]:
         BadArgument: There are none, too many, or something that is no id.
     """
     remedy = f"a list of 1 to {MAX_IDS} memory ids: choose memories and try again."
-    return parse_value(_IDS, arguments.get("ids"), f"ids is missing, or not {remedy}")
+    return parse_value(SOME_MEMORY_IDS, arguments.get("ids"), f"ids is missing, or not {remedy}")
 
 
 def parse_id(arguments: RequestArguments) -> str:
@@ -54,17 +49,17 @@ def parse_id(arguments: RequestArguments) -> str:
         BadArgument: There is none, or something that is no id.
     """
     return parse_value(
-        _ID, arguments.get("id"), "id is missing, or not the id of a memory: open one and try again."
+        MEMORY_ID, arguments.get("id"), "id is missing, or not the id of a memory: open one and try again."
     )
 
 
-def parse_value(adapter: TypeAdapter[ValueT], value: Any, sentence: str) -> ValueT:
-    """Return the value as the adapter gives it.
+def parse_value(value_type: ArgumentType[ValueT], value: object, sentence: str) -> ValueT:
+    """Return the value as its type reads it.
 
     Raises:
-        BadArgument: The adapter refuses it; ``sentence`` is the message.
+        BadArgument: The type refuses it; ``sentence`` is the message.
     """
     try:
-        return adapter.validate_python(value)
-    except ValidationError:
+        return value_type.read(value)
+    except WrongValue:
         raise BadArgument(sentence) from None

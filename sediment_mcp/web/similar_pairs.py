@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated, Any
-
-from pydantic import Field, TypeAdapter, ValidationError
+from typing import Any
 
 from sediment_mcp.errors import BadArgument, StorageError
+from sediment_mcp.operations.argument_types import Integer, Pair
 from sediment_mcp.operations.results import describe_memory
 from sediment_mcp.search.similar import SimilarPair, find_similar_pairs
 from sediment_mcp.system.files import write_atomically
@@ -23,8 +22,7 @@ KEPT_PAIRS_FILE = "kept-pairs.json"
 MAX_KEPT_PAIRS = 10_000  # answers; the oldest are dropped first
 MEMORIES_PER_REQUEST = 100  # some milliseconds each
 
-_Integer64 = Annotated[int, Field(ge=-(2**63), lt=2**63)]
-_POSITION = TypeAdapter[tuple[int, int]](tuple[_Integer64, _Integer64])
+_POSITION = Pair(Integer(-(2**63), 2**63 - 1))
 
 
 def list_similar_pairs(
@@ -38,7 +36,7 @@ def list_similar_pairs(
     """
     app, after = context.app, _parse_cursor(arguments.get("cursor"))
     if (embedder := app.model.get()) is None:
-        return {"meaning": False, "pairs": [], "looked_at": 0, "next_cursor": None}
+        return {"meaning": False, "pairs": [], "looked_at": 0}
     found = find_similar_pairs(
         app.retriever, app.storage.read, embedder.identity, app.now(), after=after, limit=limit
     )
@@ -49,9 +47,9 @@ def list_similar_pairs(
     )
     return {
         "meaning": True,
-        "pairs": [_describe_pair(pair) for pair in undecided],
+        "pairs": [_describe_pair(pair, context.project) for pair in undecided],
         "looked_at": found.compared_count,
-        "next_cursor": found.last and json.dumps(found.last),
+        **({"next_cursor": json.dumps(found.last)} if found.last else {}),
     }
 
 
@@ -89,15 +87,15 @@ def _parse_cursor(cursor: Any) -> tuple[int, int] | None:
     if not cursor:
         return None
     try:
-        return _POSITION.validate_json(cursor)
-    except (ValidationError, TypeError):
+        return _POSITION.read(json.loads(cursor))
+    except (ValueError, TypeError, RecursionError):
         raise BadArgument("cursor is not one that the list of pairs gave: leave it out.") from None
 
 
-def _describe_pair(pair: SimilarPair) -> dict[str, Any]:
+def _describe_pair(pair: SimilarPair, project: str | None) -> dict[str, Any]:
     return {
         "similarity": round(min(1.0, pair.cosine), 4),
-        "newer": describe_memory(pair.newer, pair.newer.content, truncated=False),
-        "older": describe_memory(pair.older, pair.older.content, truncated=False),
+        "newer": describe_memory(pair.newer, pair.newer.content, project),
+        "older": describe_memory(pair.older, pair.older.content, project),
         "difference": diff_texts(pair.older.content, pair.newer.content),
     }

@@ -205,7 +205,7 @@ def test_a_memory_in_the_trash_can_be_restored(earlier: Earlier, host: Host) -> 
     trash = list_deleted(host.app, 100)
     assert trash == earlier.answers["trash"]
     (deleted,) = trash["memories"]
-    assert restore_memories(host.app, [deleted["id"]]) == ([deleted["id"]], [])
+    assert restore_memories(host.app, [deleted["id"]]) == {"restored": [deleted["id"]]}
     assert host.found_by_words("stale printer") == {deleted["id"]}
 
 

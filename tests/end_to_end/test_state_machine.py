@@ -323,7 +323,7 @@ class Storage(RuleBasedStateMachine):
     @rule(host=HOSTS, identity=ids)
     def restore(self, host: int, identity: str) -> None:
         known = self.expected.memories.get(identity)
-        restored, _ = restore_memories(self.hosts[host].app, [identity])
+        restored = restore_memories(self.hosts[host].app, [identity])["restored"]
         assert restored == ([identity] if known and known.deleted else [])
         if known and known.deleted:
             known.deleted_at, known.since = None, self.clock()

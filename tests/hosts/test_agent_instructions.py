@@ -68,7 +68,7 @@ def test_a_file_with_unmatched_marks_is_refused(text: str) -> None:
 
 def test_the_instructions_name_only_tools_and_parameters_that_exist() -> None:
     named = set(re.findall(r"`([a-z_]+)`", INSTRUCTIONS))
-    parameters = {name for tool in TOOLS for name in tool.arguments.model_fields}
+    parameters = {name for tool in TOOLS for name in tool.arguments.parameters}
     assert {SERVER_NAME, "query_memory", "store_memory"} <= named
     assert named <= {SERVER_NAME} | parameters | {tool.name for tool in TOOLS}
 

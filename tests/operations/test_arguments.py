@@ -14,13 +14,22 @@ from sediment_mcp.errors import BadArgument
 from sediment_mcp.operations.argument_names import find_host_names
 from sediment_mcp.operations.arguments import (
     MAX_CONTENT_CHARS,
+    Arguments,
     DeleteMemory,
     ListMemories,
     QueryMemory,
     StoreMemory,
     parse_arguments,
+    unwrap_arguments,
 )
 from sediment_mcp.system.time_zone import use_zone
+from sediment_mcp.system.timestamps import isoformat
+
+
+def plain(arguments: Arguments) -> dict[str, object]:
+    """Return the arguments that were given as JSON carries them."""
+    given = {name: getattr(arguments, name) for name in arguments.given}
+    return {name: isoformat(value) if isinstance(value, datetime) else value for name, value in given.items()}
 
 
 def refusal(model, /, **arguments) -> str:
@@ -153,9 +162,9 @@ def test_words_for_nothing_mean_not_given(nothing):
     for model, required in ((StoreMemory, {"content": nothing}), (QueryMemory, {"query": nothing})):
         if not nothing.strip():
             continue
-        optional = dict.fromkeys(model.model_fields.keys() - required.keys(), nothing)
+        optional = dict.fromkeys(model.parameters.keys() - required.keys(), nothing)
         assert parse_arguments(model, {**required, **optional}) == parse_arguments(model, required)
-    assert parse_arguments(ListMemories, dict.fromkeys(ListMemories.model_fields, nothing)) == ListMemories()
+    assert parse_arguments(ListMemories, dict.fromkeys(ListMemories.parameters, nothing)) == ListMemories()
     assert "ids is empty" in refusal(DeleteMemory, ids=nothing)
     assert "ids is empty" in refusal(DeleteMemory, ids=[nothing])
 
@@ -195,7 +204,7 @@ def test_what_hosts_add_is_ignored(model, name):
     needed = {StoreMemory: {"content": "x"}, QueryMemory: {"query": "x"}, DeleteMemory: {"ids": ["a"]}}
     given = needed.get(model, {})
     assert parse_arguments(model, {**given, name: False}) == parse_arguments(model, given)
-    assert find_host_names({**given, name: False}, model.model_fields) == [name]
+    assert find_host_names({**given, name: False}, model.parameters) == [name]
 
 
 @pytest.mark.parametrize(
@@ -288,6 +297,41 @@ def test_limits_themselves_are_allowed():
     parse_arguments(DeleteMemory, {"ids": ["a"] * 100})
 
 
+def test_a_whole_second_as_an_end_includes_all_of_itself():
+    listing = parse_arguments(
+        ListMemories, {"since": "2026-05-08T14:30:05Z", "until": "2026-05-08T14:30:05Z"}
+    )
+    assert listing.since == datetime(2026, 5, 8, 14, 30, 5, tzinfo=UTC)
+    assert listing.until == datetime(2026, 5, 8, 14, 30, 5, 999_999, tzinfo=UTC)
+    exact = parse_arguments(QueryMemory, {"query": "x", "until": "2026-05-08T14:30:05.25Z"}).until
+    assert exact == datetime(2026, 5, 8, 14, 30, 5, 250_000, tzinfo=UTC)
+    ends = parse_arguments(StoreMemory, {"content": "x", "expires_at": "2026-05-08T14:30:05Z"}).expires_at
+    assert ends == datetime(2026, 5, 8, 14, 30, 5, tzinfo=UTC)
+
+
+def test_arguments_are_frozen_and_changed_in_a_copy():
+    query = parse_arguments(QueryMemory, {"query": "x", "limit": 7})
+    with pytest.raises(AttributeError, match="frozen"):
+        query.limit = 8  # type: ignore[misc]
+    other = query.replace(limit=8)
+    assert (query.limit, other.limit, other.query) == (7, 8, "x")
+    assert query.given == other.given == {"query", "limit"}
+    assert query != other
+    assert query == other.replace(limit=7)
+
+
+@pytest.mark.parametrize("wrong", [{}, {"query": "x", "nosuch": 1}])
+def test_arguments_are_never_made_without_what_is_required_or_with_more(wrong):
+    with pytest.raises(TypeError, match=r"query|nosuch"):
+        QueryMemory(**wrong)
+
+
+def test_defaults_are_shared_by_no_two_calls():
+    one, other = (parse_arguments(StoreMemory, {"content": "x"}) for _ in range(2))
+    one.tags.append("changed")
+    assert other.tags == []
+
+
 # --- arguments that are refused -----------------------------------------------------------------
 
 
@@ -349,7 +393,7 @@ def test_a_wrong_argument_is_named_in_a_sentence(model, arguments, named):
 def test_an_unknown_parameter_is_answered_with_those_that_exist():
     message = refusal(QueryMemory, query="x", text="y")
     assert message.startswith("text is not a parameter")
-    assert all(name in message for name in QueryMemory.model_fields)
+    assert all(name in message for name in QueryMemory.parameters)
 
 
 def test_each_wrong_argument_is_named_at_once():
@@ -386,6 +430,52 @@ def test_metadata_of_any_depth_is_only_a_wrong_argument():
     assert "metadata" in refusal(StoreMemory, content="x", metadata=deep)
 
 
+@pytest.mark.parametrize("text", ["{1: 2}", "{None: 1}", "{b'query': 1}", "{(1, 2): 3}"])
+def test_wrapped_arguments_without_names_are_refused(text):
+    with pytest.raises(BadArgument, match="arguments must be a JSON object"):
+        unwrap_arguments(QueryMemory, {"arguments": text})
+
+
+@pytest.mark.parametrize(
+    ("name", "sent", "words"),
+    [
+        ("limit", "seven", "limit must be a valid integer, unable to parse string as an integer."),
+        ("limit", 2.5, "limit must be a valid integer, got a number with a fractional part."),
+        ("limit", [], "limit must be a valid integer."),
+        ("limit", float("inf"), "limit must be a finite number."),
+        ("limit", 10**400, "limit must be less than or equal to 100."),
+        ("limit", 1e300, "limit must be less than or equal to 100."),
+        ("limit", "9" * 5000, "limit must be less than or equal to 100."),
+        ("limit", "0", "limit must be greater than or equal to 1."),
+        ("scope", "mine", "scope must be 'all', 'project' or 'global'."),
+        ("explain", "perhaps", "explain must be a valid boolean, unable to interpret input."),
+        ("explain", {}, "explain must be a valid boolean."),
+        ("session", {}, "session must be a valid string."),
+        ("session", "s" * 257, "session is too long: it must be at most 256 characters."),
+        ("tags", {"a": 1}, "tags must be a valid list."),
+        ("tags", ["t"] * 21, "tags has too many items: there must be at most 20."),
+        ("tags", ["a", ["b"]], "tags.1 must be a valid string."),
+    ],
+)  # fmt: skip
+def test_the_sentence_for_a_wrong_value_says_what_it_must_be(name, sent, words):
+    assert refusal(QueryMemory, query="x", **{name: sent}) == words
+
+
+@pytest.mark.parametrize(
+    ("sent", "number"), [("7", 7), (" +7 ", 7), ("7.00", 7), ("1_0", 10), (7.0, 7), (True, 1), ("007", 7)]
+)
+def test_whole_numbers_come_in_many_forms(sent, number):
+    assert parse_arguments(QueryMemory, {"query": "x", "limit": sent}).limit == number
+
+
+@pytest.mark.parametrize(
+    ("sent", "truth"),
+    [(1, True), (0, False), (1.0, True), ("yes", True), ("OFF", False), ("t", True), ("n", False)],
+)
+def test_truth_values_come_in_many_forms(sent, truth):
+    assert parse_arguments(QueryMemory, {"query": "x", "explain": sent}).explain is truth
+
+
 junk = st.recursive(
     st.none() | st.booleans() | st.floats() | st.integers() | st.text(max_size=8),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3),
@@ -396,11 +486,11 @@ junk = st.recursive(
 @pytest.mark.parametrize("model", [StoreMemory, QueryMemory, ListMemories, DeleteMemory])
 @given(data=st.data())
 def test_whatever_is_sent_is_taken_or_refused_in_words(model, data):
-    names = st.sampled_from(list(model.model_fields)) | st.text(max_size=5)
+    names = st.sampled_from(list(model.parameters)) | st.text(max_size=5)
     sent = data.draw(st.dictionaries(names, junk, max_size=4))
     try:
         taken = parse_arguments(model, sent)
     except BadArgument:
         assert refusal(model, **sent).endswith(".")
     else:
-        assert parse_arguments(model, taken.model_dump(exclude_defaults=True, mode="json")) == taken
+        assert parse_arguments(model, plain(taken)) == taken

@@ -32,7 +32,9 @@ def test_deleted_means_found_by_nobody_until_restored(open_host: OpenHost, flush
     again = host.delete(ids[0])
     assert again == {"deleted": [], "not_found": [ids[0]], "recoverable_until": None}
     other.run_jobs()
-    assert restore_memories(other.app, [ids[0], "nosuchid"]) == ([ids[0]], ["nosuchid"])
+    assert restore_memories(other.app, [ids[0], "nosuchid"]) == {
+        "restored": [ids[0]], "not_found": ["nosuchid"],
+    }  # fmt: skip
     for each in (host, other):
         assert set(each.found_by_words("otter")) == set(ids)
         assert each.found_by_meaning("otter 0") == {ids[0]}
@@ -60,7 +62,7 @@ def test_permanent_leaves_no_trace_in_any_file(open_host: OpenHost, flushed: boo
     for each in (host, other):
         assert each.found_by_words("xylophonesecret") == set()
         assert each.found_by_words("heron") == set(rest)
-    assert restore_memories(host.app, [victim]) == ([], [victim])
+    assert restore_memories(host.app, [victim]) == {"restored": [], "not_found": [victim]}
 
 
 def test_permanent_reaches_the_leavings_of_a_crashed_rebuild(host: Host) -> None:

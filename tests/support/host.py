@@ -23,6 +23,7 @@ from sediment_mcp.operations.list_memories import list_memories
 from sediment_mcp.operations.query_memory import query_memory
 from sediment_mcp.operations.store_memory import store_memory
 from sediment_mcp.system.progress import ignore_progress
+from support.answers import DELETE, STORE, complete_list, complete_query
 from support.embedding_double import EmbeddingDouble
 
 QUIET = Tuning(settle_seconds=1e6)
@@ -49,7 +50,10 @@ class Clock:
 
 @dataclass
 class Host:
-    """One process's application, called like a host would; the background works only when it is told to."""
+    """One process's application, called like a host would; the background works only when it is told to.
+
+    Its answers are complete, as by a reader who knows what an absent field stands for.
+    """
 
     directory: Path
     clock: Clock = field(default_factory=Clock)
@@ -72,21 +76,20 @@ class Host:
         return self.model
 
     def store(self, content: str, **arguments: Any) -> Any:
-        return store_memory(
-            self.app, parse_arguments(StoreMemory, {"content": content, **arguments}), self.project
-        )
+        given = parse_arguments(StoreMemory, {"content": content, **arguments})
+        return STORE | store_memory(self.app, given, self.project)
 
     def query(self, query: str, **arguments: Any) -> Any:
-        return query_memory(
-            self.app, parse_arguments(QueryMemory, {"query": query, **arguments}), self.project
-        )
+        given = parse_arguments(QueryMemory, {"query": query, "explain": True, **arguments})
+        return complete_query(query_memory(self.app, given, self.project), self.project)
 
     def list(self, **arguments: Any) -> Any:
-        return list_memories(self.app, parse_arguments(ListMemories, arguments), self.project)
+        given = parse_arguments(ListMemories, arguments)
+        return complete_list(list_memories(self.app, given, self.project), self.project)
 
     def delete(self, *ids: str, permanent: bool = False) -> Any:
         arguments = parse_arguments(DeleteMemory, {"ids": list(ids), "permanent": permanent})
-        return delete_memory(self.app, arguments)
+        return DELETE | delete_memory(self.app, arguments)
 
     def found(self, query: str, **arguments: Any) -> list[str]:
         """The ids found, best first."""

@@ -146,7 +146,7 @@ def _show_preview(preview: RestorePreview) -> None:
     from sediment_mcp.system.text import format_count
 
     out = open_console(stderr=True)
-    newest = f", the newest of {format_local_time(preview['newest'])}" if preview["newest"] else ""
+    newest = f", the newest of {format_local_time(preview['newest'])}" if "newest" in preview else ""
     put(
         out,
         style_words(
@@ -157,12 +157,12 @@ def _show_preview(preview: RestorePreview) -> None:
 
 
 def _format_changes(preview: RestorePreview, returning: str, leaving: str, changing: str) -> str:
-    if preview["returning"] is None:
+    if "returning" not in preview:
         return "The present database is damaged and cannot be compared; it is kept as a file."
     counts = (
         (preview["returning"], returning),
-        (preview["leaving"], leaving),
-        (preview["changing"], changing),
+        (preview.get("leaving", 0), leaving),
+        (preview.get("changing", 0), changing),
     )
     parts = [f"{count:,} {words}" for count, words in counts if count]
     return f"Of what can be found, {', '.join(parts)}." if parts else "Nothing that can be found differs."
@@ -174,5 +174,5 @@ def _show_restored(result: RestoreResult) -> None:
     out = open_console()
     put(out, style_words(("Back at", "bold green"), (result["backup"], "cyan")))
     put(out, _format_changes(result, "came back", "went to the trash", "got its older state back"))
-    if result["kept"]:
+    if "kept" in result:
         put(out, style_words(("What was there before is kept as", ""), (result["kept"], "cyan")))

@@ -56,7 +56,7 @@ def reindex(invocation: Invocation) -> int:
     with terminal.show_progress() as bars:
         result = reindex(app, bars)
     invocation.print_result(result, lambda: _show_reindexed(result))
-    return 0 if result["model"] or app.config.model == NO_MODEL else FAILED
+    return 0 if "model" in result or app.config.model == NO_MODEL else FAILED
 
 
 # --- how results look ---------------------------------------------------------------------------
@@ -82,7 +82,7 @@ def _show_reindexed(result: ReindexResult) -> None:
     from sediment_mcp.system.text import format_subject
 
     passages_are = format_subject(result["passages"], "passage")
-    by_meaning = f"by meaning ({result['model']})" if result["embedded"] else ""
+    by_meaning = f"by meaning ({result['model']})" if "model" in result and result["embedded"] else ""
     kinds = " and ".join(["by words", by_meaning] if by_meaning else ["by words"])
     put(
         open_console(),

@@ -129,7 +129,7 @@ def _select(invocation: Invocation, options: _ExportOptions) -> Selection:
     from sediment_mcp.transfer.records import Selection
 
     arguments = parse_arguments(ListMemories, options.filters)
-    arguments = arguments.model_copy(update={"include_superseded": not options.no_history})
+    arguments = arguments.replace(include_superseded=not options.no_history)
     project = invocation.project if options.filters["scope"] == "project" else None
     if project is not None:
         open_project(invocation.app, project)

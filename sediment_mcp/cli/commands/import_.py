@@ -149,18 +149,16 @@ def _import(invocation: Invocation, opened: OpenedItems, options: ImportOptions,
 
 def _parse_scope(scope: str | None) -> Literal["project", "global"] | None:
     """Return the scope for all memories, checked as a store checks it."""
-    checked: Literal["project", "global"] | None = (
-        parse_value("scope", Literal["project", "global"], scope) if scope else None
-    )
-    return checked
+    from sediment_mcp.operations.arguments import OWN_SCOPE
+
+    return parse_value("scope", OWN_SCOPE, scope) if scope else None
 
 
 def _parse_tags(tags: Sequence[str]) -> list[str]:
     """Return the tags for all memories, checked as a store checks them."""
-    from sediment_mcp.operations.arguments import Tags
+    from sediment_mcp.operations.arguments import TAGS
 
-    checked: list[str] = parse_value("tags", Tags, tags) if tags else []
-    return checked
+    return parse_value("tags", TAGS, tags) if tags else []
 
 
 class _EmbeddedCounter:

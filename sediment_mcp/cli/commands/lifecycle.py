@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -70,9 +70,9 @@ def delete(invocation: Invocation, ids: tuple[str, ...], permanent: bool, yes: b
     app = invocation.app
     before = previous_versions(app, chosen)
     # The ids are checked, and a filter may find more of them than one call of the tool may name.
-    result = delete_memory(app, DeleteMemory.model_construct(ids=chosen, permanent=permanent))
+    result = delete_memory(app, DeleteMemory(ids=chosen, permanent=permanent))
     invocation.print_result(result, lambda: render.show_deleted(result, before, permanent=permanent))
-    return FAILED if result["not_found"] else 0
+    return FAILED if "not_found" in result else 0
 
 
 def _choose_by_id(ids: tuple[str, ...], *, permanent: bool, yes: bool) -> list[str] | None:
@@ -113,13 +113,13 @@ def _choose_by_filter(
 
 
 def _parse_filters(*, before: str | None = None, **filters: Any) -> ListMemories:
-    from sediment_mcp.operations.arguments import ListMemories, Start
+    from sediment_mcp.operations.arguments import START, ListMemories
 
     arguments = parse_arguments(ListMemories, filters)
     if before is None:
         return arguments
-    end: datetime = parse_value("before", Start, before)
-    return arguments.model_copy(update={"until": max(end, FIRST_TIME + RESOLUTION) - RESOLUTION})
+    end = parse_value("before", START, before)
+    return arguments.replace(until=max(end, FIRST_TIME + RESOLUTION) - RESOLUTION)
 
 
 def _confirm_count(found: Sequence[MemoryResult], permanent: bool) -> bool:
@@ -144,10 +144,9 @@ def restore(invocation: Invocation, ids: tuple[str, ...]) -> int:
 
     chosen = list(dict.fromkeys(parse_arguments(DeleteMemory, {"ids": ids}).ids))
     app = invocation.app
-    restored, not_found = trash.restore_memories(app, chosen)
-    result = {"restored": restored, "not_found": not_found}
-    invocation.print_result(result, lambda: render.show_restored(restored, not_found))
-    return FAILED if not_found else 0
+    result = trash.restore_memories(app, chosen)
+    invocation.print_result(result, lambda: render.show_restored(result))
+    return FAILED if "not_found" in result else 0
 
 
 # --- versions -----------------------------------------------------------------------------------
@@ -162,7 +161,7 @@ def history(invocation: Invocation, memory_id: str) -> int:
     from sediment_mcp.operations import history
 
     app = invocation.app
-    result = history.history(app, _parse_id(memory_id))
+    result = history.history(app, _parse_id(memory_id), invocation.project)
     return invocation.print_result(result, lambda: render.show_history(result))
 
 
@@ -180,7 +179,6 @@ def revert(invocation: Invocation, memory_id: str) -> int:
 
 
 def _parse_id(memory_id: str) -> str:
-    from sediment_mcp.operations.arguments import MemoryId
+    from sediment_mcp.operations.arguments import MEMORY_ID
 
-    checked: str = parse_value("id", MemoryId, memory_id)
-    return checked
+    return parse_value("id", MEMORY_ID, memory_id)

@@ -88,7 +88,9 @@ def query(invocation: Invocation, query: tuple[str, ...], explain: bool, **optio
     from sediment_mcp.operations.arguments import QueryMemory
     from sediment_mcp.operations.query_memory import query_memory
 
-    arguments = parse_arguments(QueryMemory, {"query": " ".join(query), **options})
+    arguments = parse_arguments(
+        QueryMemory, {"query": " ".join(query), "explain": explain or not invocation.json, **options}
+    )
     app = invocation.app
     with terminal.show_spinner("Looking"):  # the model may have to be loaded
         result = query_memory(app, arguments, invocation.project)
@@ -127,8 +129,8 @@ def _list_deleted(invocation: Invocation, arguments: ListMemories) -> int:
     from sediment_mcp.cli import render
     from sediment_mcp.operations import trash
 
-    if arguments.model_fields_set - {"limit"}:
+    if arguments.given - {"limit"}:
         raise BadArgument("--deleted lists all that can be restored: use it with --limit alone.")
     app = invocation.app
-    result = trash.list_deleted(app, arguments.limit)
+    result = trash.list_deleted(app, arguments.limit, invocation.project)
     return invocation.print_result(result, lambda: render.show_trash(result))

@@ -123,4 +123,4 @@ def _show_move(result: MoveResult, *, dry_run: bool) -> None:
     words = "would move" if dry_run else "moved"
     line = f"{count} {words} from {result['from']} to {result['to']}, history and trash included."
     put(out, style_words((line, "")))
-    show_notes(out, result["notes"])
+    show_notes(out, result.get("notes", []))

@@ -39,7 +39,7 @@ def _preview(invocation: Invocation, options: _Options) -> int:
     from sediment_mcp.operations import retention_rules
 
     app = invocation.app
-    result = retention_rules.preview_retention(app, options.limit or DEFAULT_PREVIEW)
+    result = retention_rules.preview_retention(app, options.limit or DEFAULT_PREVIEW, invocation.project)
     return invocation.print_result(result, lambda: render.show_retention_preview(result))
 
 
@@ -164,9 +164,9 @@ def _parse_subject(options: _Options) -> tuple[Literal["kind", "tag"] | None, st
             raise BadArgument(f"kind {options.kind} does not exist: use one of {', '.join(kinds)}.")
         return "kind", kind
     if options.tag is not None:
-        from sediment_mcp.operations.arguments import Tags
+        from sediment_mcp.operations.arguments import TAGS
 
-        tags: list[str] = parse_value("tags", Tags, [options.tag])
+        tags = parse_value("tags", TAGS, [options.tag])
         if len(tags) != 1:
             raise BadArgument(f"--tag names {len(tags)} tags, and a rule is for one: set a rule for each.")
         return "tag", tags[0]

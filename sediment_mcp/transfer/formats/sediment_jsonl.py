@@ -12,9 +12,7 @@ import binascii
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Annotated, Any, cast
-
-from pydantic import Field
+from typing import Any, cast
 
 from sediment_mcp.domain.chunking import split_into_chunks
 from sediment_mcp.domain.memory import Memory
@@ -22,7 +20,8 @@ from sediment_mcp.domain.retention import MAX_RULE_DAYS, Rule
 from sediment_mcp.embeddings.codec import are_unit_vectors
 from sediment_mcp.embeddings.protocols import ModelIdentity
 from sediment_mcp.errors import BadArgument
-from sediment_mcp.operations.arguments import MemoryId, StoreMemory, Timestamp, parse_arguments
+from sediment_mcp.operations.argument_types import Integer, ListOf, ObjectOf, Pair, Text
+from sediment_mcp.operations.arguments import MEMORY_ID, TIME, StoreMemory, parameter, parse_arguments
 from sediment_mcp.system.text import format_value, to_json
 from sediment_mcp.system.timestamps import isoformat
 from sediment_mcp.transfer.json_text import Fragment, split_values
@@ -48,15 +47,15 @@ class ExportedMemory(StoreMemory):
             base64.
     """
 
-    id: MemoryId
-    project: Annotated[str, Field(min_length=1, max_length=MAX_PROJECT_CHARS)] | None = None
-    created_at: Timestamp
-    superseded_by: MemoryId | None = None
-    deleted_at: Timestamp | None = None
-    restored_at: Timestamp | None = None
-    changed_at: Timestamp | None = None
-    passages: tuple[tuple[int, int], ...] = ()
-    vectors: Mapping[str, str] | None = None
+    id: str = parameter(MEMORY_ID)
+    project: str | None = parameter(Text(MAX_PROJECT_CHARS), default=None)
+    created_at: datetime = parameter(TIME)
+    superseded_by: str | None = parameter(MEMORY_ID, default=None)
+    deleted_at: datetime | None = parameter(TIME, default=None)
+    restored_at: datetime | None = parameter(TIME, default=None)
+    changed_at: datetime | None = parameter(TIME, default=None)
+    passages: list[tuple[int, int]] = parameter(ListOf(Pair(Integer(-MAX_INTEGER, MAX_INTEGER))), default=[])
+    vectors: dict[str, str] = parameter(ObjectOf(Text(min_length=0)), default={})
 
 
 # --- write --------------------------------------------------------------------------------------
@@ -231,9 +230,9 @@ def decode_embeddings(memory: ExportedMemory, model: ModelIdentity) -> list[byte
 
     They must be unit vectors of the chunks that the text is cut into here.
     """
-    encoded = (memory.vectors or {}).get(model.fingerprint)
+    encoded = memory.vectors.get(model.fingerprint)
     spans = split_into_chunks(memory.content)
-    if encoded is None or list(memory.passages) != spans:
+    if encoded is None or memory.passages != spans:
         return None
     try:
         data = base64.b64decode(encoded, validate=True)

@@ -5,6 +5,7 @@ import { kindMark, tag } from "./card.js";
 import { button, fill, h, makeVisible, textElement } from "./dom.js";
 import { editor } from "./editor.js";
 import { ago, count, moment } from "./format.js";
+import { complete } from "./memory.js";
 import { routeUrl } from "./router.js";
 import { showError, toast } from "./toasts.js";
 import { versions } from "./versions.js";
@@ -29,7 +30,8 @@ export function detail(pane, state, { changed, closed }) {
   const top = (actions) => h("div", { class: "pane-top" }, button("← Back", closed, { class: "quiet back" }), h("div", { class: "actions" }, actions),
     button("✕", closed, { class: "quiet icon close", "aria-label": "Close" }));
 
-  function draw(answer, id) {
+  function draw({ versions: found, current }, id) {
+    const answer = { current, versions: found.map((version) => complete(version, state.status.project)) };
     const memory = answer.versions.find((version) => version.id === id);
     if (!memory) return fill(pane, top([]), h("p", { class: "note" }, "This version has been erased. What is left of its history:"), versions(answer, null, revert));
     const others = answer.versions.length - 1;
@@ -86,7 +88,7 @@ export function detail(pane, state, { changed, closed }) {
 
   async function remove(ids) {
     try {
-      const { deleted, not_found: missing } = await runMutation("delete", { ids });
+      const { deleted, not_found: missing = [] } = await runMutation("delete", { ids });
       if (deleted.length) toast(`${count(deleted.length, "memory is", "memories are")} in the trash.`, () => restore(deleted));
       if (missing.length) showError(new Error(`${missing.join(", ")} had gone already.`));
       changed(deleted.includes(wanted) ? null : undefined);

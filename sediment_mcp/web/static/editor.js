@@ -3,6 +3,7 @@
 import { runQuery, runMutation } from "./api.js";
 import { button, dialog, h, makeVisible, textElement } from "./dom.js";
 import { KINDS, fromField, moment, projectName, toField } from "./format.js";
+import { complete } from "./memory.js";
 import { tagField } from "./tag_field.js";
 import { showError, toast } from "./toasts.js";
 
@@ -15,11 +16,11 @@ const MEANINGS = {
 
 const knownTags = (state) => (state.numbers?.tags ?? []).slice(0, 200).map(({ name }) => name);
 
-async function whole(id) {
+async function whole(state, id) {
   const answer = await runQuery("memory", { id });
   const memory = answer.versions.find((version) => version.id === id);
   if (memory?.state !== "current") throw new Error("This is not the current version: open that one to change it.");
-  return memory;
+  return complete(memory, state.status.project);
 }
 
 /** The form in a dialog; `done` gets what it holds and answers with what became of it. */
@@ -47,7 +48,7 @@ function form(state, title, memory, { before = [], scope = null, button: label, 
   const box = dialog(title, body);
   text.focus();
 
-  /** Times that nobody has touched go back as they came, to the microsecond. */
+  /** Times that nobody has touched go back as they came, which to the server are the exact ones. */
   const time = (input, iso) => (input.value === toField(iso) ? iso : fromField(input.value)) ?? null;
 
   async function send(event) {
@@ -91,7 +92,7 @@ export const editor = {
         const result = await runMutation("add", filled);
         const words = { stored: "Remembered.", duplicate: "This was known already.", merged: "Remembered, in the place of nearly the same one." };
         toast(words[result.status], result.status === "stored" ? () => forget(state, result.id) : null);
-        if (result.similar.length) toast("Something similar is there already: see Look-alikes.");
+        if (result.similar) toast("Something similar is there already: see Look-alikes.");
         state.changed?.(result.id);
         return result;
       },
@@ -100,7 +101,7 @@ export const editor = {
 
   async edit(state, id, changed) {
     try {
-      const memory = await whole(id);
+      const memory = await whole(state, id);
       form(state, "Edit", memory, {
         button: "Save", fixed: stays(memory), done: async (filled) => {
           const result = await runMutation("edit", { id, ...filled });
@@ -117,7 +118,7 @@ export const editor = {
 
   async merge(state, ids, changed) {
     try {
-      const parts = await Promise.all(ids.map(whole));
+      const parts = await Promise.all(ids.map((id) => whole(state, id)));
       const [first] = parts;
       const shownParts = h("div", { class: "parts" }, parts.map((memory, place) =>
         h("div", { class: "part" }, h("p", { class: "soft" }, moment(memory.occurred_at)), textElement("p", memory.content, { class: "text" }),

@@ -8,6 +8,7 @@ import { button, fill, h } from "./dom.js";
 import { editor } from "./editor.js";
 import { filterChips, filterPanel, forTools, isFiltered, without } from "./filters.js";
 import { count } from "./format.js";
+import { complete } from "./memory.js";
 import { routeUrl, navigate, currentRoute } from "./router.js";
 import { showError } from "./toasts.js";
 
@@ -70,7 +71,8 @@ export function memories(main, state) {
     list.removeAttribute("aria-busy");
   }
 
-  function searched({ results, notes: said, mode }) {
+  function searched({ results: found, notes: said = [], mode }) {
+    const results = found.map(whole);
     const weak = results.length > 0 && results.every((result) => result.match === "weak");
     headed(results.length ? (weak ? "Nothing really fits. The nearest:" : `${results.length === own.limit ? "The best " : ""}${count(results.length, "result", "results")}`) : "Nothing found");
     const words = mode === "lexical" && state.status.meaning !== "none" ? ["Found by words for now."] : [];
@@ -81,10 +83,12 @@ export function memories(main, state) {
     marked();
   }
 
+  const whole = (memory) => complete(memory, own.params.project || state.status.project);
+
   function listed({ memories: page, total, next_cursor: next }, more) {
     headed(count(total, "memory", "memories"));
     fill(notes);
-    const items = page.map((memory) => row(memory));
+    const items = page.map((memory) => row(whole(memory)));
     if (more) list.append(...items);
     else refill(items);
     fill(foot, next ? button(`Show more of ${count(total, "memory", "memories")}`, () => load({ more: next })) : null);

@@ -5,6 +5,7 @@ import { facts } from "./card.js";
 import { button, fill, h, makeVisible } from "./dom.js";
 import { editor } from "./editor.js";
 import { count, number } from "./format.js";
+import { complete } from "./memory.js";
 import { empty } from "./memories.js";
 import { routeUrl } from "./router.js";
 import { showError, toast } from "./toasts.js";
@@ -58,7 +59,7 @@ export function similarPairs(main, state) {
       next?.querySelector("button")?.focus();
     };
     const side = (memory, other, label, own) =>
-      h("div", { class: "side" }, h("p", { class: "soft" }, label), h("p", { class: "text", dir: "auto" }, marked(difference, own)), facts(memory),
+      h("div", { class: "side" }, h("p", { class: "soft" }, label), h("p", { class: "text", dir: "auto" }, marked(difference, own)), facts(complete(memory, state.status.project)),
         h("div", { class: "actions" }, button("Keep only this", () => keep(memory, other, done, item)),
           h("a", { class: "quiet", href: routeUrl("memories", { open: memory.id }) }, "Read")));
     const bar = h("i", { class: "fill" });

@@ -4,6 +4,7 @@ import { runQuery, runMutation } from "./api.js";
 import { excerpt, facts } from "./card.js";
 import { button, dialog, fill, h, textElement } from "./dom.js";
 import { count, date } from "./format.js";
+import { complete } from "./memory.js";
 import { empty } from "./memories.js";
 import { showError, toast } from "./toasts.js";
 
@@ -33,7 +34,8 @@ export function trash(main, state) {
     );
   }
 
-  function row(memory) {
+  function row(shown) {
+    const memory = complete(shown, state.status.project);
     return h("li", {}, h("div", { class: "card" }, excerpt(memory), facts(memory),
       h("div", { class: "actions" }, button("Restore", () => restore(memory.id)), button("Erase for good", () => confirm(memory), { class: "quiet danger" }),
         h("span", { class: "soft" }, `deleted ${date(memory.deleted_at)}, erased on ${date(memory.recoverable_until)}`))));
