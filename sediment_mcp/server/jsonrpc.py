@@ -12,12 +12,14 @@ from collections.abc import Iterator
 from typing import Any, cast
 
 from sediment_mcp.errors import SedimentError
+from sediment_mcp.system.text import to_json, valid_text
 
 Message = dict[str, Any]
 Id = str | int
 
 PARSE_ERROR = -32700
 INVALID_REQUEST = -32600
+INVALID_PARAMS = -32602
 INTERNAL_ERROR = -32603
 
 MAX_LINE_BYTES = 8 * 1024 * 1024
@@ -32,7 +34,6 @@ own way; a bound of our own refuses the same message on every platform, and noth
 
 _HEAD_BYTES, _TAIL_BYTES = 4096, 256  # what is kept of a line that is too long, to find its id
 
-_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 _SURROGATE_ESCAPE = re.compile(r"\\u[dD][89a-fA-F]")
 _BRACKET_OR_STRING = re.compile(
     r'"[^"\\]*+(?:\\.[^"\\]*+)*+"?|[\[{]|[\]}]', re.DOTALL
@@ -126,19 +127,10 @@ def encode(message: Message) -> bytes:
     return (to_json(message) + "\n").encode()
 
 
-def to_json(value: Any) -> str:
-    """Return compact JSON that is always valid Unicode; raise the errors of `encode`."""
-    return valid_text(json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")))
-
-
-def valid_text(text: str) -> str:
-    """Replace every half of a surrogate pair, which UTF-8 cannot encode, by U+FFFD."""
-    return _LONE_SURROGATE.sub("\ufffd", text)
-
-
-def build_error(id: Id | None, code: int, sentence: str) -> Message:
-    """Build a JSON-RPC error response."""
-    return {"jsonrpc": "2.0", "id": id, "error": {"code": code, "message": sentence}}
+def build_error(id: Id | None, code: int, sentence: str, data: Any = None) -> Message:
+    """Build a JSON-RPC error response; ``data`` of None is left out."""
+    more = {} if data is None else {"data": data}
+    return {"jsonrpc": "2.0", "id": id, "error": {"code": code, "message": sentence, **more}}
 
 
 def is_request(message: Message) -> bool:
