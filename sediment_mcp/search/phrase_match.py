@@ -18,11 +18,14 @@ import itertools
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from sediment_mcp.domain.memory import Candidate
 from sediment_mcp.indexes.analyzer import Token, analyze_chunk
 from sediment_mcp.indexes.characters import UNSPACED, fold_case, normalize
 from sediment_mcp.indexes.query_analysis import QUESTION_WORDS, find_quotations
+
+if TYPE_CHECKING:
+    from sediment_mcp.search.candidates import Column
 
 # Of the best relevance: a memory that holds the query as it is comes first, whatever its age and project.
 PHRASE_WEIGHT = 1.4
@@ -94,13 +97,9 @@ def score_phrases(texts: Sequence[str], wording: Wording, held: Sequence[int], a
     ]
 
 
-def add_phrase_gains(candidates: Sequence[Candidate], relevances: Sequence[float]) -> list[float]:
-    """Return the relevances of the candidates, each with what it gains by its phrase."""
-    gain = PHRASE_WEIGHT * (max(relevances, default=0.0) or 1.0)
-    return [
-        relevance + gain * candidate.phrase
-        for candidate, relevance in zip(candidates, relevances, strict=True)
-    ]
+def add_phrase_gains(phrases: Column, relevances: Column) -> Column:
+    """Return the relevances (n,) of candidates, each with what it gains by its phrase (n,)."""
+    return relevances + PHRASE_WEIGHT * (float(relevances.max(initial=0.0)) or 1.0) * phrases
 
 
 def _score(text: str, wording: Wording, *, holds_all: bool) -> float:
