@@ -9,10 +9,9 @@ it and are remembered; a property test over arbitrary text checks that.
 from __future__ import annotations
 
 import threading
-from collections import Counter
 from collections.abc import Iterable, Sequence
-from itertools import chain, islice
-from typing import TYPE_CHECKING
+from itertools import islice
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -63,17 +62,17 @@ class TermCounter:
         with self._lock:
             if self.known_words > self._max_known_words or self.known_texts > self._max_known_texts:
                 self._known = _Vocabulary()
-            numbered = self._known.number_texts(texts)
-            numbers = np.concatenate(numbered)
-            word_lengths = self._known.lengths[numbers]
+            read = self._known.read_texts(texts)
             holders, table = self._known.tabulate(wanted)
-        rows = np.repeat(np.arange(len(texts)), list(map(len, numbered)))
-        lengths = np.bincount(rows, word_lengths, minlength=len(texts)).astype(np.float32)
+        numbers = np.concatenate([text.words for text in read])
+        ends = np.cumsum([len(text.words) for text in read])
+        lengths = np.array([text.length for text in read], np.float32)
         holding = np.flatnonzero(holders[numbers])
         if len(holding):
-            held_by, starts = np.unique(rows[holding], return_index=True)  # rows ascend
-            counts[held_by] = np.add.reduceat(table[holders[numbers[holding]]], starts, axis=0)
-        for row in {int(row) for row in rows[numbers == UNKNOWN]}:
+            rows = np.searchsorted(ends, holding, side="right")  # they ascend
+            starts = np.flatnonzero(np.diff(rows, prepend=-1))
+            counts[rows[starts]] = np.add.reduceat(table[holders[numbers[holding]]], starts, axis=0)
+        for row in [row for row, text in enumerate(read) if text.has_unknown]:
             long = [word for word in texts[row].split() if len(word) > MAX_REMEMBERED_CHARS]
             terms = extract_terms(" ".join(long))
             lengths[row] += len(terms)
@@ -81,48 +80,44 @@ class TermCounter:
         return counts, lengths
 
 
-class _Vocabulary:
-    """The words seen so far, by number, with their terms.
+class _ReadText(NamedTuple):
+    """A text as the numbers of its words, and the number of their terms, without unknown words."""
 
-    ``lengths`` are how many terms each has, ``texts`` the numbers of the words of each text, by its hash.
-    """
+    words: NDArray[np.int32]
+    length: int
+    has_unknown: bool
+
+
+class _Vocabulary:
+    """The words seen so far, by number, with their terms; and the texts, by their hashes."""
 
     def __init__(self) -> None:
         self.numbers: dict[str, int] = {}
-        self.lengths: NDArray[np.int32] = np.zeros(1, np.int32)
-        self.texts: dict[int, NDArray[np.int32]] = {}
+        self.texts: dict[int, _ReadText] = {}
+        self._lengths = [0]  # in terms, by number of a word
         self._holders: dict[str, list[tuple[int, int]]] = {}  # term: each word that holds it, how often
 
-    def number_texts(self, texts: Sequence[str]) -> list[NDArray[np.int32]]:
-        """Return the numbers of the words of each text, in order; new words and texts are learned."""
+    def read_texts(self, texts: Sequence[str]) -> list[_ReadText]:
+        """Return the texts as the numbers of their words; new words and texts are learned."""
         keys = list(map(hash, texts))
-        numbered = list(map(self.texts.get, keys))
-        new = [place for place, known in enumerate(numbered) if known is None]
-        split = [texts[place].split() for place in new]
-        numbers = self._number_words(list(chain.from_iterable(split)))
-        end = 0
-        for place, words in zip(new, split, strict=True):
-            start, end = end, end + len(words)
-            numbered[place] = self.texts[keys[place]] = numbers[start:end].copy()
-        return [known for known in numbered if known is not None]
-
-    def _number_words(self, words: Sequence[str]) -> NDArray[np.int32]:
-        """Return the number of each word, of shape (words,); new words are learned."""
-        numbers = list(map(self.numbers.get, words))
-        if None in numbers:
-            self._learn({word for word, number in zip(words, numbers, strict=True) if number is None})
+        split = {key: text.split() for key, text in zip(keys, texts, strict=True) if key not in self.texts}
+        self._learn(set[str]().union(*split.values()).difference(self.numbers))
+        for key, words in split.items():
             numbers = [self.numbers.get(word, UNKNOWN) for word in words]
-        return np.array(numbers, np.int32)
+            length = sum(map(self._lengths.__getitem__, numbers))
+            self.texts[key] = _ReadText(np.array(numbers, np.int32), length, UNKNOWN in numbers)
+        return [self.texts[key] for key in keys]
 
     def _learn(self, words: Iterable[str]) -> None:
         """Remember new words, unless too long, with their terms, which one analysis finds for all."""
         new = [(word, tokenize_chunk(word)) for word in words if len(word) <= MAX_REMEMBERED_CHARS]
         terms = iter(stem_tokens([token for _, tokens in new for token in tokens]))
-        for number, (word, tokens) in enumerate(new, start=len(self.numbers) + 1):
+        for number, (word, tokens) in enumerate(new, start=len(self._lengths)):
             self.numbers[word] = number
-            for term, count in Counter(islice(terms, len(tokens))).items():
-                self._holders.setdefault(term, []).append((number, count))
-        self.lengths = np.append(self.lengths, [len(tokens) for _, tokens in new]).astype(np.int32)
+            self._lengths.append(len(tokens))
+            own = list(islice(terms, len(tokens)))
+            for term in own if len(own) == 1 else dict.fromkeys(own):  # most words are one term
+                self._holders.setdefault(term, []).append((number, own.count(term)))
 
     def tabulate(self, wanted: Sequence[str]) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
         """Return by word its row in a table, and the table.
@@ -134,7 +129,7 @@ class _Vocabulary:
         for column, term in enumerate(wanted):
             for number, count in self._holders.get(term, ()):
                 rows.setdefault(number, []).append((column, count))
-        holders = np.zeros(len(self.lengths), np.int32)
+        holders = np.zeros(len(self._lengths), np.int32)
         table = np.zeros((len(rows) + 1, len(wanted)), np.float32)
         for row, (number, held) in enumerate(rows.items(), start=1):
             holders[number] = row

@@ -133,9 +133,9 @@ def extract_features(
     counts, lengths = _count_query_terms(texts, query.terms)
     held = np.count_nonzero(counts, axis=1).tolist()
     phrases = score_phrases(texts, query.wording, held, counts.shape[1])
-    return CandidateFeatures(
-        chunks, cosines[best], np.array(phrases, np.float64), counts, lengths[:, None], rows[best]
-    )
+    if len(best) < len(found):  # else each memory has one chunk
+        cosines, rows = cosines[best], rows[best]
+    return CandidateFeatures(chunks, cosines, np.array(phrases, np.float64), counts, lengths[:, None], rows)
 
 
 def _align_vectors(

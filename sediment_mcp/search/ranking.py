@@ -19,6 +19,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from math import prod
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -89,7 +90,7 @@ def rank(
     total = add_phrase_gains(candidates.phrases, own + boosts)
     relevances = divide_by_maximum(total) if total.any() else np.ones_like(total)
     factors = compute_factors(candidates, asking)
-    product = np.prod(list(factors.values()), axis=0)
+    product = prod(factors.values(), start=np.ones(len(candidates)))
     order = _sort_candidates(candidates, relevances * product, asking, limit)
     evidence = measure_evidence(candidates)
     scores = non_increasing((evidence * product)[order].tolist())

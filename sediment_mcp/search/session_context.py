@@ -89,6 +89,8 @@ def link_neighbours(neighbourhood: Neighbourhood, memory_keys: NDArray[np.int64]
 
 def add_neighbours(rows: NDArray[np.float32], links: Links) -> NDArray[np.float32]:
     """Return each row of shape (n, width) plus its neighbours' rows by their weight."""
+    if not links:
+        return rows
     summed = rows.copy()
     for distance, own, neighbours in links:
         summed[own] += NEIGHBOUR_WEIGHTS[distance - 1] * rows[neighbours]
