@@ -75,7 +75,7 @@ def read_wording(query: str) -> Wording:
 
 def fold_text(text: str) -> str:
     """Return the text in its one spelling, in small letters, with single spaces."""
-    folded = fold_case(normalize(text))
+    folded = text.lower() if text.isascii() else fold_case(normalize(text))
     is_single_spaced = folded.isprintable() and "  " not in folded  # quicker than to split and join
     return folded if is_single_spaced else " ".join(folded.split())
 
