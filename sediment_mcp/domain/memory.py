@@ -8,11 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Literal
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
+from typing import Any, Literal, NamedTuple
 
 MAX_TAGS = 20
 MAX_TAG = 64  # characters
@@ -125,37 +121,37 @@ class Chunk:
     end: int
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """A memory that may answer a query, with what ranking needs to know of it.
+class FoundChunk(NamedTuple):
+    """A chunk that may answer a query, with what ranking needs to know of its memory.
 
-    Of its best chunk: ``cosine`` (None: no embedding yet), ``bm25`` (0: no term in common), ``coverage``,
-    the share (0 to 1) of the query's term weight (idf) that the chunk holds, ``phrase`` (0 to 1), how far it
-    holds the query's own wording (see `search.phrase_match`). ``context_cosine`` and
-    ``context_bm25`` are those of the chunk together with its neighbours in the session; None means that they
-    are the same. ``neighbours`` are the keys of the memories next to this one in its session, by distance:
-    ``neighbours[0]`` those at distance one, ``neighbours[1]`` at distance two. ``terms`` is the length of the
-    chunk in terms, ``vector`` its embedding, a unit vector (None: as for ``cosine``).
+    It is ``content[start:end]`` of the memory, in characters. ``occurred_at`` is in microseconds since 1970.
+    A `Memory` is read for those that are shown alone, because most are not.
     """
 
-    memory: Memory
-    cosine: float | None = None
-    bm25: float = 0.0
-    coverage: float = 0.0
-    phrase: float = 0.0
-    context_cosine: float | None = None
-    context_bm25: float | None = None
-    passage: tuple[int, int] | None = None
-    neighbours: tuple[tuple[int, ...], ...] = ()
-    terms: int = 0
-    vector: NDArray[np.float32] | None = field(default=None, compare=False, repr=False)
+    chunk_id: int
+    memory_key: int
+    start: int
+    end: int
+    content: str
+    occurred_at: int
+    importance: float
+    project: str | None
+
+    @property
+    def text(self) -> str:
+        """The text of the chunk."""
+        return self.content[self.start : self.end]
 
 
 @dataclass(frozen=True, slots=True)
 class ScoredMemory:
-    """A ranked candidate; ``score`` is between 0 and 1, and ``signals`` are its parts."""
+    """A memory that answers a query.
 
-    candidate: Candidate
+    ``passage`` is the span of its best chunk, ``score`` is between 0 and 1, and ``signals`` are its parts.
+    """
+
+    memory: Memory
+    passage: tuple[int, int]
     score: float
     match: Match
     signals: Mapping[str, float] = field(default_factory=dict[str, float])

@@ -25,10 +25,21 @@ _COMMANDS = re.compile(
 )
 
 
+_HINTS = (
+    "ignore", "disregard", "forget", "override", "bypass", "you", "tell", "inform", "alert", "asking",
+    "system", "assistant", "<|user|>", "inst]", "sys>>", "<|im_start|>",
+)  # fmt: skip
+"""Of these every text that `_COMMANDS` matches holds one; looking for them is quicker."""
+_DOTTED = frozenset("\u0130\u0131")  # which are an i for `re` alone
+
+
 def has_prompt_injection(text: str) -> bool:
     """Return whether the text tries to command a language model.
 
     It does if it holds a sentence, or a token of a chat template, that makes no sense otherwise. Characters
     that only a machine sees hide none: tag characters are read as the letters they stand for.
     """
-    return _COMMANDS.search(reveal_invisible(text)) is not None
+    plain = reveal_invisible(text)
+    folded = plain.casefold()
+    has_hint = any(hint in folded for hint in _HINTS) or not _DOTTED.isdisjoint(plain)
+    return has_hint and _COMMANDS.search(plain) is not None

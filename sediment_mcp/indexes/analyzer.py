@@ -34,6 +34,7 @@ MAX_REMEMBERED_CHARS = 64  # of a chunk; a longer one hardly comes again
 _JOINER = r"(?:://|:\\|::|->|\\\\|[-._@:/\\+~%&=#?])"
 _LEAD = r"(?:(?<![^\s\"'`(\[{<=,;:|*“„«「])(?:--?|[.@#$/~]+))"
 _TRAIL = r"(?:\+\+|#)(?!\w)"
+_OPENING, _CLOSING = "([{<\"'`*", ")]}>\"'`*,.;:!?"  # that neither join parts nor make another name
 _CASE_CHANGE = re.compile(r"(?<=[a-z])(?=[A-Z])|(?<=[0-9])(?=[A-Z][a-z])|(?<=[A-Z])(?=[A-Z][a-z]{2})")
 
 
@@ -90,8 +91,9 @@ def tokenize_chunk(chunk: str) -> tuple[str, ...]:
 
 
 def _list_tokens(chunk: str) -> tuple[str, ...]:
-    if chunk.isascii() and chunk.isalpha() and (chunk.islower() or chunk[1:].islower()):
-        return (shorten(chunk.lower()),)  # most are such words
+    word = chunk.lstrip(_OPENING).rstrip(_CLOSING)
+    if word.isascii() and word.isalnum() and word[1:] == word[1:].lower():
+        return (shorten(word.lower()),)  # most are such words
     return tuple(shorten(token.text) for token in analyze_chunk(chunk))
 
 

@@ -51,12 +51,32 @@ _MARK_BLOCKS = (
     (0x16AF0, 0x16F92), (0x1E000, 0x1E94A),
 )  # fmt: skip
 """Blocks in which there are marks or decimal digits; all of Unicode would take a tenth of a second."""
+_LATIN = ((0x80, 0x24F), (0x2010, 0x2044))
+_BEYOND_ASCII = re.compile("[^\x00-\x7f]")
+_BEYOND_LATIN = re.compile("[^\x00-\u024f\u2010-\u2044]")
+"""Latin letters and punctuation, most of all text: none of them is a mark, or composed with a letter."""
 
 
 def normalize(text: str) -> str:
     """Return the text in its one spelling, with upper and lower case as they are."""
     if text.isascii():
         return text
+    if not _BEYOND_LATIN.search(text):
+        return _BEYOND_ASCII.sub(_normalize_match, text)
+    return _normalize_any(text)
+
+
+def _normalize_match(match: re.Match[str]) -> str:
+    """Return what a character of `_LATIN` becomes, which does not depend on those around it."""
+    return _build_latin_table()[match[0]]
+
+
+@functools.cache
+def _build_latin_table() -> dict[str, str]:
+    return {chr(code): _normalize_any(chr(code)) for code in _expand(_LATIN)}
+
+
+def _normalize_any(text: str) -> str:
     visible, marks = _build_tables()
     text = text.translate(visible)
     if has_many_marks(text):

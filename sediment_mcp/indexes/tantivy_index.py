@@ -39,8 +39,7 @@ if TYPE_CHECKING:
     from tantivy import Index, IndexWriter, Query, Schema, Searcher
 
 INDEX_NAME = "text"
-POINTER = "text.json"
-FOLDERS = "text-*"
+POINTER, FOLDERS = "text.json", "text-*"
 SETTINGS = f"tantivy-7 {ANALYZER_NAME} schema-2"
 STATE_ID = -1  # the chunk id of the document that holds the state of the index
 MEAN_LENGTH_UNIT = 1000  # stored in thousandths: rounded to an integer, it would not follow small writes
@@ -185,6 +184,7 @@ class TantivyWriter:
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
+        self._pointer: tuple[object, str] = None, ""  # as last read: its stamp, and the folder's name
 
     def stamp(self) -> tuple[object, object]:
         """Return a value that changes whenever the snapshot on disk, of any settings, is replaced.
@@ -192,8 +192,9 @@ class TantivyWriter:
         Raises:
             OSError or ValueError: there is none.
         """
-        folder = self._directory / Path(str(read_record(self._directory / POINTER).get("folder"))).name
-        return read_stamp(self._directory / POINTER), read_stamp(folder / "meta.json")
+        if (stamp := read_stamp(self._directory / POINTER)) != self._pointer[0]:
+            self._pointer = stamp, Path(str(read_record(self._directory / POINTER).get("folder"))).name
+        return stamp, read_stamp(self._directory / self._pointer[1] / "meta.json")
 
     def open(self) -> TantivyIndex:
         """Open the newest snapshot.

@@ -26,7 +26,8 @@ INVISIBLE = "characters that cannot be seen: it may say something else than it s
 
 def note_contents(memories: Iterable[MemoryResult]) -> list[str]:
     """Return the notes on memories as they are shown, with all that is shown of them."""
-    return note_texts((_name(memory), _list_texts(memory)) for memory in memories)
+    shown = ((memory, _list_texts(memory)) for memory in memories)
+    return note_texts((_name(memory), texts) for memory, texts in shown if _is_noteworthy(texts))
 
 
 def note_texts(named: Iterable[tuple[str, Sequence[str]]]) -> list[str]:
@@ -39,6 +40,10 @@ def note_texts(named: Iterable[tuple[str, Sequence[str]]]) -> list[str]:
         if any(map(count_invisible, texts)):
             invisible.append(name)
     return [*_join_notes(commanding, COMMANDS), *_join_notes(invisible, INVISIBLE)]
+
+
+def _is_noteworthy(texts: Iterable[str]) -> bool:
+    return any(has_prompt_injection(text) or count_invisible(text) for text in texts)
 
 
 def _join_notes(names: Sequence[str], sentence: str) -> list[str]:

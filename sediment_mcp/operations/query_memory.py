@@ -1,6 +1,6 @@
 """Find memories by meaning and by words.
 
-The steps: retrieve candidates, rank them, fit their texts into the budget of characters.
+The steps: retrieve memories, fit their texts into the budget of characters, note what is missing.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from sediment_mcp.operations.project_scope import to_filters
 from sediment_mcp.operations.projects import note_moved_project, open_project
 from sediment_mcp.operations.results import QueryResult, RankedResult, build_result, describe_memory
 from sediment_mcp.system.text import format_subject
-from sediment_mcp.system.time_zone import to_local
 
 if TYPE_CHECKING:
     from sediment_mcp.app import Application
@@ -30,23 +29,14 @@ def query_memory(app: Application, arguments: QueryMemory, project: str | None) 
     Raises:
         NoProject: only the project's memories are asked for, and no project is known.
     """
-    from sediment_mcp.search.ranking import rank
     from sediment_mcp.search.snippets import select_snippets
 
     filters = to_filters(arguments, project)
     open_project(app, project)
     retrieval = app.retriever.retrieve(arguments.query, filters, arguments.limit)
-    ranked = rank(
-        retrieval.candidates,
-        project=project,
-        now=to_local(app.now()),
-        query=arguments.query,
-        limit=arguments.limit,
-        count=retrieval.count,
-    )
+    ranked = retrieval.memories
     snippets = select_snippets(
-        [(scored.candidate.memory.content, scored.candidate.passage) for scored in ranked],
-        arguments.max_chars,
+        [(scored.memory.content, scored.passage) for scored in ranked], arguments.max_chars
     )
     notes = _note_missing_embeddings(app, retrieval)
     if len(snippets) < len(ranked):
@@ -78,7 +68,7 @@ def _describe(
 ) -> RankedResult:
     return build_result(
         RankedResult,
-        **describe_memory(scored.candidate.memory, content, project, truncated=truncated),
+        **describe_memory(scored.memory, content, project, truncated=truncated),
         score=scored.score,
         match=scored.match,
         signals=dict(scored.signals) if explain else None,

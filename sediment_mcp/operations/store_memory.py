@@ -25,6 +25,7 @@ from sediment_mcp.domain.merging import combine
 from sediment_mcp.domain.retention import WORKING_LIFE
 from sediment_mcp.domain.secrets import find_secret_kinds
 from sediment_mcp.domain.tags import unique_tags
+from sediment_mcp.embeddings.loader import EmbeddedTexts
 from sediment_mcp.errors import BadArgument, HoldsSecret, UnknownMemory
 from sediment_mcp.operations.arguments import StoreMemory
 from sediment_mcp.operations.content_notes import note_texts
@@ -58,9 +59,7 @@ def store_memory(app: Application, arguments: StoreMemory, project: str | None) 
     open_project(app, memory.project, is_storing=True)
     app.model.start()
     secret_warnings = check_secrets(app, arguments)
-    embedded = (
-        app.model.embed_documents(_cut_chunks(memory)) if len(memory.spans) <= MAX_CHUNKS_AT_ONCE else None
-    )
+    embedded = _embed(app, memory) if len(memory.spans) <= MAX_CHUNKS_AT_ONCE else None
     similar = find_similar(app.retriever, memory, embedded)
     with app.storage.write() as session:
         replaced = _find_replaced(session, arguments.replaces)
@@ -95,8 +94,30 @@ def store_memory(app: Application, arguments: StoreMemory, project: str | None) 
     )
 
 
-def _cut_chunks(memory: NewMemory) -> list[str]:
-    return [memory.content[start:end] for start, end in memory.spans]
+def _embed(app: Application, memory: NewMemory) -> EmbeddedTexts | None:
+    """Return the embeddings of the chunks, those that are stored already if the same text is."""
+    return _read_embeddings(app, memory) or app.model.embed_documents(
+        [memory.content[start:end] for start, end in memory.spans]
+    )
+
+
+def _read_embeddings(app: Application, memory: NewMemory) -> EmbeddedTexts | None:
+    """Return the embeddings of a stored memory with this very text, or None if any is missing."""
+    embedder = app.model.ready
+    if embedder is None:
+        return None
+    with app.storage.read() as session:
+        same = session.find_by_content_hash(
+            memory.content_hash, memory.kind, memory.project, memory.created_at
+        )
+        keys = [existing.key for existing in same if existing.content == memory.content][:1]
+        model_key = session.embeddings.model_key(embedder.identity.fingerprint) if keys else None
+        if model_key is None:
+            return None
+        chunks = {(chunk.start, chunk.end): chunk.id for chunk in session.chunks_of(keys)}
+        vectors = session.embeddings.get(model_key, list(chunks.values()))
+    found = [vectors.get(chunks.get(span, 0), b"") for span in memory.spans]
+    return EmbeddedTexts(embedder.identity, found) if all(found) else None
 
 
 def check_secrets(app: Application, arguments: StoreMemory) -> list[str]:

@@ -11,9 +11,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import log10
+from typing import TYPE_CHECKING
 
-from sediment_mcp.domain.memory import Candidate, Match
+import numpy as np
+
 from sediment_mcp.search.fusion import fuse
+
+if TYPE_CHECKING:
+    from sediment_mcp.domain.memory import Match
+    from sediment_mcp.search.candidates import Candidates, Column
 
 # Among more memories a better one is found by chance, so the evidence that makes a match strong grows with
 # their number up to `SETTLED_COUNT`. The line was chosen on stores of 1 to 1,000 memories: between first
@@ -24,22 +30,20 @@ SETTLED_COUNT = 100
 STRONG_COVERAGE = 0.6  # without an embedding: the text holds most of the query's rare words
 
 
-def measure_evidence(candidate: Candidate) -> float:
-    """Return how well a memory answers, 0 to 1 and comparable between queries.
+def measure_evidence(candidates: Candidates) -> Column:
+    """Return how well each memory answers, 0 to 1 and comparable between queries.
 
     It is made of cosine and coverage, with the weights of the ranking; without an embedding, of coverage
     alone.
     """
-    if candidate.cosine is None:
-        return candidate.coverage
-    return fuse(min(max(candidate.cosine, 0.0), 1.0), candidate.coverage)
+    evidence = fuse(candidates.cosines.clip(0.0, 1.0), candidates.coverages)
+    return np.where(candidates.is_embedded, evidence, candidates.coverages)
 
 
-def classify_match(candidate: Candidate, count: int = SETTLED_COUNT) -> Match:
+def classify_match(evidence: float, count: int = SETTLED_COUNT, *, is_embedded: bool = True) -> Match:
     """Return "strong" if the best of ``count`` memories fits, "weak" if it is only near."""
-    if candidate.cosine is None:
-        return "strong" if candidate.coverage >= STRONG_COVERAGE else "weak"
-    return "strong" if measure_evidence(candidate) >= compute_strong_evidence(count) else "weak"
+    needed = compute_strong_evidence(count) if is_embedded else STRONG_COVERAGE
+    return "strong" if evidence >= needed else "weak"
 
 
 def compute_strong_evidence(count: int) -> float:

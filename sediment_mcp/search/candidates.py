@@ -1,28 +1,30 @@
-"""Turn the hits of both indexes into candidates.
+"""Turn the hits of both indexes into candidates, as columns of arrays.
 
-A candidate has its memory's best chunk, the words of the query in it, and its context.
+A candidate is a memory with its best chunk, the words of the query in it, and its context.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sediment_mcp.domain.memory import Candidate, Chunk, Memory
+from sediment_mcp.domain.memory import FoundChunk
 from sediment_mcp.indexes.term_counter import count_terms
 from sediment_mcp.indexes.text_search import QueryTerms
+from sediment_mcp.search import session_context
 from sediment_mcp.search.phrase_match import Wording, score_phrases
+from sediment_mcp.search.session_context import Links
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from sediment_mcp.indexes.protocols import ChunkVectors
 
-SessionNeighbours = tuple[tuple[int, ...], ...]
-"""The keys of a memory's neighbours in its session, by distance: see `memory.Candidate`."""
+    Column = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,33 +36,18 @@ class QueryContext:
     wording: Wording
 
 
-@dataclass(frozen=True, slots=True)
-class CandidateSet:
-    """The memories found for a query, by key, and their chunks to compare, by id."""
-
-    memories: dict[int, Memory] = field(default_factory=dict[int, Memory])
-    chunks: dict[int, Chunk] = field(default_factory=dict[int, Chunk])
-
-    def add(self, pairs: Iterable[tuple[Memory, Chunk]]) -> None:
-        """Add chunks with their memories."""
-        for memory, chunk in pairs:
-            self.memories[memory.key] = memory
-            self.chunks[chunk.id] = chunk
-
-
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class CandidateFeatures:
     """The best chunk of each of n memories, with its features without context.
 
-    ``cosines`` (None: there is no embedding), ``counts`` (n, terms) of the query's terms, ``lengths`` (n, 1)
-    in terms, ``phrases`` (see `phrase_match`), and the embeddings ``vectors`` (n, dimension), zeros where
-    there is none.
+    ``cosines`` (n,) with the query, NaN where there is no embedding; ``phrases`` (n,), see `phrase_match`;
+    ``counts`` (n, terms) of the query's terms; ``lengths`` (n, 1) in terms; the embeddings ``vectors``
+    (n, dimension), zeros where there is none.
     """
 
-    memories: list[Memory]
-    chunks: list[Chunk]
-    cosines: list[float | None]
-    phrases: list[float]
+    chunks: Sequence[FoundChunk]
+    cosines: Column
+    phrases: Column
     counts: NDArray[np.float32]
     lengths: NDArray[np.float32]
     vectors: NDArray[np.float32]
@@ -68,18 +55,68 @@ class CandidateFeatures:
     def append(self, other: CandidateFeatures) -> CandidateFeatures:
         """Return these, then the others."""
         return CandidateFeatures(
-            [*self.memories, *other.memories],
             [*self.chunks, *other.chunks],
-            [*self.cosines, *other.cosines],
-            [*self.phrases, *other.phrases],
+            np.concatenate([self.cosines, other.cosines]),
+            np.concatenate([self.phrases, other.phrases]),
             np.concatenate([self.counts, other.counts]),
             np.concatenate([self.lengths, other.lengths]),
             np.concatenate([self.vectors, other.vectors]),
         )
 
+    @cached_property
+    def memory_keys(self) -> NDArray[np.int64]:
+        """The keys of the memories, of shape (n,)."""
+        return np.array([chunk.memory_key for chunk in self.chunks], np.int64)
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """n memories that may answer a query, with what ranking needs to know of them.
+
+    Each is known by its best chunk, one of ``chunks``. All columns are of shape (n,): ``cosines`` with the
+    query, NaN where there is no embedding yet; ``bm25``, 0 where no term is in common; ``coverages``, the
+    share (0 to 1) of the query's term weight (idf) that the chunk holds; ``phrases`` (0 to 1), how far it
+    holds the query's own wording (see `phrase_match`). ``context_cosines`` and ``context_bm25`` are those of
+    the chunk together with its neighbours in the session. ``lengths`` are in terms, ``vectors``
+    (n, dimension) the embeddings, unit vectors or zeros. ``links`` say who is whose neighbour.
+    """
+
+    chunks: Sequence[FoundChunk]
+    cosines: Column
+    bm25: Column
+    coverages: Column
+    phrases: Column
+    context_cosines: Column
+    context_bm25: Column
+    lengths: Column
+    vectors: NDArray[np.float32]
+    links: Links = ()
+
+    def __len__(self) -> int:
+        """Return the number of memories."""
+        return len(self.chunks)
+
+    @cached_property
+    def is_embedded(self) -> NDArray[np.bool_]:
+        """Which memories have an embedding, of shape (n,)."""
+        return ~np.isnan(self.cosines)
+
+    @cached_property
+    def memory_keys(self) -> NDArray[np.int64]:
+        """The keys of the memories, of shape (n,)."""
+        return np.array([chunk.memory_key for chunk in self.chunks], np.int64)
+
+    @cached_property
+    def occurred_at(self) -> NDArray[np.int64]:
+        """The times of the memories in microseconds since 1970, of shape (n,)."""
+        return np.array([chunk.occurred_at for chunk in self.chunks], np.int64)
+
+
+# --- features of the chunks by themselves -------------------------------------------------------
+
 
 def extract_features(
-    found: CandidateSet,
+    found: Sequence[FoundChunk],
     query: QueryContext,
     bm25_scores: Mapping[int, float],
     vectors: ChunkVectors | None,
@@ -89,106 +126,54 @@ def extract_features(
     ``bm25_scores`` are the index's, by chunk, and ``vectors`` the embeddings of those chunks that have one
     (None: the query has no embedding).
     """
-    cosines = _compute_chunk_cosines(vectors, query.vector)
+    cosines, rows = _align_vectors(found, query.vector, vectors)
     best = _select_best_chunks(found, cosines, bm25_scores, query.terms)
-    texts = [found.memories[chunk.memory_key].content[chunk.start : chunk.end] for chunk in best]
+    chunks = [found[place] for place in best]
+    texts = [chunk.text for chunk in chunks]
     counts, lengths = _count_query_terms(texts, query.terms)
     held = np.count_nonzero(counts, axis=1).tolist()
-    return CandidateFeatures(
-        list(found.memories.values()),
-        best,
-        [cosines.get(chunk.id) for chunk in best],
-        score_phrases(texts, query.wording, held, counts.shape[1]),
-        counts,
-        lengths,
-        _stack_vectors(best, vectors),
-    )
+    phrases = score_phrases(texts, query.wording, held, counts.shape[1])
+    if len(best) < len(found):  # else each memory has one chunk
+        cosines, rows = cosines[best], rows[best]
+    return CandidateFeatures(chunks, cosines, np.array(phrases, np.float64), counts, lengths[:, None], rows)
 
 
-def build_candidates(
-    features: CandidateFeatures,
-    query: QueryContext,
-    neighbours: Mapping[int, SessionNeighbours] | None = None,
-) -> list[Candidate]:
-    """Return one candidate for each memory.
-
-    ``neighbours`` holds by a memory's key the keys of its neighbours in the session (None: not known yet).
-    """
-    if not features.memories:
-        return []
-    from sediment_mcp.search import session_context
-
-    own_neighbours = [(neighbours or {}).get(memory.key, ()) for memory in features.memories]
-    links = session_context.link_neighbours(
-        own_neighbours, {memory.key: row for row, memory in enumerate(features.memories)}
-    )
-    counts, lengths = features.counts, features.lengths
-    idf, shares = (
-        np.array(list(weights.values()), np.float32) for weights in (query.terms.idf, query.terms.shares)
-    )
-    all_counts, all_lengths = (session_context.add_neighbours(rows, links) for rows in (counts, lengths))
-    context_cosines = _compute_context_cosines(
-        session_context.add_neighbours(features.vectors, links), query.vector
-    )
-    return [
-        Candidate(
-            memory=memory,
-            cosine=cosine,
-            bm25=bm25,
-            coverage=coverage,
-            context_cosine=None if cosine is None else near,
-            context_bm25=context_bm25,
-            phrase=phrase,
-            passage=(chunk.start, chunk.end),
-            neighbours=sides,
-            terms=int(terms),
-            vector=None if cosine is None else vector,
-        )
-        for memory, chunk, cosine, vector, phrase, terms, near, bm25, context_bm25, coverage, sides in zip(
-            features.memories,
-            features.chunks,
-            features.cosines,
-            features.vectors,
-            features.phrases,
-            lengths[:, 0].tolist(),
-            context_cosines,
-            session_context.score_terms(counts, lengths, query.terms.mean_length, idf).tolist(),
-            session_context.score_terms(all_counts, all_lengths, float(all_lengths.mean()), idf).tolist(),
-            (((counts > 0) @ shares) / max(float(shares.sum()), 1e-9)).tolist(),
-            own_neighbours,
-            strict=True,
-        )
-    ]
-
-
-def _compute_chunk_cosines(
-    vectors: ChunkVectors | None, query_vector: NDArray[np.float32] | None
-) -> dict[int, float]:
+def _align_vectors(
+    found: Sequence[FoundChunk], query_vector: NDArray[np.float32] | None, vectors: ChunkVectors | None
+) -> tuple[Column, NDArray[np.float32]]:
+    """Return each chunk's cosine with the query and its embedding; NaN and zeros without."""
+    cosines = np.full(len(found), np.nan)
     if vectors is None or query_vector is None:
-        return {}
+        return cosines, np.zeros((len(found), 0), np.float32)
     chunk_ids, rows = vectors
-    return dict(zip(chunk_ids, (rows @ query_vector).tolist(), strict=True))
+    aligned = np.zeros((len(found), rows.shape[1]), np.float32)
+    place_of_chunk = {chunk.chunk_id: place for place, chunk in enumerate(found)}
+    places = [place_of_chunk[chunk_id] for chunk_id in chunk_ids]
+    cosines[places] = rows @ query_vector
+    aligned[places] = rows
+    return cosines, aligned
 
 
 def _select_best_chunks(
-    found: CandidateSet, cosines: Mapping[int, float], bm25_scores: Mapping[int, float], terms: QueryTerms
-) -> list[Chunk]:
-    """Return for each memory the chunk that fits the query best.
+    found: Sequence[FoundChunk], cosines: Column, bm25_scores: Mapping[int, float], terms: QueryTerms
+) -> list[int]:
+    """Return for each memory the place of the chunk that fits the query best.
 
     That is the one with the highest sum of cosine and share of the query's words, the first of equals.
     """
     total = terms.total_idf or 1.0
+    nearness = np.nan_to_num(cosines).tolist()
 
-    def fit(chunk: Chunk) -> tuple[float, int]:
-        share = min(1.0, bm25_scores.get(chunk.id, 0.0) / total)
-        return cosines.get(chunk.id, 0.0) + share, -chunk.id
+    def fit(place: int) -> tuple[float, int]:
+        chunk_id = found[place].chunk_id
+        return nearness[place] + min(1.0, bm25_scores.get(chunk_id, 0.0) / total), -chunk_id
 
-    best: dict[int, Chunk] = {}
-    for chunk in found.chunks.values():
-        other = best.setdefault(chunk.memory_key, chunk)
-        if other is not chunk and fit(chunk) > fit(other):
-            best[chunk.memory_key] = chunk
-    return [best[memory_key] for memory_key in found.memories]
+    best: dict[int, int] = {}
+    for place, chunk in enumerate(found):
+        other = best.setdefault(chunk.memory_key, place)
+        if other != place and fit(place) > fit(other):
+            best[chunk.memory_key] = place
+    return list(best.values())
 
 
 def _count_query_terms(
@@ -199,30 +184,52 @@ def _count_query_terms(
     A text that contains a name, in whatever spelling, contains the name's parts.
     """
     columns = {term: column for column, term in enumerate(terms.idf)}
-    counts = np.zeros((len(texts), len(columns)), np.float32)
-    lengths = np.zeros((len(texts), 1), np.float32)
-    for row, (held, lengths[row, 0]) in enumerate(count_terms(texts, {*columns, *terms.names})):
-        for term, count in held.items():
-            for part in (term, *terms.names.get(term, ())):
-                if part in columns:
-                    counts[row, columns[part]] = max(count, counts[row, columns[part]])
+    wanted = list(dict.fromkeys([*columns, *terms.names]))
+    counted, lengths = count_terms(texts, wanted)
+    counts = counted[:, : len(columns)]
+    for place, name in enumerate(wanted):
+        for part in terms.names.get(name, ()):
+            if part in columns:
+                column = counts[:, columns[part]]
+                np.maximum(column, counted[:, place], out=column)
     return counts, lengths
 
 
-def _stack_vectors(best: Sequence[Chunk], vectors: ChunkVectors | None) -> NDArray[np.float32]:
-    if vectors is None:
-        return np.zeros((len(best), 0), np.float32)
-    chunk_ids, rows = vectors
-    positions = {chunk_id: position for position, chunk_id in enumerate(chunk_ids)}
-    nothing = np.zeros((1, rows.shape[1]), np.float32)
-    return np.concatenate([rows, nothing])[[positions.get(chunk.id, -1) for chunk in best]]
+# --- context ------------------------------------------------------------------------------------
+
+
+def build_candidates(features: CandidateFeatures, query: QueryContext, links: Links = ()) -> Candidates:
+    """Return the candidates; ``links`` say which are neighbours in a session.
+
+    There are none while that is not known yet.
+    """
+    counts, lengths = features.counts, features.lengths
+    idf, shares = (
+        np.array(list(weights.values()), np.float32) for weights in (query.terms.idf, query.terms.shares)
+    )
+    all_counts, all_lengths = (session_context.add_neighbours(rows, links) for rows in (counts, lengths))
+    mean_length = float(all_lengths.mean()) if len(all_lengths) else 0.0
+    coverages = ((counts > 0) @ shares) / max(float(shares.sum()), 1e-9)
+    context_bm25 = session_context.score_terms(all_counts, all_lengths, mean_length, idf)
+    return Candidates(
+        chunks=features.chunks,
+        cosines=features.cosines,
+        bm25=session_context.score_terms(counts, lengths, query.terms.mean_length, idf).astype(np.float64),
+        coverages=coverages.astype(np.float64),
+        phrases=features.phrases,
+        context_cosines=_compute_context_cosines(features, links, query.vector),
+        context_bm25=context_bm25.astype(np.float64),
+        lengths=lengths[:, 0].astype(np.float64),
+        vectors=features.vectors,
+        links=links,
+    )
 
 
 def _compute_context_cosines(
-    vectors: NDArray[np.float32], query_vector: NDArray[np.float32] | None
-) -> list[float]:
-    from sediment_mcp.search import session_context
-
+    features: CandidateFeatures, links: Links, query_vector: NDArray[np.float32] | None
+) -> Column:
     if query_vector is None:
-        return [0.0] * len(vectors)
-    return session_context.compute_cosines(vectors, query_vector).tolist()
+        return features.cosines
+    summed = session_context.add_neighbours(features.vectors, links)
+    cosines = session_context.compute_cosines(summed, query_vector).astype(np.float64)
+    return np.where(np.isnan(features.cosines), np.nan, cosines)

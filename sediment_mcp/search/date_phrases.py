@@ -95,7 +95,7 @@ def _match(
 
 def read_tokens(text: str) -> list[Token]:
     """Return the words and numbers of a text, without accents."""
-    plain = "".join(c for c in normalize_unicode("NFD", text) if not unicodedata.combining(c))
+    plain = text if text.isascii() else _remove_accents(text)
     found = list(_TOKEN.finditer(plain))
     words = [match[0].casefold() for match in found]
     is_german = not GERMAN_WORDS.isdisjoint(words)
@@ -108,6 +108,10 @@ def read_tokens(text: str) -> list[Token]:
         is_joined = place > 0 and _is_joined(plain[found[place - 1].end() : match.start()], words, place)
         tokens.append(Token("" if word == "hier" and is_german else word, slots, is_joined))
     return tokens
+
+
+def _remove_accents(text: str) -> str:
+    return "".join(c for c in normalize_unicode("NFD", text) if not unicodedata.combining(c))
 
 
 def _is_verb(words: Sequence[str], place: int) -> bool:

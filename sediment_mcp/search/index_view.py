@@ -9,7 +9,7 @@ Ranking is used here only to choose the memories whose neighbours are read.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,43 +18,53 @@ import numpy as np
 
 from sediment_mcp.config import Tuning
 from sediment_mcp.domain.filters import Filters, is_narrow
-from sediment_mcp.domain.memory import Candidate, Chunk, Memory
+from sediment_mcp.domain.memory import Chunk, FoundChunk, Memory
 from sediment_mcp.embeddings.protocols import ModelIdentity
 from sediment_mcp.indexes.filter_mask import AttributeColumns, FilterMask
-from sediment_mcp.indexes.protocols import TextHit, VectorHit, fetch_until
+from sediment_mcp.indexes.protocols import VectorHit, fetch_until
 from sediment_mcp.indexes.text_search import QueryTerms, TextSearch
 from sediment_mcp.indexes.vector_search import VectorSearch
 from sediment_mcp.search.candidates import (
     CandidateFeatures,
-    CandidateSet,
+    Candidates,
     QueryContext,
-    SessionNeighbours,
     build_candidates,
     extract_features,
 )
 from sediment_mcp.search.phrase_match import read_wording
 from sediment_mcp.search.query_tense import remove_present_words
-from sediment_mcp.search.ranking import select_leading
+from sediment_mcp.search.ranking import Asking, select_leading
+from sediment_mcp.search.session_context import NEIGHBOUR_DISTANCE, link_neighbours, read_neighbourhood
 from sediment_mcp.storage.protocols import ReadSession
-from sediment_mcp.system.time_zone import to_local
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 FIRST_FETCH = 64  # chunks of each index at first; the union of 50 holds the answer 99.5 % of the time
 MIN_MEMORIES = 32  # different memories from each index, so that one long memory cannot crowd out the others
-NEIGHBOUR_DISTANCE = 2  # in the session, on each side
 
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """A query: the text, and its embedding of shape (dimension,) if there is a model."""
+    """A query: the text, and its embedding of shape (dimension,) if there is a model.
+
+    ``asking`` is what its order depends on beside the memories.
+    """
 
     text: str
     vector: NDArray[np.float32] | None
     filters: Filters
     now: datetime
     limit: int
+    asking: Asking
+
+
+@dataclass(slots=True)
+class _FoundChunks:
+    """The proposed chunks that pass the filters, by id, and those still to be read."""
+
+    chunks: dict[int, FoundChunk] = field(default_factory=dict[int, FoundChunk])
+    unread: list[int] = field(default_factory=list[int])
 
 
 class IndexView:
@@ -138,30 +148,29 @@ class IndexView:
 
     # --- candidates -----------------------------------------------------------------------------
 
-    def find_candidates(self, session: ReadSession, query: Query) -> list[Candidate]:
+    def find_candidates(self, session: ReadSession, query: Query) -> Candidates:
         """Return the memories that may answer, each with its best chunk and session neighbours."""
         terms = self.text.select_terms(remove_present_words(query.text))
         context = QueryContext(terms, query.vector, read_wording(query.text))
-        found = CandidateSet()
-        bm25 = self._search_text(session, query, context.terms, found)
-        self._search_vectors(session, query, found)
-        own = self._extract(found, context, bm25)
-        leading = select_leading(
-            build_candidates(own, context),
-            project=query.filters.project,
-            now=to_local(query.now),
-            query=query.text,
-            limit=max(self._tuning.foremost, self._tuning.foremost_per_result * query.limit),
-        )
-        neighbours, added = _find_neighbours(session, query, leading, found)
-        return build_candidates(own.append(self._extract(added, context, bm25)), context, neighbours)
+        bm25 = self._search_text(query, terms)
+        own = self._extract(self._find_chunks(session, query, bm25), context, bm25)
+        foremost = max(self._tuning.foremost, self._tuning.foremost_per_result * query.limit)
+        leading = select_leading(build_candidates(own, context), query.asking, foremost)
+        lines = session.session_neighbours(leading, 2 * NEIGHBOUR_DISTANCE)
+        if not lines:
+            return build_candidates(own, context)
+        neighbourhood = read_neighbourhood(lines.items())
+        new = np.setdiff1d(neighbourhood.keys, own.memory_keys).tolist()
+        added = session.find_chunks_of(new, query.filters, query.now)
+        features = own.append(self._extract(added, context, bm25)) if added else own
+        return build_candidates(features, context, link_neighbours(neighbourhood, features.memory_keys))
 
     def _extract(
-        self, found: CandidateSet, context: QueryContext, bm25: Mapping[int, float]
+        self, found: Sequence[FoundChunk], context: QueryContext, bm25: Mapping[int, float]
     ) -> CandidateFeatures:
         vectors = None
         if self.vectors is not None and context.vector is not None:
-            vectors = self.vectors.vectors(list(found.chunks))
+            vectors = self.vectors.vectors([chunk.chunk_id for chunk in found])
         return extract_features(found, context, bm25, vectors)
 
     def nearest(
@@ -188,20 +197,24 @@ class IndexView:
             best.setdefault(memory.key, (memory, chunk, cosines[chunk.id]))
         return list(best.values())
 
-    def _search_text(
-        self, session: ReadSession, query: Query, terms: QueryTerms, found: CandidateSet
-    ) -> dict[int, float]:
-        """Add the memories that share terms with the query, and return BM25 scores by chunk id."""
+    def _search_text(self, query: Query, terms: QueryTerms) -> dict[int, float]:
+        """Return by id the BM25 scores of chunks that share terms and pass the filters."""
         enough = max(MIN_MEMORIES, query.limit)
         hits = fetch_until(
             lambda count: self.text.search(terms, query.filters, query.now, count),
             lambda hits: len({hit.memory_key for hit in hits}) >= enough,
             first=max(FIRST_FETCH, 2 * query.limit),
         )
-        _join(session, query, hits, found)
         return {hit.chunk_id: hit.score for hit in hits}
 
-    def _search_vectors(self, session: ReadSession, query: Query, found: CandidateSet) -> None:
+    def _find_chunks(self, session: ReadSession, query: Query, bm25: Mapping[int, float]) -> list[FoundChunk]:
+        """Return the chunks that either index proposes, as far as they pass the filters."""
+        found = _FoundChunks(unread=list(bm25))
+        self._search_vectors(session, query, found)
+        _read(session, query, found)
+        return sorted(found.chunks.values(), key=lambda chunk: chunk.chunk_id not in bm25)
+
+    def _search_vectors(self, session: ReadSession, query: Query, found: _FoundChunks) -> None:
         """Add the memories nearest to the query.
 
         The filter for live, current memories, which most memories pass, is applied to the hits. If that
@@ -215,7 +228,7 @@ class IndexView:
         else:
             self._search_and_filter(session, query, found, first)
 
-    def _search_and_filter(self, session: ReadSession, query: Query, found: CandidateSet, first: int) -> None:
+    def _search_and_filter(self, session: ReadSession, query: Query, found: _FoundChunks, first: int) -> None:
         fetched = 0
 
         def fetch(count: int) -> list[VectorHit]:
@@ -234,7 +247,7 @@ class IndexView:
             self._search_within_filters(session, query, found, fetched)
 
     def _search_within_filters(
-        self, session: ReadSession, query: Query, found: CandidateSet, first: int
+        self, session: ReadSession, query: Query, found: _FoundChunks, first: int
     ) -> None:
         mask = self._build_filter_mask(session, query)
         fetch_until(
@@ -247,14 +260,15 @@ class IndexView:
         self,
         session: ReadSession,
         query: Query,
-        found: CandidateSet,
+        found: _FoundChunks,
         count: int,
         mask: FilterMask | None = None,
     ) -> list[VectorHit]:
         assert self.vectors is not None
         assert query.vector is not None
         hits = self.vectors.search(query.vector, count, mask)
-        _join(session, query, hits, found)
+        found.unread += [hit.chunk_id for hit in hits if hit.chunk_id not in found.chunks]
+        _read(session, query, found)
         return hits
 
     def _build_filter_mask(self, session: ReadSession, query: Query) -> FilterMask:
@@ -263,43 +277,14 @@ class IndexView:
         return self._columns.build_mask(query.filters, query.now)
 
 
-def _has_enough(query: Query, found: CandidateSet, hits: Iterable[VectorHit]) -> bool:
+def _has_enough(query: Query, found: _FoundChunks, hits: Iterable[VectorHit]) -> bool:
     """Return True if the hits that pass the filters belong to enough different memories."""
     owners = {found.chunks[hit.chunk_id].memory_key for hit in hits if hit.chunk_id in found.chunks}
     return len(owners) >= max(MIN_MEMORIES, query.limit)
 
 
-def _join(
-    session: ReadSession, query: Query, hits: Iterable[TextHit] | Iterable[VectorHit], found: CandidateSet
-) -> None:
-    """Add the chunks and memories of the hits, as far as they pass the filters."""
-    new = [hit.chunk_id for hit in hits if hit.chunk_id not in found.chunks]
-    found.add(session.resolve_chunks(new, query.filters, query.now))
-
-
-def _find_neighbours(
-    session: ReadSession, query: Query, leading: Sequence[Memory], found: CandidateSet
-) -> tuple[dict[int, SessionNeighbours], CandidateSet]:
-    """Return the session neighbours of the leading memories, and those not found before.
-
-    Keys are read at up to twice the distance, for the neighbours of the neighbours.
-    """
-    neighbours: dict[int, SessionNeighbours] = {}
-    for key, line in session.session_neighbours(leading, 2 * NEIGHBOUR_DISTANCE).items():
-        own = line.index(key)
-        for place in range(max(0, own - NEIGHBOUR_DISTANCE), min(len(line), own + NEIGHBOUR_DISTANCE + 1)):
-            if line[place] not in neighbours:  # several lines may be of the same session
-                neighbours[line[place]] = _pair_by_distance(line, place)
-    new = sorted(neighbours.keys() - found.memories.keys())
-    memories = {memory.key: memory for memory in session.get_by_keys(new, query.filters, query.now)}
-    added = CandidateSet()
-    added.add((memories[chunk.memory_key], chunk) for chunk in session.chunks_of(sorted(memories)))
-    return neighbours, added
-
-
-def _pair_by_distance(line: Sequence[int], place: int) -> SessionNeighbours:
-    """Return by distance, from 1 on, the keys before and after a position in a line."""
-    return tuple(
-        tuple([line[at] for at in (place - step, place + step) if 0 <= at < len(line)])
-        for step in range(1, NEIGHBOUR_DISTANCE + 1)
-    )
+def _read(session: ReadSession, query: Query, found: _FoundChunks) -> None:
+    """Read the chunks that are still to be read, of both indexes at once."""
+    unread, found.unread = list(dict.fromkeys(found.unread)), []
+    for chunk in session.find_chunks(unread, query.filters, query.now):
+        found.chunks[chunk.chunk_id] = chunk

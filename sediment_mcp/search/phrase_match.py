@@ -18,11 +18,14 @@ import itertools
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from sediment_mcp.domain.memory import Candidate
 from sediment_mcp.indexes.analyzer import Token, analyze_chunk
 from sediment_mcp.indexes.characters import UNSPACED, fold_case, normalize
 from sediment_mcp.indexes.query_analysis import QUESTION_WORDS, find_quotations
+
+if TYPE_CHECKING:
+    from sediment_mcp.search.candidates import Column
 
 # Of the best relevance: a memory that holds the query as it is comes first, whatever its age and project.
 PHRASE_WEIGHT = 1.4
@@ -46,13 +49,13 @@ class Wording:
     """The strings of a query that may stand in a text as they are, folded.
 
     ``whole`` is the query itself, empty if it is a single word or character, of which there is no other
-    order. ``pairs`` are words side by side in it that say what it is about.
+    order. ``pairs`` are words side by side in it, with a space, that say what it is about.
     """
 
     whole: str
     quotations: tuple[str, ...]
     names: tuple[str, ...]
-    pairs: tuple[tuple[str, str], ...]
+    pairs: tuple[str, ...]
 
 
 def read_wording(query: str) -> Wording:
@@ -72,7 +75,7 @@ def read_wording(query: str) -> Wording:
 
 def fold_text(text: str) -> str:
     """Return the text in its one spelling, in small letters, with single spaces."""
-    folded = fold_case(normalize(text))
+    folded = text.lower() if text.isascii() else fold_case(normalize(text))
     is_single_spaced = folded.isprintable() and "  " not in folded  # quicker than to split and join
     return folded if is_single_spaced else " ".join(folded.split())
 
@@ -94,22 +97,20 @@ def score_phrases(texts: Sequence[str], wording: Wording, held: Sequence[int], a
     ]
 
 
-def add_phrase_gains(candidates: Sequence[Candidate], relevances: Sequence[float]) -> list[float]:
-    """Return the relevances of the candidates, each with what it gains by its phrase."""
-    gain = PHRASE_WEIGHT * (max(relevances, default=0.0) or 1.0)
-    return [
-        relevance + gain * candidate.phrase
-        for candidate, relevance in zip(candidates, relevances, strict=True)
-    ]
+def add_phrase_gains(phrases: Column, relevances: Column) -> Column:
+    """Return the relevances (n,) of candidates, each with what it gains by its phrase (n,)."""
+    return relevances + PHRASE_WEIGHT * (float(relevances.max(initial=0.0)) or 1.0) * phrases
 
 
 def _score(text: str, wording: Wording, *, holds_all: bool) -> float:
     whole = measure_string(text, wording.whole) if holds_all and wording.whole else 0.0
     if whole == 1.0:
         return 1.0
-    quoted = _average([measure_string(text, quotation) for quotation in wording.quotations])
-    named = _average([measure_string(text, name) for name in wording.names])
-    paired = _average([float(f"{before} {after}" in text) for before, after in wording.pairs])
+    quoted, named = (
+        sum([measure_string(text, string) for string in strings]) / len(strings) if strings else 0.0
+        for strings in (wording.quotations, wording.names)
+    )
+    paired = sum([pair in text for pair in wording.pairs]) / max(len(wording.pairs), 1)
     return max(whole, min(1.0, QUOTED_SHARE * quoted + NAME_SHARE * named + NEIGHBOUR_SHARE * paired))
 
 
@@ -146,15 +147,11 @@ def _is_distinct(token: Token) -> bool:
     return is_set_off or not joints <= set("-/.") or (joints != {"-"} and len(token.parts) >= MIN_PARTS)
 
 
-def _pair_words(chunks: Sequence[Sequence[Token]]) -> tuple[tuple[str, str], ...]:
+def _pair_words(chunks: Sequence[Sequence[Token]]) -> tuple[str, ...]:
     """Return the pairs of words in neighbouring chunks, without question words."""
     words = [
         chunk[0].text if len(chunk) == 1 and chunk[0].text not in _QUESTION_WORDS else None
         for chunk in chunks
     ]
-    pairs = [(before, after) for before, after in itertools.pairwise(words) if before and after]
+    pairs = [f"{before} {after}" for before, after in itertools.pairwise(words) if before and after]
     return tuple(dict.fromkeys(pairs))[:MAX_PAIRS]
-
-
-def _average(values: Sequence[float]) -> float:
-    return sum(values) / len(values) if values else 0.0

@@ -16,17 +16,28 @@ developers (benchmarks/README.md), where nearby values give nearly the same resu
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from math import prod
+from typing import TYPE_CHECKING
 
-from sediment_mcp.domain.memory import Candidate, Match, Memory, ScoredMemory
+import numpy as np
+
 from sediment_mcp.search.calibration import SETTLED_COUNT, classify_match, measure_evidence, non_increasing
 from sediment_mcp.search.fusion import divide_by_maximum, fuse_scores
 from sediment_mcp.search.phrase_match import add_phrase_gains
 from sediment_mcp.search.query_dates import Period, read_dates
 from sediment_mcp.search.query_tense import is_about_present
 from sediment_mcp.search.versions import order_by_version
+from sediment_mcp.system.time_zone import MICROSECOND
+from sediment_mcp.system.timestamps import from_micros, to_micros
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from sediment_mcp.domain.memory import Match
+    from sediment_mcp.search.candidates import Candidates, Column
 
 NAMED_DAY_BONUS = 1.5  # standard deviations of relevance that a memory of a day named in the query gains
 SESSION_BOOSTS = (0.3, 0.2)  # the share of a neighbour's relevance that is added, by distance
@@ -37,83 +48,100 @@ OTHER_PROJECT_FACTOR = 0.8
 WHOLE_COVERAGE = 0.999  # the coverage of a text that holds every word of the query, but for rounding
 
 
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """What decides the order beside the candidates: whence, when and for what time is asked.
+
+    ``project`` is the one that the query comes from (None: none), ``now`` in microseconds since 1970,
+    ``named`` are the days that the query names, and ``is_about_present`` says that it asks for the newest of
+    several states.
+    """
+
+    project: str | None
+    now: int
+    named: Sequence[Period] = ()
+    is_about_present: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RankedCandidate:
+    """The position of a candidate, its score between 0 and 1, and ``signals``, the parts of it."""
+
+    position: int
+    score: float
+    match: Match
+    signals: Mapping[str, float]
+
+
+def read_asking(query: str, *, project: str | None, now: datetime) -> Asking:
+    """Read what a query says about time; ``now`` is in the time zone of the user."""
+    return Asking(project, to_micros(now), read_dates(query, now), is_about_present(query))
+
+
 def rank(
-    candidates: Sequence[Candidate],
-    *,
-    project: str | None,
-    now: datetime,
-    query: str = "",
-    limit: int | None = None,
-    count: int = SETTLED_COUNT,
-) -> list[ScoredMemory]:
+    candidates: Candidates, asking: Asking, *, limit: int | None = None, count: int = SETTLED_COUNT
+) -> list[RankedCandidate]:
     """Return the ``limit`` best of the ``candidates`` (None: all), best first.
 
-    Ties go to the newer ``occurred_at``, then the higher key. ``project`` is the one that the query comes
-    from (None: none), ``now`` is in the time zone of the user, ``query`` is read for what it says about time,
-    and the candidates are from ``count`` memories.
+    Ties go to the newer ``occurred_at``, then the higher key. The candidates are from ``count`` memories.
     """
-    periods = read_dates(query, now)
-    own = compute_relevances(candidates, periods)
+    own = compute_relevances(candidates, asking.named)
     boosts = compute_session_boosts(candidates, own)
-    total = add_phrase_gains(candidates, [value + boost for value, boost in zip(own, boosts, strict=True)])
-    relevances = divide_by_maximum(total) if any(total) else [1.0] * len(total)
-    factors = [compute_factors(candidate.memory, project, now) for candidate in candidates]
-    products = [prod(factor.values()) for factor in factors]
-    values = [relevance * product for relevance, product in zip(relevances, products, strict=True)]
-    order = _sort_candidates(candidates, values, query, limit)
-    scores = non_increasing([measure_evidence(candidates[i]) * products[i] for i in order])
-    words = divide_by_maximum([candidate.bm25 for candidate in candidates])
+    total = add_phrase_gains(candidates.phrases, own + boosts)
+    relevances = divide_by_maximum(total) if total.any() else np.ones_like(total)
+    factors = compute_factors(candidates, asking)
+    product = prod(factors.values(), start=np.ones(len(candidates)))
+    order = _sort_candidates(candidates, relevances * product, asking, limit)
+    evidence = measure_evidence(candidates)
+    scores = non_increasing((evidence * product)[order].tolist())
+    sums = own + boosts
+    signals = {
+        "relevance": relevances,
+        "lexical": divide_by_maximum(candidates.bm25),
+        "context": boosts / np.where(sums > 0, sums, 1.0),
+        **factors,
+    }
     return [
-        _build_result(
-            candidates[i],
-            score,
-            {
-                "relevance": relevances[i],
-                "lexical": words[i],
-                "context": boosts[i] / (own[i] + boosts[i] or 1.0),
-            }
-            | factors[i],
-            periods,
-            classify_match(candidates[i], count),
+        RankedCandidate(
+            position,
+            round(score, 4),
+            classify_match(
+                float(evidence[position]), count, is_embedded=bool(candidates.is_embedded[position])
+            ),
+            _list_signals(candidates, position, signals, asking.named),
         )
-        for i, score in zip(order[:limit], scores, strict=False)
+        for position, score in zip(order[:limit], scores, strict=False)
     ]
 
 
-def select_leading(
-    candidates: Sequence[Candidate], *, project: str | None, now: datetime, query: str, limit: int
-) -> list[Memory]:
-    """Return the ``limit`` best memories as ranked before their neighbours are known.
+def select_leading(candidates: Candidates, asking: Asking, limit: int) -> list[int]:
+    """Return the keys of the ``limit`` best memories, without regard to neighbours.
 
-    A memory ranked far below them does not get into the answer through its neighbours, nor do these. ``now``
-    is in the time zone of the user.
+    These are not known yet: a memory ranked far below them does not get into the answer through its
+    neighbours, nor do these.
     """
-    own = compute_relevances(candidates, read_dates(query, now))
-    values = [
-        value * compute_project_factor(candidate.memory.project, project)
-        for value, candidate in zip(add_phrase_gains(candidates, own), candidates, strict=True)
-    ]
-    order = sort_best_first(candidates, values, range(len(candidates)))
-    return [candidates[i].memory for i in order[:limit]]
+    values = add_phrase_gains(candidates.phrases, compute_relevances(candidates, asking.named))
+    order = sort_best_first(candidates, values * compute_project_factors(candidates, asking.project))
+    return candidates.memory_keys[order[:limit]].tolist()
 
 
-def _build_result(
-    candidate: Candidate, score: float, signals: dict[str, float], named: Sequence[Period], match: Match
-) -> ScoredMemory:
-    if candidate.phrase:
-        signals["phrase"] = candidate.phrase
-    if candidate.cosine is not None:
-        signals["semantic"] = candidate.cosine
+def _list_signals(
+    candidates: Candidates, position: int, signals: Mapping[str, Column], named: Sequence[Period]
+) -> dict[str, float]:
+    listed = {name: float(values[position]) for name, values in signals.items()}
+    if phrase := float(candidates.phrases[position]):
+        listed["phrase"] = phrase
+    if candidates.is_embedded[position]:
+        listed["semantic"] = float(candidates.cosines[position])
     if named:
-        signals["date"] = float(is_named(candidate.memory, named))
-    rounded = {name: round(value, 4) for name, value in signals.items()}
-    return ScoredMemory(candidate, round(score, 4), match, rounded)
+        listed["date"] = float(is_named(candidates.chunks[position].occurred_at, named))
+    return {name: round(value, 4) for name, value in listed.items()}
 
 
 # --- relevance ----------------------------------------------------------------------------------
 
 
-def compute_relevances(candidates: Sequence[Candidate], named: Sequence[Period] = ()) -> list[float]:
+def compute_relevances(candidates: Candidates, named: Sequence[Period] = ()) -> Column:
     """Return the relevance of each candidate, 0 or more, in standard deviations.
 
     It includes the bonus for memories of a day that the query names.
@@ -121,96 +149,88 @@ def compute_relevances(candidates: Sequence[Candidate], named: Sequence[Period] 
     fused = fuse_scores(candidates)
     if not named:
         return fused
-    return [
-        relevance + (NAMED_DAY_BONUS if is_named(candidate.memory, named) else 0.0)
-        for candidate, relevance in zip(candidates, fused, strict=True)
-    ]
+    is_of_day = [is_named(chunk.occurred_at, named) for chunk in candidates.chunks]
+    return fused + NAMED_DAY_BONUS * np.array(is_of_day, np.bool_)
 
 
-def is_named(memory: Memory, named: Sequence[Period]) -> bool:
-    """Return True if the memory is of a day that the query names."""
-    return any(period.contains(memory.occurred_at) for period in named)
+def is_named(occurred_at: int, named: Sequence[Period]) -> bool:
+    """Return True if a time, in microseconds since 1970, is of a day that the query names."""
+    time = from_micros(occurred_at)
+    return any(period.contains(time) for period in named)
 
 
-def compute_session_boosts(candidates: Sequence[Candidate], relevances: Sequence[float]) -> list[float]:
+def compute_session_boosts(candidates: Candidates, relevances: Column) -> Column:
     """Return what each candidate gains from neighbours in the session that are candidates.
 
     At each distance only the better of the two neighbours counts. In conversations that is as good as both,
     and it is bounded by ``sum(SESSION_BOOSTS)``, so that a memory without a session can compete.
     """
-    own = {c.memory.key: r for c, r in zip(candidates, relevances, strict=True)}
-    return [
-        sum(
-            share * max([own.get(memory_key, 0.0) for memory_key in memory_keys], default=0.0)
-            for share, memory_keys in zip(SESSION_BOOSTS, candidate.neighbours, strict=False)
-        )
-        for candidate in candidates
-    ]
+    best = np.zeros((len(SESSION_BOOSTS), len(candidates)))
+    for distance, rows, neighbours in candidates.links:
+        of_distance = best[distance - 1]
+        of_distance[rows] = np.maximum(of_distance[rows], relevances[neighbours])
+    return (np.array(SESSION_BOOSTS)[:, None] * best).sum(axis=0)
 
 
 # --- order --------------------------------------------------------------------------------------
 
 
-def _sort_candidates(
-    candidates: Sequence[Candidate], values: Sequence[float], query: str, limit: int | None
-) -> list[int]:
-    order = sort_best_first(candidates, values, range(len(candidates)))
-    if is_about_present(query):
+def _sort_candidates(candidates: Candidates, values: Column, asking: Asking, limit: int | None) -> list[int]:
+    order = sort_best_first(candidates, values)
+    if asking.is_about_present:
         order = order_by_version(candidates, order, limit)
     return promote_whole_match(candidates, order, limit)
 
 
-def sort_best_first(
-    candidates: Sequence[Candidate], values: Sequence[float], positions: Iterable[int]
-) -> list[int]:
-    """Return the positions by falling value, then newest ``occurred_at``, then highest key."""
-
-    def key(position: int) -> tuple[float, datetime, int]:
-        memory = candidates[position].memory
-        return values[position], memory.occurred_at, memory.key
-
-    return sorted(positions, key=key, reverse=True)
+def sort_best_first(candidates: Candidates, values: Column) -> list[int]:
+    """Return the positions by falling value (n,), then newest ``occurred_at``, then highest key."""
+    return np.lexsort((candidates.memory_keys, candidates.occurred_at, values))[::-1].tolist()
 
 
-def promote_whole_match(candidates: Sequence[Candidate], order: list[int], limit: int | None) -> list[int]:
+def promote_whole_match(candidates: Candidates, order: list[int], limit: int | None) -> list[int]:
     """Give the last of the first ``limit`` places to a memory that holds all words of the query.
 
     This happens if there is one and none is among the first already: many memories with a moderate cosine
     must not hide the only one that has the exact word, such as a name that the model does not know. With a
     limit of 1 the best memory is returned.
     """
-    whole = next((place for place, i in enumerate(order) if _holds_all_words(candidates[i])), 0)
+    holds_all_words = (candidates.bm25 > 0) & (candidates.coverages >= WHOLE_COVERAGE)
+    places = np.flatnonzero(holds_all_words[order])
+    whole = int(places[0]) if len(places) else 0
     if limit is None or limit < 2 or whole < limit:
         return order
     return [*order[: limit - 1], order[whole], *order[limit - 1 : whole], *order[whole + 1 :]]
 
 
-def _holds_all_words(candidate: Candidate) -> bool:
-    return candidate.bm25 > 0 and candidate.coverage >= WHOLE_COVERAGE
-
-
 # --- factors of the memory alone ----------------------------------------------------------------
 
 
-def compute_factors(memory: Memory, project: str | None, now: datetime) -> dict[str, float]:
-    """Return the factors that depend on the memory alone, not on the query."""
+def compute_factors(candidates: Candidates, asking: Asking) -> dict[str, Column]:
+    """Return the factors that depend on the memory alone, not on the query; each of shape (n,)."""
+    importances = np.array([chunk.importance for chunk in candidates.chunks], np.float64)
     return {
-        "recency": compute_recency_factor(now - memory.occurred_at),
-        "importance": compute_importance_factor(memory.importance),
-        "project": compute_project_factor(memory.project, project),
+        "recency": compute_recency_factors(asking.now - candidates.occurred_at),
+        "importance": compute_importance_factors(importances),
+        "project": compute_project_factors(candidates, asking.project),
     }
 
 
-def compute_recency_factor(age: timedelta) -> float:
-    """Return 1 now and in the future, halfway to 1 - `RECENCY_SHARE` after one half-life."""
-    return 1 - RECENCY_SHARE + RECENCY_SHARE * 0.5 ** (max(age, timedelta(0)) / RECENCY_HALF_LIFE)
+def compute_recency_factors(ages: NDArray[np.int64]) -> Column:
+    """Return 1 now and in the future, halfway to 1 - `RECENCY_SHARE` after one half-life.
+
+    ``ages`` are in microseconds.
+    """
+    half_lives = ages.clip(min=0) / (RECENCY_HALF_LIFE // MICROSECOND)
+    return 1 - RECENCY_SHARE + RECENCY_SHARE * 0.5**half_lives
 
 
-def compute_importance_factor(importance: float) -> float:
+def compute_importance_factors(importances: Column) -> Column:
     """Return 1 for the greatest importance (1), 1 - `IMPORTANCE_SHARE` for the least (0)."""
-    return 1 - IMPORTANCE_SHARE + IMPORTANCE_SHARE * importance
+    return 1 - IMPORTANCE_SHARE + IMPORTANCE_SHARE * importances
 
 
-def compute_project_factor(owner: str | None, asking: str | None) -> float:
-    """Return `OTHER_PROJECT_FACTOR` for a memory of another project, else 1."""
-    return 1.0 if owner is None or owner == asking else OTHER_PROJECT_FACTOR
+def compute_project_factors(candidates: Candidates, asking: str | None) -> Column:
+    """Return `OTHER_PROJECT_FACTOR` for each memory of another project, else 1."""
+    owners = [chunk.project for chunk in candidates.chunks]
+    is_own = np.array([owner is None or owner == asking for owner in owners], np.bool_)
+    return np.where(is_own, 1.0, OTHER_PROJECT_FACTOR)

@@ -1,4 +1,4 @@
-"""Find candidates for a query, as of the newest change of any process.
+"""Find the memories that answer a query, as of the newest change of any process.
 
 It uses a separate read connection and `IndexView`, so that a query does not wait for other reads of the
 process.
@@ -15,15 +15,17 @@ from pathlib import Path
 
 from sediment_mcp.config import Tuning
 from sediment_mcp.domain.filters import Filters
-from sediment_mcp.domain.memory import Candidate, Chunk, Memory
+from sediment_mcp.domain.memory import Chunk, Memory, ScoredMemory
 from sediment_mcp.embeddings.codec import decode_vectors
 from sediment_mcp.embeddings.loader import ModelLoader
 from sediment_mcp.embeddings.protocols import ModelIdentity
 from sediment_mcp.errors import DamagedSnapshot, StorageError
 from sediment_mcp.indexes.indexer import Indexer
 from sediment_mcp.search.index_view import IndexView, Query
+from sediment_mcp.search.ranking import rank, read_asking
 from sediment_mcp.storage.protocols import MemoryStorage, ReadSession
 from sediment_mcp.system.progress import Progress
+from sediment_mcp.system.time_zone import to_local
 
 logger = logging.getLogger(__name__)
 
@@ -38,13 +40,12 @@ UNREADABLE = (
 
 @dataclass(frozen=True, slots=True)
 class Retrieval:
-    """Candidates for a query, found among ``count`` chunks.
+    """The memories that answer a query, best first.
 
     ``is_semantic`` says whether embeddings were compared, ``problem`` why not; ``problem`` is empty else.
     """
 
-    candidates: list[Candidate]
-    count: int
+    memories: list[ScoredMemory]
     is_semantic: bool
     problem: str
 
@@ -82,27 +83,25 @@ class Retriever:
     # --- queries --------------------------------------------------------------------------------
 
     def retrieve(self, text: str, filters: Filters, limit: int) -> Retrieval:
-        """Return the memories that may answer a query."""
+        """Return the ``limit`` memories that answer a query best."""
         embedded = self._model.embed_query(text)
         model = self._ready_model
         vector = embedded.vector if embedded else None
-        query = Query(text, vector, filters, self._now(), limit)
-        found = self._find_candidates(model, query, may_write_index=True)
+        now = self._now()
+        asking = read_asking(text, project=filters.project, now=to_local(now))
+        query = Query(text, vector, filters, now, limit, asking)
+        found = self._find_memories(model, query, may_write_index=True)
         if found is None:
             with contextlib.suppress(StorageError, DamagedSnapshot):  # the memtable answers too, only slower
                 self._indexer.write_text(skip_if=lambda: not self._is_far_behind(model))
-            found = self._find_candidates(model, query, may_write_index=False)
+            found = self._find_memories(model, query, may_write_index=False)
         problem = UNREADABLE if embedded is not None else self._model.problem or EMBEDDING_FAILED
-        candidates, count = found or ([], 0)
-        return Retrieval(candidates, count, vector is not None, "" if vector is not None else problem)
+        return Retrieval(found or [], vector is not None, "" if vector is not None else problem)
 
-    def _find_candidates(
+    def _find_memories(
         self, model: ModelIdentity | None, query: Query, *, may_write_index: bool
-    ) -> tuple[list[Candidate], int] | None:
-        """Return the candidates, and the number of chunks among which they were found.
-
-        None means that the text index should be written first.
-        """
+    ) -> list[ScoredMemory] | None:
+        """Return the best memories; None means that the text index should be written first."""
         with self._lend_current_view(model) as (session, view):
             if may_write_index and view.is_far_behind(session):
                 return None
@@ -120,10 +119,20 @@ class Retriever:
         return None if embedder is None else embedder.identity
 
     @staticmethod
-    def _search(session: ReadSession, view: IndexView, query: Query) -> tuple[list[Candidate], int]:
+    def _search(session: ReadSession, view: IndexView, query: Query) -> list[ScoredMemory]:
         with session.snapshot():
             view.apply_changes(session)
-            return view.find_candidates(session, query), view.text.count
+            candidates = view.find_candidates(session, query)
+            ranked = rank(candidates, query.asking, limit=query.limit, count=view.text.count)
+            chunks = [candidates.chunks[one.position] for one in ranked]
+            keys = [chunk.memory_key for chunk in chunks]
+            memories = {memory.key: memory for memory in session.get_by_keys(keys, query.filters, query.now)}
+        return [
+            ScoredMemory(
+                memories[chunk.memory_key], (chunk.start, chunk.end), one.score, one.match, one.signals
+            )
+            for chunk, one in zip(chunks, ranked, strict=True)
+        ]
 
     def _is_far_behind(self, model: ModelIdentity | None) -> bool:
         with self._lend_current_view(model) as (session, view):

@@ -6,8 +6,8 @@ of one query and not stored. All functions are pure, from arrays to arrays.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -16,38 +16,84 @@ from sediment_mcp.indexes.bm25 import calculate_bm25
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+NEIGHBOUR_DISTANCE = 2  # in the session, on each side
 NEIGHBOUR_WEIGHTS = (0.7, 0.4)  # of a neighbour at distance one and two
 BM25_K1 = 1.2
 BM25_B = 0.4  # below the usual 0.75, because memories are short and their length says little
-
-Link = tuple[float, list[int], list[int]]
-"""A weight, rows, and for each of them a neighbour's row that counts so much; no row stands twice."""
+NOBODY = -1  # the key where a session has no memory
 
 
-def link_neighbours(
-    neighbours: Sequence[Sequence[Sequence[int]]], row_of_key: Mapping[int, int]
-) -> list[Link]:
-    """Return which rows are neighbours of which, for `add_neighbours`.
+class Link(NamedTuple):
+    """Rows, and for each of them the row of a neighbour at a distance; no row stands twice.
 
-    ``neighbours[i][d]`` are those, at most two, at distance d + 1 from row i, by the memories' keys, of which
-    ``row_of_key`` knows the rows of some.
+    ``rows`` and ``neighbours`` are of shape (m,), positions among the candidates.
     """
-    links: list[Link] = [(weight, [], []) for weight in NEIGHBOUR_WEIGHTS for _ in range(2)]
-    for row, sides in enumerate(neighbours):
-        for step, side in enumerate(sides):
-            for which, memory_key in enumerate(side):
-                if memory_key in row_of_key:
-                    _, rows, neighbour_rows = links[2 * step + which]
-                    rows.append(row)
-                    neighbour_rows.append(row_of_key[memory_key])
-    return [link for link in links if link[1]]
+
+    distance: int
+    rows: NDArray[np.intp]
+    neighbours: NDArray[np.intp]
 
 
-def add_neighbours(rows: NDArray[np.float32], links: Sequence[Link]) -> NDArray[np.float32]:
+Links = Sequence[Link]
+
+
+class Neighbourhood(NamedTuple):
+    """The keys of memories, and those of the memories around them in their session.
+
+    ``keys`` is of shape (n,), ``around`` (n, 2 * `NEIGHBOUR_DISTANCE` + 1): from the farthest before to the
+    farthest after each memory, itself in the middle, `NOBODY` beyond the ends of a session.
+    """
+
+    keys: NDArray[np.int64]
+    around: NDArray[np.int64]
+
+
+def read_neighbourhood(lines: Iterable[tuple[int, Sequence[int]]]) -> Neighbourhood:
+    """Return who stands around whom, near the memories whose ``lines`` are given.
+
+    Each is the key of a memory and the keys in its session in order, itself and up to twice
+    `NEIGHBOUR_DISTANCE` on each side, so that the neighbours of its neighbours are known too.
+    """
+    reach = 2 * NEIGHBOUR_DISTANCE
+    padded = [
+        [NOBODY] * (reach - own) + list(line) + [NOBODY] * (reach + 1 + own - len(line))
+        for own, line in ((line.index(key), line) for key, line in lines)
+    ]
+    width = 2 * NEIGHBOUR_DISTANCE + 1
+    array = np.array(padded, np.int64).reshape(-1, 2 * reach + 1)
+    around = np.stack([array[:, start : start + width] for start in range(width)], axis=1).reshape(-1, width)
+    keys, firsts = np.unique(around[:, NEIGHBOUR_DISTANCE], return_index=True)  # lines may overlap
+    is_somebody = keys != NOBODY
+    return Neighbourhood(keys[is_somebody], around[firsts[is_somebody]])
+
+
+def link_neighbours(neighbourhood: Neighbourhood, memory_keys: NDArray[np.int64]) -> list[Link]:
+    """Return which of the candidates with these ``memory_keys`` (n,) are neighbours of which."""
+    if not len(memory_keys):
+        return []
+    order = np.argsort(memory_keys)
+
+    def find_rows(keys: NDArray[np.int64]) -> NDArray[np.intp]:
+        places = order[np.searchsorted(memory_keys, keys, sorter=order).clip(max=len(order) - 1)]
+        return np.where(memory_keys[places] == keys, places, -1)
+
+    own, around = find_rows(neighbourhood.keys), find_rows(neighbourhood.around)
+    links: list[Link] = []
+    for distance in range(1, NEIGHBOUR_DISTANCE + 1):
+        for column in (NEIGHBOUR_DISTANCE - distance, NEIGHBOUR_DISTANCE + distance):
+            both = np.flatnonzero((own >= 0) & (around[:, column] >= 0))
+            if len(both):
+                links.append(Link(distance, own[both], around[both, column]))
+    return links
+
+
+def add_neighbours(rows: NDArray[np.float32], links: Links) -> NDArray[np.float32]:
     """Return each row of shape (n, width) plus its neighbours' rows by their weight."""
+    if not links:
+        return rows
     summed = rows.copy()
-    for weight, own, neighbours in links:
-        summed[own] += weight * rows[neighbours]
+    for distance, own, neighbours in links:
+        summed[own] += NEIGHBOUR_WEIGHTS[distance - 1] * rows[neighbours]
     return summed
 
 

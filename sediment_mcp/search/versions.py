@@ -20,10 +20,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from math import exp, log
+from math import log
+from typing import TYPE_CHECKING
 
-from sediment_mcp.domain.memory import Candidate
+import numpy as np
+
 from sediment_mcp.search.calibration import measure_evidence
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from sediment_mcp.search.candidates import Candidates, Column
 
 SIMILARITY_WEIGHT = 7.1  # of the cosine of two memories
 CLOSENESS_WEIGHT = 8.4  # of the share of the other memory's cosine with the query
@@ -53,70 +60,57 @@ _CHANGE = re.compile(
 )
 
 
-def order_by_version(
-    candidates: Sequence[Candidate], order: Sequence[int], limit: int | None = None
-) -> list[int]:
+def order_by_version(candidates: Candidates, order: Sequence[int], limit: int | None = None) -> list[int]:
     """Return ``order``, positions, the best first, with the versions of one fact newest first.
 
     With a ``limit`` of one result the newest version is the one, else the best memory is among the results.
     """
-    contenders = order[:MAX_CONTENDERS]
-    chances = _find_versions(candidates, contenders)
+    chances = _find_versions(candidates, order[:MAX_CONTENDERS])
     if not chances:
         return list(order)
-    moments = sorted({candidates[i].memory.occurred_at for i in chances})
+    moments = sorted({candidates.chunks[position].occurred_at for position in chances})
     ages = {moment: place for place, moment in enumerate(moments)}
     best = order[0]
 
     def rate(position: int) -> float:
-        memory = candidates[position].memory
-        return log(chances[position]) + NEWER_WEIGHT * ages[memory.occurred_at]
+        return log(chances[position]) + NEWER_WEIGHT * ages[candidates.chunks[position].occurred_at]
 
     versions = sorted(chances, key=rate, reverse=True)  # the order of equals stays
     last = min(KEPT_WITHIN, limit) if limit and limit > 1 else KEPT_WITHIN
     if versions.index(best) >= last:
         versions.remove(best)
         versions.insert(last - 1, best)
-    return versions + [i for i in order if i not in chances]
+    return versions + [position for position in order if position not in chances]
 
 
-def _find_versions(candidates: Sequence[Candidate], contenders: Sequence[int]) -> dict[int, float]:
+def _find_versions(candidates: Candidates, contenders: Sequence[int]) -> dict[int, float]:
     """Return by position the chance that a contender is a version of the fact that answers best."""
     if not contenders:
         return {}
-    best = contenders[0]
-    floor = MIN_EVIDENCE * measure_evidence(candidates[best])
-    fitting = [i for i in contenders if i == best or measure_evidence(candidates[i]) >= floor]
-    weights = {i: _weigh(candidates[i]) for i in fitting}
-    chances = dict.fromkeys(fitting, 0.0) | {best: 1.0}
-    pending = [best]
+    positions = np.array(contenders, np.intp)
+    evidence = measure_evidence(candidates)[positions]
+    fitting = positions[(evidence >= MIN_EVIDENCE * evidence[0]) | (positions == positions[0])]
+    weights = weigh_versions(candidates, fitting)
+    chances = np.zeros(len(fitting))
+    chances[0] = 1.0
+    pending = [0]
     while pending:
         anchor = pending.pop()
-        for i in fitting:
-            chance = chances[anchor] * _estimate(candidates[anchor], candidates[i], weights[i])
-            if chance > chances[i]:
-                if chances[i] < MIN_LINK <= chance:
-                    pending.append(i)
-                chances[i] = chance
-    return {i: chance for i, chance in chances.items() if chance >= MIN_VERSION}
+        linked = chances[anchor] * estimate_versions(candidates, int(fitting[anchor]), fitting, weights)
+        pending += np.flatnonzero((chances < MIN_LINK) & (linked >= MIN_LINK)).tolist()
+        chances = np.maximum(chances, linked)
+    found = zip(fitting.tolist(), chances.tolist(), strict=True)
+    return {position: chance for position, chance in found if chance >= MIN_VERSION}
 
 
-def estimate_version(known: Candidate, other: Candidate) -> float:
-    """Return the chance, 0 to 1, that a memory tells another version of a known memory's fact."""
-    return _estimate(known, other, _weigh(other))
+def weigh_versions(candidates: Candidates, others: NDArray[np.intp]) -> Column:
+    """Return the weighted sums of the features that memories have by themselves, and the bias.
 
-
-def _estimate(known: Candidate, other: Candidate, weight: float) -> float:
-    """Return the chance from the ``weight`` of the other memory's own features; see `_weigh`."""
-    similarity, closeness = _compare(known, other)
-    weighed = SIMILARITY_WEIGHT * similarity + CLOSENESS_WEIGHT * min(closeness, MAX_CLOSENESS) + weight
-    return 1 / (1 + exp(-weighed))
-
-
-def _weigh(other: Candidate) -> float:
-    """Return the weighted sum of the features that a memory has by itself, and the bias."""
-    changes = states_change(other.memory.content)
-    return CHANGE_WEIGHT * changes + TERM_WEIGHT * min(other.terms, MAX_COUNTED_TERMS) + BIAS
+    ``others`` of shape (m,) are positions, as are the sums.
+    """
+    changes = np.array([states_change(candidates.chunks[int(other)].content) for other in others], np.bool_)
+    terms = candidates.lengths[others].clip(max=MAX_COUNTED_TERMS)
+    return CHANGE_WEIGHT * changes + TERM_WEIGHT * terms + BIAS
 
 
 def states_change(text: str) -> bool:
@@ -124,17 +118,25 @@ def states_change(text: str) -> bool:
     return _CHANGE.search(text[:1000]) is not None
 
 
-def _compare(known: Candidate, other: Candidate) -> tuple[float, float]:
-    """Return how alike two memories are, and how near the other is to the query.
+def estimate_versions(
+    candidates: Candidates, known: int, others: NDArray[np.intp], weights: Column
+) -> Column:
+    """Return the chances, 0 to 1, that memories tell another version of a known memory's fact.
 
-    The latter is the share of the known one's nearness. Without both embeddings, the share of the query's
-    words stands for both.
+    ``known`` and ``others`` (m,) are positions, ``weights`` (m,) are of `weigh_versions`. Similarity is how
+    alike two memories are, closeness how near the other is to the query, as the share of the known one's
+    nearness. Without both embeddings, the share of the query's words stands for both.
     """
-    if known.vector is None or other.vector is None or known.cosine is None or other.cosine is None:
-        share = _divide(other.coverage, known.coverage)
-        return min(share, 1.0), share
-    return float(known.vector.dot(other.vector)), _divide(other.cosine, known.cosine)
+    closeness = _divide(candidates.coverages[others], candidates.coverages[known])
+    similarity = closeness.clip(max=1.0)
+    if candidates.is_embedded[known]:
+        has_both = candidates.is_embedded[others]
+        embedded = others[has_both]
+        closeness[has_both] = _divide(candidates.cosines[embedded], candidates.cosines[known])
+        similarity[has_both] = candidates.vectors[embedded] @ candidates.vectors[known]
+    weighed = SIMILARITY_WEIGHT * similarity + CLOSENESS_WEIGHT * closeness.clip(max=MAX_CLOSENESS) + weights
+    return 1 / (1 + np.exp(-weighed))
 
 
-def _divide(part: float, whole: float) -> float:
-    return max(part, 0.0) / max(whole, 0.05)
+def _divide(parts: Column, whole: float) -> Column:
+    return parts.clip(min=0.0) / max(whole, 0.05)

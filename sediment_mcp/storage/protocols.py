@@ -15,7 +15,7 @@ from datetime import datetime
 from typing import Literal, NamedTuple, Protocol
 
 from sediment_mcp.domain.filters import Filters
-from sediment_mcp.domain.memory import Chunk, Kind, Memory, NewMemory
+from sediment_mcp.domain.memory import Chunk, FoundChunk, Kind, Memory, NewMemory
 from sediment_mcp.storage.table_protocols import (
     BulkReader,
     ChangeFeed,
@@ -142,7 +142,15 @@ class ReadSession(Protocol):
         """Return all chunks of these memories."""
         ...
 
-    def session_neighbours(self, memories: Sequence[Memory], distance: int) -> dict[int, list[int]]:
+    def find_chunks(self, chunk_ids: Sequence[int], filters: Filters, now: datetime) -> list[FoundChunk]:
+        """Return those of the chunks whose memory is live and passes the filters."""
+        ...
+
+    def find_chunks_of(self, memory_keys: Sequence[int], filters: Filters, now: datetime) -> list[FoundChunk]:
+        """Return all chunks of those of the memories that are live and pass the filters."""
+        ...
+
+    def session_neighbours(self, memory_keys: Sequence[int], distance: int) -> dict[int, list[int]]:
         """Return for each memory that has a session the keys around it in time, its own included."""
         ...
 

@@ -44,6 +44,8 @@ _REVEALED = dict.fromkeys((*_DROPPED, *_VARIATION_SELECTORS)) | _TAGS
 HIDDEN = (0x180E, 0x200B, *range(0x2060, 0x2065), 0xFEFF, *_TAGS)
 """Codes of characters that are invisible wherever they stand (tags but for the flags of some regions)."""
 
+_HIDDEN = re.compile(f"[{''.join(map(chr, _REVEALED))}\ufff9-\ufffb]")
+"""What `_INVISIBLE` counts and `reveal_invisible` removes, wherever it stands."""
 _TAG_RUN = re.compile("[\U000e0000-\U000e007f]+")
 _UNSAFE = re.compile(
     "[\x7f-\x9f\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\U000e0000-\U000e01ef]"
@@ -142,14 +144,18 @@ def count_invisible(text: str) -> int:
     Those that belong where they stand are not counted: joiners within emoji and in other writings than the
     Latin one, the tags of a flag, variants of an ideograph.
     """
-    if text.isascii():
+    if not _has_hidden(text):
         return 0
     return sum(len(match[1]) for match in _INVISIBLE.finditer(text) if match[1])
 
 
 def reveal_invisible(text: str) -> str:
     """Return the text as a machine reads it: tags as letters, nothing invisible."""
-    return text if text.isascii() else _TAG_RUN.sub(" \\g<0>", text).translate(_REVEALED)
+    return _TAG_RUN.sub(" \\g<0>", text).translate(_REVEALED) if _has_hidden(text) else text
+
+
+def _has_hidden(text: str) -> bool:
+    return not text.isascii() and _HIDDEN.search(text) is not None
 
 
 def escape_invisible(json_text: str) -> str:

@@ -8,7 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sediment_mcp.indexes.analyzer import MAX_TERM_BYTES, extract_terms, split_into_tokens
+from sediment_mcp.indexes.analyzer import (
+    MAX_TERM_BYTES,
+    analyze_chunk,
+    extract_terms,
+    shorten,
+    split_into_tokens,
+    tokenize_chunk,
+)
+from sediment_mcp.indexes.characters import normalize
 
 ALIKE = [
     ("Zoe\u0308", "Zoë"),
@@ -128,3 +136,17 @@ def test_every_token_is_short_and_one_term(text: str) -> None:
     tokens = split_into_tokens(text)
     assert all(0 < len(token.encode("utf-8", "surrogatepass")) <= MAX_TERM_BYTES for token in tokens)
     assert len(extract_terms(text)) == len(tokens)
+
+
+@given(st.text(st.sampled_from("aabcABZ12_-.,;:!?()[]{}<>\"'`*/@#$~+%&=\\|éß—…½™"), min_size=1, max_size=12))
+def test_a_plain_word_is_read_as_any_other_text_is(chunk: str) -> None:
+    assert tokenize_chunk(chunk) == tuple(shorten(token.text) for token in analyze_chunk(chunk))
+
+
+LATIN = st.characters(max_codepoint=0x24F) | st.characters(min_codepoint=0x2010, max_codepoint=0x2044)
+
+
+@given(st.text(LATIN))
+def test_latin_text_has_the_same_spelling_among_other_writings(text: str) -> None:
+    """A letter of another writing makes all characters be read the longer way."""
+    assert normalize(f"{text} 牛") == f"{normalize(text)} 牛"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 
 from hypothesis import given
@@ -20,28 +19,30 @@ TEXTS = (
 )
 
 
-@given(st.lists(TEXTS, max_size=5), st.sampled_from([0, 2, 20_000]))
-def test_it_counts_what_the_analyzer_finds(texts, remembered):
+@given(st.lists(TEXTS, max_size=5), st.sampled_from([0, 2, 20_000]), st.sampled_from([0, 2, 20_000]))
+def test_it_counts_what_the_analyzer_finds(texts, words, remembered):
     found = [extract_terms(text) for text in texts]
-    wanted = {term for one in found for term in one[::2]}
-    counter = TermCounter(remembered)
+    wanted = list(dict.fromkeys(term for one in found for term in one[::2]))
+    counter = TermCounter(words, remembered)
     for _ in range(2):
-        counted = counter.count(texts, wanted)
-        assert [length for _, length in counted] == [len(one) for one in found]
-        by_hand = [Counter(term for term in one if term in wanted) for one in found]
-        assert [counts for counts, _ in counted] == by_hand
+        counts, lengths = counter.count(texts, wanted)
+        assert lengths.tolist() == [len(one) for one in found]
+        assert counts.tolist() == [[one.count(term) for term in wanted] for one in found]
 
 
-def test_no_more_words_are_remembered_than_a_call_brings_beyond_the_limit():
-    counter = TermCounter(50)
+def test_no_more_words_and_texts_are_remembered_than_a_call_brings_beyond_the_limit():
+    few_words, few_texts = TermCounter(50), TermCounter(max_known_texts=50)
     for number in range(500):
-        counter.count([f"word{number}"], {"word1"})
-        assert counter.known_chunks <= 51
+        for counter in (few_words, few_texts):
+            counter.count([f"word{number}"], ["word1"])
+        assert few_words.known_words <= 51
+        assert few_texts.known_texts <= 51
 
 
 def test_what_is_too_long_for_a_term_counts_as_one():
     (length,) = extract_terms("a" * 300)
-    assert count_terms(["a" * 300 + " b"], {"b", length}) == [({"b": 1, length: 1}, 2)]
+    counts, lengths = count_terms(["a" * 300 + " b"], ["b", length])
+    assert (counts.tolist(), lengths.tolist()) == ([[1, 1]], [2])
 
 
 def test_threads_that_count_at_once_count_right():
@@ -50,9 +51,8 @@ def test_threads_that_count_at_once_count_right():
 
     def count(start):
         for number in range(start, start + 300):
-            if counter.count([f"word{number} and word{number + 1}"], {f"word{number}"}) != [
-                ({f"word{number}": 1}, 3)
-            ]:
+            counts, lengths = counter.count([f"word{number} and word{number + 1}"], [f"word{number}"])
+            if (counts.tolist(), lengths.tolist()) != ([[1]], [3]):
                 faults.append(number)
 
     with ThreadPoolExecutor(4) as threads:

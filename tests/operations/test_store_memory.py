@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from support.host import Clock, Host
+from support.memories import long_text
 
 from sediment_mcp.errors import BadArgument, NoProject, UnknownMemory
 from sediment_mcp.operations.history import revert
@@ -105,6 +106,28 @@ def test_the_same_text_is_stored_once(open_host: OpenHost, kind: str) -> None:
     assert memory["tags"] == ["a", "b"]
     assert memory["importance"] == 0.7
     assert host.found("node", tags=["b"]) == [first["id"]]
+
+
+def test_a_text_that_is_there_is_not_embedded_again_and_its_answer_is_the_same(host: Host) -> None:
+    long = long_text("kiwi", paragraphs=4)
+    near = host.store("The tea pot stands on the shelf")
+    first = {text: host.store(text) for text in ("flehs eht no sdnats top aet ehT", long)}
+    embedded = host.model.documents
+    for text, stored in first.items():
+        assert host.store(text) == stored | {"status": "duplicate"}
+    assert host.model.documents == embedded
+    assert [one["id"] for one in first["flehs eht no sdnats top aet ehT"]["similar"]] == [near["id"]]
+    assert host.store(f"{long} ")["status"] == "duplicate"
+    assert host.model.documents > embedded, "its passages may be others"
+
+
+def test_a_text_that_is_there_without_an_embedding_is_embedded(host: Host) -> None:
+    host.model, model = None, host.model
+    host.store("The tea pot stands on the shelf")
+    host.reopen()
+    host.model = model
+    host.store("The tea pot stands on the shelf")
+    assert model.documents == 1
 
 
 def test_scope_kind_and_case_make_different_memories(open_host: OpenHost) -> None:

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from itertools import permutations
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from support.host import QUIET, Host
-from support.memories import memory_of
 
-from sediment_mcp.domain.memory import Candidate
 from sediment_mcp.search.phrase_match import (
     PARTIAL,
     add_phrase_gains,
@@ -75,8 +74,8 @@ def test_the_query_as_it_is_comes_first_whatever_the_rest_says(
     rows: list[tuple[float, float]], place: int
 ) -> None:
     rows = [*rows[:place], (0.0, 1.0), *[(value, 0.0) for value, _ in rows[place:]]]
-    candidates = [Candidate(memory_of(n), phrase=phrase) for n, (_, phrase) in enumerate(rows, start=1)]
-    gained = add_phrase_gains(candidates, [value for value, _ in rows])
+    values, phrases = np.array(rows).T
+    gained = add_phrase_gains(phrases, values).tolist()
     others = [value for value, (_, phrase) in zip(gained, rows, strict=True) if phrase == 0.0]
     assert all(gained[min(place, len(rows) - 1)] > value for value in others)
 

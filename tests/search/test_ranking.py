@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sediment_mcp.domain.memory import Candidate, Memory
+from sediment_mcp.domain.memory import Memory
 from sediment_mcp.search import calibration, fusion, ranking
 from sediment_mcp.search.query_dates import find_periods
-from sediment_mcp.search.ranking import rank
+from tests.support.candidates import Candidate, rank, rank_by_hand, tabulate
 from tests.support.memories import memory_of
 
 NOW = datetime(2026, 5, 8, tzinfo=UTC)
@@ -50,54 +50,57 @@ def test_the_only_memory_with_the_very_word_is_shown_though_all_others_lie_neare
 
 
 def test_spread_by_hand():
-    assert fusion.spread([1.0, 3.0, 5.0]) == pytest.approx([0.0, 2 / (8 / 3) ** 0.5, 4 / (8 / 3) ** 0.5])
+    deviation = (8 / 3) ** 0.5
+    spread = fusion.spread(np.array([1.0, 3.0, 5.0]))
+    assert spread == pytest.approx([0.0, 2 / deviation, 4 / deviation])
 
 
 def test_what_is_all_alike_tells_nothing_apart():
-    assert fusion.spread([0.3, 0.3]) == [0.0, 0.0]
-    assert fusion.spread([]) == []
+    assert fusion.spread(np.array([0.3, 0.3])).tolist() == [0.0, 0.0]
+    assert fusion.spread(np.array([])).tolist() == []
 
 
 def test_relevance_by_hand():
     near = Candidate(memory(1), cosine=0.5, context_cosine=0.7, bm25=2, context_bm25=4)
     far = Candidate(memory(2), cosine=0.1, context_cosine=0.3)
     # two values lie two standard deviations apart, whatever they are
-    assert ranking.compute_relevances([near, far]) == pytest.approx([0.6 * 2 + 0.4 * 2, 0.0])
+    assert ranking.compute_relevances(tabulate([near, far])) == pytest.approx([0.6 * 2 + 0.4 * 2, 0.0])
 
 
 def test_a_named_day_adds_to_relevance():
     named = find_periods("what happened on 6 May 2026?", NOW.date())
     found = [Candidate(memory(1, days=2), cosine=0.5), Candidate(memory(2, days=3), cosine=0.5)]
-    assert ranking.compute_relevances(found, named) == pytest.approx([1.5, 0.0])
+    assert ranking.compute_relevances(tabulate(found), named) == pytest.approx([1.5, 0.0])
 
 
 def test_the_part_of_the_best_by_hand():
-    assert fusion.divide_by_maximum([8.0, 2.0, 0.0]) == [1.0, 0.25, 0.0]
+    assert fusion.divide_by_maximum(np.array([8.0, 2.0, 0.0])).tolist() == [1.0, 0.25, 0.0]
 
 
 def test_no_word_in_common_is_zero_for_all():
-    assert fusion.divide_by_maximum([0.0, 0.0]) == [0.0, 0.0]
+    assert fusion.divide_by_maximum(np.array([0.0, 0.0])).tolist() == [0.0, 0.0]
 
 
 def test_fusion_by_hand():
     assert fusion.fuse(0.5, 1.0) == pytest.approx(0.6 * 0.5 + 0.4 * 1.0)
 
 
+def recency(*days: int) -> list[float]:
+    ages = np.array([timedelta(days=n) // timedelta(microseconds=1) for n in days], np.int64)
+    return ranking.compute_recency_factors(ages).tolist()
+
+
 def test_recency_by_hand():
-    assert ranking.compute_recency_factor(timedelta(0)) == pytest.approx(1.0)
-    assert ranking.compute_recency_factor(timedelta(days=90)) == pytest.approx(0.99)
-    assert ranking.compute_recency_factor(timedelta(days=180)) == pytest.approx(0.985)
-    assert ranking.compute_recency_factor(timedelta(days=400_000)) == pytest.approx(0.98)
+    assert recency(0, 90, 180, 400_000) == pytest.approx([1.0, 0.99, 0.985, 0.98])
 
 
 def test_the_future_counts_as_now():
-    assert ranking.compute_recency_factor(timedelta(days=-30)) == pytest.approx(1.0)
+    assert recency(-30) == pytest.approx([1.0])
 
 
 def test_importance_by_hand():
-    assert [ranking.compute_importance_factor(value) for value in (0, 0.5, 1)] == pytest.approx(
-        [0.95, 0.975, 1.0]
-    )
+    factors = ranking.compute_importance_factors(np.array([0, 0.5, 1]))
+    assert factors == pytest.approx([0.95, 0.975, 1.0])
 
 
 @pytest.mark.parametrize(
@@ -105,7 +108,8 @@ def test_importance_by_hand():
     [(None, None, 1), (None, "a", 1), ("a", "a", 1), ("b", "a", 0.8), ("b", None, 0.8)],
 )
 def test_only_another_project_s_memory_is_held_back(owner, asking, factor):
-    assert ranking.compute_project_factor(owner, asking) == pytest.approx(factor)
+    found = tabulate([Candidate(memory(1, project=owner))])
+    assert ranking.compute_project_factors(found, asking) == pytest.approx([factor])
 
 
 def test_the_better_neighbour_at_each_distance_lends():
@@ -115,18 +119,19 @@ def test_the_better_neighbour_at_each_distance_lends():
         Candidate(memory(3)),
         Candidate(memory(4)),
     ]
-    assert ranking.compute_session_boosts(candidates, [0.1, 0.5, 0.9, 0.4])[0] == pytest.approx(
-        0.3 * 0.9 + 0.2 * 0.4
-    )
+    assert ranking.compute_session_boosts(tabulate(candidates), np.array([0.1, 0.5, 0.9, 0.4]))[
+        0
+    ] == pytest.approx(0.3 * 0.9 + 0.2 * 0.4)
 
 
 def test_neighbours_that_are_no_candidates_lend_nothing():
-    assert ranking.compute_session_boosts([Candidate(memory(1), neighbours=((8, 9), (10,)))], [1.0]) == [0.0]
+    alone = tabulate([Candidate(memory(1), neighbours=((8, 9), (10,)))])
+    assert ranking.compute_session_boosts(alone, np.array([1.0])).tolist() == [0.0]
 
 
 def leading(*candidates: Candidate, project: str | None = None, query: str = "", limit: int = 2) -> list[int]:
-    found = ranking.select_leading(candidates, project=project, now=NOW, query=query, limit=limit)
-    return [memory.key for memory in found]
+    asking = ranking.read_asking(query, project=project, now=NOW)
+    return ranking.select_leading(tabulate(candidates), asking, limit)
 
 
 def test_the_foremost_are_the_most_relevant():
@@ -145,11 +150,12 @@ def test_the_foremost_are_rather_one_s_own_and_of_the_day_that_is_named():
 
 
 def test_evidence_by_hand():
-    assert calibration.measure_evidence(Candidate(memory(1), cosine=0.5, coverage=0.25)) == pytest.approx(0.4)
-    assert calibration.measure_evidence(Candidate(memory(1), cosine=-0.2, coverage=0.25)) == pytest.approx(
-        0.1
-    )
-    assert calibration.measure_evidence(Candidate(memory(1), coverage=0.25)) == pytest.approx(0.25)
+    found = [
+        Candidate(memory(1), cosine=0.5, coverage=0.25),
+        Candidate(memory(2), cosine=-0.2, coverage=0.25),
+        Candidate(memory(3), coverage=0.25),
+    ]
+    assert calibration.measure_evidence(tabulate(found)) == pytest.approx([0.4, 0.1, 0.25])
 
 
 def test_rising_runs_share_their_mean():
@@ -182,8 +188,9 @@ def test_a_smoothed_sequence_falls_and_keeps_its_sum(values):
     ],
 )
 def test_a_strong_match_has_meaning_or_words_in_common(count, cosine, coverage, match):
-    candidate = Candidate(memory(1), cosine=cosine, coverage=coverage)
-    assert calibration.classify_match(candidate, count) == match
+    found = [Candidate(memory(1), cosine=cosine, coverage=coverage)]
+    (ranked,) = rank(found, project=None, now=NOW, count=count)
+    assert ranked.match == match
 
 
 @given(st.integers(0, 10**9), st.integers(0, 10**9))
@@ -318,11 +325,12 @@ def test_the_score_means_the_same_for_every_query():
 
 candidates = st.lists(
     st.builds(
-        lambda number, days, importance, project, cosine, bm25, coverage, beside: Candidate(
+        lambda number, days, importance, project, cosine, bm25, coverage, phrase, beside: Candidate(
             memory(number, days=days, importance=importance, project=project),
             cosine=cosine,
             bm25=bm25,
             coverage=coverage,
+            phrase=phrase,
             context_cosine=cosine,
             context_bm25=bm25 / 2,
             neighbours=((beside,), (beside + 1,)),
@@ -334,11 +342,27 @@ candidates = st.lists(
         st.none() | st.floats(-1, 1),
         st.floats(0, 50),
         st.floats(0, 1),
+        st.sampled_from([0.0, 0.0, 0.05, 1.0]),
         st.integers(1, 40),
     ),
     max_size=20,
     unique_by=lambda candidate: candidate.memory.key,
 )
+
+
+QUERIES = st.sampled_from(["kiwi", "what is the current limit?", "what was on 1 May 2026?"])
+
+
+@given(candidates, st.sampled_from([None, "/a"]), QUERIES, st.none() | st.integers(1, 8))
+def test_arrays_rank_as_single_memories_do(found, project, query, limit):
+    """The order is that of the values by hand, but where these lie nearer than rounding."""
+    asked = {"project": project, "now": NOW, "query": query, "limit": limit}
+    by_hand = rank_by_hand(found, **asked)
+    ranked = rank(found, **asked)
+    assert [s.candidate.memory.key for s in ranked] == [s.candidate.memory.key for s in by_hand]
+    for one, other in zip(ranked, by_hand, strict=True):
+        assert (one.match, one.score) == (other.match, pytest.approx(other.score, abs=1e-4))
+        assert one.signals == pytest.approx(other.signals, abs=1e-4)
 
 
 @given(candidates, st.sampled_from([None, "/a"]))

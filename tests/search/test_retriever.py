@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,9 @@ import pytest
 from support.host import QUIET, Host
 
 from sediment_mcp.domain.filters import Filters
-from sediment_mcp.domain.memory import Candidate, Chunk, Memory
+from sediment_mcp.domain.memory import FoundChunk
+from sediment_mcp.search import ranking, retriever
+from sediment_mcp.search.candidates import Candidates
 from sediment_mcp.storage.sql.memories import MemoryReader
 
 STRONG, WEAK = "The kiwi and the plum.", "A kiwi lies beside many other things."
@@ -33,54 +35,81 @@ def store_session(host: Host, name: str, *texts: str) -> None:
         host.clock.advance(minutes=1)
 
 
-def candidates(host: Host, query: str) -> dict[str, Candidate]:
-    found = host.app.retriever.retrieve(query, Filters(), 1).candidates
-    return {candidate.memory.content: candidate for candidate in found}
+@dataclass(frozen=True)
+class Found:
+    """A candidate of a query: its cosine, and the texts of the candidates around it by distance."""
+
+    cosine: float
+    neighbours: dict[int, list[str]]
+
+
+def candidates(host: Host, query: str, monkeypatch: pytest.MonkeyPatch) -> dict[str, Found]:
+    """Ask, and return by their texts all candidates that were ranked."""
+    ranked: list[Candidates] = []
+
+    def noted(found: Candidates, *others: Any, **more: Any) -> list[ranking.RankedCandidate]:
+        ranked.append(found)
+        return ranking.rank(found, *others, **more)
+
+    monkeypatch.setattr(retriever, "rank", noted)
+    host.app.retriever.retrieve(query, Filters(), 1)
+    (found,) = ranked
+    texts = [chunk.content for chunk in found.chunks]
+    around: list[dict[int, list[str]]] = [{} for _ in texts]
+    for distance, rows, neighbours in found.links:
+        for row, neighbour in zip(rows.tolist(), neighbours.tolist(), strict=True):
+            around[row].setdefault(distance, []).append(texts[neighbour])
+    return {
+        text: Found(cosine, sides)
+        for text, cosine, sides in zip(texts, found.cosines.tolist(), around, strict=True)
+    }
 
 
 @pytest.mark.parametrize(("foremost", "looked_at"), [(1, {"after"}), (2, {"after", "elsewhere"})])
 def test_only_the_foremost_memories_bring_their_neighbours(
-    tmp_path: Path, foremost: int, looked_at: set[str]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, foremost: int, looked_at: set[str]
 ) -> None:
     host = wordy(tmp_path, foremost=foremost, foremost_per_result=1)
     store_session(host, "one", STRONG, "after")
     store_session(host, "other", WEAK, "elsewhere")
-    found = candidates(host, "kiwi plum")
+    found = candidates(host, "kiwi plum", monkeypatch)
     assert found.keys() == {STRONG, WEAK} | looked_at
     assert {text for text, candidate in found.items() if candidate.neighbours} == (
         found.keys() if foremost == 2 else {STRONG, "after"}
     )
 
 
-def test_a_long_answer_looks_at_the_neighbours_of_more(tmp_path: Path) -> None:
+def test_a_long_answer_looks_at_the_neighbours_of_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     host = wordy(tmp_path, foremost=1)
     store_session(host, "one", STRONG, "after")
     store_session(host, "other", WEAK, "elsewhere")
-    assert len(candidates(host, "kiwi plum")) == 4
+    assert len(candidates(host, "kiwi plum", monkeypatch)) == 4
 
 
-def test_a_neighbour_that_is_brought_knows_its_own_neighbours_too(host: Host) -> None:
+def test_a_neighbour_that_is_brought_knows_its_own_neighbours_too(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
     host.model = None
     store_session(host, "one", *"abcd", STRONG, *"fghi")
-    found = candidates(host, "kiwi plum")
-    numbers = {candidate.memory.key: text for text, candidate in found.items()}
+    found = candidates(host, "kiwi plum", monkeypatch)
     assert set(found) == {"c", "d", STRONG, "f", "g"}
-    outermost = [[numbers.get(number, "") for number in side] for side in found["c"].neighbours]
-    assert outermost == [["", "d"], ["", STRONG]], "two before it are no candidates, and known"
+    assert found["c"].neighbours == {1: ["d"], 2: [STRONG]}, "the two before it are no candidates"
 
 
 def test_what_one_index_has_found_is_not_read_again_for_the_other(
     host: Host, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     read: list[int] = []
-    resolve_chunks = MemoryReader.resolve_chunks
+    find_chunks = MemoryReader.find_chunks
 
-    def noted(reader: MemoryReader, chunk_ids: Sequence[int], *others: Any) -> list[tuple[Memory, Chunk]]:
+    def noted(reader: MemoryReader, chunk_ids: Sequence[int], *others: Any) -> list[FoundChunk]:
         read.extend(chunk_ids)
-        return resolve_chunks(reader, chunk_ids, *others)
+        return find_chunks(reader, chunk_ids, *others)
 
     store_session(host, "one", STRONG, WEAK, "something else")
-    monkeypatch.setattr(MemoryReader, "resolve_chunks", noted)
-    found = candidates(host, STRONG)
+    monkeypatch.setattr(MemoryReader, "find_chunks", noted)
+    found = candidates(host, STRONG, monkeypatch)
     assert found[STRONG].cosine == pytest.approx(1, abs=0.01)
     assert sorted(read) == sorted(set(read)) != []

@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from sediment_mcp.domain.memory import Candidate, Memory
+from sediment_mcp.domain.memory import Memory
 from sediment_mcp.search import versions
-from sediment_mcp.search.ranking import rank
-from sediment_mcp.search.versions import estimate_version, order_by_version, states_change
+from sediment_mcp.search.versions import states_change
+from tests.support.candidates import Candidate, rank, tabulate
 from tests.support.memories import memory_of
 
 NOW = datetime(2026, 5, 8, tzinfo=UTC)
@@ -107,12 +107,18 @@ def best_of(candidates: list[Candidate]) -> int:
     return keys(candidates, query="")[0]
 
 
+def estimate_version(known: Candidate, other: Candidate) -> float:
+    """Return the chance that the other is a version of the known one's fact."""
+    both, others = tabulate([known, other]), np.array([1])
+    return float(versions.estimate_versions(both, 0, others, versions.weigh_versions(both, others))[0])
+
+
 def test_a_chain_of_updates_is_followed_from_version_to_version() -> None:
     first = fact(1, days=90, cosine=0.8, direction=1.0)
     second = fact(2, days=60, cosine=0.6, direction=0.75)
     third = Candidate(memory(3, days=30), cosine=0.55, terms=6, vector=unit(0.3, 1.0))
     assert estimate_version(first, third) < versions.MIN_VERSION < estimate_version(second, third)
-    assert order_by_version([first, second, third], [0, 1, 2]) == [2, 1, 0]
+    assert versions.order_by_version(tabulate([first, second, third]), [0, 1, 2]) == [2, 1, 0]
 
 
 def test_the_chance_of_a_version_by_hand() -> None:

@@ -133,7 +133,7 @@ def test_a_database_of_each_earlier_schema_is_brought_up_to_date(tmp_path: Path,
         assert (memory.content, memory.session, memory.tags) == ("kept", "s", ("a",))
         assert memory.changed_at == memory.created_at == NOW
         assert session.page(Filters(tags=("a",), session="s"), NOW, "newest", 9) == [memory]
-        assert session.session_neighbours([memory], 2) == {memory.key: [memory.key]}
+        assert session.session_neighbours([memory.key], 2) == {memory.key: [memory.key]}
         assert session.database.integrity_faults() == []
 
 

@@ -20,6 +20,7 @@ from sediment_mcp.embeddings.codec import decode_vectors, encode_vectors
 from sediment_mcp.errors import StorageError
 from sediment_mcp.storage.protocols import MemoryStorage
 from sediment_mcp.storage.table_protocols import SnapshotId
+from sediment_mcp.system.timestamps import to_micros
 
 MODEL = EmbeddingDouble()
 
@@ -222,9 +223,32 @@ def test_more_ids_than_a_statement_can_bind_are_no_problem(storage: MemoryStorag
         assert len(session.chunks_of(keys)) == 1200
         assert len(session.get_by_keys(keys, Filters(), NOW)) == 1200
         assert len(session.resolve_chunks(list(range(1, 1300)), Filters(), NOW)) == 1200
+        assert len(session.find_chunks(list(range(1, 1300)), Filters(), NOW)) == 1200
+        assert len(session.find_chunks_of(keys, Filters(), NOW)) == 1200
 
 
 # --- reading ------------------------------------------------------------------------------------
+
+
+def test_chunks_are_found_with_what_ranking_needs_if_their_memory_passes_the_filters(
+    storage: MemoryStorage,
+) -> None:
+    memory = add(storage, "kiwi plum", spans=((0, 4), (5, 9)), project="p", importance=0.7)
+    add(storage, "fig", expires_at=NOW)
+    other = add(storage, "plum", kind="episodic", session="s")
+    with storage.read() as session:
+        found = session.find_chunks_of([memory.key], Filters(project="p", scope="project"), NOW)
+        assert [(chunk.text, chunk.content) for chunk in found] == [
+            ("kiwi", memory.content),
+            ("plum", memory.content),
+        ]
+        assert [chunk[-3:] for chunk in found] == [(to_micros(memory.occurred_at), 0.7, "p")] * 2
+        ids = [chunk.id for chunk in session.chunks_of(list(range(1, 9)))]
+        assert len(ids) == 4
+        assert session.find_chunks(ids, Filters(project="p", scope="project"), NOW) == found
+        (last,) = session.find_chunks(ids[::-1], Filters(kind="episodic"), NOW)
+        assert (last.memory_key, last.project) == (other.key, None)
+        assert session.find_chunks([], Filters(), NOW) == session.find_chunks_of([], Filters(), NOW) == []
 
 
 def test_pages_follow_time_then_key(storage: MemoryStorage) -> None:
@@ -249,11 +273,11 @@ def test_neighbours_are_those_around_a_memory_in_its_session(storage: MemoryStor
     with storage.write() as session:
         session.update(dataclasses.replace(gone, deleted_at=NOW))
     with storage.read() as session:
-        assert session.session_neighbours([three, one], 2) == {
+        assert session.session_neighbours([three.key, one.key], 2) == {
             three.key: [one.key, three.key, five.key, seven.key],
             one.key: [one.key, three.key, five.key],
         }
-        assert session.session_neighbours([five], 1) == {five.key: [three.key, five.key, seven.key]}
+        assert session.session_neighbours([five.key], 1) == {five.key: [three.key, five.key, seven.key]}
 
 
 def test_the_same_text_is_found_in_its_kind_and_project_alone(storage: MemoryStorage) -> None:

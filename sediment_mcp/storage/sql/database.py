@@ -99,3 +99,14 @@ def batched(values: Sequence[T]) -> Iterator[Sequence[T]]:
     """Cut values into pieces that fit into one statement."""
     for start in range(0, len(values), MAX_VARIABLES):
         yield values[start : start + MAX_VARIABLES]
+
+
+def batched_evenly(values: Sequence[T]) -> Iterator[Sequence[T]]:
+    """Cut values into pieces that fit into one statement, of few different lengths.
+
+    Each piece is filled up with its last value to a power of two, or to `MAX_VARIABLES`, so that an engine
+    that keeps its last statements prepared need not parse one for each number of values.
+    """
+    for batch in batched(values):
+        length = min(1 << (len(batch) - 1).bit_length(), MAX_VARIABLES)
+        yield [*batch, *[batch[-1]] * (length - len(batch))]

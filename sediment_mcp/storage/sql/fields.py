@@ -86,6 +86,10 @@ SELECT_MEMORY = ", ".join(
     f"memories.{column}" for column in (*KEY_COLUMNS, *(field.column for field in MEMORY_FIELDS))
 )
 SELECT_CHUNK = 'chunks.number, chunks.memory, chunks.start, chunks."end"'
+SELECT_FOUND_CHUNK = (
+    'chunks.number, chunks.memory, chunks.start, chunks."end", content, occurred_at, importance, project'
+)
+"""The columns of `FoundChunk`, in its order."""
 MEMORY_WIDTH = len(KEY_COLUMNS) + len(MEMORY_FIELDS)
 """How many columns `SELECT_MEMORY` has."""
 

@@ -9,16 +9,17 @@ from datetime import UTC, datetime
 from typing import Literal
 
 from sediment_mcp.domain.filters import Filters
-from sediment_mcp.domain.memory import Chunk, Kind, Memory, NewMemory
+from sediment_mcp.domain.memory import Chunk, FoundChunk, Kind, Memory, NewMemory
 from sediment_mcp.domain.retention import renew_expiry
 from sediment_mcp.storage.protocols import StoredMemory
-from sediment_mcp.storage.sql.database import Database, batched, placeholders
+from sediment_mcp.storage.sql.database import Database, batched, batched_evenly, placeholders
 from sediment_mcp.storage.sql.fields import (
     CONTENT_COLUMNS,
     CONTENT_HASH_COLUMN,
     MEMORY_WIDTH,
     MUTABLE_FIELDS,
     SELECT_CHUNK,
+    SELECT_FOUND_CHUNK,
     SELECT_MEMORY,
     decode_memory,
     encode_content,
@@ -143,12 +144,33 @@ class MemoryReader:
             )
         ]
 
-    def session_neighbours(self, memories: Sequence[Memory], distance: int) -> dict[int, list[int]]:
+    def find_chunks(self, chunk_ids: Sequence[int], filters: Filters, now: datetime) -> list[FoundChunk]:
+        """Return those of the chunks whose memory is live and passes the filters."""
+        return self._find_chunks("number", chunk_ids, filters, now)
+
+    def find_chunks_of(self, memory_keys: Sequence[int], filters: Filters, now: datetime) -> list[FoundChunk]:
+        """Return all chunks of those of the memories that are live and pass the filters."""
+        return self._find_chunks("memory", memory_keys, filters, now)
+
+    def _find_chunks(
+        self, column: str, keys: Sequence[int], filters: Filters, now: datetime
+    ) -> list[FoundChunk]:
+        rule, values = live_condition(filters, now, by_key=True)
+        return [
+            FoundChunk._make(row)
+            for batch in batched_evenly(keys)
+            for row in self._database.rows(
+                f"SELECT {SELECT_FOUND_CHUNK} FROM chunks JOIN memories ON memories.number = chunks.memory "
+                f"WHERE chunks.{column} IN ({placeholders(batch)}) AND {rule}",
+                (*batch, *values),
+            )
+        ]
+
+    def session_neighbours(self, memory_keys: Sequence[int], distance: int) -> dict[int, list[int]]:
         """Return for each memory that has a session the keys around it in time, its own included.
 
         There are at most ``distance`` before it and as many after it.
         """
-        keys = [memory.key for memory in memories if memory.session is not None]
         words = self._database.dialect
         before, after = (
             f"(SELECT {words.joined_keys} FROM (SELECT number FROM memories WHERE session = own.session "
@@ -157,10 +179,13 @@ class MemoryReader:
             f"ORDER BY occurred_at {direction}, number {direction} LIMIT {distance}) AS near)"
             for sign, direction in (("<", "DESC"), (">", "ASC"))
         )
-        sql = f"SELECT own.number, {before}, {after} FROM memories AS own WHERE own.number IN"
+        sql = (
+            f"SELECT own.number, {before}, {after} FROM memories AS own "
+            "WHERE own.session IS NOT NULL AND own.number IN"
+        )
         return {
             key: [*_split_keys(earlier)[::-1], key, *_split_keys(later)]
-            for batch in batched(keys)
+            for batch in batched_evenly(memory_keys)
             for key, earlier, later in self._database.rows(f"{sql} ({placeholders(batch)})", batch)
         }
 
