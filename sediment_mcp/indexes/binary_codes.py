@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 WORD = np.dtype("<u8")
 WORD_BITS = 64
 SCAN_ROWS = 65_536  # scanned at a time, to stay in a processor's cache
-SAMPLED_ROWS = 65_536  # from which the distance of the count-th nearest is taken
+SAMPLED_ROWS = 16_384  # from which the distance of the count-th nearest is taken
 MAX_SURPLUS = 2  # times as many rows as asked for are found, if many differ in equally many bits
 ENCODED_ROWS = 4096  # encoded at a time, 6 MB
 MEAN_ROWS = 8192  # of which the mean vector is taken
@@ -122,8 +122,12 @@ def _select_lowest(values: NDArray[np.uint16], count: int) -> NDArray[np.intp]:
     step = max(1, len(values) // SAMPLED_ROWS)
     frequencies = np.bincount(values[::step])
     threshold = np.searchsorted(np.cumsum(frequencies), count / step)
-    lower, equal = np.flatnonzero(values < threshold), np.flatnonzero(values == threshold)
-    return np.sort(np.concatenate([lower, equal[: max(0, MAX_SURPLUS * count - len(lower))]]))
+    found = np.flatnonzero(values <= threshold)
+    if len(found) > MAX_SURPLUS * count:  # leave out some of those that differ in as many bits as the last
+        is_last = values[found] == threshold
+        surplus = np.flatnonzero(is_last)[max(0, MAX_SURPLUS * count - np.count_nonzero(~is_last)) :]
+        found = np.delete(found, surplus)
+    return found
 
 
 def _count_words(dimension: int) -> int:
