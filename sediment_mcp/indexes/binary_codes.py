@@ -3,9 +3,9 @@
 Of each vector only the signs are kept, relative to the mean vector, since the vectors of some models all
 point into nearly the same direction. The number of bits in which two codes differ grows with the angle of
 their vectors (Charikar 2002), so the vectors whose codes differ least from the query's are compared exactly.
-A scan costs five nanoseconds a vector, which is less than a search of a graph (HNSW) up to half a million
-vectors, and finds more of the nearest; it needs no building, and its file is so small that it is checked
-whole when it is opened.
+A scan costs five nanoseconds a vector, so it grows with their number. At 300,000 it and the comparison take
+as long as a search of a graph (HNSW) does, and find more of the nearest; there is nothing to build, and the
+file is so small that it is checked whole when it is opened.
 """
 
 from __future__ import annotations

@@ -9,9 +9,7 @@ out to be damaged while it is written to, the snapshot is written again without 
 from __future__ import annotations
 
 import contextlib
-import functools
 import logging
-import sys
 from collections.abc import Callable, Generator, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
@@ -29,6 +27,7 @@ from sediment_mcp.indexes.segment_checksums import verify_checksums
 from sediment_mcp.indexes.tantivy_index import TantivyIndex, TantivyWriter
 from sediment_mcp.storage.protocols import MemoryStorage, ReadSession
 from sediment_mcp.storage.table_protocols import SnapshotId
+from sediment_mcp.system.allocator import release_freed_memory
 from sediment_mcp.system.files import translate_os_errors
 from sediment_mcp.system.locks import locked, locked_if_free
 from sediment_mcp.system.progress import Progress, ignore_progress
@@ -295,32 +294,3 @@ def _read_vectors(encoded: Iterator[tuple[int, bytes]], total: int, progress: Pr
         yield np.array(chunk_ids, np.int64), view_vectors(vectors)
         done += len(rows)
         progress(min(done, total), total)
-
-
-# --- freed memory -------------------------------------------------------------------------------
-
-
-def release_freed_memory() -> None:
-    """Return freed memory to the operating system.
-
-    It takes milliseconds, so it is called only after rare, large work.
-
-    The GNU C library keeps the memory that a thread has freed in a pool, and creates up to eight pools a
-    processor. Writing an index takes 15 MB in a separate thread, so a server's memory grew by that much for
-    each pool, though none of it was in use any more. Other C libraries return memory by themselves.
-    """
-    if (trim := _find_malloc_trim()) is not None:
-        trim(0)
-
-
-@functools.cache
-def _find_malloc_trim() -> Callable[[int], int] | None:
-    """Find the function once; needs no lock, because every thread finds the same one."""
-    if sys.platform != "linux":
-        return None
-    import ctypes
-
-    try:
-        return ctypes.CDLL(None).malloc_trim
-    except (OSError, AttributeError):  # musl has no such function
-        return None

@@ -1,9 +1,7 @@
-"""Snapshots are written on what is sound of the old ones; freed memory goes back to the system."""
+"""Snapshots are written on what is sound of the old ones."""
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -17,48 +15,6 @@ from sediment_mcp.indexes.quantized_index import QuantizedIndex, QuantizedWriter
 from sediment_mcp.indexes.tantivy_index import TantivyIndex
 from sediment_mcp.storage.protocols import ReadSession
 from sediment_mcp.storage.sql.changes import SqlChangeFeed
-
-POOLS = """
-import threading
-from pathlib import Path
-from sediment_mcp.indexes.indexer import release_freed_memory
-
-def resident():
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS"))
-
-def work():
-    held = [bytes(100_000) for _ in range(400)]
-    last = bytes(1000)  # at the pool's end, so that nothing in front of it is given back
-    del held
-    hold.append(last)
-
-hold = []
-threads = [threading.Thread(target=work) for _ in range(4)]
-for thread in threads:
-    thread.start()
-    thread.join()
-before = resident()
-release_freed_memory()
-print(before - resident())
-"""
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="only the GNU C library keeps pools")
-def test_what_threads_have_freed_goes_back() -> None:
-    if indexer._find_malloc_trim() is None:
-        pytest.skip("not the GNU C library")
-    done = subprocess.run([sys.executable, "-c", POOLS], capture_output=True, text=True, check=True)
-    assert int(done.stdout) > 10_000  # kB; of 40 MB that were in use
-
-
-def test_elsewhere_nothing_happens(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "platform", "darwin")
-    indexer._find_malloc_trim.cache_clear()
-    assert indexer._find_malloc_trim() is None
-    indexer.release_freed_memory()
-    indexer._find_malloc_trim.cache_clear()
-
 
 # --- what goes wrong while a snapshot is written ------------------------------------------------
 
