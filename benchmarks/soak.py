@@ -1,12 +1,13 @@
 """Days of use in one go: does anything grow, or get slower, while the store stays the same size?
 
-    python benchmarks/soak.py [--calls 200000] [--processes 1] [--out soak.jsonl] [--plot soak.png]
+    python benchmarks/soak.py [--calls 200000] [--processes 1] [--pauses] [--out soak.jsonl] [--plot soak.png]
 
 A believable mix of calls (store, query, list, delete; some memories expire, some replace others, what is
 deleted is erased for good a little later) goes to one server process, or to several on one directory. Deletes
 keep the number of memories steady. Every so often memory, files, disk, descriptors, threads and latencies are
 sampled; at the end the medians of the second and of the last quarter of the run are compared. Exits with 1 if
-something has grown beyond its bound. Sampling reads /proc: Linux only.
+something has grown beyond its bound. With --pauses it also counts how long garbage collection held up the
+servers, and exits with 1 if it once did for longer than its bound. Sampling reads /proc: Linux only.
 """
 
 from __future__ import annotations
@@ -29,6 +30,9 @@ from stdio_client import Server, close_input
 from sediment_mcp.config import DEFAULT_MODEL
 
 SERVER = (sys.executable, "-m", "sediment_mcp")
+OBSERVED = (sys.executable, str(Path(__file__).with_name("observed_server.py")))
+LONGEST_PAUSE = 10.0  # milliseconds of garbage collection
+PAUSES = (0.1, 0.5, 1.0, 2.0, 5.0, LONGEST_PAUSE, 20.0, 50.0, 100.0)
 MIX = {"store": 30, "query": 42, "list": 13, "delete": 15}
 ERASED_AT_ONCE = 100  # memories of one permanent delete
 SAMPLES = 200  # of a whole run
@@ -48,14 +52,19 @@ Sample = dict[str, float]
 class Host:
     """Calls like a user's day, at one or several servers over one directory."""
 
-    def __init__(self, directory: Path, processes: int, model: str, memories: int, seed: str) -> None:
+    def __init__(
+        self, directory: Path, processes: int, model: str, memories: int, seed: str, pauses: Path | None
+    ) -> None:
         self._rng = Random(seed)
         self._directory, self._memories = directory, memories
         self._live: list[str] = []
         self._gone: deque[str] = deque()
         self._words = ["".join(self._rng.choices("abcdefghijklmnoprstuvz", k=n % 6 + 4)) for n in range(4000)]
         self._took: dict[str, list[float]] = defaultdict(list)
-        self.servers = [Server(SERVER, directory, SEDIMENT_MODEL=model) for _ in range(processes)]
+        command, variables = SERVER, {"SEDIMENT_MODEL": model}
+        if pauses is not None:
+            command, variables = OBSERVED, {**variables, "OBSERVED_PAUSES": str(pauses)}
+        self.servers = [Server(command, directory, **variables) for _ in range(processes)]
         for server in self.servers:
             server.initialize()
 
@@ -174,6 +183,22 @@ def report(samples: list[Sample]) -> int:
     return grown
 
 
+def report_pauses(file: Path) -> int:
+    """Print how often garbage collection took how long; how many times for longer than its bound."""
+    notes = [line.split() for line in file.read_text().splitlines()]
+    pauses = [(int(generation), float(took)) for _, generation, took in notes]
+    print(f"{'garbage collection':<20}" + "".join(f"{f'generation {number}':>14}" for number in range(3)))
+    for at_least, below in zip(PAUSES, [*PAUSES[1:], float("inf")], strict=True):
+        counts = [
+            sum(number == generation and at_least <= took < below for number, took in pauses)
+            for generation in range(3)
+        ]
+        print(f"{f'{at_least:g} to {below:g} ms':<20}" + "".join(f"{count:>14,}" for count in counts))
+    longest = max((took for _, took in pauses), default=0.0)
+    print(f"{len(pauses):,} collections of {PAUSES[0]} ms or more, the longest {longest:.1f} ms")
+    return sum(took > LONGEST_PAUSE for _, took in pauses)
+
+
 def plot(samples: list[Sample], file: Path) -> None:
     import matplotlib as mpl
 
@@ -199,14 +224,21 @@ def main() -> int:
     parser.add_argument("--memories", type=int, default=2000, help="how many memories there are at a time")
     parser.add_argument("--model", default=DEFAULT_MODEL, help="as SEDIMENT_MODEL; none for words alone")
     parser.add_argument("--seed", default="1")
+    parser.add_argument("--pauses", action="store_true", help="count the pauses for garbage collection")
     parser.add_argument("--out", type=Path, help="write each sample as a line of JSON")
     parser.add_argument("--plot", type=Path, help="draw the samples, with matplotlib")
     options = parser.parse_args()
     samples: list[Sample] = []
     every = max(1, options.calls // SAMPLES)
     with tempfile.TemporaryDirectory(prefix="sediment-soak-") as directory:
+        pauses = Path(directory) / "pauses" if options.pauses else None
         host = Host(
-            Path(directory) / "data", options.processes, options.model, options.memories, options.seed
+            Path(directory) / "data",
+            options.processes,
+            options.model,
+            options.memories,
+            options.seed,
+            pauses,
         )
         for calls in range(every, options.calls + 1, every):
             host.work(every)
@@ -220,9 +252,10 @@ def main() -> int:
                 f"{newest['disk']:>8.1f} MB on disk{newest.get('p50 query', 0):>7.1f} ms a query", flush=True,
             )  # fmt: skip
         host.end()
+        too_long = report_pauses(pauses) if pauses is not None else 0
     if options.plot:
         plot(samples, options.plot)
-    return 1 if report(samples) else 0
+    return 1 if report(samples) or too_long else 0
 
 
 if __name__ == "__main__":

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import onnxruntime  # noqa: F401 - before any test can import usearch, see usearch_index
 import pytest
 from support.host import Clock, Host
 

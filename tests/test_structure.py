@@ -31,7 +31,6 @@ DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 HEAVY = (
     "numpy",
     "tantivy",
-    "usearch",
     "onnxruntime",
     "tokenizers",
     "torch",

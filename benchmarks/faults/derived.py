@@ -8,7 +8,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-FILES = ("text.json", "text-*/*", "vectors-*.json", "vectors-*.usearch")
+FILES = ("text.json", "text-*/*", "vectors-*.json", "vectors-*.codes", "vectors-*.npy")
 Damage = Callable[[Path, random.Random], None]
 
 
@@ -79,9 +79,8 @@ def _another_list(directory: Path, chance: random.Random) -> None:
     """Change what the vector index's pointer says of its content, all its checksums untouched."""
 
     def change(pointer: dict[str, object]) -> None:
-        if "unreachable" in pointer:
-            pointer["unreachable"] = []
-            pointer["removed"] = []
+        if "codes" in pointer:
+            pointer["count"] = max(0, int(str(pointer["count"])) + chance.choice((-1, 1)))
             pointer["seq"] = int(str(pointer["seq"])) + chance.randrange(3)
 
     _pointers(directory, change)

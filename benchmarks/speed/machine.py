@@ -8,7 +8,7 @@ import sqlite3
 from importlib import metadata
 from pathlib import Path
 
-LIBRARIES = ("sediment-mcp", "numpy", "onnxruntime", "tantivy", "usearch", "mcp")
+LIBRARIES = ("sediment-mcp", "numpy", "onnxruntime", "tantivy", "mcp")
 
 
 def machine() -> dict[str, str]:

@@ -20,6 +20,7 @@ from sediment_mcp.errors import DiskFull
 from sediment_mcp.indexes.indexer import Indexer
 from sediment_mcp.search.retriever import Retriever
 from sediment_mcp.storage.protocols import MemoryStorage
+from sediment_mcp.system.allocator import limit_pools
 from sediment_mcp.system.progress import Progress
 
 
@@ -34,6 +35,7 @@ class Services:
         backups: Backups,
         clock: Callable[[], datetime],
     ) -> None:
+        limit_pools()
         directory, tuning = config.data_dir, config.tuning
         self._model = model
         self._storage = storage
@@ -50,6 +52,7 @@ class Services:
             Job("finish secure erases", self.erasure.run, only_resident=True),
             Job("remove what has ended", self._remove_due, only_resident=True),
             Job("write index snapshots", self.write_due_snapshots),
+            Job("verify the text index", self.indexer.verify_text, only_resident=True),
             Job("make backups", lambda _: backups.run(), only_resident=True),
         )
 

@@ -25,7 +25,14 @@ def decode_vectors(encoded: Sequence[bytes]) -> NDArray[np.float32]:
     """Decode what `encode_vectors` returned, to shape (n, dimension)."""
     import numpy as np
 
-    return np.frombuffer(b"".join(encoded), "<f2").reshape(len(encoded), -1).astype(np.float32)
+    return view_vectors(encoded).astype(np.float32)
+
+
+def view_vectors(encoded: Sequence[bytes]) -> NDArray[np.float16]:
+    """Return what `encode_vectors` returned as float16, of shape (n, dimension)."""
+    import numpy as np
+
+    return np.frombuffer(b"".join(encoded), "<f2").reshape(len(encoded), -1)
 
 
 def are_unit_vectors(encoded: Sequence[bytes]) -> bool:

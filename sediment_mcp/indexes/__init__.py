@@ -1,4 +1,4 @@
-"""Derived indexes: BM25 (tantivy) and HNSW (usearch), with their memtables.
+"""Derived indexes of words (tantivy) and of embeddings (binary codes), with their memtables.
 
-BM25 is over the words of chunks, HNSW over their embeddings.
+BM25 is over the words of chunks, cosines over their embeddings.
 """

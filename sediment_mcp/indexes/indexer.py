@@ -9,35 +9,37 @@ out to be damaged while it is written to, the snapshot is written again without 
 from __future__ import annotations
 
 import contextlib
-import functools
 import logging
-import sys
 from collections.abc import Callable, Generator, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from sediment_mcp.domain.memory import Memory
-from sediment_mcp.embeddings.codec import decode_vectors
+from sediment_mcp.embeddings.codec import view_vectors
 from sediment_mcp.embeddings.protocols import ModelIdentity
 from sediment_mcp.errors import DamagedSnapshot
 from sediment_mcp.indexes.protocols import IndexedChunk, SnapshotT, open_trusted
+from sediment_mcp.indexes.quantized_index import QuantizedIndex, QuantizedWriter
+from sediment_mcp.indexes.segment_checksums import verify_checksums
 from sediment_mcp.indexes.tantivy_index import TantivyIndex, TantivyWriter
-from sediment_mcp.indexes.usearch_index import UsearchIndex, UsearchWriter
 from sediment_mcp.storage.protocols import MemoryStorage, ReadSession
 from sediment_mcp.storage.table_protocols import SnapshotId
+from sediment_mcp.system.allocator import release_freed_memory
 from sediment_mcp.system.files import translate_os_errors
 from sediment_mcp.system.locks import locked, locked_if_free
 from sediment_mcp.system.progress import Progress, ignore_progress
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from sediment_mcp.indexes.vector_matrix import Vectors
 
 logger = logging.getLogger(__name__)
 
 TEXT_LOCK, VECTOR_LOCK = "text.lock", "vectors.lock"
 READ_MEMORIES = 500  # memories read at a time
+READ_VECTORS = 4096  # vectors read at a time, 3 MB
 
 
 class Indexer:
@@ -52,6 +54,7 @@ class Indexer:
         self._storage = storage
         self._lock_timeout = lock_timeout
         self._text = TantivyWriter(directory)
+        self._is_text_verified = False
 
     def write_text(
         self,
@@ -102,14 +105,38 @@ class Indexer:
         with self._hold(VECTOR_LOCK, wait=True):
             self._build_vector_writer(model).remove()
 
+    def verify_text(self, progress: Progress = ignore_progress) -> None:
+        """Read all files of the text index, once, and write it anew if one is damaged.
+
+        A file that has not changed is not read when the index is opened, so a failing disk is not noticed.
+        The vector index needs no such check: its vectors are checked as they are read.
+
+        Raises:
+            Stopped: ``progress`` asked for it.
+        """
+        if self._is_text_verified or not self._text.exists():
+            return
+        with contextlib.suppress(DamagedSnapshot, OSError, ValueError):  # queries have noticed that
+            stamp, index = self._text.stamp(), self._text.open()
+            try:
+                verify_checksums(index.folder, whole=True)
+            except DamagedSnapshot as error:
+                if self._text.stamp() == stamp:  # else another process was just replacing it
+                    logger.warning("%s", error)
+                    self.write_text(
+                        rebuild=True, wait=False, skip_if=lambda: self._text.stamp() != stamp,
+                        progress=progress,
+                    )  # fmt: skip
+        self._is_text_verified = True
+
     def purge_erased(
         self, model: ModelIdentity | None, *, wait: bool = True, progress: Progress = ignore_progress
     ) -> None:
         """Rewrite every index whose files may still hold parts of an erased memory.
 
         If there is none, only the pointer files are read. Vector indexes of other models than ``model`` are
-        deleted instead; without a model they are left alone, because usearch must not be imported before
-        there is one. Without ``wait`` an index that another process is writing is left out.
+        deleted instead; without a model they are left alone, because nobody knows which one is in use.
+        Without ``wait`` an index that another process is writing is left out.
 
         Raises:
             Busy: another process is writing an index for too long.
@@ -149,7 +176,7 @@ class Indexer:
         if outdated:
             with self._hold(VECTOR_LOCK, wait) as session:
                 for files in outdated if session is not None else ():
-                    files.remove_earlier_format()
+                    files.remove_earlier_formats()
 
     def _holds_erased_text(self) -> bool:
         if not self._text.exists():
@@ -166,11 +193,13 @@ class Indexer:
             index = self._build_vector_writer(model).open()
         except DamagedSnapshot:
             return True
-        chunk_ids = [chunk_id for chunk_id, _ in session.changes.erased_since(index.built_seq)]
-        return not index.removed.isdisjoint(chunk_ids) or index.count_contained(chunk_ids) > 0
+        return (
+            index.count_contained(chunk_id for chunk_id, _ in session.changes.erased_since(index.built_seq))
+            > 0
+        )
 
-    def _build_vector_writer(self, model: ModelIdentity) -> UsearchWriter:
-        return UsearchWriter(self._directory, model.fingerprint, model.dimension)
+    def _build_vector_writer(self, model: ModelIdentity) -> QuantizedWriter:
+        return QuantizedWriter(self._directory, model.fingerprint, model.dimension)
 
     @contextlib.contextmanager
     def _hold(self, lock: str, wait: bool) -> Generator[ReadSession | None]:
@@ -200,17 +229,21 @@ class Indexer:
         self._text.write(base, _read_chunks(session, memories), removed, snapshot)
 
     def _write_vectors(
-        self, session: ReadSession, model: ModelIdentity, base: UsearchIndex | None, progress: Progress
+        self, session: ReadSession, model: ModelIdentity, base: QuantizedIndex | None, progress: Progress
     ) -> None:
         model_key = session.embeddings.model_key(model.fingerprint)
         if model_key is None:
             return
         writer = self._build_vector_writer(model)
         snapshot = self._announce(writer.name, session)
-        after = base.snapshot.seq if base is not None else 0
-        added = _to_arrays(session.embeddings.since(model_key, after), model.dimension)
-        removed = session.embeddings.removed_since(model_key, after) if base is not None else ()
-        writer.write(base, added, removed, snapshot, progress)
+        if base is None:
+            total = session.embeddings.count_until(model_key, snapshot.seq)
+            encoded, removed = session.embeddings.iterate(model_key), list[int]()
+        else:
+            changed = session.embeddings.since(model_key, base.snapshot.seq)
+            total, encoded = len(changed), iter(changed.items())
+            removed = session.embeddings.removed_since(model_key, base.snapshot.seq)
+        writer.write(base, _read_vectors(encoded, total, progress), removed, snapshot)
 
     def _announce(self, name: str, source: ReadSession) -> SnapshotId:
         with self._storage.write() as session:
@@ -254,35 +287,10 @@ def _read_chunks_of(session: ReadSession, memories: Sequence[Memory]) -> Iterato
         yield IndexedChunk(chunk.id, memory, memory.content[chunk.start : chunk.end])
 
 
-def _to_arrays(encoded: dict[int, bytes], dimension: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    vectors = decode_vectors(list(encoded.values())) if encoded else np.empty((0, dimension), np.float32)
-    return np.fromiter(encoded, np.int64, len(encoded)), vectors
-
-
-# --- freed memory -------------------------------------------------------------------------------
-
-
-def release_freed_memory() -> None:
-    """Return freed memory to the operating system.
-
-    It takes milliseconds, so it is called only after rare, large work.
-
-    The GNU C library keeps the memory that a thread has freed in a pool, and creates up to eight pools a
-    processor. Writing an index takes 15 MB in a separate thread, so a server's memory grew by that much for
-    each pool, though none of it was in use any more. Other C libraries return memory by themselves.
-    """
-    if (trim := _find_malloc_trim()) is not None:
-        trim(0)
-
-
-@functools.cache
-def _find_malloc_trim() -> Callable[[int], int] | None:
-    """Find the function once; needs no lock, because every thread finds the same one."""
-    if sys.platform != "linux":
-        return None
-    import ctypes
-
-    try:
-        return ctypes.CDLL(None).malloc_trim
-    except (OSError, AttributeError):  # musl has no such function
-        return None
+def _read_vectors(encoded: Iterator[tuple[int, bytes]], total: int, progress: Progress) -> Iterator[Vectors]:
+    done = 0
+    while rows := list(islice(encoded, READ_VECTORS)):
+        chunk_ids, vectors = zip(*rows, strict=True)
+        yield np.array(chunk_ids, np.int64), view_vectors(vectors)
+        done += len(rows)
+        progress(min(done, total), total)

@@ -7,8 +7,9 @@ restored backup's, is rejected.
 
 from __future__ import annotations
 
+import contextlib
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, NamedTuple, Protocol, TypeVar
 
@@ -108,11 +109,6 @@ class TextIndex(Snapshot, Protocol):
 
 class VectorIndex(Snapshot, Protocol):
     """An open snapshot of one model's embeddings."""
-
-    @property
-    def unreachable(self) -> Sequence[int]:
-        """Chunk ids that an approximate search may never find."""
-        ...
 
     def search(
         self, vector: NDArray[np.float32], limit: int, mask: FilterMask | None = None
@@ -261,6 +257,15 @@ class SnapshotReader(ABC, Generic[SnapshotT]):
         """Stop using a snapshot that has failed in use, until there is another one."""
         self.is_rejected = True
         self._start_from(None)
+
+    @contextlib.contextmanager
+    def _rejecting_damage(self) -> Generator[None]:
+        """Reject a snapshot that turns out to be damaged; the caller searches again without it."""
+        try:
+            yield
+        except DamagedSnapshot:
+            self.reject()
+            raise
 
     def _read_stamp(self) -> Hashable:
         try:

@@ -8,7 +8,7 @@ document inside it, so it is committed together with the data.
 
 Faults of tantivy, all met in practice: its query parser crashes on hostile text, so queries are built from
 terms; unsigned fields lose deletions, so numbers are signed; its panics are no `Exception`; bit flips go
-unnoticed, so the segments' checksums are verified when an index is opened.
+unnoticed, so the segments' checksums are verified (`segment_checksums`).
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ from __future__ import annotations
 import contextlib
 import secrets
 import shutil
-import struct
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -61,9 +60,9 @@ class TantivyIndex:
         Raises:
             DamagedSnapshot: there is none, or it is damaged.
         """
-        with _translate_unreadable_files():
+        with _translate_unreadable_pointer():
             self.folder = _read_current_folder(directory)
-            verify_checksums(self.folder)
+        verify_checksums(self.folder)
         with _translate_tantivy_errors():
             self._schema, self._index = _open_folder(self.folder)
             self._searcher: Searcher = self._index.searcher()
@@ -350,11 +349,11 @@ def _read_current_folder(directory: Path) -> Path:
 
 
 @contextlib.contextmanager
-def _translate_unreadable_files() -> Generator[None]:
-    """Raise DamagedSnapshot if the pointer or a segment is missing or malformed."""
+def _translate_unreadable_pointer() -> Generator[None]:
+    """Raise DamagedSnapshot if the pointer is missing or malformed."""
     try:
         yield
-    except (OSError, ValueError, LookupError, TypeError, AttributeError, struct.error) as error:
+    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
         raise _describe_damage(error) from error
 
 

@@ -124,12 +124,17 @@ class TextSearch(SnapshotReader[TextIndex]):
         )
 
     def search(self, terms: QueryTerms, filters: Filters, now: datetime, limit: int) -> list[TextHit]:
-        """Return the chunks that contain any of the terms, best first; exact as of `apply_changes`."""
+        """Return the chunks that contain any of the terms, best first; exact as of `apply_changes`.
+
+        Raises:
+            DamagedSnapshot: the snapshot turns out to be damaged, and is not used any more.
+        """
         hits = self._memtable.search(
             terms.weights, filters, now, limit, self._build_corpus(), phrases=terms.phrases
         )
         if self._snapshot is not None:
-            hits = [*hits, *self._search_snapshot(self._snapshot, terms, filters, now, limit)]
+            with self._rejecting_damage():
+                hits = [*hits, *self._search_snapshot(self._snapshot, terms, filters, now, limit)]
         return heapq.nlargest(limit, hits, key=lambda hit: (hit.score, hit.chunk_id))
 
     def _search_snapshot(

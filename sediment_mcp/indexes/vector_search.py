@@ -12,7 +12,7 @@ import numpy as np
 from sediment_mcp.embeddings.codec import decode_vectors
 from sediment_mcp.embeddings.protocols import ModelIdentity
 from sediment_mcp.indexes.protocols import SnapshotReader, VectorHit, VectorIndex, fetch_until
-from sediment_mcp.indexes.usearch_index import UsearchWriter
+from sediment_mcp.indexes.quantized_index import QuantizedWriter
 from sediment_mcp.indexes.vector_memtable import VectorMemtable
 from sediment_mcp.storage.protocols import ReadSession
 
@@ -28,12 +28,11 @@ class VectorSearch(SnapshotReader[VectorIndex]):
 
     def __init__(self, directory: Path, model: ModelIdentity) -> None:
         self.model = model
-        super().__init__(UsearchWriter(directory, model.fingerprint, model.dimension))
+        super().__init__(QuantizedWriter(directory, model.fingerprint, model.dimension))
 
     def _clear_memtable(self) -> None:
         self._memtable = VectorMemtable(self.model.dimension)
         self._outdated_count = 0  # embeddings of the snapshot that are out of date
-        self._needs_unreachable = self._snapshot is not None
 
     @property
     def has_memtable_rows(self) -> bool:
@@ -41,17 +40,11 @@ class VectorSearch(SnapshotReader[VectorIndex]):
         return len(self._memtable) > 0
 
     def apply_changes(self, session: ReadSession) -> None:
-        """Apply all changes since the snapshot or the last call, and add unreachable vectors.
-
-        These are in the snapshot, but HNSW cannot find them.
-        """
+        """Apply all changes since the snapshot, or since the last call."""
         newest = session.changes.seq()
         model = session.embeddings.model_key(self.model.fingerprint)
-        if model is None or (newest == self.applied_seq and not self._needs_unreachable):
+        if model is None or newest == self.applied_seq:
             return
-        if self._snapshot is not None and self._needs_unreachable:
-            self._put(session.embeddings.get(model, self._snapshot.unreachable))
-            self._needs_unreachable = False
         self._put(session.embeddings.since(model, self.applied_seq))
         self._memtable.drop(session.embeddings.removed_since(model, self.applied_seq))
         if self._snapshot is not None:
@@ -67,12 +60,16 @@ class VectorSearch(SnapshotReader[VectorIndex]):
     ) -> list[VectorHit]:
         """Return the nearest chunks by cosine, best first; with a mask only those that it allows.
 
-        The search is exact as of `apply_changes` if there is no snapshot, if the mask allows few of its
-        vectors, or if HNSW finds too few.
+        The search is exact as of `apply_changes` if there is no snapshot, or if the mask allows few of its
+        vectors.
+
+        Raises:
+            DamagedSnapshot: the snapshot turns out to be damaged, and is not used any more.
         """
         hits = self._memtable.search(vector, limit, mask)
         if self._snapshot is not None:
-            hits = [*hits, *self._search_snapshot(self._snapshot, vector, limit, mask)]
+            with self._rejecting_damage():
+                hits = [*hits, *self._search_snapshot(self._snapshot, vector, limit, mask)]
         return heapq.nlargest(limit, hits, key=lambda hit: (hit.cosine, hit.chunk_id))
 
     def _search_snapshot(
@@ -100,11 +97,15 @@ class VectorSearch(SnapshotReader[VectorIndex]):
         """Return the embeddings of the given chunks, as of `apply_changes`, in any order.
 
         Chunks without an embedding are left out.
+
+        Raises:
+            DamagedSnapshot: the snapshot turns out to be damaged, and is not used any more.
         """
         held, vectors = self._memtable.vectors(chunk_ids)
         if self._snapshot is None:
             return held, vectors
         dirty = self._memtable.dirty_chunk_ids
         others = [chunk_id for chunk_id in chunk_ids if chunk_id not in dirty]
-        held_by_snapshot, snapshot_vectors = self._snapshot.vectors(others)
+        with self._rejecting_damage():
+            held_by_snapshot, snapshot_vectors = self._snapshot.vectors(others)
         return [*held, *held_by_snapshot], np.concatenate([vectors, snapshot_vectors])

@@ -278,6 +278,7 @@ def _check_embeddings(session: ReadSession, model: ModelIdentity | None) -> Iter
 
 
 def _check_text_index(session: ReadSession, config: Config) -> Finding:
+    from sediment_mcp.indexes.segment_checksums import verify_checksums
     from sediment_mcp.indexes.tantivy_index import POINTER, TantivyWriter
 
     writer, limit = TantivyWriter(config.data_dir), config.tuning.text_memtable_limit
@@ -288,6 +289,7 @@ def _check_text_index(session: ReadSession, config: Config) -> Finding:
         return Finding("text index", "ok", "It can only be used where it can be written: all is read.")
     try:
         index = writer.open()
+        verify_checksums(index.folder, whole=True)
     except DamagedSnapshot as error:
         return _describe_damaged("text index", error)
     if not session.snapshots.knows(writer.name, index.snapshot):
@@ -310,15 +312,16 @@ def _check_vector_indexes(
 
 
 def _check_vector_index(session: ReadSession, data_dir: Path, stored: StoredModel, tuning: Tuning) -> Finding:
-    from sediment_mcp.indexes.usearch_index import UsearchWriter
+    from sediment_mcp.indexes.quantized_index import QuantizedWriter
 
     model = stored.model
-    writer = UsearchWriter(data_dir, model.fingerprint, model.dimension)
+    writer = QuantizedWriter(data_dir, model.fingerprint, model.dimension)
     if not writer.exists():
         how = "compared one by one, which is exact and quick for so few"
         return _describe_missing("vector index", stored.count, tuning.exact_search_limit, how)
     try:
         index = writer.open()
+        index.verify()
     except DamagedSnapshot as error:
         return _describe_damaged("vector index", error)
     if not session.snapshots.knows(writer.name, index.snapshot):

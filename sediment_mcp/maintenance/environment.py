@@ -25,7 +25,7 @@ from sediment_mcp.system.locks import locked
 from sediment_mcp.system.text import list_names
 
 LIBRARIES = (
-    "mcp", "pydantic", "numpy", "onnxruntime", "tantivy", "usearch",
+    "mcp", "pydantic", "numpy", "onnxruntime", "tantivy",
 )  # fmt: skip
 LOW_DISK_BYTES, NO_DISK_BYTES = 500 * 1024**2, 20 * 1024**2
 LOCK_TIMEOUT = 0.5  # seconds; a writer holds its lock for milliseconds

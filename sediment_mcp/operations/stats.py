@@ -73,8 +73,8 @@ def _count_recent(session: ReadSession, now: datetime) -> dict[str, int]:
 
 
 def _describe_indexes(session: ReadSession, directory: Path) -> Iterator[IndexStats]:
+    from sediment_mcp.indexes.quantized_index import QuantizedWriter
     from sediment_mcp.indexes.tantivy_index import TantivyWriter
-    from sediment_mcp.indexes.usearch_index import UsearchWriter
 
     exists = TantivyWriter(directory).exists()
     behind = session.changes.count_chunks_since(
@@ -83,7 +83,7 @@ def _describe_indexes(session: ReadSession, directory: Path) -> Iterator[IndexSt
     yield IndexStats(name="text", exists=exists, behind=behind)
     for stored in session.embeddings.models():
         model = stored.model
-        writer = UsearchWriter(directory, model.fingerprint, model.dimension)
+        writer = QuantizedWriter(directory, model.fingerprint, model.dimension)
         exists = writer.exists()
         reached = session.snapshots.reached(writer.name) if exists else 0
         model_key = session.embeddings.model_key(model.fingerprint) or 0

@@ -12,6 +12,7 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import TypeVar
 
 from sediment_mcp.config import Tuning
 from sediment_mcp.domain.filters import Filters
@@ -28,6 +29,9 @@ from sediment_mcp.system.progress import Progress
 from sediment_mcp.system.time_zone import to_local
 
 logger = logging.getLogger(__name__)
+
+FoundT = TypeVar("FoundT")
+INDEXES = 2  # of words and of vectors, each of which may turn out to be damaged
 
 EMBEDDING_FAILED = (
     "The embedding model failed on this text: it was searched by its words; see the server's log."
@@ -105,12 +109,7 @@ class Retriever:
         with self._lend_current_view(model) as (session, view):
             if may_write_index and view.is_far_behind(session):
                 return None
-            try:
-                return self._search(session, view, query)
-            except DamagedSnapshot as error:  # noticed only in use; the background worker rewrites it
-                logger.warning("%s", error)
-                view.text.reject()
-                return self._search(session, view, query)
+            return _search_undamaged(lambda: self._search(session, view, query))
 
     @property
     def _ready_model(self) -> ModelIdentity | None:
@@ -147,9 +146,11 @@ class Retriever:
         """
         with self._lock_view() as (session, view):
             view.reload_vectors(session, model)
+            (decoded,) = decode_vectors([vector])
             with session.snapshot():
-                (decoded,) = decode_vectors([vector])
-                return view.nearest(session, decoded, filters, self._now(), min_cosine)
+                return _search_undamaged(
+                    lambda: view.nearest(session, decoded, filters, self._now(), min_cosine)
+                )
 
     # --- for the background worker -----------------------------------------------------------------
 
@@ -184,3 +185,13 @@ class Retriever:
             if session is not self._viewed:  # the database was replaced
                 self._view, self._viewed = IndexView(self._directory, self._tuning), session
             yield session, self._view
+
+
+def _search_undamaged(search: Callable[[], FoundT]) -> FoundT:
+    """Search, and again without a snapshot that turned out to be damaged and was rejected."""
+    for _ in range(INDEXES):
+        try:
+            return search()
+        except DamagedSnapshot as error:  # the background worker rewrites it
+            logger.warning("%s", error)
+    return search()

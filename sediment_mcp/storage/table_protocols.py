@@ -124,6 +124,10 @@ class EmbeddingReader(Protocol):
         """
         ...
 
+    def iterate(self, model_key: int) -> Iterator[tuple[int, bytes]]:
+        """Yield (chunk id, vector) of all live memories, by chunk id."""
+        ...
+
     def since(self, model_key: int, seq: int) -> dict[int, bytes]:
         """Return by chunk id the vectors of live memories that changed since ``seq``.
 

@@ -17,8 +17,8 @@ import threading
 from collections.abc import Generator
 
 LAST_RESORT = 1000  # collections of the middle generation; a full one follows, should none have come before
-DUE = 10  # collections of the middle generation after which Python itself would think of a full one
-MAX_OBJECTS = 20_000  # that a full collection goes through, about 5 ms; if more survive, they are frozen
+DUE = 5  # collections of the middle generation between two full ones; Python itself would wait for ten
+MAX_OBJECTS = 10_000  # that a full collection goes through, about 3 ms; if more survive, they are frozen
 
 
 class _State:

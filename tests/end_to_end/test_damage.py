@@ -7,20 +7,21 @@ import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support.embedding_double import DIMENSION, EmbeddingDouble
 from support.host import SMALL, Host
 
-from sediment_mcp.indexes import tantivy_index, usearch_index
+from sediment_mcp.indexes import quantized_index, tantivy_index
+from sediment_mcp.indexes.quantized_index import QuantizedIndex
 from sediment_mcp.indexes.tantivy_index import TantivyIndex
-from sediment_mcp.indexes.usearch_index import UsearchIndex
 from sediment_mcp.system.files import read_record, write_record
 
 pytestmark = pytest.mark.slow
 
 FINGERPRINT = EmbeddingDouble().identity.fingerprint
-VECTORS = f"vectors-2-{FINGERPRINT[:12]}"
+VECTORS = f"vectors-3-{FINGERPRINT[:12]}"
 NAMES = ("badger", "heron", "otter", "weasel", "falcon", "lynx", "marten", "plover", "stoat", "curlew")
 
 
@@ -49,7 +50,7 @@ def filled(directory: Path, story: str) -> Known:
     known.live[ids["late"]] = f"latecomer {story}"
     known.gone = [f"badger {story}", f"heron {story}"]
     assert (directory / tantivy_index.POINTER).exists()
-    assert list(directory.glob("vectors-*.usearch"))
+    assert list(directory.glob("vectors-*.codes"))
     return known
 
 
@@ -83,7 +84,7 @@ def assert_answers(host: Host, known: Known) -> None:
 
 def assert_mended(known: Known) -> None:
     text = TantivyIndex(known.directory)
-    vectors = UsearchIndex(known.directory, FINGERPRINT, DIMENSION)
+    vectors = QuantizedIndex(known.directory, FINGERPRINT, DIMENSION)
     host = host_on(known.directory)
     with host.app.storage.read() as session:
         for name, index in (("text", text), (f"vectors {FINGERPRINT}", vectors)):
@@ -134,7 +135,7 @@ DAMAGES: dict[str, Callable[[Path], object]] = {
 }
 FILES = [
     "text.json", "text-*/meta.json", "text-*/.managed.json", "text-*/*.idx", "text-*/*.pos", "text-*/*.term",
-    "text-*/*.fast", "text-*/*.fieldnorm", "text-*/*.store", f"{VECTORS}.json", f"{VECTORS}-*.usearch",
+    "text-*/*.fast", "text-*/*.fieldnorm", "text-*/*.store", f"{VECTORS}.json", f"{VECTORS}-*.codes",
     f"{VECTORS}-*.npy",
 ]  # fmt: skip
 
@@ -157,16 +158,16 @@ def test_a_damaged_file_changes_no_answer(known: Known, files_named: str, damage
 def test_a_file_that_is_damaged_just_after_its_check_changes_no_answer(
     known: Known, monkeypatch: pytest.MonkeyPatch, header: bytes
 ) -> None:
-    matrix, damaged = usearch_index.VectorMatrix, set[Path]()
+    matrix, damaged = quantized_index.VectorMatrix, set[Path]()
 
-    def late(file: Path, dimension: int) -> object:
-        if not damaged:
+    def late(file: Path, *others: Any) -> object:
+        if not damaged and file.suffix == ".npy":
             damaged.add(file)
             with file.open("r+b") as there:
                 there.write(header)
-        return matrix(file, dimension)
+        return matrix(file, *others)
 
-    monkeypatch.setattr(usearch_index, "VectorMatrix", late)
+    monkeypatch.setattr(quantized_index, "VectorMatrix", late)
     assert_recovers(known)
     assert damaged
 

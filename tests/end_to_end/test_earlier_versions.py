@@ -24,7 +24,7 @@ from sediment_mcp.embeddings.loader import load_embedder
 from sediment_mcp.embeddings.protocols import Embedder, ModelIdentity
 from sediment_mcp.embeddings.runtime import compute_fingerprint
 from sediment_mcp.indexes import tantivy_index
-from sediment_mcp.indexes.usearch_index import UsearchIndex
+from sediment_mcp.indexes.quantized_index import QuantizedIndex
 from sediment_mcp.maintenance.restore import restore_backup
 from sediment_mcp.operations.history import history
 from sediment_mcp.operations.retention_rules import list_rules, preview_retention
@@ -186,7 +186,7 @@ def test_an_earlier_vector_snapshot_is_left_to_servers_of_its_version_until_one_
     assert (view.vectors.snapshot_seq, view.vectors.is_rejected) == (newest, False)
     host.end()
     assert not pointer.exists()
-    written = UsearchIndex(earlier.directory, model.identity.fingerprint, model.identity.dimension)
+    written = QuantizedIndex(earlier.directory, model.identity.fingerprint, model.identity.dimension)
     assert len(written) == embedded > 0
 
 

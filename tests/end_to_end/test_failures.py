@@ -18,7 +18,7 @@ from support.host import SMALL, Host
 from support.traces import traces
 
 from sediment_mcp.errors import DamagedSnapshot, DiskFull, ModelFailed, StorageError
-from sediment_mcp.indexes import tantivy_index, usearch_index
+from sediment_mcp.indexes import quantized_index, tantivy_index
 from sediment_mcp.indexes.tantivy_index import TantivyIndex, TantivyWriter
 from sediment_mcp.storage.sql.snapshots import SqlSnapshotRegistry
 from sediment_mcp.system.project_root import find_project
@@ -152,7 +152,7 @@ def test_a_disk_that_fails_while_an_index_is_written_is_told_in_a_sentence(
     def broken(*_: Any) -> None:
         raise OSError(errno.EIO, "Input/output error")
 
-    monkeypatch.setattr(usearch_index, "publish", broken)
+    monkeypatch.setattr(quantized_index, "publish", broken)
     with pytest.raises(StorageError, match="check its permissions and the disk"):
         host.app.rebuild_indexes()
 
@@ -164,14 +164,14 @@ def test_a_query_beside_a_reindex_uses_the_indexes_that_are_there(
     ids = [host.store(f"an ordinary sentence {number}")["id"] for number in range(12)]
     host.run_jobs()
     writing, may_end = threading.Event(), threading.Event()
-    publish = usearch_index.publish
+    publish = quantized_index.publish
 
     def wait(*paths: Path) -> None:
         writing.set()
         may_end.wait()
         publish(*paths)
 
-    monkeypatch.setattr(usearch_index, "publish", wait)
+    monkeypatch.setattr(quantized_index, "publish", wait)
     reindexing = threading.Thread(target=host.app.rebuild_indexes)
     reindexing.start()
     writing.wait()
@@ -187,14 +187,14 @@ def test_a_query_beside_a_reindex_uses_the_indexes_that_are_there(
     other.store("one more changes nothing of it")
     assert other.found_by_meaning("an ordinary sentence 7") == {ids[7]}
     assert vectors.snapshot_seq >= before
-    assert len(list(host.directory.glob("vectors-2-*.usearch"))) == 1
+    assert len(list(host.directory.glob("vectors-3-*.codes"))) == 1
 
 
 def test_a_reindex_has_no_use_for_the_index_that_was_there(open_host: OpenHost) -> None:
     host = open_host(tuning=SMALL)
     ids = [host.store(f"an ordinary sentence {number}")["id"] for number in range(12)]
     host.run_jobs()
-    (file,) = host.directory.glob("vectors-2-*.usearch")
+    (file,) = host.directory.glob("vectors-3-*.codes")
     file.write_bytes(file.read_bytes()[:-100] + bytes(100))
     host.app.rebuild_indexes()
     other = open_host(tuning=SMALL)
@@ -212,7 +212,7 @@ def test_a_reindex_of_few_embeddings_leaves_no_index(open_host: OpenHost) -> Non
     host.end()
     host = open_host()
     host.app.rebuild_indexes()
-    assert list(host.directory.glob("vectors-2-*")) == []
+    assert list(host.directory.glob("vectors-3-*")) == []
     assert host.found_by_meaning("an ordinary sentence 7")
 
 
@@ -222,17 +222,17 @@ def test_a_reindex_makes_room_where_the_disk_has_none_for_two_indexes(
     host = open_host(tuning=SMALL)
     ids = [host.store(f"an ordinary sentence {number}")["id"] for number in range(12)]
     host.run_jobs()
-    publish = usearch_index.publish
-    (old,) = host.directory.glob("vectors-2-*.usearch")
+    publish = quantized_index.publish
+    (old,) = host.directory.glob("vectors-3-*.codes")
 
     def publish_into_room(*paths: Path) -> None:
         if old.exists():
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         publish(*paths)
 
-    monkeypatch.setattr(usearch_index, "publish", publish_into_room)
+    monkeypatch.setattr(quantized_index, "publish", publish_into_room)
     host.app.rebuild_indexes()
-    assert len(list(host.directory.glob("vectors-2-*.usearch"))) == 1
+    assert len(list(host.directory.glob("vectors-3-*.codes"))) == 1
     assert host.found_by_meaning("an ordinary sentence 7") == {ids[7]}
 
 

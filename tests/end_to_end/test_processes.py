@@ -18,8 +18,8 @@ from support.worker import FOLDER, PROGRAM, assert_found, assert_gone, everythin
 
 from sediment_mcp.background.worker import Worker
 from sediment_mcp.config import Tuning
+from sediment_mcp.indexes.quantized_index import QuantizedIndex
 from sediment_mcp.indexes.tantivy_index import TantivyIndex
-from sediment_mcp.indexes.usearch_index import UsearchIndex
 from sediment_mcp.system.progress import Progress
 
 NAMES = ("ada", "bob", "cyd", "dov")
@@ -70,7 +70,7 @@ def test_four_processes_agree_at_every_moment_and_in_the_end(tmp_path: Path) -> 
     for identity in deleted:
         assert_gone(host, own[identity])
     text = TantivyIndex(tmp_path / "data")
-    vectors = UsearchIndex(tmp_path / "data", EmbeddingDouble().identity.fingerprint, DIMENSION)
+    vectors = QuantizedIndex(tmp_path / "data", EmbeddingDouble().identity.fingerprint, DIMENSION)
     assert len(text) > len(expected) // 2
     assert len(vectors) > len(expected) // 2
     with host.app.storage.read() as session:

@@ -22,8 +22,8 @@ from support.traces import traces
 from sediment_mcp.domain.chunking import split_into_chunks
 from sediment_mcp.domain.retention import Rule
 from sediment_mcp.errors import BadArgument, UnknownMemory
+from sediment_mcp.indexes.quantized_index import QuantizedIndex
 from sediment_mcp.indexes.tantivy_index import TantivyIndex
-from sediment_mcp.indexes.usearch_index import UsearchIndex
 from sediment_mcp.operations.history import history, revert
 from sediment_mcp.operations.retention_rules import clear_rules, preview_retention, run_retention, set_rule
 from sediment_mcp.operations.trash import list_deleted, restore_memories
@@ -438,7 +438,7 @@ class Storage(RuleBasedStateMachine):
         fingerprint = embedder.identity.fingerprint
         kept = [m for m in self.expected.memories.values() if m.embedded and not m.deleted]
         if kept:
-            count = len(UsearchIndex(self.directory / "data", fingerprint, DIMENSION))
+            count = len(QuantizedIndex(self.directory / "data", fingerprint, DIMENSION))
             assert count == sum(len(split_into_chunks(m.text)) for m in kept)
 
     @rule(host=HOSTS)

@@ -7,34 +7,36 @@ import json
 import shutil
 import stat
 import sys
-import zlib
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any, Protocol
 
 import numpy as np
 import pytest
 import tantivy
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
 from support.embedding_double import DIMENSION, EmbeddingDouble
 from support.memories import NOW, memory_of
 
 from sediment_mcp.domain.filters import Filters
 from sediment_mcp.errors import DamagedDatabase, DamagedSnapshot, DiskFull, Stopped
-from sediment_mcp.indexes import tantivy_index, usearch_index
+from sediment_mcp.indexes import quantized_index, tantivy_index
 from sediment_mcp.indexes.analyzer import extract_terms
 from sediment_mcp.indexes.filter_mask import FilterMask
 from sediment_mcp.indexes.protocols import IndexedChunk
+from sediment_mcp.indexes.quantized_index import QuantizedIndex, QuantizedWriter
 from sediment_mcp.indexes.tantivy_index import TantivyIndex, TantivyWriter
-from sediment_mcp.indexes.usearch_index import UsearchIndex, UsearchWriter
-from sediment_mcp.indexes.vector_matrix import write_matrix
+from sediment_mcp.indexes.vector_matrix import _widen
 from sediment_mcp.storage.table_protocols import SnapshotId
 from sediment_mcp.system.files import read_record, write_record
 
 MODEL = EmbeddingDouble()
 FINGERPRINT = MODEL.identity.fingerprint
-NAMES = {"folder", "file", "matrix"}  # entries of a pointer that name what it points to
+WIDTH = 128  # dimensions, where many vectors are needed
+NAMES = {"folder", "codes", "matrix"}  # entries of a pointer that name what it points to
 
 
 def text_of(chunk: int) -> str:
@@ -91,32 +93,33 @@ class TextAdapter:
 
 
 class VectorAdapter:
-    pointer = f"vectors-2-{FINGERPRINT[:12]}.json"
+    pointer = f"vectors-3-{FINGERPRINT[:12]}.json"
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
-        self.writer = UsearchWriter(directory, FINGERPRINT, DIMENSION)
+        self.writer = QuantizedWriter(directory, FINGERPRINT, DIMENSION)
 
     def write(self, base: Any, added: Iterable[int], removed: Iterable[int], seq: int, token: int) -> Any:
-        chunks = list(added)
-        matrix = np.empty((0, DIMENSION), np.float32)
-        if chunks:
-            matrix = MODEL.embed_documents([text_of(chunk) for chunk in chunks])
-        added = np.array(chunks, np.int64), matrix
-        self.writer.write(base, added, removed, SnapshotId(seq, token))
+        chunks = sorted(added)
+        blocks = [
+            (np.array(part, np.int64), MODEL.embed_documents([text_of(chunk) for chunk in part]))
+            for part in (chunks[: len(chunks) // 3], chunks[len(chunks) // 3 :])
+            if part
+        ]
+        self.writer.write(base, blocks, removed, SnapshotId(seq, token))
         return self.open()
 
-    def open(self) -> UsearchIndex:
+    def open(self) -> QuantizedIndex:
         return self.writer.open()
 
-    def all(self, snapshot: UsearchIndex) -> set[int]:
+    def all(self, snapshot: QuantizedIndex) -> set[int]:
         return {hit.chunk_id for hit in snapshot.search(MODEL.embed_query("anything"), 10_000)}
 
-    def nearest(self, snapshot: UsearchIndex, chunk: int) -> int | None:
+    def nearest(self, snapshot: QuantizedIndex, chunk: int) -> int | None:
         hits = snapshot.search(MODEL.embed_query(text_of(chunk)), 1)
         return hits[0].chunk_id if hits and hits[0].cosine > 0.99 else None
 
-    def admitted(self, snapshot: UsearchIndex, chunks: set[int], limit: int) -> set[int]:
+    def admitted(self, snapshot: QuantizedIndex, chunks: set[int], limit: int) -> set[int]:
         hits = snapshot.search(MODEL.embed_query("anything"), limit, mask(chunks))
         return {hit.chunk_id for hit in hits}
 
@@ -255,15 +258,13 @@ def test_other_settings_are_damage_and_never_half_understood(index: Any) -> None
 
 
 def test_a_pointer_is_believed_as_it_was_written_or_not_at_all(index: Any) -> None:
-    """What it says of unreachable vectors, or of when nothing erased was left, cannot be seen elsewhere."""
+    """What it says of the change that is reached, or of the mean vector, cannot be seen elsewhere."""
     index.write(None, range(1, 5), (), seq=1, token=1)
     pointer = index.directory / index.pointer
     content = read_record(pointer)
-    assert content["built"] == 1
+    assert index.writer.built_seq() == 1
     for key in content:
-        pointer.write_text(
-            json.dumps({**json.loads(pointer.read_text()), key: [7] if key == "unreachable" else 7})
-        )
+        pointer.write_text(json.dumps({**json.loads(pointer.read_text()), key: 7}))
         with pytest.raises(DamagedSnapshot):
             index.open()
         write_record(pointer, content)
@@ -348,14 +349,93 @@ def test_what_has_expired_since_the_snapshot_was_written_is_not_found(tmp_path: 
     assert found(NOW + timedelta(hours=1)) == {3}
 
 
-def test_chunks_that_hnsw_cannot_reach_are_listed(tmp_path: Path) -> None:
-    """Hundreds of equal vectors: no search among fifty can tell one of them from the others."""
+def test_among_hundreds_of_equal_vectors_as_many_are_found_as_are_wanted(tmp_path: Path) -> None:
     vector = MODEL.embed_query("the same")
-    chunks, matrix = np.arange(1, 301, dtype=np.int64), np.tile(vector, (300, 1))
-    UsearchWriter(tmp_path, FINGERPRINT, DIMENSION).write(None, (chunks, matrix), (), SnapshotId(1, 1))
-    snapshot = UsearchIndex(tmp_path, FINGERPRINT, DIMENSION)
-    reached = {hit.chunk_id for hit in snapshot.search(vector, 50)}
-    assert reached | set(snapshot.unreachable) == set(range(1, 301))
+    blocks = [(np.arange(1, 301, dtype=np.int64), np.tile(vector, (300, 1)))]
+    QuantizedWriter(tmp_path, FINGERPRINT, DIMENSION).write(None, blocks, (), SnapshotId(1, 1))
+    snapshot = QuantizedIndex(tmp_path, FINGERPRINT, DIMENSION, min_compared=10)
+    for limit in (1, 20, 300):
+        hits = snapshot.search(vector, limit)
+        assert len({hit.chunk_id for hit in hits}) == len(hits) == limit
+        assert [hit.cosine for hit in hits] == pytest.approx([1] * limit, abs=1e-3)
+
+
+def unit_vectors(count: int, seed: int, drift: float = 0.0) -> NDArray[np.float32]:
+    """Vectors in clusters, as those of texts are; with ``drift`` they all point into about one direction."""
+    random = np.random.default_rng(seed)
+    topics = np.random.default_rng(1).normal(size=(60, WIDTH))
+    vectors = topics[random.integers(0, len(topics), count)] + random.normal(size=(count, WIDTH)) + drift
+    return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+
+
+def written(directory: Path, vectors: NDArray[np.float32], min_compared: int) -> QuantizedIndex:
+    blocks = [(np.arange(1, len(vectors) + 1), vectors)]
+    QuantizedWriter(directory, FINGERPRINT, WIDTH).write(None, blocks, (), SnapshotId(1, 1))
+    return QuantizedIndex(directory, FINGERPRINT, WIDTH, min_compared=min_compared)
+
+
+@pytest.mark.parametrize("drift", [0.0, 3.0])
+@pytest.mark.parametrize("step", [1, 2], ids=["all", "every second"])
+def test_of_thousands_of_vectors_the_nearest_are_found_by_comparing_hundreds(
+    tmp_path: Path, drift: float, step: int
+) -> None:
+    vectors, asked = unit_vectors(4000, 2, drift), unit_vectors(20, 3, drift)
+    snapshot = written(tmp_path, vectors, 400)
+    allowed = mask(set(range(1, 4001, step))) if step > 1 else None
+    shares = []
+    for query in asked:
+        best = np.sort(vectors[::step] @ query)[::-1][:10]
+        cosines = [hit.cosine for hit in snapshot.search(query, 10, allowed)]
+        shares.append(np.mean(np.array(cosines) >= best - 1e-3))
+    assert np.mean(shares) > 0.97
+
+
+def test_every_vector_is_found_by_itself(tmp_path: Path) -> None:
+    vectors = unit_vectors(3000, 4)
+    snapshot = written(tmp_path, vectors, 10)
+    for n in range(0, 3000, 50):
+        assert snapshot.search(vectors[n], 1)[0].chunk_id == n + 1
+
+
+@given(bit=st.integers(min_value=0), file=st.sampled_from(["codes", "npy"]))
+def test_a_changed_bit_is_noticed_before_a_wrong_answer(
+    tmp_path_factory: pytest.TempPathFactory, bit: int, file: str
+) -> None:
+    directory = tmp_path_factory.mktemp("damaged")
+    vectors = unit_vectors(30, 5)
+    written(directory, vectors, 1000)
+    (path,) = directory.glob(f"*.{file}")
+    data = bytearray(path.read_bytes())
+    data[bit // 8 % len(data)] ^= 1 << bit % 8
+    path.write_bytes(data)
+    with pytest.raises(DamagedSnapshot):
+        QuantizedIndex(directory, FINGERPRINT, WIDTH).search(vectors[0], 5)
+    with pytest.raises(DamagedSnapshot):
+        QuantizedIndex(directory, FINGERPRINT, WIDTH).verify()
+
+
+def test_what_is_not_read_of_a_matrix_is_not_checked_before_it_is_verified(tmp_path: Path) -> None:
+    """Opening a matrix takes the same time whatever its size."""
+    vectors = unit_vectors(3000, 6)
+    snapshot = written(tmp_path, vectors, 10)
+    (path,) = tmp_path.glob("*.npy")
+    found = {hit.chunk_id for hit in snapshot.search(vectors[0], 2)}
+    far = next(n for n in range(3000) if vectors[n] @ vectors[0] < 0 and n + 1 not in found)
+    size = path.stat().st_size // 3000
+    with path.open("r+b") as there:
+        there.seek(path.stat().st_size - (3000 - far) * size + 20)
+        there.write(b"\xff\x7f")
+    again = QuantizedIndex(tmp_path, FINGERPRINT, WIDTH, min_compared=10)
+    assert {hit.chunk_id for hit in again.search(vectors[0], 2)} == found
+    for fail in (again.verify, lambda: again.vectors([far + 1]), lambda: again.search(vectors[far], 1)):
+        with pytest.raises(DamagedSnapshot, match="is damaged: it is rebuilt"):
+            fail()
+
+
+def test_every_finite_float16_becomes_the_float32_of_the_same_value() -> None:
+    halves = np.arange(2**16, dtype=np.uint16).view(np.float16)
+    finite = halves[np.isfinite(halves)]
+    assert _widen(finite).tobytes() == finite.astype(np.float32).tobytes()
 
 
 def test_only_what_the_snapshot_holds_is_counted_and_given(tmp_path: Path) -> None:
@@ -369,13 +449,13 @@ def test_only_what_the_snapshot_holds_is_counted_and_given(tmp_path: Path) -> No
     assert snapshot.vectors([])[1].shape == (0, DIMENSION)
 
 
-@pytest.mark.parametrize("exactly", [0, 20, 20_000])
-def test_a_filter_gets_the_very_nearest_of_what_it_admits(tmp_path: Path, exactly: int) -> None:
+@pytest.mark.parametrize("min_compared", [1, 100, 1000])
+def test_a_filter_gets_the_very_nearest_of_what_it_admits(tmp_path: Path, min_compared: int) -> None:
     """Also after vectors were taken out and others have moved into their rows, and among equal ones."""
     index, texts = VectorAdapter(tmp_path), {n: text_of(n) for n in range(1, 301)}
     base = index.write(None, texts, (), seq=1, token=1)
     index.write(base, range(301, 400), range(50, 250), seq=2, token=2)
-    snapshot = UsearchIndex(tmp_path, FINGERPRINT, DIMENSION, exact_up_to=exactly, compare_count=16)
+    snapshot = QuantizedIndex(tmp_path, FINGERPRINT, DIMENSION, min_compared=min_compared)
     live = [*range(1, 50), *range(250, 400)]
     matrix = MODEL.embed_documents([text_of(n) for n in live])
     asked = MODEL.embed_query("passage word17 anything")
@@ -451,30 +531,29 @@ def test_a_real_panic_of_tantivy_is_damage() -> None:
 def test_a_vector_index_that_is_damaged_after_its_check_cannot_be_written_on(tmp_path: Path) -> None:
     index = VectorAdapter(tmp_path)
     base = index.write(None, range(1, 40), (), seq=1, token=1)
-    base.file.rename(tmp_path / "away")
-    (tmp_path / "away").unlink()
-    base.file.write_bytes(b"nothing that usearch could read")
+    with matrix_of(index).open("r+b") as there:
+        there.seek(-1, 2)
+        there.write(b"\0")
     with pytest.raises(DamagedSnapshot):
         index.write(base, [50], (), seq=2, token=2)
 
 
-@pytest.mark.parametrize(("free", "expected"), [(0, OSError), (2**40, DamagedSnapshot)])
-def test_a_vector_index_that_cannot_be_saved_says_whether_the_disk_is_full(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, free: int, expected: type[Exception]
+def test_a_full_disk_is_no_damage_of_the_vector_index(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    class Full:
-        serialized_length = 1000
+    index = VectorAdapter(tmp_path)
+    base = index.write(None, range(1, 40), (), seq=1, token=1)
 
-        def save(self, path: str) -> None:
-            raise RuntimeError("Failed to serialize into stream")
+    def fill(*_: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=free))
-    with pytest.raises(expected) as raised:
-        usearch_index._save_index(Full(), tmp_path / "x.tmp")  # type: ignore[arg-type]
-    assert getattr(raised.value, "errno", errno.ENOSPC) == errno.ENOSPC
+    monkeypatch.setattr(quantized_index, "write_codes", fill)
+    with pytest.raises(OSError, match="No space left"):
+        index.write(base, [50], (), seq=2, token=2)
+    assert index.all(index.open()) == set(range(1, 40))
 
 
-# --- the matrix beside usearch's file -----------------------------------------------------------
+# --- the matrix ---------------------------------------------------------------------------------
 
 
 def matrix_of(index: VectorAdapter) -> Path:
@@ -503,31 +582,47 @@ def test_a_removed_vector_is_in_no_matrix(tmp_path: Path) -> None:
     assert kept in matrices[0]
 
 
-def test_a_snapshot_of_the_version_before_is_rebuilt_and_its_files_go(tmp_path: Path) -> None:
-    """It had usearch's file alone, with the chunks' numbers behind it."""
+@pytest.mark.parametrize("stem", ["vectors-", "vectors-2-"])
+def test_a_snapshot_of_an_earlier_format_is_left_alone_until_one_of_ours_is_written(
+    tmp_path: Path, stem: str
+) -> None:
     index = VectorAdapter(tmp_path)
-    index.write(None, range(1, 20), (), seq=1, token=1)
-    pointer = tmp_path / index.pointer
-    content = read_record(pointer)
-    old = tmp_path / content["file"]
-    matrix_of(index).unlink()
-    of_before = {key: value for key, value in content.items() if not key.startswith("matrix")}
-    write_record(pointer, {**of_before, "settings": "usearch-3 cos f16 connectivity-16 expansion-64"})
-    with pytest.raises(DamagedSnapshot, match="written with other settings: it is rebuilt"):
+    name = f"{stem}{FINGERPRINT[:12]}"
+    earlier = [tmp_path / f"{name}.json", tmp_path / f"{name}-00.usearch", tmp_path / f"{name}-00.npy"]
+    for path in earlier:
+        path.write_bytes(b"of an earlier version")
+    with pytest.raises(DamagedSnapshot):
         index.open()
+    assert index.writer.files.has_earlier_format()
+    assert not index.writer.exists()
     index.write(None, range(1, 20), (), seq=2, token=2)
-    assert not old.exists()
+    assert not any(path.exists() for path in earlier)
+    assert not index.writer.files.has_earlier_format()
     assert index.all(index.open()) == set(range(1, 20))
 
 
-def test_a_matrix_that_belongs_to_another_snapshot_is_damage(tmp_path: Path) -> None:
-    index = VectorAdapter(tmp_path)
+@pytest.mark.parametrize("dimension", [1, 3, 31, 65])
+def test_a_vector_may_have_any_number_of_dimensions(tmp_path: Path, dimension: int) -> None:
+    vectors = np.random.default_rng(1).normal(size=(200, dimension))
+    vectors = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+    writer = QuantizedWriter(tmp_path, FINGERPRINT, dimension)
+    writer.write(None, [(np.arange(1, 201), vectors)], (), SnapshotId(1, 1))
+    chunk_ids, found = writer.open().vectors(range(1, 201))
+    assert chunk_ids == list(range(1, 201))
+    assert found.tobytes() == vectors.astype(np.float16).astype(np.float32).tobytes()
+    with pytest.raises(DamagedSnapshot):
+        QuantizedIndex(tmp_path, FINGERPRINT, dimension + 1)
+
+
+def test_files_that_belong_to_another_snapshot_are_damage(tmp_path: Path) -> None:
+    index, other = VectorAdapter(tmp_path), VectorAdapter(tmp_path / "other")
+    other.directory.mkdir()
     index.write(None, range(1, 20), (), seq=1, token=1)
-    content = read_record(tmp_path / index.pointer)
-    for chunk_ids, dimension in ((range(1, 19), DIMENSION), (range(1, 20), DIMENSION + 1)):
-        matrix = np.zeros((len(chunk_ids), dimension), np.float32)
-        write_matrix(matrix_of(index), [(np.array(chunk_ids), matrix.__getitem__)], dimension)
-        checksum = zlib.crc32(matrix_of(index).read_bytes())
-        write_record(tmp_path / index.pointer, {**content, "matrix_crc32": checksum})
-        with pytest.raises(DamagedSnapshot, match="cannot be used"):
-            index.open()
+    for chunks in (range(1, 19), range(2, 21)):
+        other.write(None, chunks, (), seq=1, token=1)
+        kept = matrix_of(index).read_bytes()
+        shutil.copy(matrix_of(other), matrix_of(index))
+        with pytest.raises(DamagedSnapshot):
+            index.all(index.open())
+        matrix_of(index).write_bytes(kept)
+        index.all(index.open())

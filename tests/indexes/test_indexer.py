@@ -1,9 +1,7 @@
-"""Snapshots are written on what is sound of the old ones; freed memory goes back to the system."""
+"""Snapshots are written on what is sound of the old ones."""
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,52 +11,10 @@ from support.host import Host
 
 from sediment_mcp.errors import DamagedDatabase
 from sediment_mcp.indexes import indexer
+from sediment_mcp.indexes.quantized_index import QuantizedIndex, QuantizedWriter
 from sediment_mcp.indexes.tantivy_index import TantivyIndex
-from sediment_mcp.indexes.usearch_index import UsearchIndex, UsearchWriter
 from sediment_mcp.storage.protocols import ReadSession
 from sediment_mcp.storage.sql.changes import SqlChangeFeed
-
-POOLS = """
-import threading
-from pathlib import Path
-from sediment_mcp.indexes.indexer import release_freed_memory
-
-def resident():
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS"))
-
-def work():
-    held = [bytes(100_000) for _ in range(400)]
-    last = bytes(1000)  # at the pool's end, so that nothing in front of it is given back
-    del held
-    hold.append(last)
-
-hold = []
-threads = [threading.Thread(target=work) for _ in range(4)]
-for thread in threads:
-    thread.start()
-    thread.join()
-before = resident()
-release_freed_memory()
-print(before - resident())
-"""
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="only the GNU C library keeps pools")
-def test_what_threads_have_freed_goes_back() -> None:
-    if indexer._find_malloc_trim() is None:
-        pytest.skip("not the GNU C library")
-    done = subprocess.run([sys.executable, "-c", POOLS], capture_output=True, text=True, check=True)
-    assert int(done.stdout) > 10_000  # kB; of 40 MB that were in use
-
-
-def test_elsewhere_nothing_happens(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "platform", "darwin")
-    indexer._find_malloc_trim.cache_clear()
-    assert indexer._find_malloc_trim() is None
-    indexer.release_freed_memory()
-    indexer._find_malloc_trim.cache_clear()
-
 
 # --- what goes wrong while a snapshot is written ------------------------------------------------
 
@@ -72,19 +28,21 @@ def test_a_vector_index_that_is_damaged_after_its_check_is_written_anew(
     ids = [host.store(f"kiwi number{n}")["id"] for n in range(6)]
     host.app.services.indexer.write_vectors(model)
     host.store("kiwi number6")
-    write, bases = UsearchWriter.write, list[bool]()
+    write, bases = QuantizedWriter.write, list[bool]()
 
-    def damage_first(writer: UsearchWriter, base: UsearchIndex | None, *others: Any) -> None:
+    def damage_first(writer: QuantizedWriter, base: QuantizedIndex | None, *others: Any) -> None:
         bases.append(base is not None)
         if base is not None:
-            base.file.unlink()
-            base.file.write_bytes(b"no index")
+            (matrix,) = host.directory.glob("vectors-*.npy")
+            with matrix.open("r+b") as there:
+                there.seek(-1, 2)
+                there.write(b"\0")
         write(writer, base, *others)
 
-    monkeypatch.setattr(UsearchWriter, "write", damage_first)
+    monkeypatch.setattr(QuantizedWriter, "write", damage_first)
     host.app.services.indexer.write_vectors(model)
     assert bases == [True, False]
-    assert len(UsearchIndex(host.directory, model.fingerprint, DIMENSION)) == 7
+    assert len(QuantizedIndex(host.directory, model.fingerprint, DIMENSION)) == 7
     host.crash()
     assert host.found_by_meaning("kiwi number2") == {ids[2]}
 

@@ -16,12 +16,11 @@ from support.host import QUIET, SMALL, Host
 
 from sediment_mcp.domain.filters import Filters
 from sediment_mcp.indexes.indexer import Indexer
+from sediment_mcp.indexes.quantized_index import QuantizedIndex
 from sediment_mcp.indexes.tantivy_index import TantivyIndex
-from sediment_mcp.indexes.usearch_index import UsearchIndex
 from sediment_mcp.operations.trash import restore_memories
 from sediment_mcp.storage.protocols import ReadSession
 from sediment_mcp.storage.table_protocols import SnapshotId
-from sediment_mcp.system.files import read_record, write_record
 
 ANY = Filters()
 VOCABULARY = ["kiwi", "plum", "fig", "pear", "lime"]
@@ -157,7 +156,7 @@ def test_what_is_deleted_or_erased_leaves_the_snapshots_with_the_next_write(host
         host.app.services.indexer.write_text()
         host.app.services.indexer.write_vectors(embedder.identity)
         identity = embedder.identity
-        vectors = UsearchIndex(host.directory, identity.fingerprint, identity.dimension)
+        vectors = QuantizedIndex(host.directory, identity.fingerprint, identity.dimension)
         return len(TantivyIndex(host.directory)), len(vectors)
 
     assert counts() == (8, 8)
@@ -192,19 +191,3 @@ def test_what_others_write_around_an_announcement_is_not_lost(
         assert host.found_by_words("kiwi") == other.found_by_words("kiwi") == ids
         for memory in host.list(limit=100)["memories"]:
             assert host.found_by_meaning(memory["content"]) == {memory["id"]}
-
-
-def test_what_the_snapshot_cannot_reach_is_searched_exactly(host: Host) -> None:
-    embedder = host.app.model.get()
-    assert embedder is not None
-    for n in range(6):
-        host.store(f"kiwi number{n}")
-    host.app.services.indexer.write_vectors(embedder.identity)
-    pointer = next(host.directory.glob("vectors-*.json"))
-    write_record(pointer, {**read_record(pointer), "unreachable": [2, 5]})
-    host.crash()
-    host.found("kiwi")
-    vectors = host.app.retriever._view.vectors
-    assert vectors is not None
-    held = set(vectors._memtable.vectors(range(1, 7))[0])
-    assert held == {2, 5}

@@ -11,7 +11,6 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-import onnxruntime  # noqa: F401  before usearch, which brings a C++ runtime that crashes onnxruntime's import
 import pytest
 from support.embedding_double import EmbeddingDouble, load_double
 from support.host import SMALL, Host
@@ -278,8 +277,9 @@ def test_a_damaged_text_index_is_a_problem_that_mending_ends(
     assert problems(healthy) == set()
 
 
-def test_a_damaged_vector_index_is_a_problem_that_mending_ends(healthy: Path) -> None:
-    (file,) = healthy.glob("vectors-*.usearch")
+@pytest.mark.parametrize("kind", ["codes", "npy"])
+def test_a_damaged_vector_index_is_a_problem_that_mending_ends(healthy: Path, kind: str) -> None:
+    (file,) = healthy.glob(f"vectors-*.{kind}")
     data = bytearray(file.read_bytes())
     data[-1] ^= 1
     file.write_bytes(data)

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from sediment_mcp.config import Tuning
-from sediment_mcp.indexes import tantivy_index, usearch_index
+from sediment_mcp.indexes import quantized_index, tantivy_index
 from sediment_mcp.indexes.vector_files import VectorFiles
 from sediment_mcp.storage.sqlite.connection import SqliteDatabase
 from sediment_mcp.storage.sqlite.session import SqliteSession
@@ -124,12 +124,12 @@ PLACES: dict[str, tuple[Any, str]] = {
     "text: committed": (tantivy_index, "make_private"),
     "text: pointer": (tantivy_index, "write_record"),
     "text: old folders": (tantivy_index, "remove_old"),
-    "vectors: announced": (usearch_index.UsearchWriter, "write"),
-    "vectors: added": (usearch_index, "_find_unreachable"),
-    "vectors: saved": (usearch_index, "write_matrix"),
-    "vectors: matrix": (usearch_index, "make_private"),
-    "vectors: name": (usearch_index, "publish"),
-    "vectors: pointer": (usearch_index, "write_record"),
+    "vectors: announced": (quantized_index.QuantizedWriter, "write"),
+    "vectors: matrix": (quantized_index, "write_matrix"),
+    "vectors: codes": (quantized_index, "write_codes"),
+    "vectors: private": (quantized_index, "make_private"),
+    "vectors: name": (quantized_index, "publish"),
+    "vectors: pointer": (quantized_index, "write_record"),
     "vectors: old files": (VectorFiles, "remove_old"),
 }
 

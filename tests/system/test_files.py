@@ -152,7 +152,7 @@ def test_nobody_else_may_look(tmp_path: Path, no_umask: None) -> None:
     host.delete(host.store("secret")["id"], permanent=True)
     modes = {path: stat.S_IMODE(path.lstat().st_mode) for path in host.directory.rglob("*")}
     assert {path.name for path in modes} >= {"memories.db", "memories.db-wal", "text.json", "write.lock"}
-    assert any(path.suffix == ".usearch" for path in modes)
+    assert any(path.suffix == ".codes" for path in modes)
     assert {mode for path, mode in modes.items() if path.is_dir()} == {0o700}
     assert {oct(mode) for path, mode in modes.items() if not path.is_dir()} == {oct(0o600)}, modes
     assert stat.S_IMODE(host.directory.stat().st_mode) == 0o700

@@ -6,7 +6,7 @@ the model cannot read the chunk: it has no embedding, and needs none.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from sediment_mcp.embeddings.protocols import ModelIdentity
 from sediment_mcp.storage.sql.database import Database, batched, placeholders
@@ -114,6 +114,16 @@ class SqlEmbeddingReader:
                 (model_key, seq, changes[-1]),
             )
         ]
+
+    def iterate(self, model_key: int) -> Iterator[tuple[int, bytes]]:
+        """Yield (chunk id, vector) of all live memories, by chunk id."""
+        join = self._database.dialect.ordered_join
+        return self._database.iterate(
+            f"SELECT chunk, vector FROM embeddings {join} chunks ON chunks.number = chunk "
+            f"{join} memories ON memories.number = memory "
+            f"WHERE model = ? AND deleted_at IS NULL AND {IS_READ} ORDER BY chunk",
+            (model_key,),
+        )
 
     def since(self, model_key: int, seq: int) -> dict[int, bytes]:
         """Return by chunk id the vectors of live memories that changed since ``seq``.
