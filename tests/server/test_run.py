@@ -9,7 +9,6 @@ import sys
 HEAVY = {
     "numpy",
     "tantivy",
-    "usearch",
     "onnxruntime",
     "sqlite3",
     "asyncio",
@@ -47,7 +46,7 @@ def test_the_first_answers_need_nothing_heavy() -> None:
     assert listed & (HEAVY - {"platformdirs"}) == set()
     assert {name for name in listed if name.startswith("sediment_mcp.storage.")} == set()
     assert "sediment_mcp.operations.query_memory" in handling
-    assert {"numpy", "tantivy", "usearch", "onnxruntime", "detect_secrets"} & handling == set()
+    assert {"numpy", "tantivy", "onnxruntime", "detect_secrets"} & handling == set()
 
 
 def test_what_keeps_stdout_clean_is_imported_without_the_protocol() -> None:
