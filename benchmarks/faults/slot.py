@@ -344,7 +344,7 @@ class Slot(threading.Thread):
             results = answer["memories"] if answer is not None else []
         else:
             text = texts.hidden(texts.text(words[0])) if how == "meaning" else " ".join(words)
-            arguments = {"query": text, "limit": FOUND, "max_chars": 100_000}
+            arguments = {"query": text, "limit": FOUND, "max_chars": 100_000, "explain": True}
             arguments["include_superseded"] = how == "history"
             answer = self._call("query_memory", arguments, begun)
             results = answer["results"] if answer is not None else []

@@ -58,7 +58,7 @@ def list_facts(memory: results.MemoryResult) -> list[tuple[str, str]]:
 
 
 def _name_owner(memory: results.MemoryResult) -> str:
-    """Return whom a memory belongs to, another project by its short name; the details show the whole one."""
+    """Return whom a memory belongs to; the details show the whole name of a project."""
     if "project" not in memory:
         return "this project" if "scope" in memory else "global"
     project = memory["project"]

@@ -14,6 +14,7 @@ from typing import Any, ClassVar, Literal, NoReturn, Self, TypeVar, cast, datacl
 
 from sediment_mcp.domain.memory import MAX_METADATA_BYTES, MAX_TAG, MAX_TAGS, Kind
 from sediment_mcp.errors import BadArgument
+from sediment_mcp.operations.argument_collections import ListOf, Object
 from sediment_mcp.operations.argument_names import explain_unknown, find_host_names
 from sediment_mcp.operations.argument_types import (
     MISSING,
@@ -22,9 +23,7 @@ from sediment_mcp.operations.argument_types import (
     Choice,
     Fault,
     Integer,
-    ListOf,
     Number,
-    Object,
     Text,
     Time,
     WrongValue,

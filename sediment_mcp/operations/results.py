@@ -58,7 +58,7 @@ class MemoryResult(TypedDict):
 
 
 class RankedResult(MemoryResult):
-    """A memory that was found; ``signals`` are the parts of its score, where they were asked for."""
+    """A memory that was found; ``signals`` are the parts of its score, if asked for."""
 
     score: float
     signals: NotRequired[dict[str, float]]
@@ -381,7 +381,7 @@ def describe_memory(
 
 
 def stored_at(memory: MemoryResult) -> str:
-    """Return when a memory was stored, to the second or, where the result leaves it out, to the minute."""
+    """Return when a memory was stored, to the minute where the result leaves it out."""
     return memory.get("created_at", memory["occurred_at"])
 
 

@@ -1,4 +1,4 @@
-"""JSON schemas of the tools, flat as some hosts need them: no `$ref`, no `anyOf`, nothing that is null."""
+"""JSON schemas of the tools, flat as hosts need them: no `$ref`, no `anyOf`, no null."""
 
 from __future__ import annotations
 

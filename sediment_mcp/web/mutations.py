@@ -113,7 +113,7 @@ def _inherit_fields(old: Memory) -> dict[str, Any]:
 
 
 def _complete_times(arguments: RequestArguments, memories: Sequence[Memory]) -> RequestArguments:
-    """Return the arguments with the exact times of these memories for times as the page shows them."""
+    """Return the arguments with exact times of these memories in the place of shown ones."""
     exact = {
         (name, isoformat_to_second(time)): isoformat(time)
         for memory in memories

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from sediment_mcp.errors import BadArgument, StorageError
-from sediment_mcp.operations.argument_types import Integer, Pair
+from sediment_mcp.operations.argument_collections import Pair
+from sediment_mcp.operations.argument_types import Integer
 from sediment_mcp.operations.results import describe_memory
 from sediment_mcp.search.similar import SimilarPair, find_similar_pairs
 from sediment_mcp.system.files import write_atomically

@@ -20,7 +20,8 @@ from sediment_mcp.domain.retention import MAX_RULE_DAYS, Rule
 from sediment_mcp.embeddings.codec import are_unit_vectors
 from sediment_mcp.embeddings.protocols import ModelIdentity
 from sediment_mcp.errors import BadArgument
-from sediment_mcp.operations.argument_types import Integer, ListOf, ObjectOf, Pair, Text
+from sediment_mcp.operations.argument_collections import ListOf, ObjectOf, Pair
+from sediment_mcp.operations.argument_types import Integer, Text
 from sediment_mcp.operations.arguments import MEMORY_ID, TIME, StoreMemory, parameter, parse_arguments
 from sediment_mcp.system.text import format_value, to_json
 from sediment_mcp.system.timestamps import isoformat
