@@ -1,8 +1,8 @@
-"""Keep a server small where the GNU C library would hold on to memory; elsewhere nothing happens.
+"""Keep a server small where the GNU C library would hold on to memory.
 
-That library gives threads pools of their own, up to eight a processor, and keeps in each what was freed.
-Calls come in many threads, but Python runs one at a time, so one pool serves them as well: in measurements
-eight were 8 MB larger after thirty queries.
+Elsewhere nothing happens. That library gives threads pools of their own, up to eight a processor, and
+keeps in each what was freed. Calls come in many threads, but Python runs one at a time, so one pool serves
+them as well: in measurements eight were 8 MB larger after thirty queries.
 """
 
 from __future__ import annotations
