@@ -48,13 +48,13 @@ def test_a_list_a_resource_and_a_prompt_carry_the_note(host: Host) -> None:
     assert is_marked(host.list()["notes"])
     assert is_marked(host.list(ids=[identity])["notes"])
     for uri in (f"memory://{identity}", "memory://recent"):
-        (content,) = resources.read_resource(host.app, uri, None).contents
-        assert "address a model" in content.text  # type: ignore[union-attr]
+        (content,) = resources.read_resource(host.app, uri, None)["contents"]
+        assert "address a model" in content["text"]
     listing = resources.list_resources(host.app, None, None)
-    (listed,) = (one for one in listing.resources if identity in one.uri)
-    assert "address a model" in (listed.description or "")
+    (listed,) = (one for one in listing["resources"] if identity in one["uri"])
+    assert "address a model" in listed["description"]
     found = prompts.get_prompt(host.app, "review_topic", {"topic": "instructions"}, None)
-    assert any("address a model" in message.content.text for message in found.messages)  # type: ignore[union-attr]
+    assert any("address a model" in message["content"]["text"] for message in found["messages"])
 
 
 def test_plain_memories_have_no_notes(host: Host) -> None:
