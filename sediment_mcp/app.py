@@ -17,7 +17,7 @@ from sediment_mcp.background.backups import Backups
 from sediment_mcp.background.worker import Worker
 from sediment_mcp.config import Config
 from sediment_mcp.domain.retention import Removal
-from sediment_mcp.embeddings.loader import ModelLoader, load_embedder
+from sediment_mcp.embeddings.loader import LOAD_TIMEOUT, ModelLoader, load_embedder
 from sediment_mcp.embeddings.protocols import Embedder
 from sediment_mcp.storage.sqlite.storage import SqliteStorage
 from sediment_mcp.system.garbage_collection import loading
@@ -26,8 +26,6 @@ from sediment_mcp.system.progress import Progress, ignore_progress
 if TYPE_CHECKING:
     from sediment_mcp.background.services import Services
     from sediment_mcp.search.retriever import Retriever
-
-MODEL_TIMEOUT = 3.0  # seconds that a call waits for the model; the default model loads in a third of a second
 
 
 class Application:
@@ -43,19 +41,21 @@ class Application:
         *,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         load: Callable[[Config], Embedder] = load_embedder,
-        model_timeout: float = MODEL_TIMEOUT,
+        model: ModelLoader | None = None,
+        model_timeout: float = LOAD_TIMEOUT,
         is_resident: bool = True,
     ) -> None:
         """Build the parts.
 
-        ``model_timeout`` is how many seconds a call waits for the model to load. ``is_resident`` says that
-        the process keeps running and has a background thread; one that serves a single command has none.
+        ``model`` is a loader that may have begun already; without one, ``load`` and ``model_timeout`` make
+        one: the latter is how many seconds a call waits for the model. ``is_resident`` says that the process
+        keeps running and has a background thread; one that serves a single command has none.
         """
         self.config = config
         self.now = clock
         self._is_resident = is_resident
         self._worker = Worker(self.run_jobs, config.tuning)
-        self.model = ModelLoader(lambda: load(config), timeout=model_timeout)
+        self.model = model or ModelLoader(lambda: load(config), timeout=model_timeout)
         self.storage = SqliteStorage(
             config.data_dir, config.tuning, on_change=self._worker.wake if is_resident else lambda: None
         )

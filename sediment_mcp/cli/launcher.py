@@ -30,6 +30,6 @@ def start_server(flags: Mapping[str, str | None]) -> int:
         with loading():
             from sediment_mcp.server.run import serve
 
-        return serve(config)
+        serve(config)
     except SedimentError as error:
         return report_error(error)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mcp import types
-
 from sediment_mcp.operations.arguments import MAX_SESSION_CHARS
+from sediment_mcp.server.jsonrpc import Message
 from sediment_mcp.server.protocol_errors import raise_protocol_errors
 
 if TYPE_CHECKING:
@@ -15,20 +14,17 @@ if TYPE_CHECKING:
 MAX_COMPLETIONS = 100  # the protocol allows no more in one answer
 
 
-def complete(app: Application, params: types.CompleteRequestParams) -> types.CompleteResult:
-    """Complete an argument.
+def complete(app: Application, argument: str, prefix: str) -> Message:
+    """Complete an argument that begins with ``prefix``.
 
     Raises:
-        MCPError: the database cannot be read.
+        ProtocolError: the database cannot be read.
     """
-    prefix = params.argument.value
     with raise_protocol_errors():
-        found = _find_values(app, params.argument.name, prefix) if len(prefix) <= MAX_SESSION_CHARS else []
+        found = _find_values(app, argument, prefix) if len(prefix) <= MAX_SESSION_CHARS else []
     values = found[:MAX_COMPLETIONS]
     has_more = len(values) < len(found)
-    return types.CompleteResult(
-        completion=types.Completion(values=values, total=len(found), has_more=has_more)
-    )
+    return {"completion": {"hasMore": has_more, "total": len(found), "values": values}}
 
 
 def _find_values(app: Application, argument: str, prefix: str) -> list[str]:

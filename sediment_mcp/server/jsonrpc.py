@@ -18,6 +18,7 @@ Id = str | int
 
 PARSE_ERROR = -32700
 INVALID_REQUEST = -32600
+INVALID_PARAMS = -32602
 INTERNAL_ERROR = -32603
 
 MAX_LINE_BYTES = 8 * 1024 * 1024
@@ -136,9 +137,10 @@ def valid_text(text: str) -> str:
     return _LONE_SURROGATE.sub("\ufffd", text)
 
 
-def build_error(id: Id | None, code: int, sentence: str) -> Message:
-    """Build a JSON-RPC error response."""
-    return {"jsonrpc": "2.0", "id": id, "error": {"code": code, "message": sentence}}
+def build_error(id: Id | None, code: int, sentence: str, data: Any = None) -> Message:
+    """Build a JSON-RPC error response; ``data`` of None is left out."""
+    more = {} if data is None else {"data": data}
+    return {"jsonrpc": "2.0", "id": id, "error": {"code": code, "message": sentence, **more}}
 
 
 def is_request(message: Message) -> bool:

@@ -7,14 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any
-
-from mcp import types
 
 from sediment_mcp.errors import BadArgument
 from sediment_mcp.operations.arguments import ListMemories, QueryMemory, parse_arguments
 from sediment_mcp.operations.list_memories import list_memories
 from sediment_mcp.operations.query_memory import query_memory
+from sediment_mcp.server.jsonrpc import Message
+from sediment_mcp.server.protocol import build_text
 from sediment_mcp.server.protocol_errors import raise_protocol_errors
 from sediment_mcp.system.text import format_count, format_value, to_json
 
@@ -38,6 +39,15 @@ Values = Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
+class PromptArgument:
+    """What a host is told of an argument, so that it can ask the user for it."""
+
+    name: str
+    description: str
+    required: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class PromptSpec:
     """What a host is told of a prompt, and the function that writes it.
 
@@ -47,7 +57,7 @@ class PromptSpec:
     name: str
     title: str
     description: str
-    arguments: tuple[types.PromptArgument, ...]
+    arguments: tuple[PromptArgument, ...]
     write: Callable[[Application, Values, str | None], PromptText]
     needs_project: bool = False
 
@@ -55,36 +65,36 @@ class PromptSpec:
 # --- requests -----------------------------------------------------------------------------------
 
 
-def list_prompts(project: str | None) -> types.ListPromptsResult:
+@cache
+def list_prompts(*, has_project: bool) -> Message:
     """Describe the prompts; those about the project only where one is known."""
     prompts = [
-        types.Prompt(
-            name=prompt.name,
-            title=prompt.title,
-            description=prompt.description,
-            arguments=list(prompt.arguments),
-        )
+        {
+            "arguments": [
+                {"description": argument.description, "name": argument.name, "required": argument.required}
+                for argument in prompt.arguments
+            ],
+            "description": prompt.description,
+            "name": prompt.name,
+            "title": prompt.title,
+        }
         for prompt in PROMPTS
-        if project is not None or not prompt.needs_project
+        if has_project or not prompt.needs_project
     ]
-    return types.ListPromptsResult(prompts=prompts)
+    return {"prompts": prompts}
 
 
-def get_prompt(app: Application, name: str, values: Values, project: str | None) -> types.GetPromptResult:
+def get_prompt(app: Application, name: str, values: Values, project: str | None) -> Message:
     """Write a prompt: the sentences of the user, then the memories as JSON text.
 
     Raises:
-        MCPError: there is no such prompt, an argument is missing, unknown or wrong, or the prompt is about
-            the project and no project is known.
+        ProtocolError: there is no such prompt, an argument is missing, unknown or wrong, or the prompt is
+            about the project and no project is known.
     """
     with raise_protocol_errors():
         prompt = _write(app, name, values, project)
     texts = [prompt.text] if prompt.memories is None else [prompt.text, to_json(prompt.memories)]
-    return types.GetPromptResult(messages=[_build_message(text) for text in texts])
-
-
-def _build_message(text: str) -> types.PromptMessage:
-    return types.PromptMessage(role="user", content=types.TextContent(type="text", text=text))
+    return {"messages": [{"content": build_text(text), "role": "user"} for text in texts]}
 
 
 def _write(app: Application, name: str, values: Values, project: str | None) -> PromptText:
@@ -153,11 +163,7 @@ def _write_review_topic(app: Application, values: Values, project: str | None) -
     return PromptText(text, found)
 
 
-def _build_argument(name: str, description: str, *, required: bool = False) -> types.PromptArgument:
-    return types.PromptArgument(name=name, description=description, required=required)
-
-
-TAG = _build_argument("tag", "Only memories with this tag")
+TAG = PromptArgument("tag", "Only memories with this tag")
 PROMPTS = (
     PromptSpec(
         "load_project",
@@ -172,8 +178,8 @@ PROMPTS = (
         "Remember the important points of this conversation",
         "Stores what will matter later, one fact a memory.",
         (
-            _build_argument("session", "A name for this conversation, to group its memories"),
-            _build_argument("tag", "A tag for what is stored"),
+            PromptArgument("session", "A name for this conversation, to group its memories"),
+            PromptArgument("tag", "A tag for what is stored"),
         ),
         _write_remember_conversation,
     ),
@@ -181,7 +187,7 @@ PROMPTS = (
         "review_topic",
         "Review memories on a topic",
         "Goes through what is remembered on a topic: outdated, repeated, contradictory, missing.",
-        (_build_argument("topic", "A question or key words", required=True), TAG),
+        (PromptArgument("topic", "A question or key words", required=True), TAG),
         _write_review_topic,
     ),
 )

@@ -9,10 +9,9 @@ import contextlib
 import logging
 from collections.abc import Generator
 
-from mcp import types
-from mcp.shared.exceptions import MCPError
-
 from sediment_mcp.errors import BadArgument, SedimentError
+from sediment_mcp.server.jsonrpc import INTERNAL_ERROR, INVALID_PARAMS
+from sediment_mcp.server.protocol import ProtocolError
 from sediment_mcp.system.text import valid_text
 
 INTERNAL_FAILURE = (
@@ -31,23 +30,23 @@ def raise_protocol_errors(**data: str) -> Generator[None]:
     its result.
 
     Raises:
-        MCPError: the block has failed.
+        ProtocolError: the block has failed.
     """
     try:
         yield
     except SedimentError as error:
-        code = types.INVALID_PARAMS if isinstance(error, BadArgument) else types.INTERNAL_ERROR
-        raise MCPError(code, valid_text(str(error)), data or None) from error
+        code = INVALID_PARAMS if isinstance(error, BadArgument) else INTERNAL_ERROR
+        raise ProtocolError(code, valid_text(str(error)), data or None) from error
     except BaseException as error:  # a panic in a Rust extension is no Exception
         log.exception("a request failed")
-        raise MCPError(types.INTERNAL_ERROR, INTERNAL_FAILURE) from error
+        raise ProtocolError(INTERNAL_ERROR, INTERNAL_FAILURE) from error
 
 
-def refuse_cursor(listed: str, params: types.PaginatedRequestParams | None) -> None:
+def refuse_cursor(listed: str, cursor: object) -> None:
     """Refuse a cursor where what is listed always fits on one page.
 
     Raises:
-        MCPError: a cursor was sent.
+        ProtocolError: a cursor was sent.
     """
-    if params and params.cursor:
-        raise MCPError(types.INVALID_PARAMS, f"There is one page of {listed} only: leave cursor out.")
+    if cursor not in (None, ""):
+        raise ProtocolError(INVALID_PARAMS, f"There is one page of {listed} only: leave cursor out.")

@@ -9,14 +9,13 @@ import contextlib
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from mcp import types
-
 from sediment_mcp.errors import BadArgument, UnknownMemory
 from sediment_mcp.operations.arguments import ListMemories, parse_arguments
 from sediment_mcp.operations.content_notes import note_contents
 from sediment_mcp.operations.list_memories import list_memories
 from sediment_mcp.operations.results import DEFAULTS, MemoryResult, stored_at
 from sediment_mcp.operations.stats import stats
+from sediment_mcp.server.jsonrpc import Message
 from sediment_mcp.server.protocol_errors import raise_protocol_errors
 from sediment_mcp.system.text import format_value, to_json, valid_text
 
@@ -29,12 +28,13 @@ URI_TEMPLATE = f"{SCHEME}{{id}}"
 RECENT, PROJECT, STATS = (f"{SCHEME}{name}" for name in ("recent", "project", "stats"))
 PAGE_SIZE = 50  # memories
 MAX_TITLE_CHARS = 60
+NO_CURSOR = "no text"  # in the place of a cursor that is none; no list gives it
 MAX_QUOTED_URI_CHARS = 500  # of a URI that an error repeats
 
 
-def _build_overview(uri: str, title: str, description: str) -> types.Resource:
+def _build_overview(uri: str, title: str, description: str) -> Message:
     name = uri.removeprefix(SCHEME)
-    return types.Resource(uri=uri, name=name, title=title, description=description, mime_type=JSON)
+    return {"description": description, "mimeType": JSON, "name": name, "title": title, "uri": uri}
 
 
 OVERVIEWS = (
@@ -44,60 +44,62 @@ OVERVIEWS = (
 )
 
 
-def list_resources(app: Application, project: str | None, cursor: str | None) -> types.ListResourcesResult:
+TEMPLATES: Message = {
+    "resourceTemplates": [
+        {
+            "description": "One memory, whole, by its id.",
+            "mimeType": JSON,
+            "name": "memory",
+            "title": "A memory",
+            "uriTemplate": URI_TEMPLATE,
+        }
+    ]
+}
+"""The one template, which forms the URI of any memory."""
+
+
+def list_resources(app: Application, project: str | None, cursor: object) -> Message:
     """List a page of resources: the overviews, then the memories, newest first.
 
     Raises:
-        MCPError: the cursor is not one that this list gave.
+        ProtocolError: the cursor is not one that this list gave.
     """
     with raise_protocol_errors():
-        arguments = parse_arguments(ListMemories, {"limit": PAGE_SIZE, "cursor": cursor})
+        place = cursor if isinstance(cursor, str | None) else NO_CURSOR
+        arguments = parse_arguments(ListMemories, {"limit": PAGE_SIZE, "cursor": place})
         page = list_memories(app, arguments, project, list_name="resources/list")
-    overviews = [one for one in OVERVIEWS if one.uri != PROJECT or project is not None]
+    following = {"nextCursor": page["next_cursor"]} if "next_cursor" in page else {}
+    overviews = [one for one in OVERVIEWS if one["uri"] != PROJECT or project is not None]
     memories = [_describe_resource(memory) for memory in page["memories"]]
-    return types.ListResourcesResult(
-        resources=memories if arguments.cursor else overviews + memories, next_cursor=page.get("next_cursor")
-    )
+    return {**following, "resources": memories if arguments.cursor else overviews + memories}
 
 
-def list_templates() -> types.ListResourceTemplatesResult:
-    """Describe the one template, which forms the URI of any memory."""
-    template = types.ResourceTemplate(
-        uri_template=URI_TEMPLATE,
-        name="memory",
-        title="A memory",
-        description="One memory, whole, by its id.",
-        mime_type=JSON,
-    )
-    return types.ListResourceTemplatesResult(resource_templates=[template])
-
-
-def read_resource(app: Application, uri: str, project: str | None) -> types.ReadResourceResult:
+def read_resource(app: Application, uri: str, project: str | None) -> Message:
     """Return the content of the resource that a URI names, as JSON text.
 
     Raises:
-        MCPError: there is no such memory, or no project is known and its memories are asked for.
+        ProtocolError: there is no such memory, or no project is known and its memories are asked for.
     """
     with raise_protocol_errors(uri=valid_text(uri[:MAX_QUOTED_URI_CHARS])):
         text = to_json(_read(app, uri, project))
-    return types.ReadResourceResult(contents=[types.TextResourceContents(uri=uri, mime_type=JSON, text=text)])
+    return {"contents": [{"mimeType": JSON, "text": text, "uri": uri}]}
 
 
-def _describe_resource(memory: MemoryResult) -> types.Resource:
+def _describe_resource(memory: MemoryResult) -> Message:
     """Describe a memory for a host's picker."""
     line = " ".join(memory["content"].split())
     kind = memory.get("kind", DEFAULTS["kind"])
     tags = "".join(f" #{tag}" for tag in memory.get("tags", []))
     owner = "this project" if "scope" in memory else format_value(memory.get("project", "global"))
     mark = "".join(f" {note}" for note in note_contents([memory]))
-    return types.Resource(
-        uri=SCHEME + memory["id"],
-        name=memory["id"],
-        title=line if len(line) <= MAX_TITLE_CHARS else f"{line[: MAX_TITLE_CHARS - 1]}…",
-        description=f"{kind}, {memory['occurred_at'][:10]}, {owner}{tags}{mark}",
-        mime_type=JSON,
-        annotations=types.Annotations(last_modified=stored_at(memory)),
-    )
+    return {
+        "annotations": {"lastModified": stored_at(memory)},
+        "description": f"{kind}, {memory['occurred_at'][:10]}, {owner}{tags}{mark}",
+        "mimeType": JSON,
+        "name": memory["id"],
+        "title": line if len(line) <= MAX_TITLE_CHARS else f"{line[: MAX_TITLE_CHARS - 1]}…",
+        "uri": SCHEME + memory["id"],
+    }
 
 
 def _read(app: Application, uri: str, project: str | None) -> Mapping[str, Any]:

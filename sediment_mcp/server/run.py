@@ -5,54 +5,69 @@ It ends when the client leaves or a signal arrives.
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import os
-from typing import Any
+import sys
+from collections.abc import Callable
+from functools import cached_property
+from typing import TYPE_CHECKING, NoReturn
 
-from sediment_mcp.app import Application
 from sediment_mcp.config import Config, unknown_variables
-from sediment_mcp.server.app import build_server
-from sediment_mcp.server.sdk_streams import IncomingMessages, OutgoingMessages
-from sediment_mcp.server.stdio import ClientPipes, StdioTransport, exit_within, protect_stdout
+from sediment_mcp.server.connection import Connection
+from sediment_mcp.server.jsonrpc import Message
+from sediment_mcp.server.parts import LateParts
+from sediment_mcp.server.requests import Requests
+from sediment_mcp.server.stdio import StdioTransport, exit_within, protect_stdout
 from sediment_mcp.system.logging_setup import log_to_stderr
 
+if TYPE_CHECKING:
+    from concurrent.futures import ThreadPoolExecutor
+
 LOG_FORMAT = "sediment-mcp %(levelname)s: %(message)s"
+MAX_CALLS = 40  # that run at the same time; more wait for their turn
 
 log = logging.getLogger(__name__)
 
 
-def serve(config: Config) -> int:
-    """Serve MCP until the client leaves or a signal arrives; return the exit status."""
+def serve(config: Config) -> NoReturn:
+    """Serve MCP until the client leaves or a signal arrives, then end the process."""
     pipes = protect_stdout()
     log_to_stderr(config.log_level, LOG_FORMAT)
     for warning in unknown_variables():
         log.warning(warning)
-    return asyncio.run(_serve(config, pipes))
+    _Server(config, StdioTransport(pipes)).run()
+    sys.stderr.flush()
+    os._exit(0)  # the interpreter's own end would wait for calls that hang, and for imports under way
 
 
-async def _serve(config: Config, pipes: ClientPipes) -> int:
-    app = Application(config)
-    server = build_server(config, app)
-    transport = StdioTransport(pipes)
-    options = server.create_initialization_options()
-    session = asyncio.create_task(
-        server.run(IncomingMessages(transport), OutgoingMessages(transport), options)
-    )
-    session.add_done_callback(lambda _: transport.finish())
-    transport.start()
-    await transport.wait_for_end()
-    exit_within(transport.time_left())
-    await asyncio.wait({session}, timeout=transport.time_left() / 4)  # a call that hangs keeps it from ending
-    app.close()
-    transport.flush()
-    return _get_exit_status(session)
+class _Server:
+    """The transport, the connection and the parts that answer, put together."""
 
+    def __init__(self, config: Config, transport: StdioTransport) -> None:
+        self._transport = transport
+        self._parts = LateParts(config)
+        self._connection = Connection(Requests(config, self._parts), self._send, self._start_call)
 
-def _get_exit_status(session: asyncio.Task[Any]) -> int:
-    if not session.done():
-        os._exit(0)  # a thread cannot be stopped, and `asyncio.run` would wait for it
-    if error := session.exception():
-        log.error("the session has failed", exc_info=error)
-        return 1
-    return 0
+    def run(self) -> None:
+        """Serve until the end, and close the application."""
+        self._transport.start(self._connection.receive)
+        self._transport.wait_for_end()
+        exit_within(self._transport.time_left())
+        try:
+            self._parts.close()
+        except Exception:
+            log.exception("the application cannot be closed")
+        self._transport.flush()
+
+    def _send(self, message: Message) -> None:
+        self._transport.send(message)
+        self._parts.import_soon()
+
+    def _start_call(self, call: Callable[[], None]) -> None:
+        self._calls.submit(call)
+
+    @cached_property
+    def _calls(self) -> ThreadPoolExecutor:
+        from concurrent.futures import ThreadPoolExecutor
+
+        return ThreadPoolExecutor(MAX_CALLS, thread_name_prefix="call")

@@ -1,21 +1,20 @@
 """The stdio transport: one JSON-RPC message a line on standard input and output.
 
 It knows nothing of MCP beyond the one notification that cancels a request, and passes on plain
-dictionaries. It keeps three rules:
+dictionaries, each in the thread that reads. It keeps three rules:
 
 - Standard output belongs to the protocol. `protect_stdout` moves the real descriptors out of reach before
   anything else is imported; whatever prints afterwards, in Python, in C or in a child, reaches stderr.
-- Every request is answered exactly once, unless it is cancelled. So the session is told of the end of
-  input only when the calls in flight are answered, or a time limit has passed. And the client's ids are
-  replaced by numbers of our own, because the SDK takes 5 and "5" for the same id, and the late answer to a
-  cancelled request would be taken for the answer to a new request of the same id.
+- Every request is answered exactly once, unless it is cancelled. So the process ends only when the calls in
+  flight are answered, or a time limit has passed. And the client's ids are replaced by numbers of our own,
+  because the late answer to a cancelled request would be taken for the answer to a new request of the same
+  id, and 1, True and "1" are three ids.
 - Nothing the client does or omits may keep the process alive: reading and writing have threads of their
   own that die with the process.
 """
 
 from __future__ import annotations
 
-import asyncio
 import functools
 import itertools
 import logging
@@ -25,7 +24,7 @@ import signal
 import sys
 import threading
 import time
-from contextlib import suppress
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,6 +41,7 @@ from sediment_mcp.server.jsonrpc import (
     is_request,
     is_response,
 )
+from sediment_mcp.server.protocol import CANCELLED
 from sediment_mcp.system.text import format_value
 
 SHUTTING_DOWN = -32000
@@ -52,8 +52,6 @@ GRACE_AT_SIGNAL = 1.0  # seconds
 CLOSING_TIME = 0.4  # seconds
 """Hosts kill a server two seconds after they have closed its input, so the calls in flight get the grace,
 and closing the application and flushing the output share what is left."""
-
-CANCELLED = "notifications/cancelled"
 
 _PARENT_CHECK_INTERVAL = 1.0  # seconds
 _READ_BYTES = 64 * 1024
@@ -134,62 +132,66 @@ def _make_key(id: Id) -> tuple[str, Id]:
 class StdioTransport:
     """The messages of one client, from `start` until `wait_for_end`.
 
-    Its two threads read and write; everything else runs in the loop.
+    Two threads read and write. Every method may be called from any thread, except `start` and `wait_for_end`,
+    which are for the main thread.
     """
 
     def __init__(self, pipes: ClientPipes) -> None:
         self._pipes = pipes
-        self._loop = asyncio.get_running_loop()
-        self._inbox: asyncio.Queue[Message | None] = asyncio.Queue()
+        self._receive: Callable[[Message], None] = _ignore
         self._outbox: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
+        self._ends: queue.SimpleQueue[float] = queue.SimpleQueue()
+        """The grace of each reason to end; this is the one kind of queue that a signal handler may use."""
+        self._changing = threading.Condition()  # guards what follows
         self._in_flight: dict[tuple[str, Id], int] = {}
         self._ids: dict[int, Id] = {}
-        self._numbers = itertools.count(1)
         self._own_requests: set[Id] = set()
-        self._all_answered = asyncio.Event()
-        self._all_answered.set()
-        self._end: asyncio.Future[float] = self._loop.create_future()
+        self._is_ending = False
+        self._numbers = itertools.count(1)
         self._writer = threading.Thread(target=self._write, name="stdout", daemon=True)
         self._deadline = time.monotonic() + CLOSING_TIME
 
-    def start(self) -> None:
-        """Begin to read; from now on a signal or the end of the parent process ends the session."""
+    def start(self, receive: Callable[[Message], None]) -> None:
+        """Begin to read, and call ``receive`` with each message, one after the other.
+
+        From now on a signal or the end of the parent process ends the session.
+        """
+        self._receive = receive
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._handle_signal)
         self._writer.start()
         threading.Thread(target=self._read, name="stdin", daemon=True).start()
-        self._watch_parent()
 
     def finish(self) -> None:
-        """End as after a signal; call it in the event loop only."""
-        self._finish(GRACE_AT_SIGNAL)
-
-    async def receive(self) -> Message | None:
-        """Return the next message; None at the end."""
-        return await self._inbox.get()
+        """End as after a signal."""
+        self._ends.put(GRACE_AT_SIGNAL)
 
     def send(self, message: Message) -> None:
         """Queue a message; drop an answer to a request that is no longer in flight."""
         if is_response(message):
-            number = message.get("id")
-            if number not in self._ids:
+            id = self._remove_request(message["id"])
+            if id is None:
                 return
-            message = message | {"id": self._remove_request(number)}
+            message = message | {"id": id}
         self._put(message)
         if is_request(message):
-            self._own_requests.add(message["id"])
+            with self._changing:
+                self._own_requests.add(message["id"])
             self._cancel_own_requests()
 
-    async def wait_for_end(self) -> None:
+    def wait_for_end(self) -> None:
         """Wait for the end, then for the calls in flight, but not longer than the grace."""
-        grace = await self._end
+        grace = self._wait_for_reason()
         self._deadline = time.monotonic() + grace + CLOSING_TIME
-        with suppress(TimeoutError):
-            await asyncio.wait_for(self._all_answered.wait(), grace)
-        for number in list(self._ids):
+        with self._changing:
+            self._is_ending = True
+        self._cancel_own_requests()
+        with self._changing:
+            self._changing.wait_for(lambda: not self._ids, grace)
+            late = list(self._ids)
+        for number in late:
             sentence = "The server is ending before this call has finished; it may still take effect."
             self.send(build_error(number, SHUTTING_DOWN, sentence))
-        self._inbox.put_nowait(None)
 
     def time_left(self) -> float:
         """Return the seconds until the process has to be gone, never less than zero."""
@@ -200,44 +202,49 @@ class StdioTransport:
         self._outbox.put(None)
         self._writer.join(self.time_left())
 
-    # --- in the loop ------------------------------------------------------------------------------
+    # --- the end ----------------------------------------------------------------------------------
 
-    def _finish(self, grace: float) -> None:
-        if not self._end.done():
-            self._end.set_result(grace)
-            self._cancel_own_requests()
+    def _handle_signal(self, *_: object) -> None:
+        self.finish()
+
+    def _wait_for_reason(self) -> float:
+        """Wait for a reason to end; return how many seconds the calls in flight have then.
+
+        An orphan ends as after a signal, because a pipe that somebody else has inherited may stay open.
+        """
+        while True:
+            try:
+                return self._ends.get(timeout=_PARENT_CHECK_INTERVAL)
+            except queue.Empty:
+                if os.getppid() != self._pipes.parent:
+                    return GRACE_AT_SIGNAL
 
     def _cancel_own_requests(self) -> None:
         """Answer the server's own requests with an error once the client has left.
 
         The client will not answer them any more, and the calls that wait for them must not wait in vain.
         """
-        while self._end.done() and self._own_requests:
-            sentence = "The client has left."
-            self._inbox.put_nowait(build_error(self._own_requests.pop(), SHUTTING_DOWN, sentence))
+        with self._changing:
+            cancelled = list(self._own_requests) if self._is_ending else []
+            self._own_requests.difference_update(cancelled)
+        for id in cancelled:
+            self._receive(build_error(id, SHUTTING_DOWN, "The client has left."))
 
-    def _watch_parent(self) -> None:
-        """End when the parent process has ended.
-
-        Without this the process might wait for ever for input, if another process holds the pipe open.
-        """
-        if os.getppid() != self._pipes.parent:
-            self._finish(GRACE_AT_SIGNAL)
-        else:
-            self._loop.call_later(_PARENT_CHECK_INTERVAL, self._watch_parent)
+    # --- messages of the client -------------------------------------------------------------------
 
     def _receive_message(self, message: Message) -> None:
-        if self._end.done():
+        if self._is_ending:
             return
         if is_request(message):
             self._accept_request(message)
         elif is_response(message):
-            self._own_requests.discard(message["id"])
-            self._inbox.put_nowait(message)
+            with self._changing:
+                self._own_requests.discard(message["id"])
+            self._receive(message)
         elif message["method"] == CANCELLED:
             self._cancel(message.get("params", {}))
         else:
-            self._inbox.put_nowait(message)
+            self._receive(message)
 
     def _accept_request(self, message: Message) -> None:
         """Pass on a request under a number of our own in the place of its id."""
@@ -248,26 +255,29 @@ class StdioTransport:
             sentence = f"A request with the id {format_value(id)} is still being worked on: use a new id."
             self._put(build_error(None, INVALID_REQUEST, sentence))
             return
-        number = self._in_flight[key] = next(self._numbers)
-        self._ids[number] = id
-        self._all_answered.clear()
-        self._inbox.put_nowait(message | {"id": number})
+        number = next(self._numbers)
+        with self._changing:
+            self._in_flight[key] = number
+            self._ids[number] = id
+        self._receive(message | {"id": number})
 
     def _cancel(self, params: dict[str, Any]) -> None:
         """Pass on a cancellation of a request that is in flight, and remove the request."""
         id: object = params.get("requestId")
         number = self._in_flight.get(_make_key(id)) if isinstance(id, str | int) else None
-        if number is not None:
-            self._remove_request(number)
-            self._inbox.put_nowait({"jsonrpc": "2.0", "method": CANCELLED, "params": {"requestId": number}})
+        if number is not None and self._remove_request(number) is not None:
+            self._receive({"jsonrpc": "2.0", "method": CANCELLED, "params": {"requestId": number}})
 
-    def _remove_request(self, number: int) -> Id:
-        """Remove a request in flight; return the id under which the client knows it."""
-        id = self._ids.pop(number)
-        del self._in_flight[_make_key(id)]
-        if not self._in_flight:
-            self._all_answered.set()
-        return id
+    def _remove_request(self, number: Any) -> Id | None:
+        """Remove a request; return the id under which the client knows it, None if it is not in flight."""
+        with self._changing:
+            id = self._ids.pop(number, None)
+            if id is not None:
+                del self._in_flight[_make_key(id)]
+                self._changing.notify_all()
+            return id
+
+    # --- bytes ------------------------------------------------------------------------------------
 
     def _put(self, message: Message) -> None:
         try:
@@ -278,15 +288,6 @@ class StdioTransport:
                 return
             line = encode(build_error(message["id"], INTERNAL_ERROR, "The answer cannot be written as JSON."))
         self._outbox.put(line)
-
-    # --- in threads -------------------------------------------------------------------------------
-
-    def _handle_signal(self, *_: object) -> None:
-        self._run_in_loop(self._finish, GRACE_AT_SIGNAL)
-
-    def _run_in_loop(self, call: Any, *arguments: Any) -> None:
-        with suppress(RuntimeError):  # the loop has closed, so the session has ended
-            self._loop.call_soon_threadsafe(call, *arguments)
 
     def _read(self) -> None:
         """Read bytes from the client and pass on the messages in them.
@@ -304,7 +305,7 @@ class StdioTransport:
         except OSError as error:
             log.debug("standard input cannot be read any more: %s", error)
         finally:
-            self._run_in_loop(self._finish, GRACE_AT_EOF)
+            self._ends.put(GRACE_AT_EOF)
 
     def _deliver(self, line: bytes | InvalidMessage) -> None:
         try:
@@ -312,9 +313,9 @@ class StdioTransport:
                 raise line
             message = decode(line)
             if message is not None:
-                self._run_in_loop(self._receive_message, message)
+                self._receive_message(message)
         except InvalidMessage as error:
-            self._run_in_loop(self._put, error.answer)
+            self._put(error.answer)
 
     def _write(self) -> None:
         """Write the queued lines; a client that has closed its pipe has left."""
@@ -324,4 +325,8 @@ class StdioTransport:
                 while view:
                     view = view[os.write(self._pipes.output, view) :]
         except OSError:
-            self._run_in_loop(self._finish, GRACE_AT_SIGNAL)
+            self.finish()
+
+
+def _ignore(_: Message) -> None:
+    pass

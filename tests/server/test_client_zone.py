@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from mcp import Client
+from support.sdk_client import in_memory
 
 from sediment_mcp.app import Application
 from sediment_mcp.config import NO_MODEL, TIMEZONE, Config, find_zone, load_config
 from sediment_mcp.errors import BadArgument
-from sediment_mcp.server.app import build_server
 from sediment_mcp.server.client_zone import find_client_zone
 
 pytestmark = pytest.mark.anyio
@@ -67,7 +67,7 @@ async def test_the_client_s_zone_counts_for_its_call_and_else_the_configured_one
     config = Config(data_dir=tmp_path, project="", model=NO_MODEL, zone=ZoneInfo("Asia/Tokyo"))
     app = Application(config)
     day = {"since": "2026-05-08", "until": "2026-05-08"}
-    async with Client(build_server(config, app)) as client:
+    async with Client(in_memory(config, app)) as client:
         late = {"content": "the late film", "occurred_at": "2026-05-08T15:00:00Z"}  # the 9th in Tokyo
         await client.call_tool("store_memory", late)
         plain = await client.call_tool("list_memories", day)

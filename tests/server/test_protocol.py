@@ -56,8 +56,8 @@ async def test_the_tools_are_those_of_the_contract_with_all_hints(way: Way, tmp_
             assert (tool.title, tool.description) == (declared.title, declared.description)
             assert tool.annotations is not None
             assert tool.annotations.model_dump(exclude_none=True) == {
-                "read_only_hint": declared.hints.read_only_hint,
-                "destructive_hint": declared.hints.destructive_hint,
+                "read_only_hint": declared.hints.read_only,
+                "destructive_hint": declared.hints.destructive,
                 "idempotent_hint": True,
                 "open_world_hint": False,
             }

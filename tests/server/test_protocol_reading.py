@@ -15,11 +15,10 @@ from mcp.types import (
     TextContent,
     TextResourceContents,
 )
-from support.sdk_client import Way, anyio_backend, connected, succeeds, way
+from support.sdk_client import Way, anyio_backend, connected, in_memory, succeeds, way
 
 from sediment_mcp.app import Application
 from sediment_mcp.config import Config
-from sediment_mcp.server.app import build_server
 from sediment_mcp.server.resources import PAGE_SIZE
 
 __all__ = ["anyio_backend", "way"]  # fixtures
@@ -130,7 +129,7 @@ async def test_the_template_names_every_memory(way: Way, tmp_path: Path) -> None
 
 async def test_the_project_has_a_resource_and_a_prompt_of_its_own(tmp_path: Path) -> None:
     app = Application(Config(data_dir=tmp_path / "data", project="/code/shop", model="none"))
-    async with Client(build_server(app.config, app)) as client:
+    async with Client(in_memory(app.config, app)) as client:
         await succeeds(client, "store_memory", content="The shop closes at six.", tags=["hours"])
         await succeeds(client, "store_memory", content="The shop sells tea.")
         await succeeds(client, "store_memory", content=OPINION, scope="global")

@@ -304,14 +304,30 @@ def test_what_a_tool_prints_goes_to_stderr(odd: StdioPeer) -> None:
 
 
 def test_what_is_printed_during_start_up_goes_to_stderr(tmp_path: Path) -> None:
-    (tmp_path / "anyio.py").write_text("print('polluted: import', flush=True); raise SystemExit(0)")
-    # A module of that name in front of the real one prints as the SDK's imports begin.
+    (tmp_path / "difflib.py").write_text("print('polluted: import', flush=True); raise SystemExit(0)")
+    # A module of that name in front of the real one prints as the configuration is imported.
     with StdioPeer(
         tmp_path / "data", environment={"PYTHONPATH": f"{tmp_path}{os.pathsep}{REPOSITORY}"}
     ) as peer:
         assert peer.wait() == 0
         assert "polluted: import" in peer.errors()
         assert peer.everything() == []
+
+
+@pytest.mark.parametrize("module", ["numpy", "tantivy", "onnxruntime"])
+def test_what_is_printed_by_an_import_behind_the_first_answer_goes_to_stderr(
+    tmp_path: Path, module: str
+) -> None:
+    polluting = f"print('polluted: {module}'); raise ImportError('a stand-in')"
+    (tmp_path / f"{module}.py").write_text(polluting)
+    with StdioPeer(
+        tmp_path / "data", environment={"PYTHONPATH": f"{tmp_path}{os.pathsep}{REPOSITORY}"}
+    ) as peer:
+        peer.initialize()
+        peer.wait_for_error(f"polluted: {module}")  # though nothing is called
+        assert peer.request("ping")["result"] == {}
+        assert peer.end() == 0
+        assert peer.stray_output() == []
 
 
 def test_a_misspelt_variable_is_reported_once_on_stderr(tmp_path: Path) -> None:
@@ -426,7 +442,7 @@ def test_a_signal_ends_a_server_whose_call_hangs(odd: StdioPeer) -> None:
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_while_starting_ends_the_process_quietly(tmp_path: Path, number: signal.Signals) -> None:
     slow_import = "import sys, threading; sys.stderr.write('importing\\n'); threading.Event().wait()"
-    (tmp_path / "anyio.py").write_text(slow_import)
+    (tmp_path / "difflib.py").write_text(slow_import)
     with StdioPeer(
         tmp_path / "data", environment={"PYTHONPATH": f"{tmp_path}{os.pathsep}{REPOSITORY}"}
     ) as peer:
@@ -434,6 +450,19 @@ def test_a_signal_while_starting_ends_the_process_quietly(tmp_path: Path, number
         peer.process.send_signal(number)
         assert peer.wait() == 0
         assert "Traceback" not in peer.errors()
+
+
+def test_an_import_that_hangs_behind_the_first_answer_keeps_nobody_waiting(tmp_path: Path) -> None:
+    hanging = "import sys, threading; sys.stderr.write('importing\\n'); threading.Event().wait()"
+    (tmp_path / "numpy.py").write_text(hanging)
+    with StdioPeer(
+        tmp_path / "data", environment={"PYTHONPATH": f"{tmp_path}{os.pathsep}{REPOSITORY}"}
+    ) as peer:
+        peer.initialize()
+        peer.wait_for_error("importing")
+        assert peer.request("ping")["result"] == {}
+        assert len(peer.request("tools/list")["result"]["tools"]) == 4
+        assert peer.end() == 0
 
 
 @posix

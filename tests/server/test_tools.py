@@ -121,8 +121,8 @@ def test_no_field_of_an_answer_may_be_null():
 
 
 def test_hints_tell_the_tools_apart():
-    assert {t.name for t in TOOLS if t.hints.read_only_hint} == {"query_memory", "list_memories"}
-    assert {t.name for t in TOOLS if t.hints.destructive_hint} == {"delete_memory"}
+    assert {t.name for t in TOOLS if t.hints.read_only} == {"query_memory", "list_memories"}
+    assert {t.name for t in TOOLS if t.hints.destructive} == {"delete_memory"}
 
 
 def test_an_empty_answer_is_a_valid_answer():

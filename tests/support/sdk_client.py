@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import math
 import os
 import sys
 from collections.abc import AsyncGenerator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Literal
 
+import anyio
 import jsonschema
 import pytest
 from mcp import Client, StdioServerParameters
-from mcp.types import CallToolResult
+from mcp.client._transport import TransportStreams
+from mcp.shared.message import SessionMessage
+from mcp.types import CallToolResult, jsonrpc_message_adapter
 
 from sediment_mcp.app import Application
 from sediment_mcp.config import Config
-from sediment_mcp.server.app import build_server
+from sediment_mcp.server.connection import Connection
+from sediment_mcp.server.jsonrpc import Message
+from sediment_mcp.server.requests import Requests
 from support.stdio_peer import REPOSITORY
 
 Way = tuple[Literal["memory", "stdio"], Literal["auto", "legacy"]]
@@ -53,10 +61,43 @@ async def connected(way: Way, folder: Path) -> AsyncGenerator[Client]:
         config = Config(data_dir=folder / "data", project="", model="none")
         app = Application(config)
         try:
-            async with Client(build_server(config, app), mode=mode) as client:
+            async with Client(in_memory(config, app), mode=mode) as client:
                 yield client
         finally:
             app.close()
+
+
+class BuiltParts:
+    """Parts with an application that is there already."""
+
+    def __init__(self, app: Application) -> None:
+        self.app = app
+
+    def start_model(self) -> None:
+        self.app.model.start()
+
+
+@asynccontextmanager
+async def in_memory(config: Config, app: Application) -> AsyncGenerator[TransportStreams]:
+    """Connect the streams of the SDK's client to the server in this process."""
+    loop = asyncio.get_running_loop()
+    to_client, from_server = anyio.create_memory_object_stream[SessionMessage | Exception](math.inf)
+    to_server, from_client = anyio.create_memory_object_stream[SessionMessage](math.inf)
+
+    def send(message: Message) -> None:
+        item = SessionMessage(jsonrpc_message_adapter.validate_python(message))
+        loop.call_soon_threadsafe(to_client.send_nowait, item)
+
+    async def deliver(connection: Connection) -> None:
+        async for item in from_client:
+            connection.receive(item.message.model_dump(by_alias=True, exclude_unset=True, mode="json"))
+
+    with ThreadPoolExecutor() as calls:
+        connection = Connection(Requests(config, BuiltParts(app)), send, calls.submit)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(deliver, connection)
+            yield from_server, to_server
+            tasks.cancel_scope.cancel()
 
 
 def over_stdio(folder: Path) -> StdioServerParameters:
