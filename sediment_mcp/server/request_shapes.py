@@ -8,7 +8,6 @@ stands for an optional member that is not given. What a sentence can explain bet
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Callable, Mapping
 from typing import Any, cast
@@ -17,7 +16,9 @@ from sediment_mcp.server.protocol import CAPABILITIES_KEY, REVISION_KEY, Params,
 
 Shape = Callable[[Any], bool]
 
-_INTEGER = r"(?a)\s*[+-]?\d+(?:_\d+)*(?:\.0*)?\s*"
+_INTEGER = r"\s*[+-]?[0-9]+(?:_[0-9]+)*(?:\.0+)?\s*"
+_MAX_DIGITS = 4300  # of a number given as text
+_MAX_FLOAT = 2.0**63  # below which a whole float counts as an integer
 _FLAGS = frozenset({"0", "1", "f", "t", "n", "y", "no", "yes", "off", "on", "false", "true"})
 
 
@@ -33,9 +34,11 @@ def _is_object(value: object) -> bool:
 
 
 def _is_integer(value: object) -> bool:
+    if isinstance(value, str):
+        return len(value) <= _MAX_DIGITS and re.fullmatch(_INTEGER, value) is not None
     if isinstance(value, float):
-        return math.isfinite(value) and value.is_integer()
-    return isinstance(value, int) or (isinstance(value, str) and re.fullmatch(_INTEGER, value) is not None)
+        return abs(value) < _MAX_FLOAT and value.is_integer()
+    return isinstance(value, int)
 
 
 def _is_flag(value: object) -> bool:
@@ -60,16 +63,26 @@ def _map_of(item: Shape) -> Shape:
     return lambda value: isinstance(value, dict) and all(map(item, cast("dict[str, Any]", value).values()))
 
 
-def _object_of(required: Mapping[str, Shape] | None = None, /, **optional: Shape) -> Shape:
-    """Return the shape of an object with these members, and any others."""
-    needed = required or {}
+def _object_of(
+    required: Mapping[str, Shape] | None = None,
+    given: Mapping[str, Shape] | None = None,
+    /,
+    **optional: Shape,
+) -> Shape:
+    """Return the shape of an object with these members, and any others.
+
+    Null stands for an optional member that is not given, but not for one of ``given``.
+    """
+    needed, not_null = required or {}, given or {}
 
     def has_shape(value: object) -> bool:
         if not isinstance(value, dict):
             return False
         members = cast("dict[str, Any]", value)
-        return all(name in members and shape(members[name]) for name, shape in needed.items()) and all(
-            members.get(name) is None or shape(members[name]) for name, shape in optional.items()
+        return (
+            all(name in members and shape(members[name]) for name, shape in needed.items())
+            and all(name not in members or shape(members[name]) for name, shape in not_null.items())
+            and all(members.get(name) is None or shape(members[name]) for name, shape in optional.items())
         )
 
     return has_shape
@@ -107,14 +120,15 @@ _HANDSHAKE_CAPABILITIES = _object_of(
     tasks=_object_of(cancel=_is_object, list=_is_object, requests=_TASK_REQUESTS),
 )
 _ENVELOPE_CAPABILITIES = _object_of(**_COMMON_CAPABILITIES, roots=_is_object)
-_HANDSHAKE_META: dict[str, Shape] = {"_meta": _object_of(progressToken=_is_token)}
+_PROGRESS: dict[str, Shape] = {"progressToken": _is_token}
+_HANDSHAKE_META: dict[str, Shape] = {"_meta": _object_of({}, _PROGRESS)}
 _ENVELOPE_META: dict[str, Shape] = {
     "_meta": _object_of(
         {CAPABILITIES_KEY: _ENVELOPE_CAPABILITIES, REVISION_KEY: _is_text},
+        _PROGRESS,
         **{
             "io.modelcontextprotocol/clientInfo": _IMPLEMENTATION,
             "io.modelcontextprotocol/logLevel": _LOG_LEVEL,
-            "progressToken": _is_token,
         },
     )
 }
