@@ -9,8 +9,9 @@ import sys
 import pytest
 from jsonschema import Draft202012Validator
 
+from sediment_mcp.server.tool_calls import OPERATIONS
 from sediment_mcp.server.tool_schemas import build_input_schema, build_output_schema
-from sediment_mcp.server.tools import TOOLS, Tool
+from sediment_mcp.server.tools import TOOLS, Tool, list_tools
 
 
 def input_schema(tool: Tool):
@@ -123,6 +124,24 @@ def test_no_field_of_an_answer_may_be_null():
 def test_hints_tell_the_tools_apart():
     assert {t.name for t in TOOLS if t.hints.read_only} == {"query_memory", "list_memories"}
     assert {t.name for t in TOOLS if t.hints.destructive} == {"delete_memory"}
+
+
+def test_what_a_conversation_begins_with_is_shown_by_hosts_that_defer_tools():
+    always = {tool["name"]: tool.get("_meta") for tool in list_tools()["tools"]}
+    assert always == {
+        "store_memory": {"anthropic/alwaysLoad": True},
+        "query_memory": {"anthropic/alwaysLoad": True},
+        "list_memories": None,
+        "delete_memory": None,
+    }
+
+
+def test_each_tool_has_an_operation():
+    assert list(OPERATIONS) == [tool.name for tool in TOOLS]
+
+
+def test_the_list_is_built_once():
+    assert list_tools() is list_tools()
 
 
 def test_an_empty_answer_is_a_valid_answer():
