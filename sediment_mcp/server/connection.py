@@ -1,4 +1,4 @@
-"""One client's connection: which era it is in, which request is answered by what, and what is refused.
+"""One client's connection: its era, which request is answered by what, what is refused.
 
 It knows nothing of bytes. Messages come in one after the other; answers go out from any thread. What needs no
 more than this package's own small modules is answered at once, in the thread that delivers the message, so

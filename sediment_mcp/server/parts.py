@@ -106,7 +106,10 @@ class LateParts:
         self._import_runtime()
 
     def _import_runtime(self) -> None:
-        """Import what runs the default model; other models have runtimes too large to import unasked."""
+        """Import what runs the default model.
+
+        Other models have runtimes too large to import unasked.
+        """
         if self._config.model == DEFAULT_MODEL:
             with suppress(ImportError, OSError):  # loading the model says what is wrong with it
                 import_module("sediment_mcp.embeddings.minilm")

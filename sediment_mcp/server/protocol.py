@@ -178,6 +178,6 @@ def build_discovery() -> Message:
 
 
 def stamp_result(method: str, result: Message) -> Message:
-    """Return a result with what every result of the envelope's era says: its type, its age, its server."""
+    """Return a result with what the envelope's era adds to it: type, age and server."""
     stamped = result | {"resultType": "complete"} | CACHE_HINTS.get(method, {})
     return dict(sorted(stamped.items())) | {"_meta": {SERVER_KEY: SERVER}}

@@ -269,7 +269,7 @@ class StdioTransport:
             self._receive({"jsonrpc": "2.0", "method": CANCELLED, "params": {"requestId": number}})
 
     def _remove_request(self, number: Any) -> Id | None:
-        """Remove a request; return the id under which the client knows it, None if it is not in flight."""
+        """Remove a request; return the client's id of it, None if it is not in flight."""
         with self._changing:
             id = self._ids.pop(number, None)
             if id is not None:

@@ -1,4 +1,4 @@
-"""How a call of a tool is answered: its arguments checked, its operation run, its failure told.
+"""How a tool is called: its arguments checked, its operation run, its failure told.
 
 Error results carry no structured content: hosts that enforce output schemas exempt them (the specification
 binds results only, and both official clients follow it).
