@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from typing import Any, cast
 
 from sediment_mcp.errors import SedimentError
+from sediment_mcp.system.text import to_json, valid_text
 
 Message = dict[str, Any]
 Id = str | int
@@ -33,7 +34,6 @@ own way; a bound of our own refuses the same message on every platform, and noth
 
 _HEAD_BYTES, _TAIL_BYTES = 4096, 256  # what is kept of a line that is too long, to find its id
 
-_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 _SURROGATE_ESCAPE = re.compile(r"\\u[dD][89a-fA-F]")
 _BRACKET_OR_STRING = re.compile(
     r'"[^"\\]*+(?:\\.[^"\\]*+)*+"?|[\[{]|[\]}]', re.DOTALL
@@ -125,16 +125,6 @@ def encode(message: Message) -> bytes:
         TypeError: the message holds something that JSON cannot express.
     """
     return (to_json(message) + "\n").encode()
-
-
-def to_json(value: Any) -> str:
-    """Return compact JSON that is always valid Unicode; raise the errors of `encode`."""
-    return valid_text(json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")))
-
-
-def valid_text(text: str) -> str:
-    """Replace every half of a surrogate pair, which UTF-8 cannot encode, by U+FFFD."""
-    return _LONE_SURROGATE.sub("\ufffd", text)
 
 
 def build_error(id: Id | None, code: int, sentence: str, data: Any = None) -> Message:

@@ -168,15 +168,16 @@ class StdioTransport:
 
     def send(self, message: Message) -> None:
         """Queue a message; drop an answer to a request that is no longer in flight."""
-        if is_response(message):
-            id = self._remove_request(message["id"])
-            if id is None:
-                return
-            message = message | {"id": id}
-        self._put(message)
-        if is_request(message):
-            with self._changing:
+        with self._changing:  # so that no cancellation and no later answer comes in between
+            if is_response(message):
+                id = self._remove_request(message["id"])
+                if id is None:
+                    return
+                message = message | {"id": id}
+            elif is_request(message):
                 self._own_requests.add(message["id"])
+            self._put(message)
+        if is_request(message):
             self._cancel_own_requests()
 
     def wait_for_end(self) -> None:

@@ -19,6 +19,7 @@ from sediment_mcp.server.jsonrpc import (
     decode,
     encode,
 )
+from sediment_mcp.system.text import valid_text
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
@@ -102,7 +103,7 @@ def test_half_a_pair_becomes_the_replacement_character_in_both_directions(params
     message = {"jsonrpc": "2.0", "method": "m", "params": params}
     outbound = decode(encode(message))
     inbound = decode(json.dumps(message).encode())
-    expected = {jsonrpc.valid_text(key): jsonrpc.valid_text(value) for key, value in params.items()}
+    expected = {valid_text(key): valid_text(value) for key, value in params.items()}
     assert outbound is not None
     assert outbound["params"].keys() == expected.keys()
     # An escaped high half directly before an escaped low half is a pair, so only the number may differ.

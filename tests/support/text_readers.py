@@ -173,7 +173,6 @@ operations.argument_values.split_list
 search.date_phrases.read_tokens search.phrase_match.fold_text search.phrase_match.read_wording
 search.query_tense.is_about_present search.query_tense.remove_present_words
 search.versions.states_change
-server.jsonrpc.to_json server.jsonrpc.valid_text
 storage.sql.fields.dump_json
 system.project_root.parse_file_uri
 system.text.compose_accents system.text.count_invisible system.text.escape_invisible
