@@ -27,6 +27,8 @@ INITIALIZED, CANCELLED = "notifications/initialized", "notifications/cancelled"
 ROOTS_CHANGED = "notifications/roots/list_changed"
 LIST_ROOTS = "roots/list"
 
+MAX_QUOTED_CHARS = 100  # of a revision that an error repeats
+
 METHOD_NOT_FOUND = -32601
 UNSUPPORTED_REVISION = -32022
 
@@ -148,9 +150,7 @@ def check_envelope(params: Params) -> None:
     if not isinstance(revision, str):
         raise ProtocolError(INVALID_PARAMS, "the protocol-version envelope value must be a string")
     if revision not in ENVELOPE_REVISIONS:
-        raise ProtocolError(
-            UNSUPPORTED_REVISION, "Unsupported protocol version", _list_supported(requested=revision)
-        )
+        raise ProtocolError(UNSUPPORTED_REVISION, "Unsupported protocol version", _list_supported(revision))
 
 
 def refuse_handshake(params: Params) -> ProtocolError:
@@ -160,12 +160,13 @@ def refuse_handshake(params: Params) -> ProtocolError:
         UNSUPPORTED_REVISION,
         f"connection is serving the {ENVELOPE_REVISIONS[-1]} protocol; "
         "the initialize handshake is not accepted",
-        _list_supported(requested=requested) if isinstance(requested, str) else _list_supported(),
+        _list_supported(requested if isinstance(requested, str) else None),
     )
 
 
-def _list_supported(**requested: str) -> dict[str, Any]:
-    return {"supported": list(ENVELOPE_REVISIONS), **requested}
+def _list_supported(requested: str | None = None) -> dict[str, Any]:
+    supported = {"supported": list(ENVELOPE_REVISIONS)}
+    return supported if requested is None else supported | {"requested": requested[:MAX_QUOTED_CHARS]}
 
 
 def build_discovery() -> Message:

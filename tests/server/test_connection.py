@@ -105,6 +105,16 @@ def test_a_failure_on_purpose_is_answered_with_its_sentence_and_data() -> None:
     }  # fmt: skip
 
 
+def test_a_revision_without_end_is_repeated_shortened() -> None:
+    sent: list[Message] = []
+    connection = Connection(Handlers(), sent.append, lambda call: call())
+    for id, method in enumerate(("tools/list", "initialize")):
+        params = modern_params({"protocolVersion": "x" * 10_000})
+        params["_meta"]["io.modelcontextprotocol/protocolVersion"] = "x" * 10_000
+        connection.receive({"jsonrpc": "2.0", "id": id, "method": method, "params": params})
+    assert [message["error"]["data"]["requested"] for message in sent] == ["x" * 100] * 2
+
+
 def test_the_roots_are_forgotten_when_they_change_in_the_era_that_has_them() -> None:
     peer = Peer()
     peer.notify("notifications/roots/list_changed")
