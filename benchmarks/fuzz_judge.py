@@ -171,7 +171,9 @@ class Judge:
         if not -spare <= self._unexplained() <= 0:
             self._tell(f"{self._unexplained()} more lines were to be refused than have been", b"")
         for key, asked in self._asked.items():
-            if asked.cancelled and asked.sent > 1:  # one of them may still be at work
+            # One of them may still be at work. The refusal of a cancelled one that shares its id may also
+            # have been taken for that of another one, and the round was over before this one was answered.
+            if asked.sent > 1 and (asked.cancelled or spare > 0):
                 self._late[key] += asked.missing
         self._asked.clear()
         self._wild.clear()

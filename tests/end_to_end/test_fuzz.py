@@ -104,6 +104,23 @@ def test_only_a_cancelled_request_may_stay_unanswered() -> None:
         assert (judge.defects == []) is sound
 
 
+def test_the_refusals_of_a_cancelled_request_do_not_make_a_slow_answer_one_too_many() -> None:
+    judge = Judge()
+    for id, times in ((0, 2), (5, 3)):
+        for _ in range(times):
+            judge.line_sent(f'{{"jsonrpc":"2.0","id":{id},"method":"m"}}'.encode())
+    judge.line_sent(b'{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":5}}')
+    for _ in range(3):
+        judge.line_received(b'{"jsonrpc":"2.0","id":null,"error":{"code":-32600,"message":"Still at work."}}')
+    assert judge.settled()
+    judge.close_round()
+    for _ in range(2):  # as many as were sent
+        judge.line_received(b'{"jsonrpc":"2.0","id":0,"result":{}}')
+    assert judge.defects == []
+    judge.line_received(b'{"jsonrpc":"2.0","id":0,"result":{}}')
+    assert len(judge.defects) == 1
+
+
 def test_the_refusal_of_a_line_too_deep_is_not_taken_for_a_late_answer_under_its_id() -> None:
     request, answer = b'{"jsonrpc":"2.0","id":5,"method":"m"}', b'{"jsonrpc":"2.0","id":5,"result":{}}'
     judge = Judge()
