@@ -8,10 +8,10 @@ it and are remembered; a property test over arbitrary text checks that.
 
 from __future__ import annotations
 
+import itertools
 import threading
 from collections.abc import Iterable, Sequence
-from itertools import islice
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -60,8 +60,10 @@ class TermCounter:
         if not texts:
             return counts, np.zeros(0, np.float32)
         with self._lock:
-            if self.known_words > self._max_known_words or self.known_texts > self._max_known_texts:
+            if self.known_words > self._max_known_words:
                 self._known = _Vocabulary()
+            if self.known_texts > self._max_known_texts:
+                self._known.texts.clear()
             read = self._known.read_texts(texts)
             holders, table = self._known.tabulate(wanted)
         numbers = np.concatenate([text.words for text in read])
@@ -94,19 +96,30 @@ class _Vocabulary:
     def __init__(self) -> None:
         self.numbers: dict[str, int] = {}
         self.texts: dict[int, _ReadText] = {}
-        self._lengths = [0]  # in terms, by number of a word
+        self._lengths = np.zeros(1, np.int32)  # in terms, by number of a word
         self._holders: dict[str, list[tuple[int, int]]] = {}  # term: each word that holds it, how often
 
     def read_texts(self, texts: Sequence[str]) -> list[_ReadText]:
         """Return the texts as the numbers of their words; new words and texts are learned."""
         keys = list(map(hash, texts))
         split = {key: text.split() for key, text in zip(keys, texts, strict=True) if key not in self.texts}
-        self._learn(set[str]().union(*split.values()).difference(self.numbers))
-        for key, words in split.items():
-            numbers = [self.numbers.get(word, UNKNOWN) for word in words]
-            length = sum(map(self._lengths.__getitem__, numbers))
-            self.texts[key] = _ReadText(np.array(numbers, np.int32), length, UNKNOWN in numbers)
+        if split:
+            numbers = self._number(list(itertools.chain.from_iterable(split.values())))
+            ends = np.cumsum([0, *map(len, split.values())])
+            lengths = _sum_parts(self._lengths[numbers], ends)
+            unknown = _sum_parts(numbers == UNKNOWN, ends)
+            spans = itertools.pairwise(ends.tolist())
+            for key, (start, end), length, count in zip(split, spans, lengths, unknown, strict=True):
+                self.texts[key] = _ReadText(numbers[start:end].copy(), length, count > 0)
         return [self.texts[key] for key in keys]
+
+    def _number(self, words: Sequence[str]) -> NDArray[np.int32]:
+        """Return the number of each word, of shape (words,); new words are learned."""
+        try:
+            return np.fromiter(map(self.numbers.__getitem__, words), np.int32, len(words))
+        except KeyError:  # some are new, or too long
+            self._learn(set(words).difference(self.numbers))
+            return np.array([self.numbers.get(word, UNKNOWN) for word in words], np.int32)
 
     def _learn(self, words: Iterable[str]) -> None:
         """Remember new words, unless too long, with their terms, which one analysis finds for all."""
@@ -114,10 +127,10 @@ class _Vocabulary:
         terms = iter(stem_tokens([token for _, tokens in new for token in tokens]))
         for number, (word, tokens) in enumerate(new, start=len(self._lengths)):
             self.numbers[word] = number
-            self._lengths.append(len(tokens))
-            own = list(islice(terms, len(tokens)))
+            own = list(itertools.islice(terms, len(tokens)))
             for term in own if len(own) == 1 else dict.fromkeys(own):  # most words are one term
                 self._holders.setdefault(term, []).append((number, own.count(term)))
+        self._lengths = np.append(self._lengths, np.array([len(tokens) for _, tokens in new], np.int32))
 
     def tabulate(self, wanted: Sequence[str]) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
         """Return by word its row in a table, and the table.
@@ -136,6 +149,11 @@ class _Vocabulary:
             for column, count in held:
                 table[row, column] = count
         return holders, table
+
+
+def _sum_parts(values: NDArray[Any], ends: NDArray[np.int64]) -> list[int]:
+    """Return the sums of the values between each end and the next; the first end is 0."""
+    return np.diff(np.concatenate([[0], np.cumsum(values)])[ends]).tolist()
 
 
 _shared = TermCounter()

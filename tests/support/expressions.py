@@ -28,7 +28,16 @@ def list_alphabets() -> list[re.Pattern[str]]:
     return [re.compile(never, re.IGNORECASE) for _, never, _ in legacy_encodings._ALPHABETS.values() if never]
 
 
-BUILT = {("sediment_mcp.system.legacy_encodings", "_compile"): list_alphabets}
+def list_tokens() -> list[re.Pattern[str]]:
+    from sediment_mcp.indexes import analyzer
+
+    return [analyzer._build_pattern(is_ascii=is_ascii) for is_ascii in (True, False)]
+
+
+BUILT = {
+    ("sediment_mcp.indexes.analyzer", "_build_pattern"): list_tokens,
+    ("sediment_mcp.system.legacy_encodings", "_compile"): list_alphabets,
+}
 """Function that builds an expression while the program runs → all that it builds."""
 
 

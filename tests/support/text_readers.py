@@ -218,6 +218,7 @@ READERS: dict[str, Reader] = dict.fromkeys(_GIVEN_PLAINLY.split(), plainly) | {
     "search.phrase_match.score_phrases": as_wording,
     "search.query_dates.find_periods": with_more(TODAY),
     "search.query_dates.read_dates": with_more(datetime(2026, 5, 8, tzinfo=UTC)),
+    "search.ranking.read_asking": lambda call, text: call(text, project=None, now=datetime.now(UTC)),
     "search.snippets.select_snippets": lambda call, text: call([(text, None)] * 3, 8_000),
     "server.client_zone.find_client_zone": lambda call, text: call({text: text, "a": {"timezone": text}}),
     "server.jsonrpc.LineSplitter.feed": feed_lines,
