@@ -71,7 +71,8 @@ class Tuning:
 
     text_memtable_limit: int = 256  # chunks; an index commit costs the same for one and for hundreds
     exact_search_limit: int = 2_000  # embeddings; every process holds so many in its memory, 3 MB
-    vector_memtable_limit: int = 2_000  # embeddings beyond a snapshot; 0.2 ms more for a query
+    vector_memtable_limit: int = 2_000  # embeddings beyond a snapshot; 0.2 ms more for a query ...
+    vector_memtable_share: int = 100  # ... or one in so many of those in the snapshot, if that is more
     far_behind: int = 2000  # chunks not indexed, 0.1 ms each; from this number on, an index is written first
     common_terms_from: int = 1000  # chunks; from this number on, common terms are left out for rarer ones
     foremost: int = 48  # memories whose neighbours are read, which is most of the cost of a query ...

@@ -39,6 +39,11 @@ class VectorSearch(SnapshotReader[VectorIndex]):
         """Whether the memtable contains anything."""
         return len(self._memtable) > 0
 
+    @property
+    def snapshot_count(self) -> int:
+        """The number of chunks in the snapshot; 0 without one."""
+        return len(self._snapshot) if self._snapshot is not None else 0
+
     def apply_changes(self, session: ReadSession) -> None:
         """Apply all changes since the snapshot, or since the last call."""
         newest = session.changes.seq()

@@ -116,7 +116,7 @@ class IndexView:
         """Return True if the vector index should be written.
 
         It cannot be used, lacks too many embeddings, or does not exist although there are too many embeddings
-        for exact search.
+        for exact search. It is written whole each time, so a large one may lack more.
         """
         if self.vectors is None:
             return False
@@ -124,7 +124,10 @@ class IndexView:
         if model_key is None or self.vectors.is_rejected:
             return model_key is not None
         seq = self.vectors.snapshot_seq
-        limit = self._tuning.vector_memtable_limit if seq else self._tuning.exact_search_limit
+        limit = self._tuning.exact_search_limit
+        if seq:
+            share = self.vectors.snapshot_count // self._tuning.vector_memtable_share
+            limit = max(self._tuning.vector_memtable_limit, share)
         return session.embeddings.count_since(model_key, seq, limit) >= limit
 
     def apply_changes(self, session: ReadSession) -> None:

@@ -191,3 +191,23 @@ def test_what_others_write_around_an_announcement_is_not_lost(
         assert host.found_by_words("kiwi") == other.found_by_words("kiwi") == ids
         for memory in host.list(limit=100)["memories"]:
             assert host.found_by_meaning(memory["content"]) == {memory["id"]}
+
+
+@pytest.mark.parametrize(("share", "is_due"), [(100, True), (2, False)])
+def test_a_large_vector_snapshot_may_lack_more(
+    open_host: Callable[..., Host], share: int, is_due: bool
+) -> None:
+    """Each is written whole, so the work for one embedding must not grow with the store."""
+    host = open_host(tuning=replace(SMALL, vector_memtable_limit=2, vector_memtable_share=share))
+    for n in range(10):
+        host.store(f"kiwi number{n}")
+    embedder = host.app.model.get()
+    assert embedder is not None
+    host.app.services.indexer.write_vectors(embedder.identity)
+    for n in range(3):
+        host.store(f"plum number{n}")
+    host.found("kiwi")
+    with host.app.retriever._lend_current_view(embedder.identity) as (session, view):
+        assert view.vectors is not None
+        assert view.vectors.snapshot_count == 10
+        assert view.are_vectors_due(session) == is_due
