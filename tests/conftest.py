@@ -3,12 +3,48 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import onnxruntime  # noqa: F401 - before any test can import usearch, see usearch_index
 import pytest
 from support.host import Clock, Host
+
+EXTRA = "sentence_transformers"
+"""The module of the extra, and the marker of the tests that need it."""
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let a run say that it is the one in which the tests of the extra have to run."""
+    parser.addoption(
+        "--require-extra", action="store_true", help="fail unless a test of the extra has passed"
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Refuse a run that is to test the extra where it is not installed."""
+    if config.getoption("--require-extra") and find_spec(EXTRA) is None:
+        raise pytest.UsageError(f"{EXTRA} is not installed here, so that no test of it can run.")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip what needs the extra where it is not installed."""
+    if find_spec(EXTRA) is None:
+        for item in items:
+            if item.get_closest_marker(EXTRA):
+                item.add_marker(pytest.mark.skip(reason=f"{EXTRA} is not installed"))
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Fail a run that is to test the extra and in which nothing of it has passed."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if reporter is None or not session.config.getoption("--require-extra"):
+        return  # a worker of xdist has no reporter
+    passed = [report for report in reporter.stats.get("passed", []) if EXTRA in report.keywords]
+    if not passed:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        reporter.write_line(f"No test of {EXTRA} has passed.", red=True)
 
 
 @pytest.fixture
