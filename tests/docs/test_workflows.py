@@ -102,7 +102,7 @@ def test_what_ci_leaves_out_runs_each_week() -> None:
 
 def test_torch_is_pinned_where_the_extra_is_tested() -> None:
     assert re.search(r"^torch=torch==[\d.]+ ", CI, re.MULTILINE)
-    installed = re.findall(r"pip install .*sentence-transformers.*", CI)
+    installed = re.findall(r"pip install .*published-model.*", CI)
     assert installed
     assert all('"$torch"' in line for line in installed)
 

@@ -10,6 +10,8 @@ from typing import Any
 
 from support.documents import DOCS, names, rows, text_of
 
+from sediment_mcp.config import MODEL_EXTRA
+
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 DECISION = DOCS / "decisions" / "0017-each-dependency-earns-its-megabytes.md"
@@ -62,8 +64,11 @@ def test_every_default_dependency_has_its_reason() -> None:
 
 
 def test_nothing_that_only_another_model_needs_is_installed_by_default() -> None:
-    (extra,) = set(PROJECT["optional-dependencies"]) - {"benchmarks", "dev"}
-    needed = {re.split(r"[<>=;]", text)[0] for text in PROJECT["optional-dependencies"][extra]}
-    default = {name for name, _, _ in requirements()}
-    assert extra in needed
-    assert default & {*needed, "torch", "transformers", "tokenizers", "huggingface-hub"} == set()
+    extras = PROJECT["optional-dependencies"]
+    by_extra = {
+        name: {re.split(r"[<>=;]", text)[0] for text in extras[name]}
+        for name in ("dev", "sentence-transformers", "published-model")
+    }
+    default = {name for name, _, _ in requirements()} | by_extra["dev"]
+    assert default & {*by_extra["sentence-transformers"], *by_extra["published-model"], "torch"} == set()
+    assert MODEL_EXTRA in extras["published-model"]

@@ -246,13 +246,13 @@ def _ask_for_extra(invocation: Invocation) -> None:
     """
     from importlib.util import find_spec
 
+    from sediment_mcp.config import MODEL_EXTRA
     from sediment_mcp.errors import BadArgument
-    from sediment_mcp.hosts.launch_command import EXTRA, PACKAGE
 
-    if find_spec(EXTRA.replace("-", "_")) is None:
+    if find_spec("sentence_transformers") is None:
         raise BadArgument(
-            f"The model {invocation.config.model} needs {EXTRA}, which is not installed here: "
-            f'run pip install "{PACKAGE}[{EXTRA}]", then this command again.'
+            f"The model {invocation.config.model} needs sentence-transformers, which is not installed here: "
+            f'run pip install "{MODEL_EXTRA}", then this command again.'
         )
 
 
