@@ -15,7 +15,7 @@ import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-BUDGETS = {"onnxruntime": 21.0, "usearch": 5.0}
+BUDGETS = {"onnxruntime": 21.0}
 """MB that each may take, with what only it needs, before its bound is lifted."""
 
 SHARED = ("numpy",)

@@ -315,8 +315,7 @@ def _find_unreachable(index: Index, chunk_ids: NDArray[np.int64], vectors: NDArr
 def _save_index(index: Index, path: Path) -> None:
     """Save the index, and tell a full disk from other failures.
 
-    usearch reports every failure of the disk alike, so the free space is checked: the index takes about as
-    much in a file as in memory, and usearch 2.23 cannot tell how much exactly.
+    usearch reports every failure of the disk alike, so the free space is checked.
 
     Raises:
         DamagedSnapshot: saving failed although there is space.
@@ -327,7 +326,7 @@ def _save_index(index: Index, path: Path) -> None:
             index.save(str(path))
     except DamagedSnapshot as error:
         written = path.stat().st_size if path.exists() else 0
-        if written + shutil.disk_usage(path.parent).free < index.memory_usage:
+        if written + shutil.disk_usage(path.parent).free < index.serialized_length:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path)) from error
         raise
 

@@ -463,7 +463,7 @@ def test_a_vector_index_that_cannot_be_saved_says_whether_the_disk_is_full(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, free: int, expected: type[Exception]
 ) -> None:
     class Full:
-        memory_usage = 1000
+        serialized_length = 1000
 
         def save(self, path: str) -> None:
             raise RuntimeError("Failed to serialize into stream")
