@@ -53,6 +53,7 @@ TARGETS = {"download_mb": 90.0, "disk_mb": 260.0}
 """MB that are promised: fetched, and on disk without bytecode; the default model is in both."""
 
 OURS, BEFORE = "sediment-mcp", "before"
+FILL_SECONDS = 300
 FAILURES = (CannotRun, Gone, OSError, ValueError, KeyError, subprocess.SubprocessError)
 Figures = dict[str, Any]
 
@@ -165,9 +166,7 @@ class Footprint:
     def _run(self, title: str, peer: Peer, environment: Environment, figures: Figures) -> None:
         directory = self._base / title / "data"
         directory.mkdir()
-        can_answer = self._try(
-            figures, "a query", lambda: self._fill(peer, environment, directory, self._chosen.memories)
-        )
+        can_answer = self._try(figures, "a query", lambda: self._fill(peer, environment, directory, figures))
         runs = self._chosen.runs
         for kind, variables in (("uncompiled_", WITHOUT_BYTECODE), ("", {})):
             self.say(f"{title}: {kind}starts")
@@ -189,11 +188,18 @@ class Footprint:
                 lambda: {"together_mb": measure_together(peer, environment, directory, servers)},
             )
 
-    def _fill(self, peer: Peer, environment: Environment, directory: Path, count: int) -> Figures:
+    def _fill(self, peer: Peer, environment: Environment, directory: Path, figures: Figures) -> Figures:
+        count = self._chosen.memories
         self.say(f"{peer.name}: storing {count:,} memories")
         with running(peer, environment, directory) as (server, _):
-            for text in islice(texts(count), count):
+            until = time.monotonic() + FILL_SECONDS
+            for done, text in enumerate(islice(texts(count), count)):
                 peer.ask(server, "store", text)
+                if time.monotonic() > until:
+                    figures["reasons"].append(
+                        f"memories: {done + 1:,} of {count:,} stored in {FILL_SECONDS} s"
+                    )
+                    break
             peer.ask(server, "query", QUESTION)
         return {}
 
