@@ -169,3 +169,12 @@ def test_the_options_that_are_told_of_are_the_real_ones() -> None:
                    "--no-uvx", "--keep", "--out", "--check"):  # fmt: skip
         assert option in part
         assert option in shown
+
+
+def test_the_rows_that_the_readme_shows_are_those_of_the_benchmark() -> None:
+    readme = (footprint.ROOT / "README.md").read_text(encoding="utf-8")
+    table = readme.partition("beside other memories for agents:\n\n")[2].partition("\n\n")[0]
+    head, _, *rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines()]
+    assert head[1:] == [footprint.OURS, *(peer.name for peer, _ in footprint.OTHERS)]
+    assert len(rows) > 5
+    assert {row[0] for row in rows} <= {title for _, title, _ in footprint.ROWS}
