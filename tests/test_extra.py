@@ -43,7 +43,8 @@ def run(folder: Path, text: str, before: str, *options: str) -> subprocess.Compl
             *options,
         ],
         cwd=folder,
-        env=os.environ | {"PYTHONPATH": os.pathsep.join(map(str, (ROOT, ROOT / "tests")))},
+        env=os.environ
+        | {"PYTEST_ADDOPTS": "", "PYTHONPATH": os.pathsep.join(map(str, (ROOT, ROOT / "tests")))},
         capture_output=True,
         text=True,
         check=False,

@@ -226,7 +226,7 @@ def build_config(host: Host, command: LaunchCommand) -> dict[str, Any]:
 
 
 def _is_renewal(change: PlannedChange) -> bool:
-    """Return whether only our own entry is replaced, so that the backup stays the file from before us."""
+    """Return whether only our own entry is replaced, so that the older backup stays."""
     if change.outcome != "replaced" or change.before is None or not starts_this_program(change.entry):
         return False
     is_known, _ = _find_original(change.target, change.before, change.entry)

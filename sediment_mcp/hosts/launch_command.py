@@ -14,12 +14,13 @@ import sysconfig
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib import metadata
+from importlib.util import find_spec
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, cast
 from urllib.parse import urlsplit
 
-from sediment_mcp.config import MODEL_EXTRA
+from sediment_mcp.config import DEFAULT_MODEL, MODEL_EXTRA, NO_MODEL
 from sediment_mcp.errors import BadArgument
 from sediment_mcp.hosts.jsonc import to_object
 from sediment_mcp.hosts.registry import WINDOWS, Host, Machine
@@ -121,6 +122,24 @@ def build_launch_command(
         {_TORCH_BACKEND: backend} if backend else {},
         earlier,
     )
+
+
+def needs_extra(model: str) -> bool:
+    """Return True if a configured model is one that sentence-transformers has to load."""
+    return model not in (DEFAULT_MODEL, NO_MODEL)
+
+
+def check_extra(model: str) -> None:
+    """Refuse a model that this installation could not load.
+
+    Raises:
+        BadArgument: The extra is not installed.
+    """
+    if find_spec("sentence_transformers") is None:
+        raise BadArgument(
+            f"The model {model} needs sentence-transformers, which is not installed here: "
+            f'run pip install "{MODEL_EXTRA}", then this command again.'
+        )
 
 
 def build_entry(command: LaunchCommand, host: Host) -> dict[str, Any]:

@@ -449,7 +449,7 @@ FOREIGN_FLAGS = {
     "--from",  # uv's
     "--transport",  # claude's
     "--format",  # git's, and ours
-    "--pythonpath", "--bundle", "--out",  # of tools and scripts, which have tests of their own
+    "--pythonpath", "--bundle", "--out", "--peers",  # of tools and scripts, which have tests of their own
     "--help",
 }  # fmt: skip
 

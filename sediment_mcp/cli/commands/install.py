@@ -73,22 +73,21 @@ class _Options:
 @pass_invocation
 def install(invocation: Invocation, hosts: tuple[str, ...], **options: bool) -> int:
     """Connect hosts; without a name, list those that are here."""
-    from sediment_mcp.hosts.launch_command import build_launch_command, detect_installation
+    from sediment_mcp.config import MODEL
+    from sediment_mcp.hosts import launch_command
 
     chosen, machine = _Options(**options), _detect_machine()
     named = _find_hosts(hosts)
     if chosen.uninstall and (named or chosen.all):
         return _uninstall(invocation, chosen, machine, named)
-    needs_extra = _needs_extra(invocation)
-    command = build_launch_command(
-        detect_installation(machine, sys.argv[0]),
-        _build_server_arguments(invocation),
-        needs_extra=needs_extra,
-    )
+    needs_extra = MODEL in invocation.flags and launch_command.needs_extra(invocation.config.model)
+    installation = launch_command.detect_installation(machine, sys.argv[0])
+    arguments = _build_server_arguments(invocation)
+    command = launch_command.build_launch_command(installation, arguments, needs_extra=needs_extra)
     if not named and not chosen.all:
         return _list(invocation, chosen, machine, command)
     if needs_extra and not command.brings_extra:
-        _ask_for_extra(invocation)
+        launch_command.check_extra(invocation.config.model)
     return _install(invocation, chosen, machine, named, command)
 
 
@@ -229,31 +228,6 @@ def _build_server_arguments(invocation: Invocation) -> list[str]:
         elif value is not None:
             arguments += [flag, value]
     return arguments
-
-
-def _needs_extra(invocation: Invocation) -> bool:
-    """Return whether the server is given a model that sentence-transformers has to load."""
-    from sediment_mcp.config import DEFAULT_MODEL, MODEL, NO_MODEL
-
-    return MODEL in invocation.flags and invocation.config.model not in (DEFAULT_MODEL, NO_MODEL)
-
-
-def _ask_for_extra(invocation: Invocation) -> None:
-    """Refuse a model that this installation could not load, before any file is changed.
-
-    Raises:
-        BadArgument: The extra is not installed.
-    """
-    from importlib.util import find_spec
-
-    from sediment_mcp.config import MODEL_EXTRA
-    from sediment_mcp.errors import BadArgument
-
-    if find_spec("sentence_transformers") is None:
-        raise BadArgument(
-            f"The model {invocation.config.model} needs sentence-transformers, which is not installed here: "
-            f'run pip install "{MODEL_EXTRA}", then this command again.'
-        )
 
 
 def _warn_of_shell_variables(invocation: Invocation, machine: Machine) -> None:
