@@ -77,14 +77,19 @@ class Server:
 
     def memory(self) -> dict[str, float]:
         """Resident MB; Linux only. Private is what no other process maps, dirty the part of it that no file
-        holds, shared what others map too."""
+        holds, shared what others map too, proportional its own share of everything it maps."""
         pages: dict[str, int] = {}
         for line in Path(f"/proc/{self.process.pid}/smaps_rollup").read_text().splitlines()[1:]:
             name, value, *_ = line.split()
             pages[name] = int(value)
         clean, dirty = pages["Private_Clean:"] / 1024, pages["Private_Dirty:"] / 1024
         shared = (pages["Shared_Clean:"] + pages["Shared_Dirty:"]) / 1024
-        return {"private_mb": clean + dirty, "dirty_mb": dirty, "shared_mb": shared}
+        return {
+            "private_mb": clean + dirty,
+            "dirty_mb": dirty,
+            "shared_mb": shared,
+            "proportional_mb": pages["Pss:"] / 1024,
+        }
 
     def busy(self) -> float:
         """Milliseconds of processor time that the threads it has now have taken; Linux only."""

@@ -23,7 +23,7 @@ from urllib.parse import quote, urlencode
 from sediment_mcp import __version__
 from sediment_mcp.cli.options import FLAGS
 from sediment_mcp.config import DATA_DIR, PROJECT
-from sediment_mcp.hosts.launch_command import CPU_ENVIRONMENT, PACKAGE, LaunchCommand, build_entry
+from sediment_mcp.hosts.launch_command import PACKAGE, LaunchCommand, build_entry
 from sediment_mcp.hosts.registry import SERVER_NAME, find_host
 from sediment_mcp.server.tools import TOOLS
 
@@ -111,22 +111,13 @@ def manifest() -> dict[str, Any]:
 
 
 def pyproject() -> str:
-    """What uv installs for the bundle. Torch is named only to take its small build on Linux, because uv looks
-    up sources for what a project names itself and for nothing else."""
+    """What uv installs for the bundle."""
     return f"""\
 [project]
 name = "{PACKAGE}-bundle"
 version = "{__version__}"
 requires-python = "{_PROJECT["requires-python"]}"
-dependencies = ["{PACKAGE}=={__version__}", "torch"]
-
-[tool.uv.sources]
-torch = [{{ index = "pytorch-cpu", marker = "sys_platform == 'linux'" }}]
-
-[[tool.uv.index]]
-name = "pytorch-cpu"
-url = "https://download.pytorch.org/whl/cpu"
-explicit = true
+dependencies = ["{PACKAGE}=={__version__}"]
 """
 
 
@@ -145,10 +136,7 @@ def server_json() -> dict[str, Any]:
                 "version": __version__,
                 "runtimeHint": "uvx",
                 "transport": {"type": "stdio"},
-                "environmentVariables": [
-                    *({"name": name, "value": value} for name, value in CPU_ENVIRONMENT.items()),
-                    *(_variable(name, summary) for name, (_, _, summary) in FLAGS.items()),
-                ],
+                "environmentVariables": [_variable(name, summary) for name, (_, _, summary) in FLAGS.items()],
             }
         ],
     }
@@ -174,7 +162,7 @@ def links() -> dict[str, str]:
 def _entry(name: str) -> dict[str, Any]:
     host = find_host(name)
     assert host is not None
-    return build_entry(LaunchCommand("uvx", (PACKAGE,), CPU_ENVIRONMENT), host)
+    return build_entry(LaunchCommand("uvx", (PACKAGE,)), host)
 
 
 def _variable(name: str, summary: str) -> dict[str, Any]:

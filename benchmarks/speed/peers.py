@@ -33,7 +33,7 @@ import sediment_mcp
 
 TIMEOUT = 300  # seconds in which a peer has to take the memories
 RUNS, CALLS = 3, 30  # at most: some take a second for a call
-CONSTRAINTS = Path(__file__).parents[2] / "constraints.txt"
+TORCH = "torch==2.13.0"  # any looser spelling makes pip on Linux fetch the newest CUDA build
 PYTHONS = (sys.executable, "python3", "/usr/bin/python3")
 LOADS_EXTENSIONS = "import sqlite3; sqlite3.connect(':memory:').enable_load_extension(True)"
 
@@ -63,7 +63,7 @@ class Peer:
         return server
 
 
-def _tool(server: Server, name: str, arguments: dict[str, Any], unless: str = "\0") -> str:
+def call_tool(server: Server, name: str, arguments: dict[str, Any], unless: str = "\0") -> str:
     """The answer as text; an error, except one that holds ``unless``, is no answer."""
     _, result = server.request("tools/call", {"name": name, "arguments": arguments})
     text = json.dumps(result, ensure_ascii=False)
@@ -74,14 +74,14 @@ def _tool(server: Server, name: str, arguments: dict[str, Any], unless: str = "\
 
 def _ask_sediment(server: Server, what: str, text: str) -> str:
     arguments = {"content": text} if what == "store" else {"query": text}
-    return _tool(server, f"{what}_memory", arguments)
+    return call_tool(server, f"{what}_memory", arguments)
 
 
 def _ask_memory_service(server: Server, what: str, text: str) -> str:
     if what == "store":
         arguments = {"content": text, "metadata": {"tags": ["note"]}}
-        return _tool(server, "memory_store", arguments, unless="Duplicate content")
-    return _tool(server, "memory_search", {"query": text, "limit": 5})
+        return call_tool(server, "memory_store", arguments, unless="Duplicate content")
+    return call_tool(server, "memory_search", {"query": text, "limit": 5})
 
 
 def _ask_chroma(server: Server, what: str, text: str) -> str:
@@ -113,7 +113,7 @@ SEDIMENT = Peer("sediment-mcp", (), lambda environment, directory: [str(SCRIPT)]
 PEERS = (
     Peer(
         "mcp-memory-service",
-        (("torch==2.13.0",), ("-c", str(CONSTRAINTS), "mcp-memory-service", "sentence-transformers")),
+        ((TORCH,), (TORCH, "mcp-memory-service", "sentence-transformers")),
         lambda environment, directory: [str(environment / "bin" / "memory"), "server"],
         _ask_memory_service,
         variables=_memory_service_variables,
@@ -165,7 +165,7 @@ def _install(peer: Peer, environment: Path) -> str:
     """Make the peer's environment if it is not there; returns the peer's version."""
     python = environment / "bin" / "python"
     if not python.exists():
-        subprocess.run([_python(), "-m", "venv", "--without-pip", str(environment)], check=True)
+        subprocess.run([find_python(), "-m", "venv", "--without-pip", str(environment)], check=True)
         for packages in peer.install:
             pip = [sys.executable, "-m", "pip", "--python", str(python), "install", "--quiet", *packages]
             subprocess.run(pip, check=True, stdout=sys.stderr)
@@ -173,7 +173,7 @@ def _install(peer: Peer, environment: Path) -> str:
     return subprocess.run([str(python), "-c", ask], check=True, capture_output=True, text=True).stdout.strip()
 
 
-def _python() -> str:
+def find_python() -> str:
     """One whose SQLite loads extensions, which mcp-memory-service needs, if there is one at hand."""
     for python in filter(None, map(shutil.which, PYTHONS)):
         if not subprocess.run([python, "-c", LOADS_EXTENSIONS], check=False, capture_output=True).returncode:
@@ -184,7 +184,7 @@ def _python() -> str:
 def _fill(peer: Peer, environment: Path, directory: Path, size: int) -> None:
     server, started = peer.start(environment, directory), time.monotonic()
     text = ""
-    for done, text in enumerate(_texts(size)):
+    for done, text in enumerate(texts(size)):
         peer.ask(server, "store", text)
         if time.monotonic() - started > TIMEOUT:
             raise CannotRun(f"{done:,} memories stored in {TIMEOUT} s, the others not")
@@ -193,7 +193,7 @@ def _fill(peer: Peer, environment: Path, directory: Path, size: int) -> None:
     _end(server)
 
 
-def _texts(count: int) -> Iterator[str]:
+def texts(count: int) -> Iterator[str]:
     return (memory.draft.content for memory in islice(planned(datetime.now(UTC)), count))
 
 

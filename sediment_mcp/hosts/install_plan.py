@@ -21,6 +21,7 @@ from sediment_mcp.hosts.launch_command import (
     build_entry,
     has_same_command,
     merge_entry,
+    renew_entry,
     starts_this_program,
 )
 from sediment_mcp.hosts.registry import (
@@ -147,19 +148,25 @@ def plan_install(target: ConfigTarget, command: LaunchCommand, *, force: bool = 
     """Return what installing changes.
 
     ``force`` replaces an entry under our name that starts another program. No second entry is added beside
-    one that starts this program under another name: that one counts as ours.
+    one that starts this program under another name: that one counts as ours. What an earlier version wrote
+    is brought into today's form.
     """
     try:
         text = config_file.read_text(target.path)
         entries = target.read_entries(text)
         name, entry = next(iter(entries.items()), (SERVER_NAME, None))
         others = tuple(other for other in entries if other != name)
-        expected = build_entry(command, target.host)
-        if name in entries and has_same_command(entry, expected):
+        expected, renewed = build_entry(command, target.host), renew_entry(entry, command, target.host)
+        is_same = name in entries and has_same_command(renewed, expected)
+        if is_same and renewed == entry:
             return PlannedChange(target, "unchanged", text, text, entry, "", name, others)
-        if name in entries and not force:
+        if name in entries and not force and not is_same:
             return PlannedChange(target, "kept", text, text, entry, "", name, others)
-        after = target.put_entry(text, merge_entry(entry, expected), name)
+        if is_same:  # as if it had been added in today's form, so that removal recognises it
+            is_known, original = _find_original(target, text, entry)
+            after = target.put_entry(original if is_known else text, renewed, name)
+        else:
+            after = target.put_entry(text, merge_entry(entry, expected), name)
     except UnusableFile as problem:
         return PlannedChange(target, "unusable", problem=str(problem))
     return PlannedChange(target, "replaced" if entries else "added", text, after, entry, "", name, others)
@@ -208,7 +215,7 @@ def apply_change(change: PlannedChange) -> None:
         return
     path = change.target.path
     restores = change.outcome == "removed" and change.after == _read_backup(change.target)
-    config_file.replace_text(path, change.before, change.after)
+    config_file.replace_text(path, change.before, change.after, keep_backup=not _is_renewal(change))
     if change.after is None or restores:
         config_file.remove_backup(path)
 
@@ -218,7 +225,15 @@ def build_config(host: Host, command: LaunchCommand) -> dict[str, Any]:
     return {host.section: {SERVER_NAME: build_entry(command, host)}}
 
 
-def _find_original(target: ConfigTarget, text: str, entry: Any) -> tuple[bool, str | None]:
+def _is_renewal(change: PlannedChange) -> bool:
+    """Return whether only our own entry is replaced, so that the older backup stays."""
+    if change.outcome != "replaced" or change.before is None or not starts_this_program(change.entry):
+        return False
+    is_known, _ = _find_original(change.target, change.before, change.entry)
+    return is_known
+
+
+def _find_original(target: ConfigTarget, text: str | None, entry: Any) -> tuple[bool, str | None]:
     """Return whether the text is an original plus our entry alone, and that original."""
     for before in (_read_backup(target), None):
         if _add_to_original(target, before, entry) == text:

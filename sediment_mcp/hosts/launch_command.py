@@ -12,21 +12,24 @@ import shutil
 import sys
 import sysconfig
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib import metadata
+from importlib.util import find_spec
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, cast
 from urllib.parse import urlsplit
 
+from sediment_mcp.config import DEFAULT_MODEL, MODEL_EXTRA, NO_MODEL
 from sediment_mcp.errors import BadArgument
 from sediment_mcp.hosts.jsonc import to_object
 from sediment_mcp.hosts.registry import WINDOWS, Host, Machine
 from sediment_mcp.system.project_root import parse_file_uri
 
 PACKAGE = "sediment-mcp"
-CPU_ENVIRONMENT = {"UV_TORCH_BACKEND": "cpu"}
-"""Without it uv downloads gigabytes of CUDA libraries on Linux, which takes longer than any host waits."""
+_TORCH_BACKEND = "UV_TORCH_BACKEND"
+_EARLIER_ENVIRONMENT = {_TORCH_BACKEND: "cpu"}
+"""What entries held while the default installation had torch, whose usual build is gigabytes on Linux."""
 
 _COMMAND_FIELDS = ("command", "args", "env")
 _OWN_PROGRAM = re.compile(r"sediment-mcp(\.(exe|cmd|bat|ps1|sh|py))?", re.IGNORECASE)
@@ -43,11 +46,18 @@ class LaunchCommand:
     program: str
     arguments: tuple[str, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict[str, str])
+    earlier: LaunchCommand | None = field(default=None, compare=False)
+    """The form in which earlier versions wrote the same command."""
 
     @property
     def argv(self) -> list[str]:
         """The program and its arguments."""
         return [self.program, *self.arguments]
+
+    @property
+    def brings_extra(self) -> bool:
+        """Whether the command installs the extra itself."""
+        return any(argument.startswith(MODEL_EXTRA) for argument in self.arguments)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +70,8 @@ class Installation:
     uvx: Path | None = None
     source: str | None = None
     """What the package was installed from: the text of `direct_url.json` (PEP 610)."""
+    torch_backend: str | None = None
+    """What the user tells uv of torch (`UV_TORCH_BACKEND`); only matters where the extra is installed."""
 
 
 def detect_installation(machine: Machine, started_as: str) -> Installation:
@@ -74,11 +86,16 @@ def detect_installation(machine: Machine, started_as: str) -> Installation:
         python=Path(sys.executable),
         uvx=_find_uvx(machine, suffix),
         source=_read_source(),
+        torch_backend=machine.environment.get(_TORCH_BACKEND),
     )
 
 
-def build_launch_command(installation: Installation, arguments: Sequence[str] = ()) -> LaunchCommand:
+def build_launch_command(
+    installation: Installation, arguments: Sequence[str] = (), *, needs_extra: bool = False
+) -> LaunchCommand:
     """Return the command for a host, with these arguments for the server.
+
+    ``needs_extra`` tells that their model is one that the extra brings.
 
     Raises:
         BadArgument: The program runs from uv's cache and uvx cannot be found.
@@ -92,9 +109,37 @@ def build_launch_command(installation: Installation, arguments: Sequence[str] = 
             "This program runs from uv's cache, which does not last, and uvx was not found: "
             "run `uv tool install sediment-mcp`, then `sediment-mcp install` again."
         )
-    source = _parse_source(installation.source)
-    package = ("--from", source, PACKAGE) if source else (PACKAGE,)
-    return LaunchCommand(str(installation.uvx), (*package, *arguments), CPU_ENVIRONMENT)
+    uvx, source = str(installation.uvx), _parse_source(installation.source)
+    plain = ("--from", source, PACKAGE) if source else (PACKAGE,)
+    earlier = LaunchCommand(uvx, (*plain, *arguments), {} if needs_extra else _EARLIER_ENVIRONMENT)
+    if not needs_extra:
+        return LaunchCommand(uvx, earlier.arguments, earlier=earlier)
+    package = MODEL_EXTRA + (f" @ {source}" if source else "")
+    backend = installation.torch_backend
+    return LaunchCommand(
+        uvx,
+        ("--from", package, PACKAGE, *arguments),
+        {_TORCH_BACKEND: backend} if backend else {},
+        earlier,
+    )
+
+
+def needs_extra(model: str) -> bool:
+    """Return True if a configured model is one that sentence-transformers has to load."""
+    return model not in (DEFAULT_MODEL, NO_MODEL)
+
+
+def check_extra(model: str) -> None:
+    """Refuse a model that this installation could not load.
+
+    Raises:
+        BadArgument: The extra is not installed.
+    """
+    if find_spec("sentence_transformers") is None:
+        raise BadArgument(
+            f"The model {model} needs sentence-transformers, which is not installed here: "
+            f'run pip install "{MODEL_EXTRA}", then this command again.'
+        )
 
 
 def build_entry(command: LaunchCommand, host: Host) -> dict[str, Any]:
@@ -162,6 +207,21 @@ def has_same_command(entry: Any, expected: Mapping[str, Any]) -> bool:
         and _has_only_added_flags([str(one) for one in cast("list[Any]", arguments)], expected["args"])
         and _is_subset(expected.get("env", {}), environment)
     )
+
+
+def renew_entry(entry: Any, command: LaunchCommand, host: Host) -> Any:
+    """Return an entry that an earlier version wrote in today's form; any other one as it is.
+
+    Flags, variables and fields that the user has added stay.
+    """
+    earlier = command.earlier
+    if earlier is None or not has_same_command(entry, build_entry(earlier, host)):
+        return entry
+    added = tuple(map(str, entry["args"][len(earlier.arguments) :]))
+    renewed = build_entry(replace(command, arguments=(*command.arguments, *added)), host)
+    kept = {name: value for name, value in entry.get("env", {}).items() if name not in earlier.environment}
+    others = {name: value for name, value in entry.items() if name != "env"}
+    return merge_entry({**others, "env": kept}, renewed) if kept else merge_entry(others, renewed)
 
 
 def merge_entry(entry: Any, expected: Mapping[str, Any]) -> dict[str, Any]:

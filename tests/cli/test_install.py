@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from support.stdio_peer import REPOSITORY, SERVER, StdioPeer
 
+from sediment_mcp.config import DEFAULT_MODEL, MODEL_EXTRA, NO_MODEL
 from sediment_mcp.hosts.launch_command import LaunchCommand
 from sediment_mcp.hosts.registry import HOSTS
 from sediment_mcp.hosts.smoke_test import run_smoke_test
@@ -128,6 +129,7 @@ def test_an_entry_of_the_user_s_is_shown_and_kept(home: Path) -> None:
     assert change["outcome"] == "replaced"
 
 
+@pytest.mark.sentence_transformers
 def test_the_flags_given_to_install_reach_the_server(home: Path) -> None:
     (home / "model").mkdir()
     given = ("--data-dir", "here", "--project", "", "--model", "model", "--secrets", "refuse")
@@ -139,6 +141,34 @@ def test_the_flags_given_to_install_reach_the_server(home: Path) -> None:
         "--secrets", "refuse",
     ]  # fmt: skip
     assert not (home / "here").exists()
+
+
+WITHOUT_EXTRA = (
+    "import sys; sys.modules['sentence_transformers'] = None; "
+    "from sediment_mcp.cli.main import main; sys.exit(main(sys.argv[1:]))"
+)
+
+
+@pytest.mark.parametrize("model", ["some/model", "all-MiniLM-L6-v2"])
+def test_a_model_that_this_installation_cannot_load_is_refused_before_anything_is_written(
+    home: Path, model: str
+) -> None:
+    command = [sys.executable, "-c", WITHOUT_EXTRA, "install", "cursor", "--no-check", "--model", model]
+    outcome = subprocess.run(
+        command, env=environment(home), cwd=home, capture_output=True, text=True, check=False
+    )
+    assert outcome.returncode == 2
+    assert f'run pip install "{MODEL_EXTRA}"' in outcome.stderr
+    assert not (home / CURSOR).exists()
+
+
+@pytest.mark.parametrize("model", [DEFAULT_MODEL, NO_MODEL])
+def test_a_model_that_needs_no_extra_is_written_without_one(home: Path, model: str) -> None:
+    result_of(home, "install", "cursor", "--no-check", "--model", model)
+    assert json.loads((home / CURSOR).read_text())["mcpServers"]["sediment"]["args"][-2:] == [
+        "--model",
+        model,
+    ]
 
 
 def test_a_variable_that_hosts_do_not_see_is_named(home: Path) -> None:

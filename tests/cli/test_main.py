@@ -270,6 +270,7 @@ def test_without_a_model_words_are_searched_and_it_is_said_once(run: Run) -> Non
     assert run("query", "releases", "--model", "none", "--json").json["mode"] == "lexical"
 
 
+@pytest.mark.sentence_transformers
 @pytest.mark.slow
 def test_a_model_that_is_missing_is_told_and_the_memory_is_stored(run: Run, tmp_path: Path) -> None:
     outcome = run("store", RELEASES, "--model", str(tmp_path / "no model"))
@@ -481,6 +482,7 @@ def test_reindex_embeds_what_was_stored_without_a_model(run: Run) -> None:
     assert (found.get("mode"), found["results"][0]["id"]) == (None, stored)
 
 
+@pytest.mark.sentence_transformers
 def test_reindex_fails_if_the_model_does(run: Run, tmp_path: Path) -> None:
     store(run, RELEASES)
     outcome = run("reindex", "--model", str(tmp_path / "no model"))

@@ -35,11 +35,13 @@ from support.documents import (
 )
 from support.stdio_peer import SERVER, StdioPeer
 
-from sediment_mcp.config import VARIABLES, load_config
+from sediment_mcp.config import MODEL_EXTRA, VARIABLES, load_config
 from sediment_mcp.hosts.agent_instructions import INSTRUCTIONS_FILES
-from sediment_mcp.hosts.registry import HOSTS
+from sediment_mcp.hosts.launch_command import detect_installation
+from sediment_mcp.hosts.registry import HOSTS, Machine
 
 README, CONTRIBUTING = ROOT / "README.md", ROOT / "CONTRIBUTING.md"
+CONFIGURATION = DOCS / "configuration.md"
 EXAMPLE = ROOT / "examples" / "claude_desktop_config.json"
 CONSOLE_SCRIPT = ".venv/bin/sediment-mcp"
 PYPROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
@@ -95,7 +97,7 @@ def test_two_lines_of_shell_do_all_set_up() -> None:
     assert len(set_up()) == 2
     for make, install, *_ in set_up():
         assert make == "python3 -m venv .venv"
-        assert install.startswith(".venv/bin/pip install -c constraints.txt ")
+        assert install.startswith(".venv/bin/pip install ")
     assert set_up()[0][1].endswith(" .")
     assert set_up()[1][1].endswith(' -e ".[dev]"')
     assert set_up()[1][2:] == [".venv/bin/python -m pytest"]
@@ -129,8 +131,24 @@ def test_the_first_set_up_line_finds_in_other_words_what_it_stored(tmp_path: Pat
     assert not (tmp_path / "unused").exists()
 
 
-def test_torch_is_pinned_where_set_up_looks() -> None:
-    assert re.search(r"^torch==[\d.]+$", (ROOT / "constraints.txt").read_text(), re.MULTILINE)
+def test_torch_is_told_of_to_nobody_who_takes_the_default_model() -> None:
+    told = {name_of(page) for page in PAGES if "torch" in text_of(page).lower()}
+    assert {"README.md", "docs/hosts.md", "docs/README.md", "docs/cli.md", "CONTRIBUTING.md"} & told == set()
+    rest = text_of(CONFIGURATION).replace(section(CONFIGURATION, "The small build of torch"), "")
+    lines = [line for line in rest.splitlines() if "torch" in line.lower() and "the-small-build" not in line]
+    assert [line for line in lines if not line.startswith("## ")] == []
+
+
+def test_the_build_of_torch_that_is_told_of_is_the_one_that_install_asks_for() -> None:
+    assert "`UV_TORCH_BACKEND=cpu`" in section(CONFIGURATION, "The small build of torch")
+    machine = Machine("linux", Path("/home/ann"), {"UV_TORCH_BACKEND": "cpu"})
+    assert detect_installation(machine, "").torch_backend == "cpu"
+
+
+def test_the_extra_that_is_told_of_is_the_real_one() -> None:
+    named = {name for page in PAGES for name in re.findall(r"sediment-mcp\[[\w-]+\]", text_of(page))}
+    assert named == {MODEL_EXTRA}
+    assert MODEL_EXTRA.partition("[")[2].rstrip("]") in PYPROJECT["project"]["optional-dependencies"]
 
 
 def test_the_readme_can_be_scanned() -> None:
@@ -168,18 +186,22 @@ def test_the_commands_of_a_page_run_one_after_the_other(page: Path, tmp_path: Pa
     assert (data / "memories.db").stat().st_size > 0
 
 
+def uvx_lines() -> list[Any]:
+    """The lines that begin with uvx; what the extra is fetched for runs where it is installed."""
+    return [
+        pytest.param(line, marks=pytest.mark.sentence_transformers if MODEL_EXTRA in line else ())
+        for _, line in lines_starting("uvx ")
+    ]
+
+
 @SLOW
 @PROCESS
-@pytest.mark.parametrize(("page", "line"), lines_starting("uvx "), ids=by_name)
-def test_uvx_runs_a_command_that_exists(page: Path, line: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("line", uvx_lines())
+def test_uvx_runs_a_command_that_exists(line: str, tmp_path: Path) -> None:
     words = shlex.split(line)
     place = words.index("sediment-mcp")
     assert words[place + 1] in commands()
-    given = dict(zip(words[1:place:2], words[2:place:2], strict=True))
-    assert (
-        given.items() <= {"--torch-backend": "cpu", "--constraints": "constraints.txt", "--from": "."}.items()
-    )
-    assert given["--torch-backend"] == "cpu"
+    assert words[1:place] in ([], ["--from", MODEL_EXTRA])
     assert run(shlex.join(words[place:]), tmp_path / "data").returncode == 0
 
 
@@ -282,7 +304,7 @@ def test_the_entry_starts_this_server(entry: dict[str, Any], tmp_path: Path) -> 
     assert set(entry) <= {"type", "command", "args", "env"}
     assert entry.get("type", "stdio") == "stdio"
     command = start(entry["command"], entry["args"])
-    with StdioPeer(tmp_path / "data", command=command, environment=entry["env"]) as peer:
+    with StdioPeer(tmp_path / "data", command=command, environment=entry.get("env", {})) as peer:
         assert peer.initialize()["serverInfo"]["name"] == "sediment-mcp"
         assert len(peer.request("tools/list")["result"]["tools"]) == 4
 
@@ -302,7 +324,7 @@ def test_claude_code_s_command_adds_the_same_server(tmp_path: Path) -> None:
     assert words[:3] == ["claude", "mcp", "add"]
     assert words[-1] == "sediment"
     assert dict(zip(words[3:-1:2], words[4:-1:2], strict=True)) == {
-        "--scope": "user", "--env": "UV_TORCH_BACKEND=cpu", "--transport": "stdio",
+        "--scope": "user", "--transport": "stdio",
     }  # fmt: skip
     program, *arguments = shlex.split(after)
     with StdioPeer(tmp_path / "data", command=start(program, arguments)) as peer:
@@ -424,10 +446,10 @@ def test_every_command_is_mentioned() -> None:
 
 
 FOREIGN_FLAGS = {
-    "--torch-backend", "--constraints", "--from",  # uv's
-    "--env", "--transport",  # claude's
+    "--from",  # uv's
+    "--transport",  # claude's
     "--format",  # git's, and ours
-    "--pythonpath", "--bundle", "--out",  # of tools and scripts, which have tests of their own
+    "--pythonpath", "--bundle", "--out", "--peers",  # of tools and scripts, which have tests of their own
     "--help",
 }  # fmt: skip
 

@@ -46,7 +46,7 @@ def requirements() -> set[str]:
 
 
 def test_there_are_workflows_and_forms() -> None:
-    assert [path.stem for path in WORKFLOWS] == ["ci", "release"]
+    assert [path.stem for path in WORKFLOWS] == ["ci", "newest", "release"]
     assert {"bug_report", "feature_request"} <= {path.stem for path in FORMS}
 
 
@@ -89,8 +89,22 @@ def test_ci_runs_every_part_of_the_script() -> None:
         for line in commands(WORKFLOWS[0])
         if (words := shlex.split(line))[:2] == ["bash", ".ci/run"]
     ]
-    assert [part for parts in run for part in parts] == ["tests", "style", "wheel"]
-    assert set(re.search(r"set -- (.+)", CI)[1].split()) == parts_of_ci()  # type: ignore[index]
+    assert [part for parts in run for part in parts] == ["tests", "sentence_transformers", "style", "wheel"]
+    assert re.search(r"set -- (.+)", CI)[1].split() == [part for parts in run for part in parts]  # type: ignore[index]
+
+
+def test_what_ci_leaves_out_runs_each_week() -> None:
+    (named,) = [path for path in WORKFLOWS if path.stem == "newest"]
+    assert "schedule" in read(named)["on"]
+    assert commands(named) == ["bash .ci/run tests", "bash .ci/run newest"]
+    assert parts_of_ci() == {"tests", "sentence_transformers", "style", "wheel", "newest"}
+
+
+def test_torch_is_pinned_where_the_extra_is_tested() -> None:
+    assert re.search(r"^torch=torch==[\d.]+ ", CI, re.MULTILINE)
+    installed = re.findall(r"pip install .*published-model.*", CI)
+    assert installed
+    assert all('"$torch"' in line for line in installed)
 
 
 def test_ci_runs_on_every_system_and_python_that_is_promised() -> None:
@@ -102,13 +116,12 @@ def test_ci_runs_on_every_system_and_python_that_is_promised() -> None:
 
 
 def test_only_the_step_that_publishes_may_prove_who_it_is() -> None:
-    jobs = read(WORKFLOWS[1])["jobs"]
+    release = next(path for path in WORKFLOWS if path.stem == "release")
+    jobs = read(release)["jobs"]
     trusted = [name for name, job in jobs.items() if "id-token" in job.get("permissions", {})]
     assert trusted == ["publish"]
     assert all("run" not in step for step in jobs["publish"]["steps"])
-    assert not re.search(
-        "secrets\\.", WORKFLOWS[1].read_text(encoding="utf-8")
-    )  # trusted publishing needs none
+    assert not re.search("secrets\\.", release.read_text(encoding="utf-8"))  # trusted publishing needs none
 
 
 @pytest.mark.parametrize("form", ["bug_report", "feature_request"])

@@ -73,6 +73,7 @@ def tokenizer():
     return load_published_tokenizer()
 
 
+@pytest.mark.sentence_transformers
 @pytest.mark.parametrize("name", real_texts())
 def test_passages_fit_the_model_by_its_own_tokenizer(name, tokenizer):
     text = real_texts()[name]
@@ -82,6 +83,7 @@ def test_passages_fit_the_model_by_its_own_tokenizer(name, tokenizer):
     assert max(counts) <= ROOM
 
 
+@pytest.mark.sentence_transformers
 @pytest.mark.parametrize("name", ["English", "German", "Chinese", "Python", "JSON", "hashes"])
 def test_passages_use_most_of_the_model_s_room(name, tokenizer):
     text = real_texts()[name]

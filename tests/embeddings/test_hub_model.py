@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from huggingface_hub import constants
 from support.model_folder import PROMPTS, make_folder
 
 from sediment_mcp.config import Config
@@ -23,7 +22,8 @@ from sediment_mcp.embeddings.loader import load_embedder
 from sediment_mcp.embeddings.protocols import Embedder
 from sediment_mcp.errors import ModelUnavailable
 
-pytestmark = [pytest.mark.slow, pytest.mark.model]
+constants = pytest.importorskip("huggingface_hub.constants", reason="sentence_transformers is not installed")
+pytestmark = [pytest.mark.slow, pytest.mark.model, pytest.mark.sentence_transformers]
 
 MODEL = "someone/prompted"
 COMMIT = "a" * 40

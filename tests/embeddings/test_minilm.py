@@ -92,6 +92,7 @@ def published() -> Any:
     return SentenceTransformer(str(find_published_folder()), device="cpu", local_files_only=True)
 
 
+@pytest.mark.sentence_transformers
 @pytest.mark.slow
 def test_vectors_are_near_the_published_ones(model: MiniLM, published: Any) -> None:
     texts = read_sentences() + [text for text in TEXTS if model.can_read(text)]
@@ -109,6 +110,7 @@ def test_what_is_not_read_has_no_vector(model: MiniLM) -> None:
     assert unread == ["", " ", ".", "\x00\n\t", TEXTS[9], "x" * 500]
 
 
+@pytest.mark.sentence_transformers
 @pytest.mark.slow
 def test_vectors_of_tokens_are_near_the_published_ones(model: MiniLM, published: Any) -> None:
     cosines: list[float] = []
@@ -131,6 +133,7 @@ def test_the_shipped_files_are_the_ones_that_this_version_names() -> None:
     assert {path.name for path in FOLDER.iterdir()} == {*minilm.FILES, "LICENSE", "NOTICE"}
 
 
+@pytest.mark.sentence_transformers
 @pytest.mark.slow
 def test_the_script_makes_the_shipped_files_bit_for_bit(tmp_path: Path) -> None:
     script = ROOT / "scripts" / "minilm" / "build.py"
@@ -139,6 +142,7 @@ def test_the_script_makes_the_shipped_files_bit_for_bit(tmp_path: Path) -> None:
     assert made == minilm.FILES
 
 
+@pytest.mark.sentence_transformers
 def test_the_licence_and_the_changes_are_told() -> None:
     assert "Apache License" in (FOLDER / "LICENSE").read_text(encoding="utf-8")
     notice = (FOLDER / "NOTICE").read_text(encoding="utf-8")

@@ -16,7 +16,7 @@ from sediment_mcp.embeddings.loader import load_embedder
 from sediment_mcp.embeddings.protocols import Embedder
 from sediment_mcp.errors import ModelUnavailable
 
-pytestmark = [pytest.mark.slow, pytest.mark.model]
+pytestmark = [pytest.mark.slow, pytest.mark.model, pytest.mark.sentence_transformers]
 
 TEXTS = [
     "The cat sleeps.",

@@ -34,6 +34,7 @@ def find_letters(text: str, span: tuple[int, int]) -> str:
     return "".join(filter(str.isalnum, text[slice(*span)]))
 
 
+@pytest.mark.sentence_transformers
 @given(TEXTS | MARKED_TEXTS)
 @example("")
 def test_ids_are_those_of_the_published_tokenizer(text: str) -> None:
@@ -41,6 +42,7 @@ def test_ids_are_those_of_the_published_tokenizer(text: str) -> None:
     assert [token for token, _ in load_word_pieces().find_tokens(text)] == expected
 
 
+@pytest.mark.sentence_transformers
 @given(TEXTS)
 def test_spans_are_those_of_the_published_tokenizer(text: str) -> None:
     """They may differ by marks at the ends of an unknown word, which the tokenizer puts in order."""
@@ -51,12 +53,14 @@ def test_spans_are_those_of_the_published_tokenizer(text: str) -> None:
     ]
 
 
+@pytest.mark.sentence_transformers
 @given(st.text(st.characters(categories=("L", "N", "P", "Z", "S", "Cc", "Cf", "Co", "Cn")), max_size=60))
 def test_spans_are_exact_without_marks(text: str) -> None:
     encoding = load_published_tokenizer().encode(text, add_special_tokens=False)
     assert [span for _, span in load_word_pieces().find_tokens(text)] == encoding.offsets
 
 
+@pytest.mark.sentence_transformers
 @given(TEXTS | MARKED_TEXTS)
 def test_the_unknown_share_is_that_of_the_published_tokenizer(text: str) -> None:
     encoding = load_published_tokenizer().encode(text, add_special_tokens=False)
@@ -80,6 +84,7 @@ def test_ascii_is_read_the_same_on_the_short_way(text: str) -> None:
         assert pieces.tokenize_ascii(text, limit) == every[:limit]
 
 
+@pytest.mark.sentence_transformers
 @pytest.mark.slow
 def test_every_character_is_read_as_the_published_tokenizer_does() -> None:
     """Each one stands inside a word, so that removing, splitting and replacing all show."""

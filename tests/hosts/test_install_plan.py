@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from support.hosts import CPU, PROGRAM, UVX, host, machine
+from support.hosts import PROGRAM, UVX, host, machine
 
 from sediment_mcp.errors import UnusableFile
 from sediment_mcp.hosts import config_file
@@ -26,7 +26,13 @@ from sediment_mcp.hosts.install_plan import (
     plan_install,
     plan_removal,
 )
-from sediment_mcp.hosts.launch_command import LaunchCommand, build_entry, starts_this_program
+from sediment_mcp.hosts.launch_command import (
+    Installation,
+    LaunchCommand,
+    build_entry,
+    build_launch_command,
+    starts_this_program,
+)
 from sediment_mcp.hosts.registry import SERVER_NAME
 
 
@@ -48,11 +54,9 @@ def test_a_platform_that_nobody_knows_has_no_files(tmp_path: Path) -> None:
 
 def test_each_host_gets_the_shape_it_reads() -> None:
     assert build_entry(PROGRAM, host("cursor")) == {"command": PROGRAM.program, "args": []}
-    assert build_entry(UVX, host("zed")) == {
-        "command": "/usr/bin/uvx",
-        "args": ["sediment-mcp"],
-        "env": CPU,
-    }
+    assert build_entry(UVX, host("zed")) == {"command": "/usr/bin/uvx", "args": ["sediment-mcp"]}
+    with_variables = LaunchCommand("/usr/bin/uvx", ("sediment-mcp",), {"A": "b"})
+    assert build_entry(with_variables, host("zed"))["env"] == {"A": "b"}
     for name in ("vscode", "claude-code"):
         assert build_entry(PROGRAM, host(name)) == {"type": "stdio", "command": PROGRAM.program, "args": []}
     assert build_config(host("jetbrains"), PROGRAM) == {
@@ -167,11 +171,84 @@ def test_an_entry_of_the_user_s_stays_until_it_is_forced_out(cursor: ConfigTarge
         **mine,
         "command": UVX.program,
         "args": ["sediment-mcp"],
-        "env": {"HF_HOME": "/h", **CPU},
+        "env": {"HF_HOME": "/h"},
     }
     assert config_file.get_backup_path(cursor.path).read_text() == json.dumps(
         {"mcpServers": {SERVER_NAME: mine}}
     )
+
+
+# --- what earlier versions wrote ----------------------------------------------------------------
+
+TORCH = {"UV_TORCH_BACKEND": "cpu"}
+
+
+def run_by_uvx(*arguments: str, source: str = "", needs_extra: bool = False) -> LaunchCommand:
+    origin = json.dumps({"url": source})
+    ours = Installation(Path("/c/uv/archive-v0/a"), None, Path("/python"), Path("/bin/uvx"), origin)
+    return build_launch_command(ours, arguments, needs_extra=needs_extra)
+
+
+def write_as_earlier(target: ConfigTarget, *arguments: str, **more: Any) -> None:
+    """Write what an earlier version did, with what the user has added since."""
+    entry = build_entry(LaunchCommand("/bin/uvx", arguments, TORCH), target.host) | more
+    target.path.write_text(target.put_entry(None, entry))
+
+
+@pytest.mark.parametrize("source", ["", "/home/ann/clone"])
+def test_an_entry_of_an_earlier_version_is_renewed_without_force(cursor: ConfigTarget, source: str) -> None:
+    package = ["--from", source, "sediment-mcp"] if source else ["sediment-mcp"]
+    write_as_earlier(cursor, *package, "--data-dir", "/d")
+    command = run_by_uvx("--data-dir", "/d", source=source and f"file://{source}")
+    assert inspect_target(cursor, command).state == "installed"
+    assert install(cursor, command).outcome == "replaced"
+    assert servers(cursor) == {SERVER_NAME: {"command": "/bin/uvx", "args": [*package, "--data-dir", "/d"]}}
+    assert install(cursor, command).outcome == "unchanged"
+
+
+def test_what_the_user_has_added_to_an_earlier_entry_stays(cursor: ConfigTarget) -> None:
+    more = {"args": ["sediment-mcp", "--log-level", "DEBUG"], "env": {**TORCH, "A": "b"}, "disabled": True}
+    write_as_earlier(cursor, "sediment-mcp", **more)
+    assert install(cursor, run_by_uvx()).outcome == "replaced"
+    assert servers(cursor)[SERVER_NAME] == {"command": "/bin/uvx", **more, "env": {"A": "b"}}
+
+
+def test_another_build_of_torch_is_the_user_s_own_choice(cursor: ConfigTarget) -> None:
+    write_as_earlier(cursor, "sediment-mcp", env={"UV_TORCH_BACKEND": "cu128"})
+    assert install(cursor, run_by_uvx()).outcome == "unchanged"
+    assert servers(cursor)[SERVER_NAME]["env"] == {"UV_TORCH_BACKEND": "cu128"}
+
+
+def test_a_model_that_needs_the_extra_gets_it_and_keeps_its_build_of_torch(cursor: ConfigTarget) -> None:
+    write_as_earlier(cursor, "sediment-mcp", "--model", "m", env={**TORCH, "A": "b"})
+    command = run_by_uvx("--model", "m", needs_extra=True)
+    assert inspect_target(cursor, command).state == "another command"
+    assert install(cursor, command).outcome == "replaced"
+    assert servers(cursor)[SERVER_NAME] == {
+        "command": "/bin/uvx",
+        "args": ["--from", "sediment-mcp[sentence-transformers]", "sediment-mcp", "--model", "m"],
+        "env": {**TORCH, "A": "b"},
+    }
+    assert install(cursor, command).outcome == "unchanged"
+
+
+@pytest.mark.parametrize("data", [None, *ODDLY_WRITTEN])
+@pytest.mark.parametrize("renewed", [False, True])
+def test_uninstall_takes_an_entry_of_an_earlier_version_out_to_the_very_bytes_of_before(
+    data: bytes | None, renewed: bool, cursor: ConfigTarget
+) -> None:
+    if data is not None:
+        cursor.path.write_bytes(data)
+    install(cursor, LaunchCommand("/bin/uvx", ("sediment-mcp",), TORCH))
+    if renewed:
+        assert install(cursor, run_by_uvx()).outcome == "replaced"
+        assert "UV_TORCH_BACKEND" not in cursor.path.read_text()
+    assert remove(cursor).outcome == "removed"
+    assert (cursor.path.read_bytes() if cursor.path.exists() else None) == data
+    assert [path.name for path in cursor.path.parent.iterdir()] == ([] if data is None else ["mcp.json"])
+
+
+# --- files that cannot be used ------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

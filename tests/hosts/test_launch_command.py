@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.hosts import CPU, UVX, host, machine
+from support.hosts import UVX, VARIABLES, host, machine
 
 from sediment_mcp.errors import BadArgument
 from sediment_mcp.hosts.launch_command import (
@@ -44,7 +44,7 @@ def test_a_path_in_uv_s_cache_is_never_written(folder: str) -> None:
     prefix = f"/home/ann/.cache/uv/{folder}/abc"
     ours = installation(prefix, program=Path(prefix) / "bin" / "sediment-mcp", uvx=Path("/usr/bin/uvx"))
     assert build_launch_command(ours, ["--data-dir", "/d"]) == LaunchCommand(
-        "/usr/bin/uvx", ("sediment-mcp", "--data-dir", "/d"), {"UV_TORCH_BACKEND": "cpu"}
+        "/usr/bin/uvx", ("sediment-mcp", "--data-dir", "/d")
     )
     with pytest.raises(BadArgument, match="uv tool install sediment-mcp"):
         build_launch_command(installation(prefix, program=ours.program))
@@ -77,6 +77,24 @@ def test_a_path_in_uv_s_cache_is_never_written(folder: str) -> None:
 def test_uvx_runs_what_it_runs_now(source: str | None, package: list[str]) -> None:
     ours = installation("/cache/uv/archive-v0/abc", uvx=Path("/usr/bin/uvx"), source=source)
     assert list(build_launch_command(ours).arguments) == package
+    asked = " ".join(build_launch_command(ours, ["--model", "m"], needs_extra=True).arguments)
+    wanted = "sediment-mcp[sentence-transformers]" + (f" @ {package[1]}" if source and package[1:] else "")
+    assert asked == f"--from {wanted} sediment-mcp --model m"
+
+
+@pytest.mark.parametrize(("backend", "environment"), [(None, {}), ("cu128", {"UV_TORCH_BACKEND": "cu128"})])
+def test_the_build_of_torch_that_the_user_asks_uv_for_goes_along_with_the_extra_alone(
+    backend: str | None, environment: dict[str, str]
+) -> None:
+    prefix, uvx = "/cache/uv/archive-v0/abc", Path("/usr/bin/uvx")
+    ours = installation(prefix, uvx=uvx, torch_backend=backend)
+    assert build_launch_command(ours).environment == {}
+    assert build_launch_command(ours, needs_extra=True).environment == environment
+
+
+def test_the_build_of_torch_is_asked_for_in_uv_s_own_variable(tmp_path: Path) -> None:
+    assert detect_installation(machine(tmp_path, UV_TORCH_BACKEND="cpu"), "").torch_backend == "cpu"
+    assert detect_installation(machine(tmp_path), "").torch_backend is None
 
 
 @pytest.mark.skipif(os.name == "nt", reason="what makes a file a program is another thing there")
@@ -110,18 +128,20 @@ def test_windows_programs_end_in_exe(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("entry", "same"),
     [
-        ({"command": "/usr/bin/uvx", "args": ["sediment-mcp"], "env": CPU}, True),
-        ({"command": "/usr/bin/uvx", "args": ["sediment-mcp", "--model", "none"], "env": CPU}, True),
-        ({"command": "/usr/bin/uvx", "args": ["sediment-mcp"], "env": {**CPU, "A": "b"}, "x": 1}, True),
+        ({"command": "/usr/bin/uvx", "args": ["sediment-mcp"], "env": VARIABLES}, True),
+        ({"command": "/usr/bin/uvx", "args": ["sediment-mcp", "--model", "none"], "env": VARIABLES}, True),
+        ({"command": "/usr/bin/uvx", "args": ["sediment-mcp"], "env": {**VARIABLES, "A": "b"}, "x": 1}, True),
         ({"command": "/usr/bin/uvx", "args": ["sediment-mcp"]}, False),
-        ({"command": "/usr/bin/uvx", "args": ["sediment-mcp", "doctor"], "env": CPU}, False),
-        ({"command": "uvx", "args": ["sediment-mcp"], "env": CPU}, False),
-        ({"command": "/usr/bin/uvx", "args": "sediment-mcp", "env": CPU}, False),
+        ({"command": "/usr/bin/uvx", "args": ["sediment-mcp"], "env": {"HF_HOME": "/x"}}, False),
+        ({"command": "/usr/bin/uvx", "args": ["sediment-mcp", "doctor"], "env": VARIABLES}, False),
+        ({"command": "uvx", "args": ["sediment-mcp"], "env": VARIABLES}, False),
+        ({"command": "/usr/bin/uvx", "args": "sediment-mcp", "env": VARIABLES}, False),
         ({"command": "/usr/bin/uvx", "args": ["sediment-mcp"], "env": []}, False),
-        ({"type": "sse", "command": "/usr/bin/uvx", "args": ["sediment-mcp"], "env": CPU}, False),
+        ({"type": "sse", "command": "/usr/bin/uvx", "args": ["sediment-mcp"], "env": VARIABLES}, False),
         ([], False),
         ({}, False),
     ],
 )  # fmt: skip
 def test_what_the_user_adds_to_our_entry_keeps_it_ours(entry: Any, same: bool) -> None:
-    assert has_same_command(entry, build_entry(UVX, host("vscode"))) is same
+    expected = LaunchCommand(UVX.program, UVX.arguments, VARIABLES)
+    assert has_same_command(entry, build_entry(expected, host("vscode"))) is same

@@ -24,7 +24,7 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 SCHEMA = ROOT / "tests" / "data" / "mcpb-manifest-v0.4.schema.json"
 BUNDLE = ROOT / "packaging" / "one_click"
 BUILD: dict[str, Any] = runpy.run_path(str(ROOT / "packaging" / "build_one_click.py"))
-WANTED = {"command": "uvx", "args": ["sediment-mcp"], "env": {"UV_TORCH_BACKEND": "cpu"}}
+WANTED = {"command": "uvx", "args": ["sediment-mcp"]}
 
 
 def written(path: str) -> Any:
@@ -60,11 +60,8 @@ def test_the_bundle_starts_this_version_with_uv() -> None:
     assert manifest["server"]["mcp_config"]["args"][-1] == manifest["server"]["entry_point"]
     assert re.fullmatch(r">=\d+\.\d+", manifest["compatibility"]["runtimes"]["python"])  # read as semver
     project = tomllib.loads((BUNDLE / "pyproject.toml").read_text(encoding="utf-8"))
-    assert f"sediment-mcp=={__version__}" in project["project"]["dependencies"]
-    (index,) = project["tool"]["uv"]["index"]
-    (source,) = project["tool"]["uv"]["sources"]["torch"]
-    assert "torch" in project["project"]["dependencies"]  # sources are looked up for direct ones alone
-    assert (source["index"], index["explicit"]) == (index["name"], True)
+    assert project["project"]["dependencies"] == [f"sediment-mcp=={__version__}"]
+    assert list(project) == ["project"]  # nothing else is fetched, from nowhere else
 
 
 @pytest.mark.process
@@ -107,10 +104,10 @@ def test_the_registry_s_entry_is_as_its_documents_ask() -> None:
 
 def test_the_registry_s_entry_lists_every_variable() -> None:
     variables = written("server.json")["packages"][0]["environmentVariables"]
-    assert [one["name"] for one in variables] == ["UV_TORCH_BACKEND", *VARIABLES]
+    assert [one["name"] for one in variables] == [*VARIABLES]
     for one in variables:
-        assert set(one) <= {"name", "description", "format", "value"}
-        assert one.get("value") or one["description"]
+        assert set(one) <= {"name", "description", "format"}
+        assert one["description"]
 
 
 def test_the_readme_proves_that_the_package_is_ours() -> None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from sediment_mcp.hosts.launch_command import CPU_ENVIRONMENT, LaunchCommand
+from sediment_mcp.hosts.launch_command import LaunchCommand
 from sediment_mcp.hosts.registry import LINUX, Machine, find_host
 
 PROGRAM = LaunchCommand("/opt/sediment/bin/sediment-mcp")
-UVX = LaunchCommand("/usr/bin/uvx", ("sediment-mcp",), CPU_ENVIRONMENT)
-CPU = dict(CPU_ENVIRONMENT)
+UVX = LaunchCommand("/usr/bin/uvx", ("sediment-mcp",))
+VARIABLES = {"HF_HOME": "/h"}
 
 
 def host(name: str) -> Any:

@@ -73,17 +73,21 @@ class _Options:
 @pass_invocation
 def install(invocation: Invocation, hosts: tuple[str, ...], **options: bool) -> int:
     """Connect hosts; without a name, list those that are here."""
-    from sediment_mcp.hosts.launch_command import build_launch_command, detect_installation
+    from sediment_mcp.config import MODEL
+    from sediment_mcp.hosts import launch_command
 
     chosen, machine = _Options(**options), _detect_machine()
     named = _find_hosts(hosts)
     if chosen.uninstall and (named or chosen.all):
         return _uninstall(invocation, chosen, machine, named)
-    command = build_launch_command(
-        detect_installation(machine, sys.argv[0]), _build_server_arguments(invocation)
-    )
+    needs_extra = MODEL in invocation.flags and launch_command.needs_extra(invocation.config.model)
+    installation = launch_command.detect_installation(machine, sys.argv[0])
+    arguments = _build_server_arguments(invocation)
+    command = launch_command.build_launch_command(installation, arguments, needs_extra=needs_extra)
     if not named and not chosen.all:
         return _list(invocation, chosen, machine, command)
+    if needs_extra and not command.brings_extra:
+        launch_command.check_extra(invocation.config.model)
     return _install(invocation, chosen, machine, named, command)
 
 
