@@ -25,7 +25,13 @@ pytestmark = [
 HALTS = [(place, "halt") for place in PLACES]
 RUSHES = [
     (place, "rush")
-    for place in ("store: rows written", "text: in the commit", "vectors: added", "vectors: announced")
+    for place in (
+        "store: rows written",
+        "text: in the commit",
+        "vectors: matrix",
+        "vectors: codes",
+        "vectors: announced",
+    )
     for _ in range(4)
 ]
 
