@@ -115,12 +115,17 @@ ELSEWHERE = {
     "hosts.config_file.format_diff": "of the user's own file before and after an edit, for the terminal",
     "hosts.config_format": "calls jsonc, and tomlkit for the user's own file",
     "hosts.install_plan": "calls config_format",
+    "operations.argument_collections": "called by parse_arguments",
+    "operations.argument_types": "called by parse_arguments",
+    "operations.arguments.parse_value": "calls the types of arguments",
     "operations.projects": "a path that the user types, which the system resolves and the database compares",
     "operations.results.describe_memory": "copies",
     "search.unanswered_queries": "cuts at 500 characters, writes, and calls the analyzer",
     "background.erasure": "passes on",
     "storage.sql.memories.MemoryWriter.move_project": "compared by the database",
     "storage.sqlite.salvage": "writes",
+    "server.protocol.build_text": "wraps",
+    "server.protocol_errors.refuse_cursor": "compares",
     "server.resources": "one lookup by an id",
     "system.files": "writes",
     "system.project_root.find_project_of_roots": "calls parse_file_uri",
@@ -128,6 +133,7 @@ ELSEWHERE = {
     "transfer.formats.markdown.make_distinct_names": "calls make_file_name",
     "transfer.normalize.read_json_objects": "called by the formats' readers",
     "transfer.source.wrap_bytes": "wraps",
+    "web.request.parse_value": "calls the types of arguments",
 }
 """Function, module or package \u2192 why its functions are not in `READERS`."""
 

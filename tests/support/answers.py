@@ -20,6 +20,7 @@ MEMORY = {
 }
 STORE = {"superseded": [], "similar": [], "expires_at": None, "warnings": []}
 QUERY = {"mode": "hybrid", "notes": []}
+RULE = {"kind": None, "tag": None, "max_age": None, "max_count": None}
 DELETE = {"not_found": [], "recoverable_until": None}
 
 
@@ -37,7 +38,23 @@ def complete_memory(memory: Mapping[str, Any], project: str | None = None) -> di
 
 
 def complete_query(answer: Mapping[str, Any], project: str | None = None) -> dict[str, Any]:
-    return {**QUERY, **answer, "results": [complete_memory(one, project) for one in answer["results"]]}
+    """Return a query's answer with every field, those that were absent behind the others."""
+    results = [complete_memory(one, project) for one in answer["results"]]
+    return {**answer, **complete(answer, QUERY), "results": results}
+
+
+def complete_history(answer: Mapping[str, Any], project: str | None = None) -> dict[str, Any]:
+    versions = [{"deleted_at": None, **complete_memory(one, project)} for one in answer["versions"]]
+    return {"current": None, **answer, "versions": versions}
+
+
+def complete_rule(rule: Mapping[str, Any]) -> dict[str, Any]:
+    return {**RULE, **rule}
+
+
+def complete(answer: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what an answer lacks."""
+    return {name: value for name, value in defaults.items() if name not in answer}
 
 
 def complete_list(answer: Mapping[str, Any], project: str | None = None) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import tempfile
 from collections.abc import Callable, Iterator
@@ -84,6 +85,14 @@ def as_argument(tool: str, **more: Any) -> Reader:
     return run
 
 
+def as_arguments(call: Callable[..., Any], text: str) -> None:
+    arguments = import_module("sediment_mcp.operations.arguments")
+    for tool in ("StoreMemory", "QueryMemory", "ListMemories", "DeleteMemory"):
+        model = getattr(arguments, tool)
+        with contextlib.suppress(SedimentError):
+            call(model, dict.fromkeys(model.parameters, text))
+
+
 def feed_lines(call: Callable[..., Any], text: str) -> None:
     from sediment_mcp.server.jsonrpc import LineSplitter
 
@@ -126,7 +135,7 @@ def within_itself(call: Callable[..., Any], text: str) -> object:
 def as_memory(call: Callable[..., Any], text: str) -> object:
     memory = {
         "id": "a", "content": text, "tags": [text], "session": text, "project": text,
-        "metadata": {"a": [text]}, "created_at": "2026",
+        "metadata": {"a": [text]}, "occurred_at": "2026",
     }  # fmt: skip
     return call([memory])
 
@@ -210,7 +219,7 @@ READERS: dict[str, Reader] = dict.fromkeys(_GIVEN_PLAINLY.split(), plainly) | {
     "hosts.jsonc.put_member": in_document(("servers", "x"), 1),
     "hosts.jsonc.remove_member": in_document(("b",)),
     "operations.argument_names.find_nearest": as_parameter_name,
-    "operations.arguments.parse_arguments": as_argument("StoreMemory", tags="a,b"),
+    "operations.arguments.parse_arguments": as_arguments,
     "operations.arguments.unwrap_arguments": as_wrapped_arguments,
     "operations.content_notes.note_contents": as_memory,
     "operations.content_notes.note_texts": lambda call, text: call([("a", [text])]),

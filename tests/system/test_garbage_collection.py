@@ -21,7 +21,7 @@ from sediment_mcp.system.garbage_collection import (
 )
 
 SPY = """
-import gc, sys, threading
+import gc, os, sys, threading
 
 def tell(phase, about):
     if phase == "stop" and about["generation"] == 2:
@@ -29,11 +29,15 @@ def tell(phase, about):
 
 gc.callbacks.append(tell)
 sys.argv = ["sediment-mcp"]
+end = os._exit
+
+def tell_and_end(status):
+    print("frozen:", gc.get_freeze_count() > 10_000, file=sys.stderr, flush=True)
+    end(status)
+
+os._exit = tell_and_end  # with which a server ends
 from sediment_mcp.cli.main import main
-status = main()
-gc.callbacks.clear()  # the interpreter collects when it ends
-print("frozen:", gc.get_freeze_count() > 10_000, file=sys.stderr, flush=True)
-raise SystemExit(status)
+main()
 """
 
 

@@ -86,7 +86,8 @@ class SqliteDatabase:
             self._sql.execute("PRAGMA foreign_keys = ON")
             self._sql.execute("PRAGMA secure_delete = ON")
             self._sql.create_function("fold_tag", 1, _fold_tag, deterministic=True)
-        self._log_id: tuple[int, int] | None = None
+            self._sql.execute("PRAGMA schema_version")  # reads the file, so SQLite opens or creates the log
+        self._log_id = read_file_id(self._log_path)  # noted at once, so that no later log is taken for it
 
     @classmethod
     def prepare(cls, path: Path, *, schema_version: int | None = None) -> Self:
@@ -129,7 +130,7 @@ class SqliteDatabase:
         if read_file_id(self.path) != self.file_id:
             return False
         log_id = read_file_id(self._log_path)
-        if self._log_id is None:  # SQLite creates the log at first use and keeps it while the file is open
+        if self._log_id is None:  # a new database has no log before its first use
             self._log_id = log_id
         return self._log_id == log_id
 
