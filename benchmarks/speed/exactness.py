@@ -27,6 +27,7 @@ from sediment_mcp.domain.memory import Memory
 from sediment_mcp.embeddings.codec import decode_vectors
 from sediment_mcp.embeddings.minilm import IDENTITY
 from sediment_mcp.search.index_view import FIRST_FETCH, IndexView, Query
+from sediment_mcp.search.ranking import read_asking
 from sediment_mcp.storage.protocols import ReadSession
 from sediment_mcp.storage.sqlite.session import open_session
 from sediment_mcp.storage.sqlite.storage import DATABASE
@@ -218,10 +219,9 @@ class _Truth:
         for row, one in enumerate(self._asked):
             chosen = _filters(_for(arguments, one.topic))
             allowed = self._admitted(chosen)
-            candidates = self._search.find_candidates(
-                self._store, Query(one.text, one.vector, chosen, self._now, K)
-            )
-            numbers = {found.memory.key for found in candidates}
+            asking = read_asking(one.text, project=chosen.project, now=self._now)
+            query = Query(one.text, one.vector, chosen, self._now, K, asking)
+            numbers = set(self._search.find_candidates(self._store, query).memory_keys.tolist())
             admitted.append(len(allowed) / len(self._whole.memories))
             wrong += len(numbers - allowed)
             meaning.append(_share(self._best_cosines(row, numbers), self._best_cosines(row, allowed)))
