@@ -21,7 +21,7 @@ from sediment_mcp.server.stdio import StdioTransport, exit_within, protect_stdou
 from sediment_mcp.system.logging_setup import log_to_stderr
 
 if TYPE_CHECKING:
-    from concurrent.futures import ThreadPoolExecutor
+    from concurrent.futures import Future, ThreadPoolExecutor
 
 LOG_FORMAT = "sediment-mcp %(levelname)s: %(message)s"
 MAX_CALLS = 40  # that run at the same time; more wait for their turn
@@ -46,6 +46,7 @@ class _Server:
     def __init__(self, config: Config, transport: StdioTransport) -> None:
         self._transport = transport
         self._parts = LateParts(config)
+        self._under_way: set[Future[None]] = set()
         self._connection = Connection(Requests(config, self._parts), self._send, self._start_call)
 
     def run(self) -> None:
@@ -53,6 +54,7 @@ class _Server:
         self._transport.start(self._connection.receive)
         self._transport.wait_for_end()
         exit_within(self._transport.time_left())
+        self._wait_for_calls(self._transport.time_left() / 4)
         try:
             self._parts.close()
         except Exception:
@@ -64,7 +66,16 @@ class _Server:
         self._parts.import_soon()
 
     def _start_call(self, call: Callable[[], None]) -> None:
-        self._calls.submit(call)
+        future = self._calls.submit(call)
+        self._under_way.add(future)
+        future.add_done_callback(self._under_way.discard)
+
+    def _wait_for_calls(self, timeout: float) -> None:
+        """Let calls complete whose answers nobody waits for, because they were cancelled."""
+        if self._under_way:
+            from concurrent.futures import wait
+
+            wait(list(self._under_way), timeout)
 
     @cached_property
     def _calls(self) -> ThreadPoolExecutor:
