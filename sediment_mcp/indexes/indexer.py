@@ -193,10 +193,8 @@ class Indexer:
             index = self._build_vector_writer(model).open()
         except DamagedSnapshot:
             return True
-        return (
-            index.count_contained(chunk_id for chunk_id, _ in session.changes.erased_since(index.built_seq))
-            > 0
-        )
+        erased = session.changes.erased_since(index.snapshot.seq)
+        return index.count_contained(chunk_id for chunk_id, _ in erased) > 0
 
     def _build_vector_writer(self, model: ModelIdentity) -> QuantizedWriter:
         return QuantizedWriter(self._directory, model.fingerprint, model.dimension)

@@ -12,8 +12,7 @@ it is read, and nothing in either file is a position or a length that is followe
 from __future__ import annotations
 
 import base64
-import contextlib
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from math import isqrt
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -46,10 +45,7 @@ VERIFY_ROWS = 4096
 
 
 class QuantizedIndex:
-    """An open snapshot of one model's embeddings.
-
-    ``built_seq`` is a change before which nothing that was erased is in its files.
-    """
+    """An open snapshot of one model's embeddings."""
 
     def __init__(
         self, directory: Path, fingerprint: str, dimension: int, *, min_compared: int = MIN_COMPARED
@@ -62,13 +58,12 @@ class QuantizedIndex:
             DamagedSnapshot: there is none, or it is damaged.
         """
         self._min_compared = min_compared
-        with _translate_damage((OSError, ValueError, KeyError, TypeError)):
+        try:
             files = VectorFiles(directory, fingerprint)
             pointer = read_record(files.pointer)
             if pointer["settings"] != SETTINGS or pointer["fingerprint"] != fingerprint:
                 raise DamagedSnapshot("The vector index was written with other settings: it is rebuilt.")
             self.snapshot = SnapshotId(int(pointer["seq"]), int(pointer["token"]))
-            self.built_seq = self.snapshot.seq
             center = np.frombuffer(base64.b64decode(pointer["center"]), CENTER_TYPE)
             if len(center) != dimension:
                 raise ValueError(f"it is of {len(center)} dimensions")
@@ -76,6 +71,8 @@ class QuantizedIndex:
                 files.find(pointer["codes"]), int(pointer["count"]), center, int(pointer["codes_checksum"])
             )
             self._matrix = VectorMatrix(files.find(pointer["matrix"]), self._codes.chunk_ids, dimension)
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise DamagedSnapshot(f"The vector index cannot be used ({error}): it is rebuilt.") from error
 
     def __len__(self) -> int:
         """Return the number of chunks."""
@@ -180,9 +177,9 @@ class QuantizedWriter:
         return self.files.pointer.exists()
 
     def built_seq(self) -> int:
-        """Return a change before which nothing that was erased is in the files; 0 if unknown.
+        """Return the change that the snapshot has reached; 0 if unknown.
 
-        The snapshot is not opened.
+        It is written whole each time, so nothing that was erased before is in the files. It is not opened.
         """
         try:
             return int(read_record(self.files.pointer)["seq"])
@@ -243,12 +240,3 @@ def _join(blocks: Iterable[Vectors], dimension: int) -> Vectors:
         chunk_ids.append(block_ids)
         vectors.append(block)
     return np.concatenate(chunk_ids), np.concatenate(vectors)
-
-
-@contextlib.contextmanager
-def _translate_damage(errors: tuple[type[Exception], ...]) -> Generator[None]:
-    """Raise DamagedSnapshot for these errors: the snapshot is rebuilt."""
-    try:
-        yield
-    except errors as error:
-        raise DamagedSnapshot(f"The vector index cannot be used ({error}): it is rebuilt.") from error

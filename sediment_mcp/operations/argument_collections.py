@@ -160,7 +160,7 @@ def _read_items(items: Mapping[str, object], item: ArgumentType[ValueT]) -> list
         try:
             values.append(item.read(value))
         except WrongValue as error:
-            faults += [((place, *path), fault) for path, fault in error.faults]
+            faults += error.list_faults_within(place)
     if faults:
         raise WrongValue(*faults)
     return values

@@ -50,10 +50,14 @@ class WrongValue(ValueError):
         super().__init__(*faults)
         self.faults = faults
 
+    def list_faults_within(self, place: str) -> list[Fault]:
+        """Return the faults as those of what holds the value at ``place``, a name or an index."""
+        return [((place, *path), fault) for path, fault in self.faults]
 
-def refuse(fault: str, *path: str) -> WrongValue:
-    """Return the error for one fault, which is at ``path`` within the value."""
-    return WrongValue((path, fault))
+
+def refuse(fault: str) -> WrongValue:
+    """Return the error for one fault of a value as a whole."""
+    return WrongValue(((), fault))
 
 
 class ArgumentType(Protocol[ValueT_co]):

@@ -261,7 +261,7 @@ def parse_arguments(model: type[ArgumentsT], arguments: Mapping[str, Any]) -> Ar
         try:
             values[name] = declared.type.read(value)
         except WrongValue as error:
-            faults += [((name, *path), fault) for path, fault in error.faults]
+            faults += error.list_faults_within(name)
     unknown = [
         explain_unknown(name, format_value(name), model.parameters)
         for name, value in present.items()
@@ -281,8 +281,7 @@ def parse_value(name: str, value_type: ArgumentType[ValueT], value: object) -> V
     try:
         return value_type.read(value)
     except WrongValue as error:
-        faults: list[Fault] = [((name, *path), fault) for path, fault in error.faults]
-        raise BadArgument(join_messages([_describe_fault(fault) for fault in faults])) from None
+        raise BadArgument(join_messages([*map(_describe_fault, error.list_faults_within(name))])) from None
 
 
 def _describe_fault(fault: Fault) -> str:

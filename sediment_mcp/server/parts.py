@@ -95,9 +95,7 @@ class LateParts:
             sys.setswitchinterval(interval)
 
     def _import_in_order(self) -> None:
-        if (
-            self._needs_model
-        ):  # it loads in a thread of its own, without holding up the imports after this one
+        if self._needs_model:  # once this is imported, it loads beside the other imports
             self._import_runtime()
         import_module("sediment_mcp.server.handlers")
         import_module("sediment_mcp.app")
