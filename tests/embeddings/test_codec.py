@@ -69,9 +69,7 @@ def test_a_cosine_of_token_vectors_changes_little(seed: int) -> None:
     assert abs(kept[0] / TOKEN_SCALE @ second - exact) <= HALF_A_STEP * np.abs(second).sum() + 1e-6
 
 
-@pytest.mark.parametrize(
-    "damaged", [b"\x7f", bytes(64), b"\x7f" * 64, bytes([127, *[0] * 62])], ids=len
-)
+@pytest.mark.parametrize("damaged", [b"\x7f", bytes(64), b"\x7f" * 64, bytes([127, *[0] * 62])], ids=len)
 def test_what_is_cut_short_or_of_another_length_is_no_token_vector(damaged: bytes) -> None:
     assert are_unit_tokens(bytes([127, *[0] * 63]), 64)
     assert not are_unit_tokens(damaged, 64)
