@@ -193,6 +193,9 @@ class ListMemories(Arguments):
         "These memories whole, in this order; filters are ignored",
         default=[],
     )
+    related_to: str | None = parameter(
+        MEMORY_ID, "Neighbours of this id, nearest first, each with its reason in related", default=None
+    )
     scope: Scope = parameter(SCOPE, default="all")
     tags: list[str] = parameter(TAGS, default=[])
     kind: Kind | None = parameter(KIND, default=None)

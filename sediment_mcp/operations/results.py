@@ -98,6 +98,12 @@ class QueryResult(TypedDict):
     results: list[RankedResult]
 
 
+class ListedMemory(MemoryResult):
+    """A memory in a list; ``related`` is why it is related to the one that was asked for."""
+
+    related: NotRequired[str]
+
+
 class ListResult(TypedDict):
     """One page of ``total`` memories; without ``next_cursor`` it is the last one.
 
@@ -105,7 +111,7 @@ class ListResult(TypedDict):
     """
 
     notes: NotRequired[list[str]]
-    memories: list[MemoryResult]
+    memories: list[ListedMemory]
     total: int
     next_cursor: NotRequired[str]
     not_found: NotRequired[list[str]]

@@ -1,0 +1,187 @@
+"""Find the memories that name the same rare entities as a given one.
+
+The text index proposes the chunks that share the memory's rarest terms, in one search; the texts decide what
+they share: an entity of either text (`domain.entities`) that stands in both, or an uncommon word. How much it
+says depends on how many memories share it (L. Adamic and E. Adar, "Friends and neighbors on the Web", 2003):
+
+    weight(entity) = 1 / ln(holders), of 2 holders or more; 0 if there are more than `count_common`
+
+An entity within a longer one that is shared too counts with that one.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING
+
+from sediment_mcp.domain.entities import extract_entities
+from sediment_mcp.embeddings.common_words import load_common_words
+from sediment_mcp.indexes.analyzer import extract_terms, split_into_tokens, stem_tokens
+from sediment_mcp.indexes.text_search import QueryTerms, TextSearch
+from sediment_mcp.search.date_words import LANGUAGES
+from sediment_mcp.search.phrase_match import fold_text, measure_string
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from sediment_mcp.domain.filters import Filters
+    from sediment_mcp.domain.memory import Memory
+    from sediment_mcp.storage.protocols import ReadSession
+
+MAX_READ_CHARS = 10_000  # of the given memory
+MAX_TERMS = 64  # its rarest ones, which the index is asked for
+MAX_CHUNKS = 100  # proposed by the index, and read
+COMMON_SHARE = 0.05  # an entity in a larger share of the chunks says nothing
+MIN_COMMON, MAX_COMMON = 5, 100  # chunks; in a small store five holders are few, in a large one 100 are many
+MIN_ENGLISH_SHARE = 0.6  # of common words among a text's words, so that the others stand out
+MIN_WORD_CHARS = 4  # of an uncommon word
+
+_LETTERS = re.compile(r"(?<![\w.@/\\-])[a-z]+(?![\w@/\\]|[.-]\w)")
+
+
+@dataclass(frozen=True, slots=True)
+class SharedEntities:
+    """What two memories both name, rarest first, as the given one writes it, and the sum of weights."""
+
+    names: tuple[str, ...]
+    weight: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Text:
+    """A text, folded, with its entities by their folded form."""
+
+    folded: str
+    entities: Mapping[str, str]
+
+    @classmethod
+    def read(cls, text: str) -> _Text:
+        entities = {folded: entity for entity in extract_entities(text) if (folded := fold_text(entity))}
+        telling = {folded: entity for folded, entity in entities.items() if not _is_date(folded)}
+        return cls(fold_text(text), telling)
+
+    def holds(self, entity: str) -> bool:
+        """Return True if a folded entity stands in the text by itself."""
+        return entity in self.entities or measure_string(self.folded, entity) == 1.0
+
+
+def count_common(chunk_count: int) -> int:
+    """Return in how many of the chunks an entity may occur that still says something."""
+    return round(min(MAX_COMMON, max(MIN_COMMON, COMMON_SHARE * chunk_count)))
+
+
+def find_shared_entities(
+    session: ReadSession, index: TextSearch, memory: Memory, filters: Filters, now: datetime
+) -> dict[int, SharedEntities]:
+    """Return by key the memories that pass the filters and share rare entities with this one.
+
+    Raises:
+        DamagedSnapshot: the snapshot turns out to be damaged, and is not used any more.
+    """
+    content = memory.content[:MAX_READ_CHARS]
+    limit = count_common(index.count)
+    rare = _find_rare_terms(index, content, limit)
+    if not rare:
+        return {}
+    hits = index.search(QueryTerms({}, {}, 0.0, weights=dict.fromkeys(rare, 1.0)), filters, now, MAX_CHUNKS)
+    own = _Text.read(content)
+    uncommon = _find_uncommon_words(own.folded)
+    shared: dict[int, set[str]] = {}
+    for chunk in session.find_chunks([hit.chunk_id for hit in hits], filters, now):
+        if chunk.memory_key != memory.key:
+            both = _intersect(own, uncommon, _Text.read(chunk.text))
+            shared.setdefault(chunk.memory_key, set()).update(both)
+    holders = _count_holders(index, shared.values())
+    rare_entities = {entity: 1 / math.log(count) for entity, count in holders.items() if count <= limit}
+    written = {entity: own.entities.get(entity, entity) for entity in rare_entities}
+    return {
+        key: _weigh(entities, rare_entities, written)
+        for key, found in shared.items()
+        if (entities := _drop_parts(found & rare_entities.keys()))
+    }
+
+
+def _find_rare_terms(index: TextSearch, content: str, limit: int) -> list[str]:
+    """Return the rarest terms that another chunk holds too, and not too many."""
+    frequencies = {term: index.document_frequency(term) for term in dict.fromkeys(extract_terms(content))}
+    rare = [term for term, count in frequencies.items() if 1 < count <= limit]
+    return sorted(rare, key=lambda term: frequencies[term])[:MAX_TERMS]
+
+
+def _intersect(own: _Text, uncommon: Iterable[str], other: _Text) -> set[str]:
+    both = {entity for entity in (*own.entities, *uncommon) if other.holds(entity)}
+    return both | {entity for entity in other.entities if own.holds(entity)}
+
+
+def _count_holders(index: TextSearch, found: Iterable[set[str]]) -> dict[str, int]:
+    """Return how many chunks hold each entity, as far as the index and what was found tell.
+
+    The rarest term of an entity of several stands for it.
+    """
+    seen: dict[str, int] = {}
+    for entities in found:
+        for entity in entities:
+            seen[entity] = seen.get(entity, 1) + 1  # and the given memory itself
+    holders: dict[str, int] = {}
+    for entity, count in seen.items():
+        terms = stem_tokens(split_into_tokens(entity))
+        rarest = min(
+            (frequency for frequency in map(index.document_frequency, terms) if frequency), default=0
+        )
+        holders[entity] = max(count, rarest)
+    return holders
+
+
+def _drop_parts(entities: Iterable[str]) -> list[str]:
+    """Return the entities that stand in no longer one."""
+    longest = sorted(entities, key=len, reverse=True)
+    return [
+        entity
+        for place, entity in enumerate(longest)
+        if not any(measure_string(longer, entity) for longer in longest[:place])
+    ]
+
+
+def _weigh(
+    entities: Sequence[str], weights: Mapping[str, float], written: Mapping[str, str]
+) -> SharedEntities:
+    rarest = sorted(entities, key=lambda entity: (-weights[entity], entity))
+    return SharedEntities(
+        tuple(written[entity] for entity in rarest), sum(weights[entity] for entity in entities)
+    )
+
+
+# --- words --------------------------------------------------------------------------------------
+
+
+def _find_uncommon_words(folded: str) -> list[str]:
+    """Return the words of a text that no English dictionary of common words has; none if it is not English.
+
+    Names of programs are written in small letters: pgbouncer, nginx, kubectl.
+    """
+    words = list(dict.fromkeys(_LETTERS.findall(folded)))
+    common = load_common_words()
+    stems = stem_tokens(words)
+    uncommon = [
+        word
+        for word, stem in zip(words, stems, strict=True)
+        if not (word in common or stem in common or f"{stem}e" in common)
+    ]
+    if len(words) - len(uncommon) < MIN_ENGLISH_SHARE * len(words):
+        return []
+    return [word for word in uncommon if len(word) >= MIN_WORD_CHARS]
+
+
+def _is_date(folded: str) -> bool:
+    """Return True for a day of the week, or a month with or without a number."""
+    return folded.partition(" ")[0] in _list_date_words()
+
+
+@cache
+def _list_date_words() -> frozenset[str]:
+    names = (f"{language.weekdays} {language.months}" for language in LANGUAGES.values())
+    return frozenset(word for name in names for word in re.split(r"[ |]", name))
