@@ -194,7 +194,7 @@ class ListMemories(Arguments):
         default=[],
     )
     related_to: str | None = parameter(
-        MEMORY_ID, "Neighbours of this id, nearest first, each with its reason in related", default=None
+        MEMORY_ID, "What is related to this id, nearest first; related says why", default=None
     )
     scope: Scope = parameter(SCOPE, default="all")
     tags: list[str] = parameter(TAGS, default=[])

@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
 SESSION_REACH = 10  # turns before and after
 VERSION_WEIGHT = 10.0  # more than anything else adds up to
-SESSION_WEIGHT = 1.0  # of the next turn; of the n-th 1/n of it
-SIMILARITY_WEIGHT = 1.0  # times the cosine
+SESSION_WEIGHT = 0.4  # of the next turn; of the n-th 1/n of it
+SIMILARITY_WEIGHT = 6.0  # of each unit of the cosine beyond `MIN_SIMILAR_COSINE`
 MAX_VECTORS = 3  # chunks of a long memory that are compared
 SHOWN_NAMES = 3  # of the entities that both mention
 SHOWN_CHARS = 60  # of each
@@ -134,7 +134,7 @@ class _Relations:
             for other, _, cosine in near:
                 cosines[other.key] = max(cosine, cosines.get(other.key, 0.0))
         for key, cosine in cosines.items():
-            self._add(key, SIMILARITY_WEIGHT * cosine, "similar in meaning")
+            self._add(key, SIMILARITY_WEIGHT * (cosine - MIN_SIMILAR_COSINE), "similar in meaning")
 
 
 def _describe_turns(turns: int) -> str:

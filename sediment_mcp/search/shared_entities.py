@@ -89,7 +89,7 @@ def find_shared_entities(
         return {}
     hits = index.search(QueryTerms({}, {}, 0.0, weights=dict.fromkeys(rare, 1.0)), filters, now, MAX_CHUNKS)
     own = _Text.read(content)
-    uncommon = _find_uncommon_words(own.folded)
+    uncommon = _find_uncommon_words(own)
     shared: dict[int, set[str]] = {}
     for chunk in session.find_chunks([hit.chunk_id for hit in hits], filters, now):
         if chunk.memory_key != memory.key:
@@ -158,12 +158,13 @@ def _weigh(
 # --- words --------------------------------------------------------------------------------------
 
 
-def _find_uncommon_words(folded: str) -> list[str]:
-    """Return the words of a text that no English dictionary of common words has; none if it is not English.
+def _find_uncommon_words(text: _Text) -> list[str]:
+    """Return the words of a text, beside its entities, that are not common in English.
 
-    Names of programs are written in small letters: pgbouncer, nginx, kubectl.
+    Names of programs are often written in small letters: pgbouncer, nginx, kubectl. A text of which too few
+    words are common is not English, and its words say nothing.
     """
-    words = list(dict.fromkeys(_LETTERS.findall(folded)))
+    words = [word for word in dict.fromkeys(_LETTERS.findall(text.folded)) if word not in text.entities]
     common = load_common_words()
     stems = stem_tokens(words)
     uncommon = [
