@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 MAX_READ_CHARS = 10_000  # of the given memory
 MAX_TERMS = 64  # its rarest ones, which the index is asked for
 MAX_CHUNKS = 100  # proposed by the index, and read
+MAX_SHARED = 20  # rarest entities that two memories share; more say no more
 COMMON_SHARE = 0.05  # an entity in a larger share of the chunks says nothing
 MIN_COMMON, MAX_COMMON = 5, 100  # chunks; in a small store five holders are few, in a large one 100 are many
 MIN_ENGLISH_SHARE = 0.6  # of common words among a text's words, so that the others stand out
@@ -96,12 +97,11 @@ def find_shared_entities(
             both = _intersect(own, uncommon, _Text.read(chunk.text))
             shared.setdefault(chunk.memory_key, set()).update(both)
     holders = _count_holders(index, shared.values())
-    rare_entities = {entity: 1 / math.log(count) for entity, count in holders.items() if count <= limit}
-    written = {entity: own.entities.get(entity, entity) for entity in rare_entities}
+    weights = {entity: 1 / math.log(count) for entity, count in holders.items() if count <= limit}
     return {
-        key: _weigh(entities, rare_entities, written)
+        key: _weigh(found & weights.keys(), weights, own)
         for key, found in shared.items()
-        if (entities := _drop_parts(found & rare_entities.keys()))
+        if not found.isdisjoint(weights)
     }
 
 
@@ -136,23 +136,16 @@ def _count_holders(index: TextSearch, found: Iterable[set[str]]) -> dict[str, in
     return holders
 
 
-def _drop_parts(entities: Iterable[str]) -> list[str]:
-    """Return the entities that stand in no longer one."""
-    longest = sorted(entities, key=len, reverse=True)
-    return [
+def _weigh(found: Iterable[str], weights: Mapping[str, float], own: _Text) -> SharedEntities:
+    """Return the rarest of the entities found, without those that stand in a longer one."""
+    rarest = sorted(found, key=lambda entity: (-weights[entity], -len(entity), entity))[:MAX_SHARED]
+    whole = [
         entity
-        for place, entity in enumerate(longest)
-        if not any(measure_string(longer, entity) for longer in longest[:place])
+        for entity in rarest
+        if not any(len(other) > len(entity) and measure_string(other, entity) for other in rarest)
     ]
-
-
-def _weigh(
-    entities: Sequence[str], weights: Mapping[str, float], written: Mapping[str, str]
-) -> SharedEntities:
-    rarest = sorted(entities, key=lambda entity: (-weights[entity], entity))
-    return SharedEntities(
-        tuple(written[entity] for entity in rarest), sum(weights[entity] for entity in entities)
-    )
+    names = tuple(own.entities.get(entity, entity) for entity in whole)
+    return SharedEntities(names, sum(weights[entity] for entity in whole))
 
 
 # --- words --------------------------------------------------------------------------------------
