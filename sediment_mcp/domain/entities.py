@@ -32,7 +32,7 @@ _WORD = re.compile(
 )
 _BEGINS = re.compile(rf"[{_SENTENCE_MARKS}{_OPENING}{_CLOSING}(\[*\n]")  # before a word, as a sentence does
 _APOSTROPHE = "\u2019"
-_ENDS = f".:'{_APOSTROPHE}\u2018\u2026-\u2013\u2014"  # of a word, that belong to the sentence
+_ENDS = f".:'{_APOSTROPHE}\u2018\u2013\u2014"  # of a word, that belong to the sentence
 _ELISION = re.compile(rf"^(?:[cdjlmnst]|qu)['{_APOSTROPHE}](?=\w)", re.IGNORECASE)  # French: l'h\u00f4tel
 _LINE_MARK = re.compile(r"(?:[-+\u2022\u2013]+|\d+[.)])")  # before the first word of a line
 
@@ -73,7 +73,7 @@ _BEGINNERS = _list_words(
 
 
 def extract_entities(text: str) -> list[str]:
-    """Return the entities of a text as it writes them, each once, in order.
+    """Return the entities of a text as it writes them, each once, quotations first.
 
     One may be a part of another, as the file's name of its path.
     """
@@ -106,7 +106,7 @@ def _find_among_words(text: str) -> Iterator[str]:
             continue
         gap = text[end : match.start()]
         begins = begins or (gap != " " and _BEGINS.search(gap) is not None)
-        word = _ELISION.sub("", raw.strip(_ENDS))
+        word = _ELISION.sub("", raw.strip(_ENDS).rstrip("-"))
         if not word:  # a dash or a mark of a list
             begins = begins and _LINE_MARK.fullmatch(raw) is not None
         else:

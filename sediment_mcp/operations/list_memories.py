@@ -37,7 +37,7 @@ MAX_CONTENT = 100_000  # characters of memories that are read whole together; th
 MAX_CURSOR_CHARS = 200  # twice the longest
 MAX_INTEGER = 2**63 - 1  # the greatest that the storage engines hold
 _REMEDIES = {
-    "ids": "give ids to read memories whole, or related_to to list the neighbours of one",
+    "ids": "give ids to read memories whole, or related_to for what is related to one",
     "cursor": "its list is one page, raise limit for more",
 }
 """Argument that cannot be given beside related_to → what to do instead."""
@@ -52,7 +52,7 @@ def list_memories(
 
     Raises:
         NoProject: only the project's memories are asked for, and no project is known.
-        UnknownMemory: the memory whose neighbours are asked for is not there.
+        UnknownMemory: the memory that others are to be related to is not there.
         BadArgument: the cursor is not one that this list gave, or arguments do not go together.
     """
     if arguments.related_to is not None:
@@ -107,7 +107,7 @@ def _describe_within(memories: list[Memory], project: str | None) -> list[Memory
 def _list_related(
     app: Application, arguments: ListMemories, memory_id: str, project: str | None
 ) -> ListResult:
-    """List the neighbours of a memory, the nearest first, or the nearest by date if an order is given."""
+    """List what is related to a memory: the nearest first, or the nearest by date if an order is given."""
     for name in ("ids", "cursor"):
         if getattr(arguments, name):
             raise BadArgument(f"{name} does not go with related_to: {_REMEDIES[name]}.")

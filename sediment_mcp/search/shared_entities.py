@@ -46,7 +46,7 @@ _LETTERS = re.compile(r"(?<![\w.@/\\-])[a-z]+(?![\w@/\\]|[.-]\w)")
 
 @dataclass(frozen=True, slots=True)
 class SharedEntities:
-    """What two memories both name, rarest first, as the given one writes it, and the sum of weights."""
+    """What two memories both name, rarest first, as one of them writes it, and the sum of weights."""
 
     names: tuple[str, ...]
     weight: float
@@ -91,17 +91,15 @@ def find_shared_entities(
     hits = index.search(QueryTerms({}, {}, 0.0, weights=dict.fromkeys(rare, 1.0)), filters, now, MAX_CHUNKS)
     own = _Text.read(content)
     uncommon = _find_uncommon_words(own)
-    shared: dict[int, set[str]] = {}
+    shared: dict[int, dict[str, str]] = {}
     for chunk in session.find_chunks([hit.chunk_id for hit in hits], filters, now):
         if chunk.memory_key != memory.key:
             both = _intersect(own, uncommon, _Text.read(chunk.text))
-            shared.setdefault(chunk.memory_key, set()).update(both)
+            shared.setdefault(chunk.memory_key, {}).update(both)
     holders = _count_holders(index, shared.values())
     weights = {entity: 1 / math.log(count) for entity, count in holders.items() if count <= limit}
     return {
-        key: _weigh(found & weights.keys(), weights, own)
-        for key, found in shared.items()
-        if not found.isdisjoint(weights)
+        key: _weigh(found, weights) for key, found in shared.items() if not weights.keys().isdisjoint(found)
     }
 
 
@@ -112,12 +110,18 @@ def _find_rare_terms(index: TextSearch, content: str, limit: int) -> list[str]:
     return sorted(rare, key=lambda term: frequencies[term])[:MAX_TERMS]
 
 
-def _intersect(own: _Text, uncommon: Iterable[str], other: _Text) -> set[str]:
-    both = {entity for entity in (*own.entities, *uncommon) if other.holds(entity)}
-    return both | {entity for entity in other.entities if own.holds(entity)}
+def _intersect(own: _Text, uncommon: Iterable[str], other: _Text) -> dict[str, str]:
+    """Return the entities of either text that both hold, each as the text writes it that names it."""
+    from_other = {entity: written for entity, written in other.entities.items() if own.holds(entity)}
+    from_own = {
+        entity: written
+        for entity, written in (*((word, word) for word in uncommon), *own.entities.items())
+        if other.holds(entity)
+    }
+    return from_other | from_own
 
 
-def _count_holders(index: TextSearch, found: Iterable[set[str]]) -> dict[str, int]:
+def _count_holders(index: TextSearch, found: Iterable[Iterable[str]]) -> dict[str, int]:
     """Return how many chunks hold each entity, as far as the index and what was found tell.
 
     The rarest term of an entity of several stands for it.
@@ -136,16 +140,17 @@ def _count_holders(index: TextSearch, found: Iterable[set[str]]) -> dict[str, in
     return holders
 
 
-def _weigh(found: Iterable[str], weights: Mapping[str, float], own: _Text) -> SharedEntities:
+def _weigh(found: Mapping[str, str], weights: Mapping[str, float]) -> SharedEntities:
     """Return the rarest of the entities found, without those that stand in a longer one."""
-    rarest = sorted(found, key=lambda entity: (-weights[entity], -len(entity), entity))[:MAX_SHARED]
+    rarest = sorted(
+        weights.keys() & found.keys(), key=lambda entity: (-weights[entity], -len(entity), entity)
+    )[:MAX_SHARED]
     whole = [
         entity
         for entity in rarest
         if not any(len(other) > len(entity) and measure_string(other, entity) for other in rarest)
     ]
-    names = tuple(own.entities.get(entity, entity) for entity in whole)
-    return SharedEntities(names, sum(weights[entity] for entity in whole))
+    return SharedEntities(tuple(found[entity] for entity in whole), sum(weights[entity] for entity in whole))
 
 
 # --- words --------------------------------------------------------------------------------------

@@ -73,8 +73,8 @@ TOOLS = (
     Tool(
         "list_memories",
         "List memories",
-        "Browse memories by date, tag, kind or session, read some whole by id, or see what is related to "
-        "one. Use query_memory to search.",
+        "Browse memories by date, tag, kind or session, or read some whole by id. Use query_memory to "
+        "search.",
         ListMemories,
         ListResult,
         Hints(read_only=True),

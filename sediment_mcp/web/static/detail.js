@@ -11,7 +11,7 @@ import { routeUrl } from "./router.js";
 import { showError, toast } from "./toasts.js";
 import { versions } from "./versions.js";
 
-const IS_THERE = new Set(["current", "superseded"]); // states of memories that have neighbours
+const IS_THERE = new Set(["current", "superseded"]); // states of a memory that others are related to
 
 export function detail(pane, state, { changed, closed }) {
   let wanted = null;
