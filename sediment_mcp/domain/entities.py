@@ -89,7 +89,7 @@ def extract_entities(text: str) -> list[str]:
 
 @dataclass(slots=True)
 class _Row:
-    """Words with a capital side by side; ``begins`` says that the first of them begins a sentence."""
+    """Words with a capital side by side; ``begins`` says that the first begins a sentence."""
 
     words: list[str] = field(default_factory=list[str])
     begins: bool = False

@@ -107,7 +107,7 @@ def _describe_within(memories: list[Memory], project: str | None) -> list[Memory
 def _list_related(
     app: Application, arguments: ListMemories, memory_id: str, project: str | None
 ) -> ListResult:
-    """List what is related to a memory: the nearest first, or the nearest by date if an order is given."""
+    """List what is related to a memory, the nearest first; a given order sorts it by date."""
     for name in ("ids", "cursor"):
         if getattr(arguments, name):
             raise BadArgument(f"{name} does not go with related_to: {_REMEDIES[name]}.")

@@ -46,7 +46,7 @@ _LETTERS = re.compile(r"(?<![\w.@/\\-])[a-z]+(?![\w@/\\]|[.-]\w)")
 
 @dataclass(frozen=True, slots=True)
 class SharedEntities:
-    """What two memories both name, rarest first, as one of them writes it, and the sum of weights."""
+    """What two memories both name, rarest first, and the sum of its weights."""
 
     names: tuple[str, ...]
     weight: float
@@ -111,7 +111,7 @@ def _find_rare_terms(index: TextSearch, content: str, limit: int) -> list[str]:
 
 
 def _intersect(own: _Text, uncommon: Iterable[str], other: _Text) -> dict[str, str]:
-    """Return the entities of either text that both hold, each as the text writes it that names it."""
+    """Return the entities that both texts hold, each as the one writes it that names it."""
     from_other = {entity: written for entity, written in other.entities.items() if own.holds(entity)}
     from_own = {
         entity: written
