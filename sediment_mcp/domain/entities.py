@@ -25,7 +25,7 @@ _UNQUOTED = rf"[^\n{_OPENING}{_CLOSING}]"
 _QUOTED = re.compile(rf"[{_OPENING}](?!\s)({_UNQUOTED}{{2,{MAX_QUOTED_CHARS}}})(?<!\s)[{_CLOSING}]")
 _KATAKANA = re.compile(r"[\u30a1-\u30fa\u30fc]{3,}")
 _UNSPACED = re.compile(r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
-_LATIN_RUN = re.compile(r"[!-~]*[A-Za-z][!-~]+")
+_ASCII_RUN = re.compile(r"[!-~]{2,}")
 _SENTENCE_MARKS = r"!?\u2026\u00bf\u00a1\u3002\uff01\uff1f"  # beside the period and the colon
 _WORD = re.compile(
     rf"[^\s{_OPENING}{_CLOSING}{_SENTENCE_MARKS}()\[\]{{}}<>|,;=*\u3001\uff0c\uff1a\uff1b\uff08\uff09]+"
@@ -36,18 +36,20 @@ _ENDS = f".:'{_APOSTROPHE}\u2018\u2013\u2014"  # of a word, that belong to the s
 _ELISION = re.compile(rf"^(?:[cdjlmnst]|qu)['{_APOSTROPHE}](?=\w)", re.IGNORECASE)  # French: l'h\u00f4tel
 _LINE_MARK = re.compile(r"(?:[-+\u2022\u2013]+|\d+[.)])")  # before the first word of a line
 
-_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://(?:[^/@]*@)?(?P<place>(?P<host>[^/?#:]+)[^?#]*)\S*")
+_ADDRESS = re.compile(
+    r"[A-Za-z][A-Za-z0-9+.-]*://(?:[^/@]*@)?(?P<place>(?P<host>[^/?#:]++)[^?#]*+)(?:[?#].*)?"
+)
 _EMAIL = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
-_PATH = re.compile(r"(?:~|\.{1,2}|@?[\w.-]+|[A-Za-z]:)?[\\/][^\\/]+.*")
-_SURE_PATH = re.compile(r"(?:~|\.{1,2}|[A-Za-z]:)?[\\/].*|@.*|.*[\\/].*[\\/].*|.*\.[A-Za-z]\w*")
-_FILE_NAME = re.compile(r".*?([^\\/]*\w\.[A-Za-z]\w{0,9})")
+_PATH = re.compile(r"(?:~|\.{1,2}|@?[\w.-]+|[A-Za-z]:)?[\\/][^\\/].*")
+_SEPARATOR = re.compile(r"[\\/]")
+_FILE = re.compile(r".*\w\.[A-Za-z]\w{0,9}")
 _DOTTED = re.compile(r"\.?[\w-]+(?:\.[\w-]+)+|\.[A-Za-z][\w-]{2,}", re.ASCII)
 _CODE = re.compile(
     r"--?[A-Za-z][\w-]+|[@$#][A-Za-z_][\w-]*|\#\d+"  # flags, variables, mentions, tags, issues
-    r"|\w*[A-Za-z]\w*_\w+|_+[A-Za-z]\w+|\w+(?:::\w+)+"  # snake_case, a::b
-    r"|[A-Za-z]*[a-z][A-Z]\w*|[A-Z]{2,}[a-z]\w+"  # camelCase
+    r"|(?=[\d_]*[A-Za-z])_*[^\W_]+(?:_+[^\W_]+)+_*|_+[A-Za-z]\w+|\w+(?:::\w+)+"  # snake_case, a::b
+    r"|[A-Z]*[a-z]+[A-Z]\w*|[A-Z]{2,}[a-z]\w+"  # camelCase
     r"|[A-Za-z]+\d\w*|(?=\w*[A-Z])\d+[A-Za-z]\w{2,}|0x[0-9a-fA-F]+"  # E1234, 42P01
-    r"|(?:[A-Za-z]\w*-)+\w*\d[\w-]*"  # ABC-123, us-east-1
+    r"|(?=[\w-]*\d)[A-Za-z]\w*(?:-\w+)+"  # ABC-123, us-east-1
     rf"|(?=[0-9a-f]*\d)(?=\d*[a-f])[0-9a-f]{{{MIN_HASH_CHARS},40}}",
     re.ASCII,
 )
@@ -179,8 +181,7 @@ def _find_with_number(before: str, word: str) -> Iterator[str]:
 
 def _find_code(word: str) -> Iterator[str]:
     if not word.isascii() and _UNSPACED.search(word):
-        for run in _LATIN_RUN.findall(word):
-            yield run.strip(_ENDS)
+        yield from (run.strip(_ENDS) for run in _ASCII_RUN.findall(word) if not run.isdigit())
     elif len(word) <= MAX_ENTITY_CHARS:
         yield from _classify(word)
 
@@ -191,12 +192,19 @@ def _classify(word: str) -> Sequence[str]:
         return [address["place"].rstrip("/"), address["host"]]
     if "@" in word and _EMAIL.fullmatch(word):
         return [word]
-    if ("/" in word or "\\" in word) and _PATH.fullmatch(word) and _SURE_PATH.fullmatch(word):
-        file_name = _FILE_NAME.fullmatch(word)
-        return [word.rstrip("/\\"), file_name[1]] if file_name else [word.rstrip("/\\")]
+    if _PATH.fullmatch(word) and _is_sure_path(word):
+        whole = word.rstrip("/\\")
+        file_name = _SEPARATOR.split(whole)[-1]
+        return [whole, file_name] if _FILE.fullmatch(file_name) else [whole]
     if _CODE.fullmatch(word) or ("." in word and _DOTTED.fullmatch(word) and _has_name(word)):
         return [word]
     return []
+
+
+def _is_sure_path(path: str) -> bool:
+    """Return True for ~/notes, a/b/c or src/main.py, but not for and/or."""
+    *folders, name = _SEPARATOR.split(path)
+    return path[0] in "/\\~.@" or path[1] == ":" or len(folders) > 1 or _FILE.fullmatch(name) is not None
 
 
 def _has_name(dotted: str) -> bool:
