@@ -59,12 +59,6 @@ class _Text:
     folded: str
     entities: Mapping[str, str]
 
-    @classmethod
-    def read(cls, text: str) -> _Text:
-        entities = {folded: entity for entity in extract_entities(text) if (folded := fold_text(entity))}
-        telling = {folded: entity for folded, entity in entities.items() if not _is_date(folded)}
-        return cls(fold_text(text), telling)
-
     def holds(self, entity: str) -> bool:
         """Return True if a folded entity stands in the text by itself."""
         return entity in self.entities or measure_string(self.folded, entity) == 1.0
@@ -89,18 +83,24 @@ def find_shared_entities(
     if not rare:
         return {}
     hits = index.search(QueryTerms({}, {}, 0.0, weights=dict.fromkeys(rare, 1.0)), filters, now, MAX_CHUNKS)
-    own = _Text.read(content)
+    own = _read_text(content)
     uncommon = _find_uncommon_words(own)
     shared: dict[int, dict[str, str]] = {}
     for chunk in session.find_chunks([hit.chunk_id for hit in hits], filters, now):
         if chunk.memory_key != memory.key:
-            both = _intersect(own, uncommon, _Text.read(chunk.text))
+            both = _intersect(own, uncommon, _read_text(chunk.text))
             shared.setdefault(chunk.memory_key, {}).update(both)
     holders = _count_holders(index, shared.values())
     weights = {entity: 1 / math.log(count) for entity, count in holders.items() if count <= limit}
     return {
         key: _weigh(found, weights) for key, found in shared.items() if not weights.keys().isdisjoint(found)
     }
+
+
+def _read_text(text: str) -> _Text:
+    entities = {folded: entity for entity in extract_entities(text) if (folded := fold_text(entity))}
+    telling = {folded: entity for folded, entity in entities.items() if not _is_date(folded)}
+    return _Text(fold_text(text), telling)
 
 
 def _find_rare_terms(index: TextSearch, content: str, limit: int) -> list[str]:
