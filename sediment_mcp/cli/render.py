@@ -107,6 +107,8 @@ def show_page(result: results.ListResult, *, whole: bool) -> None:
     memories = result["memories"]
     for memory in memories:
         show_memory(out, memory)
+        if "related" in memory:
+            show_body(out, style_words((memory["related"], "dim")))
         if whole:
             show_body(out, style_words((format_details(memory), "dim")))
         put(out, "")

@@ -73,6 +73,10 @@ class TextSearch(SnapshotReader[TextIndex]):
         """The number of chunks, as of `apply_changes`."""
         return self._build_corpus().count
 
+    def document_frequency(self, term: str) -> int:
+        """Return in how many chunks the term occurs, as of `apply_changes`."""
+        return self._build_corpus().document_frequency(term)
+
     def apply_changes(self, session: ReadSession) -> None:
         """Apply all changes since the snapshot, or since the last call."""
         newest = session.changes.seq()

@@ -24,9 +24,10 @@ from sediment_mcp.maintenance import environment
 from sediment_mcp.maintenance.embedding_findings import check_embeddings, check_token_vectors
 from sediment_mcp.maintenance.findings import Finding, find_worst_state
 from sediment_mcp.maintenance.restore import is_damaged
+from sediment_mcp.maintenance.results import ReindexResult, SalvageResult
 from sediment_mcp.maintenance.row_repair import count_wrong_rows
 from sediment_mcp.maintenance.salvage import salvage
-from sediment_mcp.operations.results import ReindexResult, SalvageResult, build_result
+from sediment_mcp.operations.results import build_result
 from sediment_mcp.storage.protocols import ReadSession
 from sediment_mcp.storage.sqlite.read_only import is_read_only, open_unchanged
 from sediment_mcp.storage.sqlite.storage import DATABASE, WRITE_LOCK

@@ -11,8 +11,9 @@ from pathlib import Path
 
 from sediment_mcp.app import Application
 from sediment_mcp.errors import BadArgument, DamagedDatabase
+from sediment_mcp.maintenance.results import RestorePreview, RestoreResult
 from sediment_mcp.maintenance.row_repair import count_wrong_rows
-from sediment_mcp.operations.results import RestorePreview, RestoreResult, build_result
+from sediment_mcp.operations.results import build_result
 from sediment_mcp.storage.sqlite import swap
 from sediment_mcp.storage.sqlite.attached import count_differences, return_to_other
 from sediment_mcp.storage.sqlite.backup_file import read_contents

@@ -19,8 +19,9 @@ from sediment_mcp.background.backups import UNFINISHED
 from sediment_mcp.domain.chunking import split_into_chunks
 from sediment_mcp.embeddings.codec import are_unit_tokens, are_unit_vectors
 from sediment_mcp.errors import DamagedDatabase, StorageError
+from sediment_mcp.maintenance.results import SalvageResult
 from sediment_mcp.maintenance.row_repair import RepairedRow, repair_row
-from sediment_mcp.operations.results import SalvageResult, build_result
+from sediment_mcp.operations.results import build_result
 from sediment_mcp.storage.sqlite import swap
 from sediment_mcp.storage.sqlite.attached import add_missing
 from sediment_mcp.storage.sqlite.backup_file import copy_sound, read_contents

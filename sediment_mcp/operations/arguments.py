@@ -190,9 +190,10 @@ class ListMemories(Arguments):
 
     ids: list[str] = parameter(
         MEMORY_IDS,
-        "These memories whole, in this order; filters are ignored",
+        "Memories whole, in this order; filters are ignored",
         default=[],
     )
+    related_to: str | None = parameter(MEMORY_ID, "Related to this id, and why", default=None)
     scope: Scope = parameter(SCOPE, default="all")
     tags: list[str] = parameter(TAGS, default=[])
     kind: Kind | None = parameter(KIND, default=None)

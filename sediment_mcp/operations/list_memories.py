@@ -1,4 +1,7 @@
-"""Page through memories by date, or read some by id; needs no model and no index."""
+"""Page through memories by date, read some by id, or list those related to one.
+
+None of it needs a model, and only what is related needs an index.
+"""
 
 from __future__ import annotations
 
@@ -10,39 +13,50 @@ from typing import TYPE_CHECKING
 
 from sediment_mcp.domain.filters import Filters
 from sediment_mcp.domain.memory import Memory
-from sediment_mcp.errors import BadArgument
+from sediment_mcp.errors import BadArgument, UnknownMemory
 from sediment_mcp.operations.arguments import ListMemories
 from sediment_mcp.operations.content_notes import note_contents
 from sediment_mcp.operations.project_scope import to_filters
 from sediment_mcp.operations.projects import note_moved_project, open_project
 from sediment_mcp.operations.results import (
+    ListedMemory,
     ListResult,
     MemoryResult,
     build_result,
     describe_memory,
     preview_memory,
 )
+from sediment_mcp.system.text import format_value
 from sediment_mcp.system.timestamps import to_micros
 
 if TYPE_CHECKING:
     from sediment_mcp.app import Application
+    from sediment_mcp.search.related import RelatedMemory
 
 MAX_CONTENT = 100_000  # characters of memories that are read whole together; the longest one fits alone
 MAX_CURSOR_CHARS = 200  # twice the longest
 MAX_INTEGER = 2**63 - 1  # the greatest that the storage engines hold
+_REMEDIES = {
+    "ids": "give ids to read memories whole, or related_to for what is related to one",
+    "cursor": "its list is one page, raise limit for more",
+}
+"""Argument that cannot be given beside related_to → what to do instead."""
 
 
 def list_memories(
     app: Application, arguments: ListMemories, project: str | None, *, list_name: str = "list_memories"
 ) -> ListResult:
-    """Page through memories by date, or read some by id.
+    """Page through memories by date, read some by id, or list those related to one.
 
     ``list_name`` is what a message calls the list.
 
     Raises:
         NoProject: only the project's memories are asked for, and no project is known.
-        BadArgument: the cursor is not one that this list gave.
+        UnknownMemory: the memory that others are to be related to is not there.
+        BadArgument: the cursor is not one that this list gave, or arguments do not go together.
     """
+    if arguments.related_to is not None:
+        return _list_related(app, arguments, arguments.related_to, project)
     if arguments.ids:
         return _read_by_id(app, arguments.ids, project)
     now = app.now()
@@ -88,6 +102,34 @@ def _describe_within(memories: list[Memory], project: str | None) -> list[Memory
         left -= len(result["content"])
         described.append(result)
     return described
+
+
+def _list_related(
+    app: Application, arguments: ListMemories, memory_id: str, project: str | None
+) -> ListResult:
+    """List what is related to a memory, the nearest first; a given order sorts it by date."""
+    for name in ("ids", "cursor"):
+        if getattr(arguments, name):
+            raise BadArgument(f"{name} does not go with related_to: {_REMEDIES[name]}.")
+    filters = to_filters(arguments, project)
+    open_project(app, project)
+    related = app.retriever.find_related(memory_id, filters)
+    if related is None:
+        raise UnknownMemory(
+            f"related_to names no memory that is there, {format_value(memory_id)}: take an id from "
+            "query_memory or list_memories."
+        )
+    nearest = related[: arguments.limit]
+    if "order" in arguments.given:
+        nearest.sort(
+            key=lambda one: (one.memory.occurred_at, one.memory.key), reverse=arguments.order == "newest"
+        )
+    shown = [_describe_related(one, project) for one in nearest]
+    return build_result(ListResult, notes=note_contents(shown), memories=shown, total=len(related))
+
+
+def _describe_related(related: RelatedMemory, project: str | None) -> ListedMemory:
+    return build_result(ListedMemory, **preview_memory(related.memory, project), related=related.reason)
 
 
 def list_matching(app: Application, arguments: ListMemories, project: str | None) -> list[MemoryResult]:

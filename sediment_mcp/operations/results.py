@@ -1,6 +1,7 @@
 """The results of the operations, as typed dictionaries, and functions that build them.
 
-All results are defined here, those of the four tools and those that the command line and the web page add.
+Those of the four tools are defined here, and those that the command line and the web page add; those of
+maintenance are in `maintenance.results`.
 The tools' output schemas are made from these types.
 
 A model pays for each field that it reads, so a field that says nothing is absent: what is empty, false or
@@ -98,6 +99,12 @@ class QueryResult(TypedDict):
     results: list[RankedResult]
 
 
+class ListedMemory(MemoryResult):
+    """A memory in a list; ``related`` is why it is related to the one that was asked for."""
+
+    related: NotRequired[str]
+
+
 class ListResult(TypedDict):
     """One page of ``total`` memories; without ``next_cursor`` it is the last one.
 
@@ -105,7 +112,7 @@ class ListResult(TypedDict):
     """
 
     notes: NotRequired[list[str]]
-    memories: list[MemoryResult]
+    memories: list[ListedMemory]
     total: int
     next_cursor: NotRequired[str]
     not_found: NotRequired[list[str]]
@@ -275,56 +282,6 @@ class StatsResult(TypedDict):
     indexes: list[IndexStats]
     sizes: dict[str, int]
     unanswered: list[UnansweredResult]
-
-
-# --- maintenance --------------------------------------------------------------------------------
-
-
-class ReindexResult(TypedDict):
-    """How many of the ``passages`` are ``embedded`` by ``model``, if there is one."""
-
-    model: NotRequired[str]
-    passages: int
-    embedded: int
-
-
-class RestorePreview(TypedDict):
-    """What a backup holds, and what going back to it would mean.
-
-    ``returning`` memories come back, ``leaving`` go to the trash, ``changing`` get back the attributes that
-    they had then. These are absent where the present database is damaged and cannot be compared.
-    """
-
-    backup: str
-    memories: int
-    newest: NotRequired[str]
-    returning: NotRequired[int]
-    leaving: NotRequired[int]
-    changing: NotRequired[int]
-
-
-class RestoreResult(RestorePreview):
-    """What was restored; ``kept`` names the backup or file that has the state before, if any."""
-
-    kept: NotRequired[str]
-
-
-class SalvageResult(TypedDict):
-    """Memories that were read from a damaged database, and those that were not.
-
-    ``from_backup`` came from the backup named ``backup``; ``lost`` are known to be missing; the text of the
-    ``doubtful`` ones does not agree with its hash. ``is_complete`` says whether the list of all memories
-    could be read, so that none can be missing unnoticed. ``kept`` names the file in which the damaged
-    database is kept.
-    """
-
-    read: int
-    from_backup: int
-    backup: NotRequired[str]
-    lost: int
-    doubtful: int
-    is_complete: bool
-    kept: str
 
 
 # --- how to build them --------------------------------------------------------------------------

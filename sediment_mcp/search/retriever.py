@@ -24,6 +24,7 @@ from sediment_mcp.errors import DamagedSnapshot, StorageError
 from sediment_mcp.indexes.indexer import Indexer
 from sediment_mcp.search.index_view import IndexView, Query
 from sediment_mcp.search.ranking import rank, read_asking
+from sediment_mcp.search.related import RelatedMemory, find_related
 from sediment_mcp.storage.protocols import MemoryStorage, ReadSession
 from sediment_mcp.system.progress import Progress
 from sediment_mcp.system.time_zone import to_local
@@ -96,8 +97,7 @@ class Retriever:
         query = Query(text, vector, filters, now, limit, asking)
         found = self._find_memories(model, query, may_write_index=True)
         if found is None:
-            with contextlib.suppress(StorageError, DamagedSnapshot):  # the memtable answers too, only slower
-                self._indexer.write_text(skip_if=lambda: not self._is_far_behind(model))
+            self._catch_up(model)
             found = self._find_memories(model, query, may_write_index=False)
         problem = UNREADABLE if embedded is not None else self._model.problem or EMBEDDING_FAILED
         return Retrieval(found or [], vector is not None, "" if vector is not None else problem)
@@ -133,6 +133,11 @@ class Retriever:
             for chunk, one in zip(chunks, ranked, strict=True)
         ]
 
+    def _catch_up(self, model: ModelIdentity | None) -> None:
+        """Write the text index if it lacks too much, unless another process has done it meanwhile."""
+        with contextlib.suppress(StorageError, DamagedSnapshot):  # the memtable answers too, only slower
+            self._indexer.write_text(skip_if=lambda: not self._is_far_behind(model))
+
     def _is_far_behind(self, model: ModelIdentity | None) -> bool:
         with self._lend_current_view(model) as (session, view):
             return view.is_far_behind(session)
@@ -151,6 +156,29 @@ class Retriever:
                 return _search_undamaged(
                     lambda: view.nearest(session, decoded, filters, self._now(), min_cosine)
                 )
+
+    def find_related(self, memory_id: str, filters: Filters) -> list[RelatedMemory] | None:
+        """Return the memories that are related to one, the nearest first; None if that is not there.
+
+        No model is loaded for it: the embeddings compared are those that the memories have.
+        """
+        model = self._ready_model or self._find_stored_model()
+        if self._is_far_behind(model):
+            self._catch_up(model)
+        with self._lend_current_view(model) as (session, view), session.snapshot():
+            memory = session.get([memory_id]).get(memory_id)
+            if memory is None or memory.state(self._now()) not in ("live", "superseded"):
+                return None
+            view.apply_changes(session)
+            return _search_undamaged(lambda: find_related(session, view, memory, filters, self._now()))
+
+    def _find_stored_model(self) -> ModelIdentity | None:
+        """Return the model of which there are most embeddings, while none is loaded."""
+        with self._lock_view() as (session, view):
+            if view.vectors is not None:
+                return view.vectors.model
+            stored = max(session.embeddings.models(), key=lambda stored: stored.count, default=None)
+        return None if stored is None else stored.model
 
     # --- for the background worker -----------------------------------------------------------------
 

@@ -56,6 +56,20 @@ def test_what_is_stored_is_found_in_other_words(run: Run) -> None:
     assert "weak" not in outcome.out
 
 
+def test_a_list_says_what_is_related_and_why(run: Run) -> None:
+    first = store(run, "Then E1234 came from the printer.")
+    second = store(run, "So E1234 means that the tray is empty.")
+    outcome = run("list", "--related-to", f"memory://{first}")
+    assert outcome.status == 0
+    assert second in outcome.out
+    assert "both mention E1234" in outcome.out
+    assert run("list", "--related-to", first, "--json").json["memories"][0]["id"] == second
+    unknown = run("list", "--related-to", "nosuchid")
+    assert unknown.status == 2
+    assert "related_to names no memory" in unknown.err
+    assert run("list", "--related-to", first, "--deleted").status == 2
+
+
 @pytest.mark.parametrize(
     ("command", "tool"),
     [

@@ -15,6 +15,7 @@ from support.host import Host
 from support.memories import NOW, memory_of
 
 from sediment_mcp.domain.memory import Kind, Memory
+from sediment_mcp.maintenance import results as maintenance_results
 from sediment_mcp.operations import results
 from sediment_mcp.operations.arguments import ListMemories, QueryMemory, StoreMemory, parse_arguments
 from sediment_mcp.operations.delete_memory import DeleteMemory, delete_memory
@@ -26,7 +27,12 @@ from sediment_mcp.operations.store_memory import store_memory
 from sediment_mcp.server.tool_schemas import build_output_schema
 from sediment_mcp.system.timestamps import isoformat_to_second, parse_iso
 
-RESULTS = [one for one in vars(results).values() if typing.is_typeddict(one)]
+RESULTS = [
+    one
+    for module in (results, maintenance_results)
+    for one in vars(module).values()
+    if typing.is_typeddict(one)
+]
 HERE, THERE = "/code/shop", "/code/other"
 
 days = timedelta(days=300_000)

@@ -25,7 +25,8 @@ def output_schema(tool: Tool):
 PARAMETERS = {
     "store_memory": "content kind tags scope session importance occurred_at expires_at replaces metadata",
     "query_memory": "query limit scope tags kind session since until include_superseded max_chars explain",
-    "list_memories": "ids scope tags kind session since until include_superseded order limit cursor",
+    "list_memories": "ids related_to scope tags kind session since until include_superseded order limit "
+    "cursor",
     "delete_memory": "ids permanent",
 }
 MEMORY = (
@@ -57,7 +58,7 @@ def test_there_are_four_tools_with_these_parameters_and_results():
 def test_a_listed_memory_has_these_fields_and_a_ranked_one_says_why():
     listed = output_schema(by_name("list_memories"))["properties"]["memories"]["items"]
     ranked = output_schema(by_name("query_memory"))["properties"]["results"]["items"]
-    assert set(listed["properties"]) == set(MEMORY.split())
+    assert set(listed["properties"]) == {*MEMORY.split(), "related"}
     assert set(ranked["properties"]) == {*MEMORY.split(), "score", "signals", "match"}
     assert set(listed["required"]) == ALWAYS
     assert set(ranked["required"]) == {*ALWAYS, "score", "match"}

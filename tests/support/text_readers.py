@@ -172,6 +172,7 @@ _GIVEN_PLAINLY = """
 cli.values.decode_argument
 domain.chunking.estimate_word_pieces domain.chunking.split_into_chunks
 domain.duplicates.compute_content_hash domain.duplicates.compute_exact_hash domain.duplicates.fold_text
+domain.entities.extract_entities
 domain.prompt_injection.has_prompt_injection
 domain.tags.clean_tag domain.tags.fold_tag
 embeddings.readability.is_plain_english embeddings.runtime.replace_surrogates

@@ -146,6 +146,20 @@ def test_an_edit_is_saved_and_its_history_leads_back(visit: Callable[..., Visit]
     assert there.contents() == ["The port is 8080"]
 
 
+def test_a_memory_leads_to_what_is_related_to_it_and_says_why(visit: Callable[..., Visit]) -> None:
+    there = visit("Then E1234 came from the printer", "So E1234 is an empty tray", "The cat is asleep")
+    there.rows(3).filter(has_text="printer").click()
+    there.sees("So E1234 is an empty tray", ".related")
+    there.sees("both mention E1234", ".related .reason")
+    playwright.expect(there.page.locator(".related li")).to_have_count(1)
+    there.page.click(".related a")
+    there.sees("So E1234 is an empty tray", ".whole")
+    there.sees("Then E1234 came from the printer", ".related")
+    there.rows(3).filter(has_text="cat").click()
+    there.sees("The cat is asleep", ".whole")
+    playwright.expect(there.page.locator(".related li")).to_have_count(0)
+
+
 def test_what_is_wrong_with_an_edit_is_said_in_the_form(visit: Callable[..., Visit]) -> None:
     there = visit("The port is 8080")
     there.rows(1)

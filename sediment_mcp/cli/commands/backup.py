@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from sediment_mcp.app import Application
     from sediment_mcp.background.backups import Backup
-    from sediment_mcp.operations.results import RestorePreview, RestoreResult
+    from sediment_mcp.maintenance.results import RestorePreview, RestoreResult
 
 
 class _BackupResult(TypedDict):

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from sediment_mcp.maintenance.findings import Finding
-    from sediment_mcp.operations.results import ReindexResult
+    from sediment_mcp.maintenance.results import ReindexResult
 
 STYLES = {"ok": "green", "warning": "yellow", "problem": "bold red"}
 

@@ -97,8 +97,14 @@ def query(invocation: Invocation, query: tuple[str, ...], explain: bool, **optio
     return invocation.print_result(result, lambda: render.show_results(result, explain=explain))
 
 
-@command("list", "sediment-mcp list --kind procedural --order oldest", "sediment-mcp list --deleted")
+@command(
+    "list",
+    "sediment-mcp list --kind procedural --order oldest",
+    "sediment-mcp list --related-to 7k2m9qpx4hwd",
+    "sediment-mcp list --deleted",
+)
 @click.argument("ids", metavar="[ID]...", nargs=-1, help="read these whole")
+@click.option("--related-to", metavar="ID", help="what is related to this one, nearest first, and why")
 @click.option("--limit", metavar="N", help="so many a page, 20 by default")
 @click.option(
     "--order",
@@ -111,7 +117,7 @@ def query(invocation: Invocation, query: tuple[str, ...], explain: bool, **optio
 @filter_options
 @pass_invocation
 def list_(invocation: Invocation, deleted: bool, **options: Any) -> int:
-    """Browse memories by date, or read some whole by id."""
+    """Browse memories by date, read some whole by id, or see what is related to one."""
     from sediment_mcp.cli import render
     from sediment_mcp.operations.arguments import ListMemories
     from sediment_mcp.operations.list_memories import list_memories

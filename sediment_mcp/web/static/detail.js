@@ -1,4 +1,4 @@
-// One memory whole: its text, everything that is known of it, and its versions.
+// One memory whole: its text, everything that is known of it, its versions, and what is related to it.
 
 import { runQuery, runMutation } from "./api.js";
 import { kindMark, tag } from "./card.js";
@@ -6,9 +6,12 @@ import { button, fill, h, makeVisible, textElement } from "./dom.js";
 import { editor } from "./editor.js";
 import { ago, count, moment } from "./format.js";
 import { complete } from "./memory.js";
+import { relatedMemories } from "./related.js";
 import { routeUrl } from "./router.js";
 import { showError, toast } from "./toasts.js";
 import { versions } from "./versions.js";
+
+const IS_THERE = new Set(["current", "superseded"]); // states of a memory that others are related to
 
 export function detail(pane, state, { changed, closed }) {
   let wanted = null;
@@ -42,6 +45,7 @@ export function detail(pane, state, { changed, closed }) {
       textElement("div", memory.content, { class: memory.content.length > 400 ? "whole long" : "whole" }),
       known(memory),
       others ? h("section", { class: "history" }, h("h2", {}, count(answer.versions.length, "version", "versions")), versions(answer, id, revert)) : null,
+      IS_THERE.has(memory.state) ? relatedMemories(memory, state.status.project) : null,
     );
     pane.scrollTop = 0;
     return pane;
