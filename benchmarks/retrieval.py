@@ -39,7 +39,7 @@ from data_sets import (
     pooled,
     without_session,
 )
-from hosts import SCRIPT, Host, InProcess, OverStdio, Remembered
+from hosts import SCRIPT, CountedReranker, Host, InProcess, OverStdio, Remembered
 from metrics import (
     SEED,
     Measure,
@@ -61,7 +61,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from sediment_mcp.config import Tuning
+from sediment_mcp.config import Config, Tuning
+from sediment_mcp.embeddings.reranker import BUDGET_MS, load_scorer
 from sediment_mcp.search import (
     calibration,
     candidates,
@@ -75,6 +76,7 @@ from sediment_mcp.search import (
 
 TUNABLE = ranking, versions, fusion, calibration, phrase_match, session_context, index_view, candidates
 LIMIT, MAX_CHARS = 50, 100_000
+LOADED = 600.0  # seconds that a reranker may take to load
 AGES, DEALS = 180, 3  # days; how often ages are dealt out anew
 
 
@@ -256,6 +258,11 @@ def _apply(settings: list[str]) -> Tuning:
     return tuning
 
 
+def _load_reranker(name: str) -> CountedReranker:
+    reranker = CountedReranker(lambda: load_scorer(Config(Path(), reranker=name)))
+    return reranker if reranker.get(LOADED) else sys.exit(reranker.problem)
+
+
 def compare(figures: list[dict[str, Any]], before: list[dict[str, Any]]) -> None:
     """Add to each figure its change since an earlier run that has the same, with its paired interval."""
     earlier = {(figure["setting"], figure["measure"]): figure["sums"] for figure in before}
@@ -296,16 +303,18 @@ def main() -> None:
     parser.add_argument(
         "--set", action="append", default=[], metavar="NAME=JSON", help="a constant, in process"
     )
+    parser.add_argument("--reranker", metavar="NAME", help="with this cross-encoder, in process")
     parser.add_argument("--questions", type=int, help="of longmemeval, only so many, drawn at random")
     arguments = parser.parse_args()
-    if arguments.set and not arguments.in_process:
-        parser.error("--set works with --in-process only")
+    if (arguments.set or arguments.reranker) and not arguments.in_process:
+        parser.error("--set and --reranker work with --in-process only")
     tuning = _apply(arguments.set)
+    reranker = _load_reranker(arguments.reranker) if arguments.reranker else None
     remembered = Remembered(arguments.embeddings) if arguments.in_process else None
 
     def open_host() -> Host:
         if arguments.in_process:
-            return InProcess(None if arguments.words_only else remembered, tuning)
+            return InProcess(None if arguments.words_only else remembered, tuning, reranker)
         return OverStdio(arguments.server, model=not arguments.words_only)
 
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
@@ -314,6 +323,11 @@ def main() -> None:
         SETS[arguments.data](run, arguments.path)
     if remembered is not None:
         remembered.save()
+    if reranker is not None:
+        asked, ordered = reranker.asked, reranker.ordered
+        run.summary.append(
+            f"The reranker ordered {ordered} of {asked} answers in doubt within {BUDGET_MS:.0f} ms."
+        )
     if arguments.before is not None:
         compare(run.figures, json.loads(arguments.before.read_text()))
     show(run.figures, run.summary)

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 import retrieval
 from data_sets import DataSet, Question
+from hosts import InProcess
 from metrics import change
 from rich.progress import Progress
+
+from sediment_mcp.config import Config, Tuning
+from sediment_mcp.errors import ModelUnavailable
 
 
 class ListedHost:
@@ -101,3 +106,31 @@ def test_a_run_is_compared_with_the_same_figures_of_an_earlier_one() -> None:
     retrieval.compare(figures, before)
     assert figures[0]["change"] == change(before[0]["sums"], figures[0]["sums"])[0] == 0.5
     assert "change" not in figures[1]
+
+
+def test_a_reranker_is_measured_with_the_server_it_is_part_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Backwards:
+        """Finds the later texts better."""
+
+        def score(self, query: str, texts: Sequence[str]) -> list[float]:
+            return [int(text[-1]) / 10 for text in texts]
+
+    monkeypatch.setattr(retrieval, "load_scorer", lambda config: Backwards())
+    reranker = retrieval._load_reranker("someone/reranker")
+    data = DataSet(
+        "facts", say(*(f"kiwi {number}" for number in range(5))), [Question("kiwi", (4,), "", "one")]
+    )
+    run = retrieval.Run(lambda: InProcess(None, Tuning(), reranker), Progress(disable=True))
+    assert run.ask(data)[0][0].ranks == (0,)
+    assert (reranker.asked, reranker.ordered) == (1, 1)
+
+
+def test_a_reranker_that_cannot_be_loaded_ends_the_benchmark_with_the_reason(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fail(config: Config) -> None:
+        raise ModelUnavailable("There is none: get one.")
+
+    monkeypatch.setattr(retrieval, "load_scorer", fail)
+    with pytest.raises(SystemExit, match="There is none: get one"):
+        retrieval._load_reranker("someone/reranker")
