@@ -314,8 +314,7 @@ class SalvageResult(TypedDict):
 
     ``from_backup`` came from the backup named ``backup``; ``lost`` are known to be missing; the text of the
     ``doubtful`` ones does not agree with its hash. ``is_complete`` says whether the list of all memories
-    could be read, so that none can be missing unnoticed. ``kept`` names the file in which the damaged
-    database is kept.
+    could be read, so that none can be missing unnoticed. ``kept`` names the file of the damaged database.
     """
 
     read: int
