@@ -19,7 +19,7 @@ MODULES = {
     for path in sorted(PACKAGE.rglob("*.py"))
     if not path.stem.startswith("__")
 }
-NEEDS_EXTRA = "sediment_mcp.embeddings.sentence_transformers"
+NEEDS_EXTRA = "sediment_mcp.embeddings.model_files"
 TREES = {name: ast.parse(path.read_text(encoding="utf-8")) for name, path in MODULES.items()}
 FUNCTIONS = {"search", "match", "fullmatch", "split", "findall", "finditer", "sub", "subn"}
 
