@@ -17,6 +17,7 @@ from sediment_mcp.app import Application
 from sediment_mcp.config import DEFAULT_MODEL, MODEL, NO_MODEL, Config, Tuning
 from sediment_mcp.embeddings.loader import load_embedder
 from sediment_mcp.embeddings.protocols import DocumentEmbeddings, Embedder, QueryEmbedding
+from sediment_mcp.embeddings.reranker import Reranker, TextScores
 from sediment_mcp.operations.arguments import QueryMemory, StoreMemory, parse_arguments
 from sediment_mcp.operations.query_memory import query_memory
 from sediment_mcp.operations.store_memory import store_memory
@@ -55,11 +56,15 @@ class OverStdio:
 class InProcess:
     """The operations called directly, with embeddings that are remembered from run to run."""
 
-    def __init__(self, remembered: Remembered | None, tuning: Tuning) -> None:
+    def __init__(
+        self, remembered: Remembered | None, tuning: Tuning, reranker: Reranker | None = None
+    ) -> None:
         self._directory = tempfile.mkdtemp(prefix="sediment-retrieval-")
         model = DEFAULT_MODEL if remembered else NO_MODEL
         config = Config(Path(self._directory), project="", model=model, tuning=tuning)
-        self._app = Application(config, is_resident=False, load=lambda c: remembered or load_embedder(c))
+        self._app = Application(
+            config, is_resident=False, load=lambda c: remembered or load_embedder(c), reranker=reranker
+        )
 
     def store(self, arguments: dict[str, Any]) -> str:
         return store_memory(self._app, parse_arguments(StoreMemory, arguments), None)["id"]
@@ -70,6 +75,18 @@ class InProcess:
     def close(self) -> None:
         self._app.close()
         shutil.rmtree(self._directory)
+
+
+class CountedReranker(Reranker):
+    """A reranker that counts the answers that it was asked for, and those that it ordered."""
+
+    asked = ordered = 0
+
+    def score(self, query: str, texts: Sequence[str]) -> TextScores:
+        scores = super().score(query, texts)
+        self.asked += 1
+        self.ordered += bool(scores.values)
+        return scores
 
 
 class Remembered:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from sediment_mcp.background.backups import Backups
 from sediment_mcp.background.worker import Worker
-from sediment_mcp.config import Config
+from sediment_mcp.config import NO_MODEL, Config
 from sediment_mcp.domain.retention import Removal
 from sediment_mcp.embeddings.loader import LOAD_TIMEOUT, ModelLoader, load_embedder
 from sediment_mcp.embeddings.protocols import Embedder
@@ -25,6 +25,7 @@ from sediment_mcp.system.progress import Progress, ignore_progress
 
 if TYPE_CHECKING:
     from sediment_mcp.background.services import Services
+    from sediment_mcp.embeddings.reranker import Reranker
     from sediment_mcp.search.retriever import Retriever
 
 
@@ -42,20 +43,28 @@ class Application:
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         load: Callable[[Config], Embedder] = load_embedder,
         model: ModelLoader | None = None,
+        reranker: Reranker | None = None,
         model_timeout: float = LOAD_TIMEOUT,
         is_resident: bool = True,
     ) -> None:
         """Build the parts.
 
         ``model`` is a loader that may have begun already; without one, ``load`` and ``model_timeout`` make
-        one: the latter is how many seconds a call waits for the model. ``is_resident`` says that the process
-        keeps running and has a background thread; one that serves a single command has none.
+        one: the latter is how many seconds a call waits for the model. Without a ``reranker``, it is the
+        configured one, if any. ``is_resident`` says that the process keeps running and has a background
+        thread; one that serves a single command has none.
         """
         self.config = config
         self.now = clock
         self._is_resident = is_resident
         self._worker = Worker(self.run_jobs, config.tuning)
         self.model = model or ModelLoader(lambda: load(config), timeout=model_timeout)
+        self.reranker = reranker
+        if reranker is None and config.reranker != NO_MODEL:
+            from sediment_mcp.embeddings.reranker import Reranker, load_scorer
+
+            # A server does not wait for it; a command has but one query.
+            self.reranker = Reranker(lambda: load_scorer(config), 0.0 if is_resident else model_timeout)
         self.storage = SqliteStorage(
             config.data_dir, config.tuning, on_change=self._worker.wake if is_resident else lambda: None
         )
@@ -75,7 +84,9 @@ class Application:
                 with loading():
                     from sediment_mcp.background.services import Services
 
-                self._services = Services(self.config, self.storage, self.model, self.backups, self.now)
+                self._services = Services(
+                    self.config, self.storage, self.model, self.backups, self.now, reranker=self.reranker
+                )
             return self._services
 
     @property

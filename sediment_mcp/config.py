@@ -27,12 +27,13 @@ LOG_LEVELS: tuple[LogLevel, ...] = ("DEBUG", "INFO", "WARNING", "ERROR")
 DATA_DIR = "SEDIMENT_DATA_DIR"
 PROJECT = "SEDIMENT_PROJECT"
 MODEL = "SEDIMENT_MODEL"
+RERANKER = "SEDIMENT_RERANKER"
 LOG_LEVEL = "SEDIMENT_LOG_LEVEL"
 SECRETS = "SEDIMENT_SECRETS"
 QUESTIONS = "SEDIMENT_QUESTIONS"
 BACKUPS = "SEDIMENT_BACKUPS"
 TIMEZONE = "SEDIMENT_TIMEZONE"
-VARIABLES = (DATA_DIR, PROJECT, MODEL, LOG_LEVEL, SECRETS, QUESTIONS, BACKUPS, TIMEZONE)
+VARIABLES = (DATA_DIR, PROJECT, MODEL, RERANKER, LOG_LEVEL, SECRETS, QUESTIONS, BACKUPS, TIMEZONE)
 
 Secrets = Literal["warn", "refuse"]
 SECRETS_CHOICES: tuple[Secrets, ...] = ("warn", "refuse")
@@ -57,7 +58,7 @@ NO_HOME = "no home directory is known here, neither by HOME nor in the list of u
 DEFAULT_MODEL = "all-MiniLM-L6-v2-int8"
 """The model inside this package; without the suffix it is the published one, with 32-bit floats."""
 MODEL_EXTRA = "sediment-mcp[sentence-transformers]"
-"""What is installed to use any other model."""
+"""What is installed to use any other model, or a reranker."""
 NO_MODEL = "none"
 KEPT_BACKUPS = 7
 MOST_BACKUPS = 1000
@@ -95,6 +96,7 @@ class Config:
     ``project`` None means that it is to be found out; the empty string means that there is none. Else it is
     an absolute path, a ``file://`` URI or a word; `system.project_root.normalize_project` gives its name.
     ``model`` is `DEFAULT_MODEL`, `NO_MODEL`, or a folder or hub name for sentence-transformers.
+    ``reranker`` is `NO_MODEL`, or a folder or hub name of a cross-encoder.
     ``secrets``: a text that seems to hold a secret is stored with a warning ("warn") or refused ("refuse").
     ``questions``: a query that finds nothing is forgotten ("forget") or kept for `stats` ("keep").
     ``backups`` is how many automatic backups are kept; with 0 none are made.
@@ -105,6 +107,7 @@ class Config:
     data_dir: Path
     project: str | None = None
     model: str = DEFAULT_MODEL
+    reranker: str = NO_MODEL
     log_level: LogLevel = "INFO"
     secrets: Secrets = "warn"
     questions: Questions = "forget"
@@ -136,11 +139,11 @@ def load_config(
         name = _get_flag(variable) if variable in typed else variable
         return _PARSERS[variable](value, name, may_be_relative=are_flags_typed and variable in typed)
 
-    directory = parse(DATA_DIR)
     return Config(
-        data_dir=Path(directory) if directory else default_data_dir(),
+        data_dir=Path(parse(DATA_DIR) or default_data_dir()),
         project=parse(PROJECT) if PROJECT in given else None,
         model=parse(MODEL) or DEFAULT_MODEL,
+        reranker=parse(RERANKER) or NO_MODEL,
         log_level=_parse_choice(LOG_LEVELS, LOG_LEVEL, given.get(LOG_LEVEL, "").upper() or "INFO"),
         secrets=_parse_choice(SECRETS_CHOICES, SECRETS, given.get(SECRETS, "").lower()),
         questions=_parse_choice(QUESTIONS_CHOICES, QUESTIONS, given.get(QUESTIONS, "").lower()),
@@ -155,9 +158,7 @@ def load_config(
 def parse_path(value: str, name: str, *, may_be_relative: bool) -> str:
     """Return a path of the user as an absolute one; an empty value stays empty.
 
-    The path need not exist.
-
-    ``~`` and ``~user`` are expanded. ``name`` is that of the variable or flag, for messages.
+    The path need not exist; ``~`` and ``~user`` are expanded. Messages call it ``name``.
 
     Raises:
         BadArgument: nobody has filled in a placeholder, it is quoted, a URI, of another system, or relative
@@ -217,7 +218,7 @@ def parse_model(value: str, name: str, *, may_be_relative: bool) -> str:
     return value
 
 
-_PARSERS = {DATA_DIR: parse_path, PROJECT: parse_project, MODEL: parse_model}
+_PARSERS = {DATA_DIR: parse_path, PROJECT: parse_project, MODEL: parse_model, RERANKER: parse_model}
 
 
 def find_home() -> Path:
@@ -326,8 +327,7 @@ def default_data_dir() -> Path:
 
     with contextlib.suppress(RuntimeError):
         directory = Path(platformdirs.user_data_dir("sediment-mcp", appauthor=False))
-        # A relative XDG_DATA_HOME is to be ignored (XDG Base Directory Specification), and without a HOME
-        # the library may name a folder of the root.
+        # A relative XDG_DATA_HOME is to be ignored (XDG specification); without a HOME it may be of the root.
         if directory.is_absolute() and (os.environ.get("HOME") or os.environ.get("XDG_DATA_HOME")):
             return directory
     home = find_home()

@@ -17,6 +17,7 @@ from sediment_mcp.config import (
     MODEL,
     NO_MODEL,
     PROJECT,
+    RERANKER,
     VARIABLES,
     default_data_dir,
     load_config,
@@ -58,6 +59,19 @@ def test_an_empty_project_means_none_and_an_absent_one_means_find_out():
 def test_a_blank_model_or_folder_is_the_default(blank):
     config = load_config({MODEL: blank, DATA_DIR: blank})
     assert (config.model, config.data_dir) == (DEFAULT_MODEL, default_data_dir())
+
+
+@pytest.mark.parametrize("value", ["", " ", "none", "None"])
+def test_results_are_not_reranked_unless_a_cross_encoder_is_named(value):
+    assert load_config({}).reranker == load_config({RERANKER: value}).reranker == NO_MODEL
+    assert load_config({RERANKER: "someone/reranker"}).reranker == "someone/reranker"
+
+
+def test_the_folder_of_a_reranker_is_absolute_and_must_be_meant(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    assert load_config({}, {RERANKER: "./mine"}).reranker == str(Path.cwd() / "mine")
+    with pytest.raises(BadArgument, match=RERANKER):
+        load_config({RERANKER: "${MODELS}/mine"})
 
 
 @pytest.mark.parametrize("level", LOG_LEVELS)

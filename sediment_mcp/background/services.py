@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from sediment_mcp.background.backups import Backups
 from sediment_mcp.background.embedding_queue import EmbeddingQueue
@@ -23,6 +24,9 @@ from sediment_mcp.storage.protocols import MemoryStorage
 from sediment_mcp.system.allocator import limit_pools
 from sediment_mcp.system.progress import Progress
 
+if TYPE_CHECKING:
+    from sediment_mcp.embeddings.reranker import Reranker
+
 
 class Services:
     """The indexer, the retriever, and the background work of one data directory."""
@@ -34,6 +38,8 @@ class Services:
         model: ModelLoader,
         backups: Backups,
         clock: Callable[[], datetime],
+        *,
+        reranker: Reranker | None = None,
     ) -> None:
         limit_pools()
         directory, tuning = config.data_dir, config.tuning
@@ -41,7 +47,9 @@ class Services:
         self._storage = storage
         self._exact_search_limit = tuning.exact_search_limit
         self.indexer = Indexer(directory, storage, tuning.lock_timeout)
-        self.retriever = Retriever(directory, storage, model, self.indexer, clock=clock, tuning=tuning)
+        self.retriever = Retriever(
+            directory, storage, model, self.indexer, clock=clock, tuning=tuning, reranker=reranker
+        )
         self.embedding_queue = EmbeddingQueue(directory, storage, tuning.commit_every)
         self.erasure = Erasure(directory, storage, self.indexer, backups)
         self.retention = Retention(

@@ -39,7 +39,7 @@ class Invocation:
         write_utf8()
         log_to_stderr(self.config.log_level, LOG_FORMAT)
         # Why the model cannot be loaded is said by `load_model`, or in a result's notes.
-        logging.getLogger("sediment_mcp.embeddings.loader").setLevel(logging.ERROR)
+        logging.getLogger("sediment_mcp.embeddings.background_load").setLevel(logging.ERROR)
         for warning in unknown_variables():
             say(warning)
         try:

@@ -1,21 +1,19 @@
-"""Load the embedding model when it is first needed, once, in a thread of its own.
+"""Load the embedding model when it is first needed, and embed with it.
 
-No call waits longer than its timeout, because memories can be stored and found by words meanwhile. The
-runtimes are imported when a model is loaded, never before.
+The runtimes are imported when a model is loaded, never before.
 """
 
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from sediment_mcp.config import DEFAULT_MODEL, MODEL, MODEL_EXTRA, NO_MODEL, Config
+from sediment_mcp.embeddings.background_load import BackgroundLoader, LoadMessages
 from sediment_mcp.embeddings.codec import encode_tokens, encode_vectors
 from sediment_mcp.embeddings.protocols import Embedder, ModelIdentity
 from sediment_mcp.errors import ModelFailed, ModelUnavailable
-from sediment_mcp.system.garbage_collection import loading
 
 if TYPE_CHECKING:
     import numpy as np
@@ -121,44 +119,13 @@ def embed_texts(model: Embedder, texts: Sequence[str]) -> EmbeddedTexts:
 EmbeddedT = TypeVar("EmbeddedT", EmbeddedTexts, EmbeddedQuery)
 
 
-class ModelLoader:
-    """Loads a model when it is first needed, and embeds with it; any thread may use it."""
+class ModelLoader(BackgroundLoader[Embedder]):
+    """Loads the embedding model when it is first needed, and embeds; any thread may use it."""
 
     def __init__(self, load: Callable[[], Embedder], timeout: float = LOAD_TIMEOUT) -> None:
-        """Keep ``load``, which loads the model, for the first call that needs it.
-
-        ``timeout`` is how long, in seconds, a call waits for the model if it gives no timeout itself.
-        """
-        self._load = load
-        self._timeout = timeout
-        self._begun = threading.Lock()
-        self._finished = threading.Event()
-        self._embedder: Embedder | None = None
-        self._problem = LOADING
-
-    def start(self) -> None:
-        """Start loading, unless that has been started already; do not wait for it."""
-        if self._begun.acquire(blocking=False):
-            threading.Thread(target=self._run, name="load model", daemon=True).start()
-
-    def get(self, timeout: float | None = None) -> Embedder | None:
-        """Return the model, or None if it is not loaded after ``timeout`` seconds.
-
-        `problem` then says why.
-        """
-        self.start()
-        self._finished.wait(self._timeout if timeout is None else timeout)
-        return self._embedder
-
-    @property
-    def ready(self) -> Embedder | None:
-        """The model if it is loaded, otherwise None; reading this does not start loading it."""
-        return self._embedder
-
-    @property
-    def problem(self) -> str:
-        """Why there is no model; empty once it is loaded."""
-        return self._problem
+        """Keep ``load`` for the first call that needs it, which waits ``timeout`` seconds."""
+        messages = LoadMessages(LOADING, FAILED_TO_LOAD, "Memories are found by their words alone.")
+        super().__init__(load, timeout, messages)
 
     def embed_documents(self, texts: Sequence[str]) -> EmbeddedTexts | None:
         """Embed texts; return None while there is no model, or if it fails on one of them."""
@@ -186,17 +153,3 @@ class ModelLoader:
         except ModelFailed:
             logger.exception("The embedding model failed on a text")
             return None
-
-    def _run(self) -> None:
-        try:
-            with loading():
-                self._embedder = self._load()
-            self._problem = ""
-        except ModelUnavailable as error:
-            self._problem = str(error)
-            logger.warning("%s Memories are found by their words alone.", error)
-        except Exception:
-            self._problem = FAILED_TO_LOAD
-            logger.exception("The embedding model failed to load")
-        finally:
-            self._finished.set()

@@ -19,6 +19,7 @@ from sediment_mcp.background.backups import FOLDER, list_backups
 from sediment_mcp.config import NO_MODEL, Config, Tuning
 from sediment_mcp.embeddings.loader import load_embedder
 from sediment_mcp.embeddings.protocols import Embedder, ModelIdentity
+from sediment_mcp.embeddings.reranker import load_scorer
 from sediment_mcp.errors import DamagedSnapshot, ModelUnavailable, NewerDatabase, StorageError
 from sediment_mcp.maintenance import environment
 from sediment_mcp.maintenance.embedding_findings import check_embeddings, check_token_vectors
@@ -61,6 +62,8 @@ def examine(
     yield from _check_backups(config)
     embedder, finding = _check_model(config, load)
     yield finding
+    if config.reranker != NO_MODEL:
+        yield _check_reranker(config)
     if is_safe:
         yield from _check_data(config, embedder, clock())
 
@@ -184,6 +187,20 @@ def _check_model(config: Config, load: Load) -> tuple[Embedder | None, Finding]:
     return embedder, Finding(
         "model", "ok", f"{identity.name} loads, {identity.dimension} dimensions, its files are sound."
     )
+
+
+def _check_reranker(config: Config) -> Finding:
+    """Load the configured cross-encoder, and score with it."""
+    try:
+        load_scorer(config)
+    except ModelUnavailable as error:
+        return Finding("reranker", "problem", str(error))
+    except Exception as error:  # noqa: BLE001  a model's own code may raise anything
+        return Finding(
+            "reranker", "problem", f"{config.reranker} fails to load ({type(error).__name__}: {error}).",
+            "Set SEDIMENT_RERANKER to another cross-encoder, or unset it.",
+        )  # fmt: skip
+    return Finding("reranker", "ok", f"{config.reranker} loads and scores.")
 
 
 # --- the database -------------------------------------------------------------------------------

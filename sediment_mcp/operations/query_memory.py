@@ -39,6 +39,8 @@ def query_memory(app: Application, arguments: QueryMemory, project: str | None) 
         [(scored.memory.content, scored.passage) for scored in ranked], arguments.max_chars
     )
     notes = _note_missing_embeddings(app, retrieval)
+    if retrieval.note:
+        notes.append(retrieval.note)
     if len(snippets) < len(ranked):
         missing = len(ranked) - len(snippets)
         notes.append(f"{missing} more did not fit: raise max_chars (now {arguments.max_chars}).")

@@ -350,6 +350,7 @@ SIGNALS = {
     "date": ("date", "1: of a day that the question names"),
     "context": ("session", "share of the relevance that its neighbours in the session lend"),
     "relevance": ("relevance", "all of these together, as a share of the most relevant"),
+    "reranker": ("reranker", "how well it answers by the cross-encoder, 0 to 1, which set the order"),
     "recency": ("recency", "factor: the newer, the nearer to 1"),
     "importance": ("importance", "factor: the more important, the nearer to 1"),
     "project": ("project", "factor: below 1 for another project's"),

@@ -12,7 +12,7 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from sediment_mcp.config import Tuning
 from sediment_mcp.domain.filters import Filters
@@ -25,9 +25,13 @@ from sediment_mcp.indexes.indexer import Indexer
 from sediment_mcp.search.index_view import IndexView, Query
 from sediment_mcp.search.ranking import rank, read_asking
 from sediment_mcp.search.related import RelatedMemory, find_related
+from sediment_mcp.search.reranking import MAX_RERANKED, append_next, is_unsure, rerank
 from sediment_mcp.storage.protocols import MemoryStorage, ReadSession
 from sediment_mcp.system.progress import Progress
 from sediment_mcp.system.time_zone import to_local
+
+if TYPE_CHECKING:
+    from sediment_mcp.embeddings.reranker import Reranker
 
 logger = logging.getLogger(__name__)
 
@@ -48,11 +52,13 @@ class Retrieval:
     """The memories that answer a query, best first.
 
     ``is_semantic`` says whether embeddings were compared, ``problem`` why not; ``problem`` is empty else.
+    ``note`` says why the order is not the reranker's; empty where it is, or where that was said before.
     """
 
     memories: list[ScoredMemory]
     is_semantic: bool
     problem: str
+    note: str = ""
 
 
 class Retriever:
@@ -70,6 +76,7 @@ class Retriever:
         *,
         clock: Callable[[], datetime],
         tuning: Tuning,
+        reranker: Reranker | None = None,
     ) -> None:
         self._directory = directory
         self._storage = storage
@@ -77,6 +84,7 @@ class Retriever:
         self._indexer = indexer
         self._now = clock
         self._tuning = tuning
+        self._reranker = reranker
         self._reader = storage.reader()
         self._view = IndexView(directory, tuning)
         self._viewed: ReadSession | None = None
@@ -99,8 +107,11 @@ class Retriever:
         if found is None:
             self._catch_up(model)
             found = self._find_memories(model, query, may_write_index=False)
+        memories, note = found or [], ""
+        if self._reranker is not None:
+            memories, note = rerank(self._reranker, text, asking, memories)
         problem = UNREADABLE if embedded is not None else self._model.problem or EMBEDDING_FAILED
-        return Retrieval(found or [], vector is not None, "" if vector is not None else problem)
+        return Retrieval(memories[:limit], vector is not None, "" if vector is not None else problem, note)
 
     def _find_memories(
         self, model: ModelIdentity | None, query: Query, *, may_write_index: bool
@@ -117,12 +128,14 @@ class Retriever:
         embedder = self._model.ready
         return None if embedder is None else embedder.identity
 
-    @staticmethod
-    def _search(session: ReadSession, view: IndexView, query: Query) -> list[ScoredMemory]:
+    def _search(self, session: ReadSession, view: IndexView, query: Query) -> list[ScoredMemory]:
         with session.snapshot():
             view.apply_changes(session)
             candidates = view.find_candidates(session, query)
             ranked = rank(candidates, query.asking, limit=query.limit, count=view.text.count)
+            if self._reranker is not None and is_unsure(ranked, query.asking):
+                deeper = rank(candidates, query.asking, limit=MAX_RERANKED, count=view.text.count)
+                ranked = append_next(ranked, deeper)
             chunks = [candidates.chunks[one.position] for one in ranked]
             keys = [chunk.memory_key for chunk in chunks]
             memories = {memory.key: memory for memory in session.get_by_keys(keys, query.filters, query.now)}

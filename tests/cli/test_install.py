@@ -132,13 +132,16 @@ def test_an_entry_of_the_user_s_is_shown_and_kept(home: Path) -> None:
 @pytest.mark.sentence_transformers
 def test_the_flags_given_to_install_reach_the_server(home: Path) -> None:
     (home / "model").mkdir()
-    given = ("--data-dir", "here", "--project", "", "--model", "model", "--secrets", "refuse")
+    given = (
+        "--data-dir", "here", "--project", "", "--model", "model", "--reranker", "./model",
+        "--secrets", "refuse",
+    )  # fmt: skip
     result_of(home, "install", "cursor", "--no-check", *given)
     entry = json.loads((home / CURSOR).read_text())["mcpServers"]["sediment"]
     own = entry["args"][entry["args"].index("--data-dir") :]
     assert own == [
         "--data-dir", str(home / "here"), "--project", "", "--model", str(home / "model"),
-        "--secrets", "refuse",
+        "--reranker", str(home / "model"), "--secrets", "refuse",
     ]  # fmt: skip
     assert not (home / "here").exists()
 
@@ -149,11 +152,14 @@ WITHOUT_EXTRA = (
 )
 
 
-@pytest.mark.parametrize("model", ["some/model", "all-MiniLM-L6-v2"])
+@pytest.mark.parametrize(
+    ("flag", "model"),
+    [("--model", "some/model"), ("--model", "all-MiniLM-L6-v2"), ("--reranker", "some/reranker")],
+)
 def test_a_model_that_this_installation_cannot_load_is_refused_before_anything_is_written(
-    home: Path, model: str
+    home: Path, flag: str, model: str
 ) -> None:
-    command = [sys.executable, "-c", WITHOUT_EXTRA, "install", "cursor", "--no-check", "--model", model]
+    command = [sys.executable, "-c", WITHOUT_EXTRA, "install", "cursor", "--no-check", flag, model]
     outcome = subprocess.run(
         command, env=environment(home), cwd=home, capture_output=True, text=True, check=False
     )

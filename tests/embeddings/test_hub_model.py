@@ -10,16 +10,19 @@ import subprocess
 import sys
 import threading
 from collections.abc import Generator
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
+from support.cross_encoder_folder import make_cross_encoder
 from support.model_folder import PROMPTS, make_folder
 
 from sediment_mcp.config import Config
 from sediment_mcp.embeddings.loader import load_embedder
 from sediment_mcp.embeddings.protocols import Embedder
+from sediment_mcp.embeddings.reranker import load_scorer
 from sediment_mcp.errors import ModelUnavailable
 
 constants = pytest.importorskip("huggingface_hub.constants", reason="sentence_transformers is not installed")
@@ -41,6 +44,20 @@ from sediment_mcp.embeddings.loader import load_embedder
 embedder = load_embedder(Config(data_dir=Path(sys.argv[1]), model=sys.argv[2]))
 told = {"fingerprint": embedder.identity.fingerprint, "vector": embedder.embed_query("a cat").vector.tolist()}
 print(json.dumps({**told, "sockets": sockets}))
+"""
+
+RERANK_AND_TELL = """
+import json, sys
+from pathlib import Path
+
+sockets = []
+sys.addaudithook(lambda event, details: sockets.append(str(details)) if event == "socket.connect" else None)
+
+from sediment_mcp.config import Config
+from sediment_mcp.embeddings.reranker import load_scorer
+
+scorer = load_scorer(Config(data_dir=Path(sys.argv[1]), reranker=sys.argv[2]))
+print(json.dumps({"scores": scorer.score("a cat?", ["a cat", "a dog runs"]), "sockets": sockets}))
 """
 
 
@@ -88,9 +105,9 @@ class Answer(BaseHTTPRequestHandler):
         pass
 
 
-@pytest.fixture
-def hub(tmp_path: Path) -> Generator[Hub]:
-    with Hub(make_folder(tmp_path / "served", PROMPTS)) as server:
+@contextmanager
+def serve(folder: Path) -> Generator[Hub]:
+    with Hub(folder) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         yield server
@@ -99,12 +116,18 @@ def hub(tmp_path: Path) -> Generator[Hub]:
 
 
 @pytest.fixture
+def hub(tmp_path: Path) -> Generator[Hub]:
+    with serve(make_folder(tmp_path / "served", PROMPTS)) as server:
+        yield server
+
+
+@pytest.fixture
 def plain(tmp_path: Path) -> Embedder:
     """Load the same weights without prompts."""
     return load_embedder(Config(data_dir=tmp_path, model=str(make_folder(tmp_path / "plain", {}))))
 
 
-def load_from(hub: Hub, folder: Path) -> dict[str, Any]:
+def load_from(hub: Hub, folder: Path, script: str = LOAD_AND_TELL) -> dict[str, Any]:
     """Load in a fresh process that has its hub cache in ``folder``."""
     environment = {**os.environ, "HF_ENDPOINT": hub.url, "HF_HOME": str(folder / "hub")}
     for name in (
@@ -115,7 +138,7 @@ def load_from(hub: Hub, folder: Path) -> dict[str, Any]:
         "HF_TOKEN",
     ):
         environment.pop(name, None)
-    command = [sys.executable, "-c", LOAD_AND_TELL, str(folder / "data"), MODEL]
+    command = [sys.executable, "-c", script, str(folder / "data"), MODEL]
     finished = subprocess.run(command, check=True, capture_output=True, text=True, env=environment)
     assert "%|" not in finished.stderr  # no progress bar
     return json.loads(finished.stdout)
@@ -134,6 +157,16 @@ def test_a_hub_model_is_fetched_once_and_then_never_asked_for(
     completed = load_from(hub, tmp_path)
     assert completed["sockets"]
     assert {**completed, "sockets": []} == {**first, "sockets": []}
+
+
+def test_a_reranker_of_the_hub_is_fetched_once_and_then_never_asked_for(tmp_path: Path) -> None:
+    folder = make_cross_encoder(tmp_path / "served")
+    here = load_scorer(Config(tmp_path, reranker=str(folder))).score("a cat?", ["a cat", "a dog runs"])
+    with serve(folder) as hub:
+        first, second = (load_from(hub, tmp_path, RERANK_AND_TELL) for _ in range(2))
+    assert first["sockets"]
+    assert second["sockets"] == []
+    assert first["scores"] == second["scores"] == pytest.approx(here)
 
 
 def test_another_commit_is_another_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -23,7 +23,7 @@ from sediment_mcp.cli.options import Command
 from sediment_mcp.config import VARIABLES
 
 PROGRAM = (sys.executable, "-m", "sediment_mcp")
-LOGGERS = ("sediment_mcp", "sediment_mcp.embeddings.loader")  # whose levels the command line sets
+LOGGERS = ("sediment_mcp", "sediment_mcp.embeddings.background_load")  # whose levels the command line sets
 
 
 class Outcome(NamedTuple):

@@ -10,6 +10,7 @@ from typing import Any
 from sediment_mcp.app import Application
 from sediment_mcp.config import KEPT_BACKUPS, Config, Tuning
 from sediment_mcp.embeddings.protocols import Embedder
+from sediment_mcp.embeddings.reranker import Reranker
 from sediment_mcp.errors import ModelUnavailable
 from sediment_mcp.operations.arguments import (
     DeleteMemory,
@@ -61,6 +62,7 @@ class Host:
     project: str | None = None
     kept: int = KEPT_BACKUPS
     tuning: Tuning = QUIET
+    reranker: Reranker | None = None
     app: Application = field(init=False)
 
     def __post_init__(self) -> None:
@@ -68,7 +70,9 @@ class Host:
 
     def reopen(self) -> None:
         config = Config(self.directory, backups=self.kept, tuning=self.tuning)
-        self.app = Application(config, clock=self.clock, load=self._load, model_timeout=30)
+        self.app = Application(
+            config, clock=self.clock, load=self._load, reranker=self.reranker, model_timeout=30
+        )
 
     def _load(self, _: Config) -> Embedder:
         if self.model is None:

@@ -73,21 +73,23 @@ class _Options:
 @pass_invocation
 def install(invocation: Invocation, hosts: tuple[str, ...], **options: bool) -> int:
     """Connect hosts; without a name, list those that are here."""
-    from sediment_mcp.config import MODEL
+    from sediment_mcp.config import MODEL, RERANKER
     from sediment_mcp.hosts import launch_command
 
     chosen, machine = _Options(**options), _detect_machine()
     named = _find_hosts(hosts)
     if chosen.uninstall and (named or chosen.all):
         return _uninstall(invocation, chosen, machine, named)
-    needs_extra = MODEL in invocation.flags and launch_command.needs_extra(invocation.config.model)
+    models = {MODEL: invocation.config.model, RERANKER: invocation.config.reranker}
+    given = [models[variable] for variable in models if variable in invocation.flags]
+    needing = [model for model in given if launch_command.needs_extra(model)]
     installation = launch_command.detect_installation(machine, sys.argv[0])
     arguments = _build_server_arguments(invocation)
-    command = launch_command.build_launch_command(installation, arguments, needs_extra=needs_extra)
+    command = launch_command.build_launch_command(installation, arguments, needs_extra=bool(needing))
     if not named and not chosen.all:
         return _list(invocation, chosen, machine, command)
-    if needs_extra and not command.brings_extra:
-        launch_command.check_extra(invocation.config.model)
+    if needing and not command.brings_extra:
+        launch_command.check_extra(needing[0])
     return _install(invocation, chosen, machine, named, command)
 
 
@@ -216,17 +218,15 @@ def _build_server_arguments(invocation: Invocation) -> list[str]:
     """Return the global flags for the server, with absolute paths: hosts start it anywhere."""
     from pathlib import Path
 
-    from sediment_mcp.config import DATA_DIR, MODEL, PROJECT
+    from sediment_mcp.config import DATA_DIR, MODEL, PROJECT, RERANKER
 
     config, arguments = invocation.config, list[str]()
-    values = {DATA_DIR: str(config.data_dir), PROJECT: invocation.project or "", MODEL: config.model}
-    if Path(config.model).is_dir():
-        values[MODEL] = str(Path(config.model).absolute())
+    values = {DATA_DIR: str(config.data_dir), PROJECT: invocation.project or ""}
+    for variable, name in ((MODEL, config.model), (RERANKER, config.reranker)):
+        values[variable] = str(Path(name).absolute()) if Path(name).is_dir() else name
     for variable, (flag, _, _) in FLAGS.items():
-        if value := invocation.flags.get(variable):
-            arguments += [flag, values.get(variable, value)]
-        elif value is not None:
-            arguments += [flag, value]
+        if (value := invocation.flags.get(variable)) is not None:
+            arguments += [flag, value and values.get(variable, value)]
     return arguments
 
 
