@@ -6,7 +6,7 @@ import hashlib
 import shutil
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -16,12 +16,14 @@ from stdio_client import Server, close_input
 from sediment_mcp.app import Application
 from sediment_mcp.config import DEFAULT_MODEL, MODEL, NO_MODEL, Config, Tuning
 from sediment_mcp.embeddings.loader import load_embedder
-from sediment_mcp.embeddings.protocols import Embedder
+from sediment_mcp.embeddings.protocols import DocumentEmbeddings, Embedder, QueryEmbedding
 from sediment_mcp.operations.arguments import QueryMemory, StoreMemory, parse_arguments
 from sediment_mcp.operations.query_memory import query_memory
 from sediment_mcp.operations.store_memory import store_memory
 
 SCRIPT = Path(sys.executable).with_name("sediment-mcp")
+Made = tuple[np.ndarray, np.ndarray, np.ndarray]
+"""A text's embedding, its token vectors, and their spans in a query."""
 
 
 class Host(Protocol):
@@ -75,27 +77,62 @@ class Remembered:
 
     def __init__(self, file: Path | None) -> None:
         self._file = file
-        self._vectors: dict[str, np.ndarray] = {}
-        if file is not None and file.exists():
-            with np.load(file) as kept:
-                self._vectors = dict(zip(kept["keys"].tolist(), kept["vectors"], strict=True))
         with tempfile.TemporaryDirectory() as empty:
             self._embedder: Embedder = load_embedder(Config(Path(empty)))
-        self.identity = self._embedder.identity
+        self.identity, self.token_identity = self._embedder.identity, self._embedder.token_identity
+        self._made: dict[str, Made] = {}
+        if file is not None and file.exists():
+            self._read(file)
 
-    def embed_documents(self, texts: Sequence[str]) -> np.ndarray:
-        return np.stack([self.embed_query(text) for text in texts])
+    def embed_documents(self, texts: Sequence[str]) -> DocumentEmbeddings:
+        made = [self._remember("document", text, self._embed_document) for text in texts]
+        vectors = np.array([vector for vector, _, _ in made], np.float32).reshape(-1, self.identity.dimension)
+        return DocumentEmbeddings(vectors, [tokens.astype(np.int8) for _, tokens, _ in made])
 
-    def embed_query(self, text: str) -> np.ndarray:
-        key = hashlib.sha256(text.encode()).hexdigest()
-        if key not in self._vectors:
-            self._vectors[key] = self._embedder.embed_query(text)
-        return self._vectors[key]
+    def embed_query(self, text: str) -> QueryEmbedding:
+        return QueryEmbedding(*self._remember("query", text, self._embed_query))
+
+    def _remember(self, role: str, text: str, embed: Callable[[str], Made]) -> Made:
+        key = hashlib.sha256(f"{self._fingerprints} {role} {text}".encode()).hexdigest()
+        if key not in self._made:
+            self._made[key] = embed(text)
+        return self._made[key]
+
+    @property
+    def _fingerprints(self) -> str:
+        return f"{self.identity.fingerprint} {self.token_identity and self.token_identity.fingerprint}"
+
+    def _embed_document(self, text: str) -> Made:
+        made = self._embedder.embed_documents([text])
+        tokens = made.tokens[0].astype(np.float32)
+        return made.vectors[0], tokens, np.zeros((len(tokens), 2), np.int64)
+
+    def _embed_query(self, text: str) -> Made:
+        made = self._embedder.embed_query(text)
+        return made.vector, made.tokens, made.spans
 
     def can_read(self, text: str) -> bool:
         return self._embedder.can_read(text)
 
     def save(self) -> None:
+        """Write a row for each text, and a row for each token of all texts, with how many a text has."""
         if self._file is not None:
-            keys = list(self._vectors)
-            np.savez(self._file, keys=np.array(keys), vectors=np.stack([self._vectors[key] for key in keys]))
+            vectors, tokens, spans = zip(*self._made.values(), strict=True)
+            np.savez(
+                self._file,
+                keys=np.array(list(self._made)),
+                vectors=np.stack(vectors),
+                counts=np.array([len(one) for one in tokens]),
+                tokens=np.concatenate(tokens),
+                spans=np.concatenate(spans),
+            )
+
+    def _read(self, file: Path) -> None:
+        with np.load(file) as kept:
+            if "counts" not in kept:  # it was written when there were no token vectors
+                return
+            ends = np.cumsum(kept["counts"])[:-1]
+            parts = zip(
+                kept["vectors"], np.split(kept["tokens"], ends), np.split(kept["spans"], ends), strict=True
+            )
+            self._made = dict(zip(kept["keys"].tolist(), parts, strict=True))

@@ -73,8 +73,8 @@ def main() -> None:
 
 def report(name: str, texts: list[str], change: Change, embedder: Embedder) -> None:
     pairs = [(text, change(text)) for text in texts if not is_same_text(change(text), text)]
-    ours = embedder.embed_documents([text for text, _ in pairs])
-    theirs = embedder.embed_documents([text for _, text in pairs])
+    ours = embedder.embed_documents([text for text, _ in pairs]).vectors
+    theirs = embedder.embed_documents([text for _, text in pairs]).vectors
     cosines = (ours * theirs).sum(axis=1)
     merged = [is_near_duplicate(*pair, float(cosine)) for pair, cosine in zip(pairs, cosines, strict=True)]
     close = int((cosines >= MIN_COSINE).sum())
@@ -85,7 +85,7 @@ def report(name: str, texts: list[str], change: Change, embedder: Embedder) -> N
 
 
 def list_merges(texts: list[str], embedder: Embedder) -> None:
-    vectors = embedder.embed_documents(texts)
+    vectors = embedder.embed_documents(texts).vectors
     cosines = vectors @ vectors.T
     print("all texts beside each other, exact repetitions marked =:")
     for newer in range(len(texts)):

@@ -121,7 +121,7 @@ class Application:
     def catch_up(self, progress: Callable[[str], Progress] = lambda _: ignore_progress) -> None:
         """Do now what the background worker would do after many changes.
 
-        Embeds the chunks that lack an embedding, unless another process is doing it, and writes the indexes
+        Embeds the chunks that lack something, unless another process is doing it, and writes the indexes
         that lag behind. ``progress`` is as in `rebuild_indexes`.
 
         Raises:
@@ -132,7 +132,7 @@ class Application:
         self.services.write_due_snapshots(progress("indexes"))
 
     def rebuild_indexes(self, progress: Callable[[str], Progress] = lambda _: ignore_progress) -> None:
-        """Embed the chunks that lack an embedding, and write every index anew from storage.
+        """Embed the chunks that lack something, and write every index anew from storage.
 
         ``progress`` gives a progress callback for each part of the work by its name.
 
@@ -142,6 +142,7 @@ class Application:
         self.storage.open()
         services, embedder = self.services, self.model.get()
         if embedder is not None:
+            services.embedding_queue.drop_damaged()
             services.embedding_queue.run_all(embedder, progress("embeddings"))
         services.indexer.write_text(rebuild=True, progress=progress("text index"))
         if embedder is not None:

@@ -35,8 +35,10 @@ from sediment_mcp.config import Config
 from sediment_mcp.domain.chunking import split_into_chunks
 from sediment_mcp.domain.duplicates import compute_content_hash
 from sediment_mcp.domain.memory import Kind, NewMemory
-from sediment_mcp.embeddings.codec import encode_vectors
-from sediment_mcp.embeddings.minilm import IDENTITY
+from sediment_mcp.embeddings.codec import encode_tokens, encode_vectors
+from sediment_mcp.embeddings.minilm import IDENTITY, TOKEN_IDENTITY
+from sediment_mcp.embeddings.protocols import DocumentEmbeddings
+from sediment_mcp.embeddings.token_projection import MAX_TOKENS
 from sediment_mcp.storage.protocols import WriteSession
 
 REAL = 1000
@@ -53,7 +55,7 @@ SENTENCE_WEIGHTS = (50, 26, 12, 6, 3, 2, 1)
 A_SESSION = 12  # memories on average
 STRAY = 0.1  # sentences of another topic than their memory's
 
-Embed = Callable[[Sequence[str]], np.ndarray]
+Embed = Callable[[Sequence[str]], DocumentEmbeddings]
 
 
 @dataclass(frozen=True)
@@ -140,23 +142,28 @@ class Vectors:
         self._rng = np.random.default_rng(SEED)
 
     @functools.cached_property
-    def _pool(self) -> np.ndarray:
+    def _pool(self) -> DocumentEmbeddings:
         writer = Writer()
         return self._embed([writer.sentence(meaning) for meaning in range(len(MEANINGS))])
 
-    def real(self, memories: Sequence[Planned]) -> np.ndarray:
+    def real(self, memories: Sequence[Planned]) -> DocumentEmbeddings:
         """The model's own, one row a passage, in order."""
         return self._embed(
             [memory.draft.content[slice(*span)] for memory in memories for span in memory.draft.spans]
         )
 
-    def mixed(self, memories: Sequence[Planned]) -> np.ndarray:
-        """By the formula above, one row a passage, in order."""
+    def mixed(self, memories: Sequence[Planned]) -> DocumentEmbeddings:
+        """By the formula above, one row a passage, in order; token vectors are those of its meanings."""
         rows, meanings, weights = _shares(memories)
-        mixture = np.zeros((rows[-1] + 1, self._pool.shape[1]), np.float32)
-        np.add.at(mixture, rows, self._pool[meanings] * weights[:, None])
-        first, second = self._rng.integers(0, len(self._pool), (2, len(mixture)))
-        return _unit(_unit(mixture) + SPREAD * _unit(self._pool[first] - self._pool[second] + 1e-6))
+        pool, count = self._pool.vectors, rows[-1] + 1
+        mixture = np.zeros((count, pool.shape[1]), np.float32)
+        np.add.at(mixture, rows, pool[meanings] * weights[:, None])
+        first, second = self._rng.integers(0, len(pool), (2, count))
+        vectors = _unit(_unit(mixture) + SPREAD * _unit(pool[first] - pool[second] + 1e-6))
+        parts: list[list[np.ndarray]] = [[] for _ in range(count)]
+        for row, meaning in zip(rows.tolist(), meanings.tolist(), strict=True):
+            parts[row].append(self._pool.tokens[meaning])
+        return DocumentEmbeddings(vectors, [np.concatenate(own)[:MAX_TOKENS] for own in parts])
 
 
 def _shares(memories: Sequence[Planned]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -183,7 +190,10 @@ def similarity(vectors: Vectors, count: int = REAL) -> dict[str, list[float]]:
     """Median cosines of the same passages, embedded and mixed: to the 1st, 10th and 50th nearest passage, and
     of all pairs."""
     memories = list(islice(planned(datetime.now(UTC)), count))
-    return {"embedded": _spread(vectors.real(memories)), "mixed": _spread(vectors.mixed(memories))}
+    return {
+        "embedded": _spread(vectors.real(memories).vectors),
+        "mixed": _spread(vectors.mixed(memories).vectors),
+    }
 
 
 def _spread(vectors: np.ndarray) -> list[float]:
@@ -216,7 +226,9 @@ def fill(directory: Path, count: int, vectors: Vectors, progress: Callable[[int]
     app.close()
 
 
-def _add(session: WriteSession, memories: Sequence[Planned], rows: np.ndarray) -> None:
-    model = session.embeddings.register(IDENTITY)
+def _add(session: WriteSession, memories: Sequence[Planned], rows: DocumentEmbeddings) -> None:
     chunks = [chunk for memory in memories for chunk in session.add(memory.draft)[1]]
-    session.embeddings.add(model, zip(chunks, encode_vectors(rows), strict=True))
+    model = session.embeddings.register(IDENTITY)
+    session.embeddings.add(model, zip(chunks, encode_vectors(rows.vectors), strict=True))
+    token_model = session.token_vectors.register(TOKEN_IDENTITY)
+    session.token_vectors.add(token_model, zip(chunks, encode_tokens(rows.tokens), strict=True))

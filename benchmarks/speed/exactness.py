@@ -51,7 +51,7 @@ def questions(embed: Any, count: int) -> list[Asked]:
     writer = Writer(11)
     topics = [writer.chance.choice(TOPICS) for _ in range(count)]
     texts = [writer.question(topic) for topic in topics]
-    return [Asked(*asked) for asked in zip(texts, topics, embed(texts), strict=True)]
+    return [Asked(*asked) for asked in zip(texts, topics, embed(texts).vectors, strict=True)]
 
 
 class Whole:

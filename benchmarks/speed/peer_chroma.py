@@ -26,7 +26,7 @@ def main() -> None:
     for line in sys.stdin:
         request = json.loads(line)
         texts = request["params"]["texts"]
-        vectors = embedder.embed_documents(texts).tolist()
+        vectors = embedder.embed_documents(texts).vectors.tolist()
         if request["method"] == "store":
             first = kept.count()
             names = [str(first + number) for number in range(len(texts))]

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from sediment_mcp.config import DEFAULT_MODEL, MODEL, MODEL_EXTRA, NO_MODEL, Config
-from sediment_mcp.embeddings.codec import encode_vectors
+from sediment_mcp.embeddings.codec import encode_tokens, encode_vectors
 from sediment_mcp.embeddings.protocols import Embedder, ModelIdentity
 from sediment_mcp.errors import ModelFailed, ModelUnavailable
 from sediment_mcp.system.garbage_collection import loading
@@ -80,23 +80,42 @@ RUNTIMES: dict[str, Callable[[Config], Embedder]] = {NO_MODEL: _refuse, DEFAULT_
 
 
 class EmbeddedTexts(NamedTuple):
-    """Embeddings of texts, encoded for storage (see `codec`), and the model that made them.
+    """Embeddings and token vectors of texts, encoded for storage (see `codec`), and what made them.
 
-    That of a text that the model cannot read is empty.
+    Those of a text that the model cannot read are empty. ``token_model`` is None, and ``tokens`` says
+    nothing, if the model has no token vectors, or if these are not known.
     """
 
     model: ModelIdentity
     vectors: list[bytes]
+    token_model: ModelIdentity | None
+    tokens: list[bytes]
 
 
 class EmbeddedQuery(NamedTuple):
-    """A query's embedding, of shape (dimension,), and the model that made it.
+    """A query's embedding and token vectors, and what made them.
 
-    The vector is None if the model cannot read the query.
+    ``vector`` is of shape (dimension,), or None if the model cannot read the query; ``tokens`` and ``spans``
+    are as in `QueryEmbedding`. ``token_model`` is None if the model has no token vectors.
     """
 
     model: ModelIdentity
     vector: NDArray[np.float32] | None
+    token_model: ModelIdentity | None
+    tokens: NDArray[np.float32]
+    spans: NDArray[np.int64]
+
+
+def embed_texts(model: Embedder, texts: Sequence[str]) -> EmbeddedTexts:
+    """Embed texts, and encode what the model makes of them for storage.
+
+    Raises:
+        ModelFailed: the model fails on one of the texts.
+    """
+    made = model.embed_documents(texts)
+    return EmbeddedTexts(
+        model.identity, encode_vectors(made.vectors), model.token_identity, encode_tokens(made.tokens)
+    )
 
 
 EmbeddedT = TypeVar("EmbeddedT", EmbeddedTexts, EmbeddedQuery)
@@ -143,16 +162,15 @@ class ModelLoader:
 
     def embed_documents(self, texts: Sequence[str]) -> EmbeddedTexts | None:
         """Embed texts; return None while there is no model, or if it fails on one of them."""
-        return self._embed_if_possible(
-            lambda model: EmbeddedTexts(model.identity, encode_vectors(model.embed_documents(texts)))
-        )
+        return self._embed_if_possible(lambda model: embed_texts(model, texts))
 
     def embed_query(self, text: str) -> EmbeddedQuery | None:
         """Embed a query; return None while there is no model, or if it fails on the query."""
 
         def embed(model: Embedder) -> EmbeddedQuery:
-            vector = model.embed_query(text)
-            return EmbeddedQuery(model.identity, vector if vector.any() else None)
+            made = model.embed_query(text)
+            vector = made.vector if made.vector.any() else None
+            return EmbeddedQuery(model.identity, vector, model.token_identity, made.tokens, made.spans)
 
         return self._embed_if_possible(embed)
 

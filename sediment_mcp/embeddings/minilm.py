@@ -18,9 +18,11 @@ import numpy as np
 import onnxruntime
 
 from sediment_mcp.config import DEFAULT_MODEL
+from sediment_mcp.embeddings import token_projection
+from sediment_mcp.embeddings.codec import quantize_tokens
 from sediment_mcp.embeddings.fair_semaphore import FairSemaphore
 from sediment_mcp.embeddings.file_hashes import hash_file
-from sediment_mcp.embeddings.protocols import ModelIdentity
+from sediment_mcp.embeddings.protocols import DocumentEmbeddings, ModelIdentity, QueryEmbedding
 from sediment_mcp.embeddings.readability import (
     MAX_UNKNOWN_SHARE,
     SPELLED_OUT,
@@ -28,6 +30,7 @@ from sediment_mcp.embeddings.readability import (
     measure_unknown_share,
 )
 from sediment_mcp.embeddings.runtime import compute_fingerprint, replace_surrogates, translate_failures
+from sediment_mcp.embeddings.token_projection import TokenProjection, find_content_pieces, select_rarest
 from sediment_mcp.embeddings.word_pieces import WordPieces
 from sediment_mcp.errors import ModelUnavailable
 
@@ -36,13 +39,16 @@ if TYPE_CHECKING:
 
 FOLDER = Path(__file__).parent / DEFAULT_MODEL
 GRAPH, WEIGHTS, VOCABULARY, CHARACTERS = "graph.onnx", "weights.bin", "vocabulary.txt", "characters.json"
+PROJECTION = "projection.npy"
 FILES = {
     GRAPH: "817f9059cad25d33c4c8089f51ecee7cb18b395a2882a72d45e0aaecbe88747d",
     WEIGHTS: "924b68f73ad4b910768cf589971fca5498433abad44bf2a765efc8c25301c227",
     VOCABULARY: "07eced375cec144d27c900241f3e339478dec958f92fddbc551f295c992038a3",
     CHARACTERS: "2425a04fbdaf3e3adf9d3fd3155b7ff103f4b2bcc12862a0cc980c5ed3e745d6",
 }
-"""The files of the model and the SHA-256 of each."""
+"""The files on which an embedding depends, and the SHA-256 of each."""
+TOKEN_FILES = {PROJECTION: "d56f0fd5f2305280c2440d5b3b9d25fa15e9c6a3c134e9ad2d39f203dafe0136"}
+"""The files on which token vectors depend besides, and the SHA-256 of each."""
 REMEDY = "run pip install --force-reinstall sediment-mcp, or uvx --refresh sediment-mcp."
 
 DIMENSION = 384
@@ -60,6 +66,16 @@ IDENTITY = ModelIdentity(
     ),
     dimension=DIMENSION,
 )
+TOKEN_IDENTITY = ModelIdentity(
+    name=DEFAULT_MODEL,
+    fingerprint=compute_fingerprint(
+        model=IDENTITY.fingerprint,
+        files=TOKEN_FILES,
+        left_out=token_projection.FUNCTION_WORDS,
+        max_tokens=token_projection.MAX_TOKENS,
+    ),
+    dimension=token_projection.DIMENSION,
+)
 
 
 def load(data_dir: Path, folder: Path = FOLDER) -> MiniLM:
@@ -68,15 +84,17 @@ def load(data_dir: Path, folder: Path = FOLDER) -> MiniLM:
     Raises:
         ModelUnavailable: a file is missing or damaged.
     """
-    small = {name: _read_checked(folder / name) for name in (GRAPH, VOCABULARY, CHARACTERS)}
+    small = {name: _read_checked(folder / name) for name in (GRAPH, VOCABULARY, CHARACTERS, PROJECTION)}
     weights = (folder / WEIGHTS).resolve()
     try:
         _check(WEIGHTS, hash_file(weights, data_dir))
     except OSError as error:
         raise _build_unreadable(WEIGHTS, error) from error
-    words = WordPieces(small[VOCABULARY].decode().splitlines(), small[CHARACTERS])
+    vocabulary = small[VOCABULARY].decode().splitlines()
+    words, projection = WordPieces(vocabulary, small[CHARACTERS]), TokenProjection(small[PROJECTION])
     try:
-        return MiniLM(_create_session(small[GRAPH], weights.parent), words)
+        session = _create_session(small[GRAPH], weights.parent)
+        return MiniLM(session, words, projection, find_content_pieces(vocabulary))
     except Exception as error:  # the classes that onnxruntime raises have no narrower base
         reason = type(error).__name__
         raise ModelUnavailable(f"The default model cannot be loaded ({reason}): {REMEDY}") from error
@@ -92,7 +110,7 @@ def _read_checked(path: Path) -> bytes:
 
 
 def _check(name: str, digest: str) -> None:
-    if digest != FILES[name]:
+    if digest != {**FILES, **TOKEN_FILES}[name]:
         raise ModelUnavailable(f"The default model's file {name} is damaged: {REMEDY}")
 
 
@@ -125,9 +143,18 @@ class MiniLM:
     Its session and vocabulary are not changed after it is made, so any thread may use them.
     """
 
-    def __init__(self, session: onnxruntime.InferenceSession, words: WordPieces) -> None:
+    def __init__(
+        self,
+        session: onnxruntime.InferenceSession,
+        words: WordPieces,
+        projection: TokenProjection,
+        has_content: NDArray[np.bool_],
+    ) -> None:
+        """Keep the parts; ``has_content`` says of each word piece whether its token has a vector."""
         self._session = session
         self._words = words
+        self._projection = projection
+        self._has_content = has_content
         self._runs = FairSemaphore(CONCURRENT_RUNS)
 
     @property
@@ -135,27 +162,41 @@ class MiniLM:
         """The identity of the default model."""
         return IDENTITY
 
-    def embed_documents(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Embed texts; return unit vectors of shape (len(texts), 384), in the order of ``texts``.
+    @property
+    def token_identity(self) -> ModelIdentity:
+        """The identity of its token vectors."""
+        return TOKEN_IDENTITY
 
-        The vector of a text that it cannot read is zero.
-        """
+    def embed_documents(self, texts: Sequence[str]) -> DocumentEmbeddings:
+        """Embed texts; those that it cannot read have a vector of zeros and no token vectors."""
         vectors = np.zeros((len(texts), DIMENSION), np.float32)
-        tokens = {
+        tokens = [np.zeros((0, token_projection.DIMENSION), np.int8)] * len(texts)
+        ids_of = {
             row: ids for row, text in enumerate(texts) if (ids := self._tokenize_readable(text)) is not None
         }
-        rows = list(tokens)
-        for batch in split_into_batches([len(tokens[row]) for row in rows]):
-            vectors[[rows[i] for i in batch]] = self._run([tokens[rows[i]] for i in batch])
-        return vectors
+        rows = list(ids_of)
+        for batch in split_into_batches([len(ids_of[row]) for row in rows]):
+            own = [rows[i] for i in batch]
+            vectors[own], states = self._run([ids_of[row] for row in own])
+            for row, text_states in zip(own, states, strict=True):
+                kept = select_rarest(ids_of[row], self._find_content(ids_of[row]))
+                tokens[row] = quantize_tokens(self._projection.project(text_states[kept]))
+        return DocumentEmbeddings(vectors, tokens)
 
-    def embed_query(self, text: str) -> NDArray[np.float32]:
-        """Embed a query, for which this model has no prompt; return a unit vector of shape (384,).
-
-        It is zero if the model cannot read the query.
-        """
-        tokens = self._tokenize_readable(text)
-        return np.zeros(DIMENSION, np.float32) if tokens is None else self._run([tokens])[0]
+    def embed_query(self, text: str) -> QueryEmbedding:
+        """Embed a query, for which this model has no prompt."""
+        ids = self._tokenize_readable(text)
+        if ids is None:
+            return QueryEmbedding(
+                np.zeros(DIMENSION, np.float32),
+                np.zeros((0, token_projection.DIMENSION), np.float32),
+                np.zeros((0, 2), np.int64),
+            )
+        vectors, states = self._run([ids])
+        kept = self._find_content(ids)
+        found = islice(self._words.find_tokens(replace_surrogates(text)), len(ids) - 2)
+        spans = np.array([span for _, span in found], np.int64).reshape(-1, 2)
+        return QueryEmbedding(vectors[0], self._projection.project(states[0][kept]), spans[kept - 1])
 
     def can_read(self, text: str) -> bool:
         """Return whether the vocabulary, which is English, covers the text."""
@@ -172,10 +213,15 @@ class MiniLM:
             return None
         return np.array(self._words.add_marks([token for token, _ in found]), np.int64)
 
-    def _run(self, tokens: Sequence[NDArray[np.int64]]) -> NDArray[np.float32]:
+    def _find_content(self, ids: NDArray[np.int64]) -> NDArray[np.intp]:
+        """Return the positions of the tokens that have a vector, among those of a text with its marks."""
+        return np.flatnonzero(self._has_content[ids])
+
+    def _run(self, tokens: Sequence[NDArray[np.int64]]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Run the model on a batch; shorter texts are padded, and the padding is masked.
 
-        Returns unit vectors of shape (len(tokens), 384).
+        Returns unit vectors of shape (len(tokens), 384), and what the model computed for each token, of
+        shape (len(tokens), longest, 384).
         """
         shape = (len(tokens), max(len(ids) for ids in tokens))
         padded, mask = np.zeros(shape, np.int64), np.zeros(shape, np.int64)
@@ -184,7 +230,8 @@ class MiniLM:
             mask[row, : len(ids)] = 1
         inputs: dict[str, Any] = {"input_ids": padded, "attention_mask": mask}
         with self._runs.acquire(), translate_failures("onnxruntime"):
-            return cast("NDArray[np.float32]", self._session.run(["embedding"], inputs)[0])
+            made = cast("list[NDArray[np.float32]]", self._session.run(["embedding", "tokens"], inputs))
+        return made[0], made[1]
 
 
 def split_into_batches(lengths: Sequence[int], budget: int = BATCH_TOKENS) -> Iterator[list[int]]:

@@ -27,6 +27,33 @@ class ModelIdentity:
     dimension: int
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class DocumentEmbeddings:
+    """What a model makes of texts: an embedding of each, and the token vectors of the same run.
+
+    ``vectors`` are unit vectors of shape (n, dimension), zeros for a text that the model cannot read.
+    ``tokens`` has for each text an array of 8-bit integers, of shape (kept tokens, dimension of the token
+    identity), see `codec`; it is empty for a text without any, and for all if the model has no token vectors.
+    """
+
+    vectors: NDArray[np.float32]
+    tokens: Sequence[NDArray[np.int8]]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class QueryEmbedding:
+    """What a model makes of a query: its embedding, and the token vectors of the same run.
+
+    ``vector`` is a unit vector of shape (dimension,), or zeros if the model cannot read the query. ``tokens``
+    are unit vectors of shape (kept tokens, dimension of the token identity), without function words and
+    punctuation; ``spans``, of shape (kept tokens, 2), are begin and end of each in the query, in characters.
+    """
+
+    vector: NDArray[np.float32]
+    tokens: NDArray[np.float32]
+    spans: NDArray[np.int64]
+
+
 class Embedder(Protocol):
     """A loaded model, whose methods may be called from any thread."""
 
@@ -35,21 +62,21 @@ class Embedder(Protocol):
         """The identity of the model, which tells with which embeddings its own are comparable."""
         ...
 
-    def embed_documents(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Embed texts with the model's prompt for documents.
+    @property
+    def token_identity(self) -> ModelIdentity | None:
+        """The identity of its token vectors, which has a fingerprint of its own; None if it has none."""
+        ...
 
-        Returns unit vectors of shape (len(texts), dimension), in the order of ``texts``, and zeros for a text
-        that the model cannot read.
+    def embed_documents(self, texts: Sequence[str]) -> DocumentEmbeddings:
+        """Embed texts with the model's prompt for documents, in the order of ``texts``.
 
         Raises:
             ModelFailed: the model fails on one of the texts.
         """
         ...
 
-    def embed_query(self, text: str) -> NDArray[np.float32]:
+    def embed_query(self, text: str) -> QueryEmbedding:
         """Embed a query with the model's prompt for queries.
-
-        Returns one unit vector of shape (dimension,), or zeros if the model cannot read the query.
 
         Raises:
             ModelFailed: the model fails on the text.

@@ -25,7 +25,7 @@ from sentence_transformers import SentenceTransformer
 from sediment_mcp.config import MODEL
 from sediment_mcp.embeddings.fair_semaphore import FairSemaphore
 from sediment_mcp.embeddings.file_hashes import hash_file
-from sediment_mcp.embeddings.protocols import ModelIdentity
+from sediment_mcp.embeddings.protocols import DocumentEmbeddings, ModelIdentity, QueryEmbedding
 from sediment_mcp.embeddings.readability import MAX_UNKNOWN_SHARE, measure_unknown_share
 from sediment_mcp.embeddings.runtime import compute_fingerprint, replace_surrogates, translate_failures
 from sediment_mcp.errors import ModelUnavailable
@@ -240,7 +240,7 @@ class SentenceTransformerModel:
     def _measure_dimension(self, name: str) -> int:
         """Embed a word to find the dimension, and to check that the model can embed."""
         try:
-            return len(self.embed_query("dimension"))
+            return len(self.embed_query("dimension").vector)
         except Exception as error:  # anything may come out of a model's own code
             reason = _take_first_line(error.__cause__ or error)
             raise ModelUnavailable(
@@ -252,11 +252,13 @@ class SentenceTransformerModel:
         """The identity, which was computed when the model was loaded."""
         return self._identity
 
-    def embed_documents(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Embed texts with the document prompt; returns unit vectors, in the order of ``texts``.
+    @property
+    def token_identity(self) -> None:
+        """None: no projection was made for the token vectors of these models."""
+        return None
 
-        The vector of a text that it cannot read is zero.
-        """
+    def embed_documents(self, texts: Sequence[str]) -> DocumentEmbeddings:
+        """Embed texts with the document prompt; the vector of a text that it cannot read is zero."""
         vectors = np.zeros((len(texts), self._identity.dimension), np.float32)
         readable = [i for i, text in enumerate(texts) if self.can_read(text)]
         order = sorted(readable, key=lambda i: len(texts[i]))
@@ -265,13 +267,16 @@ class SentenceTransformerModel:
             vectors[batch] = self._encode(
                 self._model.encode_document, [texts[i] for i in batch], self._document_prompt
             )
-        return vectors
+        return DocumentEmbeddings(vectors, [np.zeros((0, 0), np.int8)] * len(texts))
 
-    def embed_query(self, text: str) -> NDArray[np.float32]:
-        """Embed a query with the query prompt; returns one unit vector, zero if it is not read."""
-        if not self.can_read(text):
-            return np.zeros(self._identity.dimension, np.float32)
-        return self._encode(self._model.encode_query, [text], self._query_prompt)[0]
+    def embed_query(self, text: str) -> QueryEmbedding:
+        """Embed a query with the query prompt; its vector is zero if it is not read."""
+        vector = (
+            self._encode(self._model.encode_query, [text], self._query_prompt)[0]
+            if self.can_read(text)
+            else np.zeros(self._identity.dimension, np.float32)
+        )
+        return QueryEmbedding(vector, np.zeros((0, 0), np.float32), np.zeros((0, 2), np.int64))
 
     def can_read(self, text: str) -> bool:
         """Return whether the vocabulary covers the text, as any without an unknown token does."""

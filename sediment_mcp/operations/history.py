@@ -138,7 +138,7 @@ def _find_same_text(session: ReadSession, old: Memory, last: Memory, now: dateti
 
 
 def _store_again(session: WriteSession, old: Memory, now: datetime) -> Memory:
-    """Store an old version's text, attributes and embeddings once more."""
+    """Store an old version's text, attributes, embeddings and token vectors once more."""
     chunks = session.chunks_of([old.key])
     memory, added = session.add(
         NewMemory.copy_of(
@@ -154,7 +154,9 @@ def _store_again(session: WriteSession, old: Memory, now: datetime) -> Memory:
             restored_at=None,
         )
     )
-    session.embeddings.copy(zip((chunk.id for chunk in chunks), added, strict=True))
+    pairs = list(zip((chunk.id for chunk in chunks), added, strict=True))
+    session.embeddings.copy(pairs)
+    session.token_vectors.copy(pairs)
     return memory
 
 

@@ -26,6 +26,7 @@ from sediment_mcp.domain.retention import WORKING_LIFE
 from sediment_mcp.domain.secrets import find_secret_kinds
 from sediment_mcp.domain.tags import unique_tags
 from sediment_mcp.embeddings.loader import EmbeddedTexts
+from sediment_mcp.embeddings.protocols import ModelIdentity
 from sediment_mcp.errors import BadArgument, HoldsSecret, UnknownMemory
 from sediment_mcp.operations.arguments import StoreMemory
 from sediment_mcp.operations.content_notes import note_texts
@@ -77,6 +78,9 @@ def store_memory(app: Application, arguments: StoreMemory, project: str | None) 
             if embedded is not None:
                 model_key = session.embeddings.register(embedded.model)
                 session.embeddings.add(model_key, zip(chunk_ids, embedded.vectors, strict=True))
+                if embedded.token_model is not None:
+                    model_key = session.token_vectors.register(embedded.token_model)
+                    session.token_vectors.add(model_key, zip(chunk_ids, embedded.tokens, strict=True))
         superseded, warnings = _supersede(session, replaced or older, stored)
     shown = _describe_similar(similar, {stored.id, *superseded, *arguments.replaces})
     return build_result(
@@ -102,7 +106,10 @@ def _embed(app: Application, memory: NewMemory) -> EmbeddedTexts | None:
 
 
 def _read_embeddings(app: Application, memory: NewMemory) -> EmbeddedTexts | None:
-    """Return the embeddings of a stored memory with this very text, or None if any is missing."""
+    """Return the embeddings of a stored memory with this very text, or None if any is missing.
+
+    The background makes token vectors that are not known.
+    """
     embedder = app.model.ready
     if embedder is None:
         return None
@@ -116,8 +123,24 @@ def _read_embeddings(app: Application, memory: NewMemory) -> EmbeddedTexts | Non
             return None
         chunks = {(chunk.start, chunk.end): chunk.id for chunk in session.chunks_of(keys)}
         vectors = session.embeddings.get(model_key, list(chunks.values()))
-    found = [vectors.get(chunks.get(span, 0), b"") for span in memory.spans]
-    return EmbeddedTexts(embedder.identity, found) if all(found) else None
+        tokens = _read_token_vectors(session, embedder.token_identity, list(chunks.values()))
+    own = [chunks.get(span, 0) for span in memory.spans]
+    if any(chunk_id not in vectors for chunk_id in own):
+        return None
+    known = all(chunk_id in tokens for chunk_id in own)
+    return EmbeddedTexts(
+        embedder.identity,
+        [vectors[chunk_id] for chunk_id in own],
+        embedder.token_identity if known else None,
+        [tokens[chunk_id] for chunk_id in own] if known else [],
+    )
+
+
+def _read_token_vectors(
+    session: ReadSession, model: ModelIdentity | None, chunk_ids: list[int]
+) -> dict[int, bytes]:
+    model_key = session.token_vectors.model_key(model.fingerprint) if model else None
+    return session.token_vectors.get(model_key, chunk_ids) if model_key is not None else {}
 
 
 def check_secrets(app: Application, arguments: StoreMemory) -> list[str]:

@@ -26,6 +26,8 @@ from sediment_mcp.storage.table_protocols import (
     SnapshotReader,
     SnapshotRegistry,
     Statistics,
+    TokenVectorReader,
+    TokenVectorTable,
 )
 
 
@@ -55,6 +57,11 @@ class ReadSession(Protocol):
     @property
     def embeddings(self) -> EmbeddingReader:
         """The embeddings of chunks."""
+        ...
+
+    @property
+    def token_vectors(self) -> TokenVectorReader:
+        """The token vectors of chunks."""
         ...
 
     @property
@@ -165,6 +172,11 @@ class WriteSession(ReadSession, Protocol):
     @property
     def embeddings(self) -> EmbeddingTable:
         """The embeddings of chunks."""
+        ...
+
+    @property
+    def token_vectors(self) -> TokenVectorTable:
+        """The token vectors of chunks."""
         ...
 
     @property

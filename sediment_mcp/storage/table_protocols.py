@@ -15,7 +15,7 @@ from sediment_mcp.embeddings.protocols import ModelIdentity
 
 @dataclass(frozen=True, slots=True)
 class StoredModel:
-    """A model that has been used here, and how many embeddings of it are kept."""
+    """A model that has been used here, and how many embeddings or token vectors of it are kept."""
 
     model: ModelIdentity
     count: int
@@ -80,10 +80,10 @@ class ChangeFeed(Protocol):
         ...
 
 
-class EmbeddingReader(Protocol):
-    """The embeddings of chunks, by model.
+class ModelTableReader(Protocol):
+    """What models have made of chunks, an embedding each or token vectors, by model.
 
-    A ``model_key`` of None stands for a model without any embedding here.
+    A ``model_key`` of None stands for a model of which nothing is kept here.
     """
 
     def model_key(self, fingerprint: str) -> int | None:
@@ -91,23 +91,51 @@ class EmbeddingReader(Protocol):
         ...
 
     def models(self) -> list[StoredModel]:
-        """Return every model that has been used here, with the number of its embeddings."""
+        """Return every model that has been used here, with for how many chunks something is kept."""
         ...
 
     def missing(self, model_key: int | None, limit: int) -> list[tuple[int, str]]:
-        """Return (chunk id, text) of chunks that lack an embedding of this model, newest first."""
+        """Return (chunk id, text) of chunks that lack what this model makes, newest first."""
         ...
 
     def is_missing_since(self, model_key: int | None, seq: int) -> bool:
-        """Return True if a chunk of a memory changed since ``seq`` lacks an embedding of this model."""
+        """Return True if a chunk of a memory changed since ``seq`` lacks what this model makes."""
         ...
 
     def count_embedded(self, model_key: int | None) -> tuple[int, int]:
-        """Return (chunks of live memories with an embedding of this model, all such chunks).
+        """Return (chunks of live memories with what this model makes, all such chunks).
 
-        Those that the model cannot read count among the first: nothing more is to be done for them.
+        Those of which there is nothing to keep count among the first: nothing more is to be done for them.
         """
         ...
+
+    def get(self, model_key: int, chunk_ids: Sequence[int]) -> dict[int, bytes]:
+        """Return by chunk id what is kept of the chunks that have something, encoded as in `codec`."""
+        ...
+
+
+class ModelTable(ModelTableReader, Protocol):
+    """Changes to what models have made of chunks."""
+
+    def register(self, model: ModelIdentity) -> int:
+        """Return the key of a model, registering it on first use."""
+        ...
+
+    def add(self, model_key: int, vectors: Iterable[tuple[int, bytes]]) -> None:
+        """Add (chunk id, encoded vectors) pairs, embeddings as one change.
+
+        No bytes say that there is nothing to keep: for embeddings, that the model cannot read the chunk.
+        Chunks that no longer exist or already have a row are skipped.
+        """
+        ...
+
+    def copy(self, chunk_ids: Iterable[tuple[int, int]]) -> None:
+        """Copy what is kept by every model between (from, to) pairs of chunks, embeddings as one change."""
+        ...
+
+
+class EmbeddingReader(ModelTableReader, Protocol):
+    """The embeddings of chunks."""
 
     def count_unreadable(self, model_key: int | None) -> int:
         """Return how many chunks of live memories the model cannot read."""
@@ -143,10 +171,6 @@ class EmbeddingReader(Protocol):
         """Return how many embeddings of live memories are no newer than ``seq``."""
         ...
 
-    def get(self, model_key: int, chunk_ids: Sequence[int]) -> dict[int, bytes]:
-        """Return by chunk id the vectors of the chunks that have one."""
-        ...
-
     def removed_since(self, model_key: int, seq: int) -> list[int]:
         """Return the ids of chunks that have no embedding any more since ``seq``.
 
@@ -155,20 +179,8 @@ class EmbeddingReader(Protocol):
         ...
 
 
-class EmbeddingTable(EmbeddingReader, Protocol):
+class EmbeddingTable(EmbeddingReader, ModelTable, Protocol):
     """Changes to embeddings."""
-
-    def register(self, model: ModelIdentity) -> int:
-        """Return the key of a model, registering it on first use."""
-        ...
-
-    def add(self, model_key: int, vectors: Iterable[tuple[int, bytes]]) -> None:
-        """Add (chunk id, float16 bytes) pairs as one change.
-
-        No bytes say that the model cannot read the chunk.
-        Chunks that no longer exist or already have an embedding are skipped.
-        """
-        ...
 
     def mark_unreadable(self, model_key: int, chunk_ids: Iterable[int]) -> None:
         """Take the embeddings of chunks that the model cannot read away, as one change."""
@@ -178,8 +190,24 @@ class EmbeddingTable(EmbeddingReader, Protocol):
         """Record up to which change embeddings were checked."""
         ...
 
-    def copy(self, chunk_ids: Iterable[tuple[int, int]]) -> None:
-        """Copy embeddings of every model between (from, to) pairs of chunks, as one change."""
+
+class TokenVectorReader(ModelTableReader, Protocol):
+    """The token vectors of chunks, which are read for the candidates of a query."""
+
+    def count_damaged(self) -> int:
+        """Return how many are cut short."""
+        ...
+
+
+class TokenVectorTable(TokenVectorReader, ModelTable, Protocol):
+    """Changes to token vectors, which are no changes of the change sequence."""
+
+    def drop(self, chunk_ids: Iterable[int]) -> None:
+        """Take the token vectors of chunks away, whatever model they are of."""
+        ...
+
+    def drop_damaged(self) -> int:
+        """Remove those that are cut short, so that they are made anew, and return how many."""
         ...
 
 

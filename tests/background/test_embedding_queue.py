@@ -8,15 +8,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
-from numpy.typing import NDArray
 from support.embedding_double import EmbeddingDouble
 from support.host import QUIET, SMALL, Clock, Host
 from support.memories import long_text
 from support.storage import new_memory
 
 from sediment_mcp.config import Tuning
+from sediment_mcp.embeddings.protocols import DocumentEmbeddings
 from sediment_mcp.errors import ModelFailed, StorageError
 from sediment_mcp.operations.trash import restore_memories
 from sediment_mcp.system.progress import ignore_progress
@@ -145,7 +144,7 @@ def test_no_chunk_is_skipped_for_one_of_another_database_that_the_model_failed_o
     open_host: OpenHost, tmp_path: Path, clock: Clock
 ) -> None:
     class FailsOnPlums(EmbeddingDouble):
-        def embed_documents(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        def embed_documents(self, texts: Sequence[str]) -> DocumentEmbeddings:
             if any("plum" in text for text in texts):
                 raise ModelFailed("The model fails on plums.")
             return super().embed_documents(texts)

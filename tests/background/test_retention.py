@@ -444,7 +444,7 @@ def raw_vectors(host: Host, text: str) -> bool:
     from sediment_mcp.embeddings.codec import encode_vectors
 
     assert host.model is not None
-    (vector,) = encode_vectors(host.model.embed_documents([text]))
+    (vector,) = encode_vectors(host.model.embed_documents([text]).vectors)
     return any(vector in file.read_bytes() for file in host.directory.glob("vectors-*"))
 
 

@@ -39,7 +39,7 @@ from sediment_mcp.config import Config
 from sediment_mcp.embeddings.loader import load_embedder
 
 embedder = load_embedder(Config(data_dir=Path(sys.argv[1]), model=sys.argv[2]))
-told = {"fingerprint": embedder.identity.fingerprint, "vector": embedder.embed_query("a cat").tolist()}
+told = {"fingerprint": embedder.identity.fingerprint, "vector": embedder.embed_query("a cat").vector.tolist()}
 print(json.dumps({**told, "sockets": sockets}))
 """
 
@@ -126,7 +126,7 @@ def test_a_hub_model_is_fetched_once_and_then_never_asked_for(
 ) -> None:
     first = load_from(hub, tmp_path)
     assert first["sockets"]
-    assert plain.embed_query(PROMPTS["query"] + "a cat") @ first["vector"] > 0.99999
+    assert plain.embed_query(PROMPTS["query"] + "a cat").vector @ first["vector"] > 0.99999
     assert load_from(hub, tmp_path) == {**first, "sockets": []}
 
     (weights,) = (tmp_path / "hub").glob("hub/models--*/snapshots/*/model.safetensors")

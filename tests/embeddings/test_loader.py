@@ -11,14 +11,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
-from numpy.typing import NDArray
 from support.embedding_double import EmbeddingDouble
 
 from sediment_mcp.config import DEFAULT_MODEL, NO_MODEL, Config
 from sediment_mcp.embeddings.codec import decode_vectors
 from sediment_mcp.embeddings.loader import FAILED_TO_LOAD, LOADING, ModelLoader, load_embedder
+from sediment_mcp.embeddings.protocols import DocumentEmbeddings, QueryEmbedding
 from sediment_mcp.errors import ModelFailed, ModelUnavailable
 
 pytestmark = [pytest.mark.model, pytest.mark.process]
@@ -136,10 +135,10 @@ class FailingDouble(EmbeddingDouble):
         super().__init__()
         self._error = error
 
-    def embed_documents(self, texts: Sequence[str]) -> NDArray[np.float32]:
+    def embed_documents(self, texts: Sequence[str]) -> DocumentEmbeddings:
         raise self._error
 
-    def embed_query(self, text: str) -> NDArray[np.float32]:
+    def embed_query(self, text: str) -> QueryEmbedding:
         raise self._error
 
 
@@ -185,8 +184,13 @@ def test_embeddings_come_with_the_model_that_they_are_of() -> None:
     assert texts is not None
     assert query is not None
     assert texts.model == query.model == double.identity
-    assert decode_vectors(texts.vectors) == pytest.approx(double.embed_documents(["one", "two"]), abs=1e-3)
-    assert query.vector == pytest.approx(double.embed_query("one"))
+    assert texts.token_model == query.token_model == double.token_identity
+    documents, asked = double.embed_documents(["one", "two"]), double.embed_query("one")
+    assert decode_vectors(texts.vectors) == pytest.approx(documents.vectors, abs=1e-3)
+    assert texts.tokens == [rows.tobytes() for rows in documents.tokens]
+    assert query.vector == pytest.approx(asked.vector)
+    assert query.tokens.tolist() == asked.tokens.tolist()
+    assert query.spans.tolist() == [[0, 3]]
 
 
 @pytest.mark.parametrize(

@@ -30,6 +30,7 @@ pytestmark = pytest.mark.model
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = minilm.FOLDER
+SHIPPED = {**minilm.FILES, **minilm.TOKEN_FILES}
 
 TEXTS = [
     "",
@@ -97,16 +98,15 @@ def published() -> Any:
 def test_vectors_are_near_the_published_ones(model: MiniLM, published: Any) -> None:
     texts = read_sentences() + [text for text in TEXTS if model.can_read(text)]
     expected = published.encode(texts, normalize_embeddings=True)
-    cosines = measure_cosines(model.embed_documents(texts), expected)
+    cosines = measure_cosines(model.embed_documents(texts).vectors, expected)
     assert len(texts) > 250
     assert cosines.mean() >= 0.998
     assert cosines.min() >= 0.99
 
 
 def test_what_is_not_read_has_no_vector(model: MiniLM) -> None:
-    unread = [
-        text for text, vector in zip(TEXTS, model.embed_documents(TEXTS), strict=True) if not vector.any()
-    ]
+    vectors = model.embed_documents(TEXTS).vectors
+    unread = [text for text, vector in zip(TEXTS, vectors, strict=True) if not vector.any()]
     assert unread == ["", " ", ".", "\x00\n\t", TEXTS[9], "x" * 500]
 
 
@@ -128,9 +128,9 @@ def test_vectors_of_tokens_are_near_the_published_ones(model: MiniLM, published:
 
 
 def test_the_shipped_files_are_the_ones_that_this_version_names() -> None:
-    digests = {name: hashlib.sha256((FOLDER / name).read_bytes()).hexdigest() for name in minilm.FILES}
-    assert digests == minilm.FILES
-    assert {path.name for path in FOLDER.iterdir()} == {*minilm.FILES, "LICENSE", "NOTICE"}
+    digests = {name: hashlib.sha256((FOLDER / name).read_bytes()).hexdigest() for name in SHIPPED}
+    assert digests == SHIPPED
+    assert {path.name for path in FOLDER.iterdir()} == {*SHIPPED, "LICENSE", "NOTICE"}
 
 
 @pytest.mark.sentence_transformers
@@ -184,36 +184,36 @@ def test_no_sum_of_two_products_leaves_sixteen_bits() -> None:
 
 def test_words_count_up_to_256_pieces_and_no_further(model: MiniLM) -> None:
     words = ["time"] * 300
-    plain = model.embed_query(" ".join(words))
+    plain = model.embed_query(" ".join(words)).vector
     words[254] = "banana"  # piece 256 is [SEP], piece 1 [CLS]: 254 words are read
-    assert np.array_equal(model.embed_query(" ".join(words)), plain)
+    assert np.array_equal(model.embed_query(" ".join(words)).vector, plain)
     words[253] = "banana"
-    assert not np.allclose(model.embed_query(" ".join(words)), plain, atol=1e-4)
+    assert not np.allclose(model.embed_query(" ".join(words)).vector, plain, atol=1e-4)
 
 
 def test_meaning_decides_which_vectors_are_near(model: MiniLM) -> None:
     near, far = model.embed_documents(
         ["The cat sleeps on the sofa.", "Quarterly revenue fell by nine percent."]
-    )
-    query = model.embed_query("Where does the kitten nap?")
+    ).vectors
+    query = model.embed_query("Where does the kitten nap?").vector
     assert query @ near > query @ far + 0.2
 
 
 def test_no_texts_give_no_vectors(model: MiniLM) -> None:
-    vectors = model.embed_documents([])
+    vectors = model.embed_documents([]).vectors
     assert vectors.shape == (0, model.identity.dimension)
     assert vectors.dtype == np.float32
 
 
 def test_half_a_surrogate_pair_is_embedded_like_a_question_mark(model: MiniLM) -> None:
-    assert np.array_equal(model.embed_query("a \ud83e b"), model.embed_query("a ? b"))
+    assert np.array_equal(model.embed_query("a \ud83e b").vector, model.embed_query("a ? b").vector)
 
 
 @pytest.mark.slow
 @few
 @given(st.lists(texts, min_size=1, max_size=12))
 def test_every_vector_is_finite_and_of_length_one_or_zero(model: MiniLM, some: list[str]) -> None:
-    vectors = model.embed_documents(some)
+    vectors = model.embed_documents(some).vectors
     assert vectors.shape == (len(some), 384)
     assert vectors.dtype == np.float32
     assert np.isfinite(vectors).all()
@@ -226,10 +226,11 @@ def test_every_vector_is_finite_and_of_length_one_or_zero(model: MiniLM, some: l
 @few
 @given(st.lists(texts, min_size=1, max_size=12))
 def test_a_vector_depends_on_neither_its_batch_nor_its_place(model: MiniLM, some: list[str]) -> None:
-    alone = {text: model.embed_query(text) for text in some}
+    alone = {text: model.embed_query(text).vector for text in some}
     read = [text for text in some if alone[text].any()]
     for texts in filter(None, (read, read[::-1])):
-        cosines = measure_cosines(model.embed_documents(texts), np.stack([alone[text] for text in texts]))
+        vectors = model.embed_documents(texts).vectors
+        cosines = measure_cosines(vectors, np.stack([alone[text] for text in texts]))
         assert cosines.min() >= 0.999999
 
 
@@ -265,28 +266,29 @@ READ = {
 @pytest.mark.parametrize("text", UNREAD.values(), ids=UNREAD)
 def test_what_the_vocabulary_does_not_cover_has_no_vector(model: MiniLM, text: str) -> None:
     assert not model.can_read(text)
-    assert not model.embed_query(text).any()
-    first, unread, last = model.embed_documents(["The cat likes the sofa.", text, "whale"])
+    assert not model.embed_query(text).vector.any()
+    first, unread, last = model.embed_documents(["The cat likes the sofa.", text, "whale"]).vectors
     assert not unread.any()
-    assert first @ model.embed_query("The cat likes the sofa.") == pytest.approx(1, abs=1e-5)
-    assert last @ model.embed_query("whale") == pytest.approx(1, abs=1e-5)
+    assert first @ model.embed_query("The cat likes the sofa.").vector == pytest.approx(1, abs=1e-5)
+    assert last @ model.embed_query("whale").vector == pytest.approx(1, abs=1e-5)
 
 
 @pytest.mark.parametrize("text", READ.values(), ids=READ)
 def test_what_is_read_for_the_greater_part_has_a_vector(model: MiniLM, text: str) -> None:
     assert model.can_read(text)
-    assert np.linalg.norm(model.embed_query(text)) == pytest.approx(1, abs=1e-5)
+    assert np.linalg.norm(model.embed_query(text).vector) == pytest.approx(1, abs=1e-5)
 
 
 def test_threads_get_what_one_thread_gets(model: MiniLM) -> None:
-    alone = [model.embed_query(text) for text in TEXTS]
+    alone = [model.embed_query(text).vector for text in TEXTS]
     with ThreadPoolExecutor(4) as pool:
         bulk = pool.submit(model.embed_documents, TEXTS * 2)
-        together = list(pool.map(model.embed_query, TEXTS * 2))
+        together = [made.vector for made in pool.map(model.embed_query, TEXTS * 2)]
     assert np.array_equal(together, alone * 2)
     read = np.any(alone * 2, axis=1)
-    assert np.array_equal(bulk.result().any(axis=1), read)
-    assert measure_cosines(bulk.result()[read], np.array(alone * 2)[read]).min() >= 0.999999
+    vectors = bulk.result().vectors
+    assert np.array_equal(vectors.any(axis=1), read)
+    assert measure_cosines(vectors[read], np.array(alone * 2)[read]).min() >= 0.999999
 
 
 @given(st.lists(st.integers(2, 300), max_size=60), st.integers(1, 600))
@@ -302,7 +304,7 @@ def copied(tmp_path: Path) -> Path:
     return Path(shutil.copytree(FOLDER, tmp_path / "model"))
 
 
-@pytest.mark.parametrize("name", minilm.FILES)
+@pytest.mark.parametrize("name", SHIPPED)
 def test_a_flipped_bit_in_a_file_is_refused(name: str, copied: Path, data_dir: Path) -> None:
     with (copied / name).open("r+b") as file:
         file.seek(10_000)
@@ -316,7 +318,7 @@ def test_a_flipped_bit_in_a_file_is_refused(name: str, copied: Path, data_dir: P
         minilm.load(data_dir, copied)
 
 
-@pytest.mark.parametrize("name", minilm.FILES)
+@pytest.mark.parametrize("name", SHIPPED)
 def test_a_missing_file_is_named_with_the_remedy(name: str, copied: Path, data_dir: Path) -> None:
     (copied / name).unlink()
     with pytest.raises(
@@ -348,19 +350,20 @@ def test_the_weights_are_mapped_and_not_copied(model: MiniLM) -> None:
 def test_files_behind_links_work(tmp_path: Path, data_dir: Path, model: MiniLM) -> None:
     folder = tmp_path / "verknüpft 模型"
     folder.mkdir()
-    for name in minilm.FILES:
+    for name in SHIPPED:
         link(FOLDER / name, folder / name)
     link(folder, tmp_path / "again")
     linked = minilm.load(data_dir, tmp_path / "again")
-    assert np.array_equal(linked.embed_query("a fox"), model.embed_query("a fox"))
+    assert np.array_equal(linked.embed_query("a fox").vector, model.embed_query("a fox").vector)
 
 
 def test_files_in_a_folder_with_an_unusual_name_work(tmp_path: Path, data_dir: Path, model: MiniLM) -> None:
     folder = tmp_path / "größer als üblich 模型"
     folder.mkdir()
-    for name in minilm.FILES:
+    for name in SHIPPED:
         shutil.copy(FOLDER / name, folder / name)
-    assert np.array_equal(minilm.load(data_dir, folder).embed_query("a"), model.embed_query("a"))
+    other = minilm.load(data_dir, folder)
+    assert np.array_equal(other.embed_query("a").vector, model.embed_query("a").vector)
 
 
 def test_a_session_that_fails_to_load_is_told_with_the_remedy(
@@ -389,7 +392,7 @@ def test_a_flood_of_calls_runs_two_at_a_time(model: MiniLM, monkeypatch: pytest.
     session = model._session
     monkeypatch.setattr(model, "_session", Session())
     with ThreadPoolExecutor(12) as threads:
-        vectors = list(threads.map(model.embed_query, ["a harbour"] * 12))
+        vectors = [made.vector for made in threads.map(model.embed_query, ["a harbour"] * 12)]
     assert most == [minilm.CONCURRENT_RUNS]
     assert all(np.array_equal(vector, vectors[0]) for vector in vectors)
 

@@ -71,43 +71,43 @@ def plain(data_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Embedder:
 
 
 def test_the_query_prompt_is_honoured(prompted: Embedder, plain: Embedder) -> None:
-    vector = prompted.embed_query("a sleeping cat")
+    vector = prompted.embed_query("a sleeping cat").vector
     assert vector.shape == (384,)
-    assert vector @ plain.embed_query("search for: a sleeping cat") > 0.99999
-    assert vector @ plain.embed_query("a sleeping cat") < 0.99
+    assert vector @ plain.embed_query("search for: a sleeping cat").vector > 0.99999
+    assert vector @ plain.embed_query("a sleeping cat").vector < 0.99
 
 
 def test_the_document_prompt_is_honoured_even_if_it_is_called_passage(
     prompted: Embedder, plain: Embedder
 ) -> None:
-    vectors = prompted.embed_documents(TEXTS)
-    expected = plain.embed_documents([PROMPTS["passage"] + text for text in TEXTS])
+    vectors = prompted.embed_documents(TEXTS).vectors
+    expected = plain.embed_documents([PROMPTS["passage"] + text for text in TEXTS]).vectors
     assert np.sum(vectors * expected, axis=1).min() > 0.99999
 
 
 def test_vectors_are_finite_of_length_one_and_in_order(prompted: Embedder) -> None:
-    vectors = prompted.embed_documents(TEXTS)
+    vectors = prompted.embed_documents(TEXTS).vectors
     assert vectors.dtype == np.float32
     assert np.isfinite(vectors).all()
     assert np.allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
-    assert np.allclose(prompted.embed_documents(TEXTS[::-1])[::-1], vectors, atol=1e-5)
+    assert np.allclose(prompted.embed_documents(TEXTS[::-1]).vectors[::-1], vectors, atol=1e-5)
 
 
 def test_no_texts_give_no_vectors(prompted: Embedder) -> None:
-    assert prompted.embed_documents([]).shape == (0, 384)
+    assert prompted.embed_documents([]).vectors.shape == (0, 384)
 
 
 def test_half_a_surrogate_pair_is_embedded(prompted: Embedder) -> None:
-    assert np.isfinite(prompted.embed_query("a \ud83e b")).all()
+    assert np.isfinite(prompted.embed_query("a \ud83e b").vector).all()
 
 
 def test_threads_get_what_one_thread_gets(prompted: Embedder) -> None:
-    alone = [prompted.embed_query(text) for text in TEXTS]
+    alone = [prompted.embed_query(text).vector for text in TEXTS]
     with ThreadPoolExecutor(4) as pool:
         bulk = pool.submit(prompted.embed_documents, TEXTS)
-        together = list(pool.map(prompted.embed_query, TEXTS))
+        together = [made.vector for made in pool.map(prompted.embed_query, TEXTS)]
     assert np.allclose(together, alone, atol=1e-5)
-    assert bulk.result().shape == (len(TEXTS), 384)
+    assert bulk.result().vectors.shape == (len(TEXTS), 384)
 
 
 def test_a_folder_is_loaded_without_network_or_noise(

@@ -13,16 +13,14 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
-from numpy.typing import NDArray
 from support.answers import complete_history, complete_list, complete_rule
 from support.host import Clock, Host
 from support.traces import traces
 
 from sediment_mcp.config import Config
 from sediment_mcp.embeddings.loader import load_embedder
-from sediment_mcp.embeddings.protocols import Embedder, ModelIdentity
+from sediment_mcp.embeddings.protocols import DocumentEmbeddings, Embedder, ModelIdentity, QueryEmbedding
 from sediment_mcp.embeddings.runtime import compute_fingerprint
 from sediment_mcp.indexes import tantivy_index
 from sediment_mcp.indexes.quantized_index import QuantizedIndex
@@ -54,14 +52,15 @@ class EarlierModel:
     """The default model of 0.1.0, for queries: its vectors are those of today's to the second digit."""
 
     identity = EARLIER_MODEL
+    token_identity = None
 
     def __init__(self, model: Embedder) -> None:
         self._model = model
 
-    def embed_documents(self, texts: Sequence[str]) -> NDArray[np.float32]:
+    def embed_documents(self, texts: Sequence[str]) -> DocumentEmbeddings:
         raise AssertionError(f"embedded again: {texts}")
 
-    def embed_query(self, text: str) -> NDArray[np.float32]:
+    def embed_query(self, text: str) -> QueryEmbedding:
         return self._model.embed_query(text)
 
     def can_read(self, text: str) -> bool:

@@ -10,13 +10,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
-from numpy.typing import NDArray
 from support.embedding_double import EmbeddingDouble
 from support.host import SMALL, Host
 from support.traces import traces
 
+from sediment_mcp.embeddings.protocols import DocumentEmbeddings, QueryEmbedding
 from sediment_mcp.errors import DamagedSnapshot, DiskFull, ModelFailed, StorageError
 from sediment_mcp.indexes import quantized_index, tantivy_index
 from sediment_mcp.indexes.tantivy_index import TantivyIndex, TantivyWriter
@@ -30,12 +29,12 @@ SECRET = "xylophonesecret qwertzuiopword"
 class Squeamish(EmbeddingDouble):
     """Cannot bear one word."""
 
-    def embed_documents(self, texts: Sequence[str]) -> NDArray[np.float32]:
+    def embed_documents(self, texts: Sequence[str]) -> DocumentEmbeddings:
         for text in texts:
             self.embed_query(text)
         return super().embed_documents(texts)
 
-    def embed_query(self, text: str) -> NDArray[np.float32]:
+    def embed_query(self, text: str) -> QueryEmbedding:
         if "spider" in text:
             raise ModelFailed("A spider.")
         return super().embed_query(text)

@@ -9,18 +9,17 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, multiple, rule
-from numpy.typing import NDArray
 from support.embedding_double import DIMENSION, EmbeddingDouble
 from support.host import SMALL, Clock, Host
 from support.traces import traces
 
 from sediment_mcp.domain.chunking import split_into_chunks
 from sediment_mcp.domain.retention import Rule
+from sediment_mcp.embeddings.protocols import QueryEmbedding
 from sediment_mcp.errors import BadArgument, UnknownMemory
 from sediment_mcp.indexes.quantized_index import QuantizedIndex
 from sediment_mcp.indexes.tantivy_index import TantivyIndex
@@ -51,7 +50,7 @@ RULES = [
 class Alike(EmbeddingDouble):
     """For which a full stop changes nothing."""
 
-    def embed_query(self, text: str) -> NDArray[np.float32]:
+    def embed_query(self, text: str) -> QueryEmbedding:
         return super().embed_query(text.strip("."))
 
 

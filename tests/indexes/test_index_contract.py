@@ -102,7 +102,7 @@ class VectorAdapter:
     def write(self, base: Any, added: Iterable[int], removed: Iterable[int], seq: int, token: int) -> Any:
         chunks = sorted(added)
         blocks = [
-            (np.array(part, np.int64), MODEL.embed_documents([text_of(chunk) for chunk in part]))
+            (np.array(part, np.int64), MODEL.embed_documents([text_of(chunk) for chunk in part]).vectors)
             for part in (chunks[: len(chunks) // 3], chunks[len(chunks) // 3 :])
             if part
         ]
@@ -113,14 +113,14 @@ class VectorAdapter:
         return self.writer.open()
 
     def all(self, snapshot: QuantizedIndex) -> set[int]:
-        return {hit.chunk_id for hit in snapshot.search(MODEL.embed_query("anything"), 10_000)}
+        return {hit.chunk_id for hit in snapshot.search(MODEL.embed_query("anything").vector, 10_000)}
 
     def nearest(self, snapshot: QuantizedIndex, chunk: int) -> int | None:
-        hits = snapshot.search(MODEL.embed_query(text_of(chunk)), 1)
+        hits = snapshot.search(MODEL.embed_query(text_of(chunk)).vector, 1)
         return hits[0].chunk_id if hits and hits[0].cosine > 0.99 else None
 
     def admitted(self, snapshot: QuantizedIndex, chunks: set[int], limit: int) -> set[int]:
-        hits = snapshot.search(MODEL.embed_query("anything"), limit, mask(chunks))
+        hits = snapshot.search(MODEL.embed_query("anything").vector, limit, mask(chunks))
         return {hit.chunk_id for hit in hits}
 
 
@@ -350,7 +350,7 @@ def test_what_has_expired_since_the_snapshot_was_written_is_not_found(tmp_path: 
 
 
 def test_among_hundreds_of_equal_vectors_as_many_are_found_as_are_wanted(tmp_path: Path) -> None:
-    vector = MODEL.embed_query("the same")
+    vector = MODEL.embed_query("the same").vector
     blocks = [(np.arange(1, 301, dtype=np.int64), np.tile(vector, (300, 1)))]
     QuantizedWriter(tmp_path, FINGERPRINT, DIMENSION).write(None, blocks, (), SnapshotId(1, 1))
     snapshot = QuantizedIndex(tmp_path, FINGERPRINT, DIMENSION, min_compared=10)
@@ -444,7 +444,7 @@ def test_only_what_the_snapshot_holds_is_counted_and_given(tmp_path: Path) -> No
     assert snapshot.count_contained({3, 9, 10, 5000}) == 2
     chunk_ids, vectors = snapshot.vectors([9, 5000, 3, 0, 10])
     assert chunk_ids == [9, 3]
-    expected = MODEL.embed_documents([text_of(9), text_of(3)])
+    expected = MODEL.embed_documents([text_of(9), text_of(3)]).vectors
     np.testing.assert_allclose(vectors, expected, atol=1e-3)
     assert snapshot.vectors([])[1].shape == (0, DIMENSION)
 
@@ -457,8 +457,8 @@ def test_a_filter_gets_the_very_nearest_of_what_it_admits(tmp_path: Path, min_co
     index.write(base, range(301, 400), range(50, 250), seq=2, token=2)
     snapshot = QuantizedIndex(tmp_path, FINGERPRINT, DIMENSION, min_compared=min_compared)
     live = [*range(1, 50), *range(250, 400)]
-    matrix = MODEL.embed_documents([text_of(n) for n in live])
-    asked = MODEL.embed_query("passage word17 anything")
+    matrix = MODEL.embed_documents([text_of(n) for n in live]).vectors
+    asked = MODEL.embed_query("passage word17 anything").vector
     for wanted in ({n for n in live if n % 2}, {n for n in live if n % 9 == 0}, set(range(40, 260)), {7000}):
         cosines = sorted((float(row @ asked) for n, row in zip(live, matrix, strict=True) if n in wanted))
         hits = snapshot.search(asked, 30, mask(wanted))
@@ -567,7 +567,7 @@ def test_the_matrix_holds_each_chunk_once_in_order(tmp_path: Path) -> None:
     index.write(base, [4, 3], [8, 77], seq=2, token=2)
     records = np.load(matrix_of(index), mmap_mode="r")
     assert records["chunk_id"].tolist() == [1, 3, 4, 5]
-    expected = MODEL.embed_documents([text_of(n) for n in (1, 3, 4, 5)]).astype(np.float16)
+    expected = MODEL.embed_documents([text_of(n) for n in (1, 3, 4, 5)]).vectors.astype(np.float16)
     assert records["vector"].tobytes() == expected.tobytes()
 
 
@@ -575,7 +575,7 @@ def test_a_removed_vector_is_in_no_matrix(tmp_path: Path) -> None:
     index = VectorAdapter(tmp_path)
     base = index.write(None, range(1, 20), (), seq=1, token=1)
     index.write(base, (), [7], seq=2, token=2)
-    gone, kept = (MODEL.embed_documents([text_of(n)]).astype("<f2").tobytes() for n in (7, 8))
+    gone, kept = (MODEL.embed_documents([text_of(n)]).vectors.astype("<f2").tobytes() for n in (7, 8))
     matrices = [file.read_bytes() for file in tmp_path.glob("*.npy")]
     assert len(matrices) == 1
     assert gone not in matrices[0]

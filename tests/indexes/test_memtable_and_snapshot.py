@@ -137,7 +137,7 @@ def test_each_passage_is_proposed_once_and_the_deleted_not_at_all(open_host: Cal
     assert view.vectors is not None
     assert view.text.snapshot_seq > 0
     assert view.vectors.snapshot_seq > 0
-    vector = EmbeddingDouble().embed_query("kiwi")
+    vector = EmbeddingDouble().embed_query("kiwi").vector
     for limit in (100, 9, 4):
         by_words = view.text.search(view.text.select_terms("kiwi"), ANY, host.clock(), limit)
         by_meaning = view.vectors.search(vector, limit)

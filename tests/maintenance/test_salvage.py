@@ -66,7 +66,7 @@ def add(session: SqliteSession, clock: Clock, texts: list[str]) -> dict[str, str
                 f"session{place % 20}", 0.5, {"place": place}, clock(), clock(), clock(), None,
             )  # fmt: skip
             stored = session.add(new)
-            vectors = encode_vectors(model.embed_documents([text[a:b] for a, b in new.spans]))
+            vectors = encode_vectors(model.embed_documents([text[a:b] for a, b in new.spans]).vectors)
             session.embeddings.add(model_key, zip(stored.chunk_ids, vectors, strict=True))
             found[stored.memory.id] = text
     return found

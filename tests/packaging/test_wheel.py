@@ -32,7 +32,7 @@ def names(wheel: Path) -> set[str]:
 
 @pytest.mark.slow
 def test_the_default_model_is_in_the_wheel_as_it_is_here(wheel: Path, names: set[str]) -> None:
-    expected = {f"{MODEL}/{name}" for name in (*minilm.FILES, "LICENSE", "NOTICE")}
+    expected = {f"{MODEL}/{name}" for name in (*minilm.FILES, *minilm.TOKEN_FILES, "LICENSE", "NOTICE")}
     assert {name for name in names if name.startswith(f"{MODEL}/")} == expected
     with ZipFile(wheel) as files:
         for name in expected:

@@ -44,7 +44,7 @@ def seq(storage: MemoryStorage) -> int:
 
 def embed(storage: MemoryStorage, model: EmbeddingDouble, chunk_ids: list[int]) -> int:
     """Add embeddings of chunks; returns the model's key."""
-    vectors = encode_vectors(model.embed_documents([f"{chunk_id}" for chunk_id in chunk_ids]))
+    vectors = encode_vectors(model.embed_documents([f"{chunk_id}" for chunk_id in chunk_ids]).vectors)
     with storage.write() as session:
         model_key = session.embeddings.register(model.identity)
         session.embeddings.add(model_key, zip(chunk_ids, vectors, strict=True))

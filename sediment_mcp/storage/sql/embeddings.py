@@ -8,75 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from sediment_mcp.embeddings.protocols import ModelIdentity
 from sediment_mcp.storage.sql.database import Database, batched, placeholders
-from sediment_mcp.storage.table_protocols import StoredModel
+from sediment_mcp.storage.sql.model_table import SqlModelTable
 
 IS_READ = "LENGTH(vector) > 0"
 
 
-class SqlEmbeddingReader:
-    """The tables ``models`` and ``embeddings``, as one connection sees them.
-
-    A ``model_key`` of None is a model without any embedding here.
-    """
+class SqlEmbeddingReader(SqlModelTable):
+    """The tables ``models`` and ``embeddings``, as one connection sees them."""
 
     def __init__(self, database: Database) -> None:
-        self._database = database
-
-    def model_key(self, fingerprint: str) -> int | None:
-        """Return the key of a model, or None if it has never been used here."""
-        rows = self._database.rows("SELECT number FROM models WHERE fingerprint = ?", (fingerprint,))
-        return int(rows[0][0]) if rows else None
-
-    def models(self) -> list[StoredModel]:
-        """Return every model that has been used here, with the number of its embeddings."""
-        return [
-            StoredModel(ModelIdentity(*row[:3]), row[3])
-            for row in self._database.rows(
-                "SELECT name, fingerprint, dimension, (SELECT COUNT(*) FROM embeddings "
-                f"WHERE model = models.number AND {IS_READ}) FROM models ORDER BY number"
-            )
-        ]
-
-    def missing(self, model_key: int | None, limit: int) -> list[tuple[int, str]]:
-        """Return (chunk id, text) of chunks that lack an embedding of this model, newest first.
-
-        The newest come first because a running conversation is most likely to need them.
-        """
-        return [
-            (row[0], row[3][row[1] : row[2]])
-            for row in self._database.rows(
-                'SELECT chunks.number, start, "end", content FROM chunks JOIN memories '
-                "ON memories.number = memory WHERE deleted_at IS NULL AND NOT EXISTS "
-                "(SELECT 1 FROM embeddings WHERE model = ? AND chunk = chunks.number) "
-                "ORDER BY chunks.number DESC LIMIT ?",
-                (model_key, limit),
-            )
-        ]
-
-    def is_missing_since(self, model_key: int | None, seq: int) -> bool:
-        """Return True if a chunk of a memory changed since ``seq`` lacks an embedding of this model."""
-        return bool(
-            self._database.rows(
-                "SELECT 1 FROM memories JOIN chunks ON memory = memories.number "
-                "WHERE memories.seq > ? AND deleted_at IS NULL AND NOT EXISTS "
-                "(SELECT 1 FROM embeddings WHERE model = ? AND chunk = chunks.number) LIMIT 1",
-                (seq, model_key),
-            )
-        )
-
-    def count_embedded(self, model_key: int | None) -> tuple[int, int]:
-        """Return (chunks of live memories with an embedding of this model, all such chunks).
-
-        Those that the model cannot read count among the first: nothing more is to be done for them.
-        """
-        live = "FROM chunks JOIN memories ON memories.number = memory WHERE deleted_at IS NULL"
-        have = f"SELECT COUNT(*) {live} AND chunks.number IN (SELECT chunk FROM embeddings WHERE model = ?)"
-        return (
-            self._database.scalar(have, (model_key,)),
-            self._database.scalar(f"SELECT COUNT(*) {live}"),
-        )
+        super().__init__(database, "embeddings", "models", IS_READ)
 
     def count_unreadable(self, model_key: int | None) -> int:
         """Return how many chunks of live memories the model cannot read."""
@@ -194,14 +136,6 @@ class SqlEmbeddingReader:
 
 class SqlEmbeddingTable(SqlEmbeddingReader):
     """Changes to embeddings; every method needs a transaction."""
-
-    def register(self, model: ModelIdentity) -> int:
-        """Return the key of a model, registering it on first use."""
-        self._database.execute(
-            "INSERT INTO models (fingerprint, name, dimension) VALUES (?,?,?) ON CONFLICT DO NOTHING",
-            (model.fingerprint, model.name, model.dimension),
-        )
-        return self._database.scalar("SELECT number FROM models WHERE fingerprint = ?", (model.fingerprint,))
 
     def add(self, model_key: int, vectors: Iterable[tuple[int, bytes]]) -> None:
         """Add (chunk id, float16 bytes) pairs as one change.

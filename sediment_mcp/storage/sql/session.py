@@ -13,6 +13,7 @@ from sediment_mcp.storage.sql.memories import MemoryWriter
 from sediment_mcp.storage.sql.retention import SqlRetentionTable
 from sediment_mcp.storage.sql.snapshots import SqlSnapshotRegistry
 from sediment_mcp.storage.sql.statistics import SqlStatistics
+from sediment_mcp.storage.sql.token_vectors import SqlTokenVectorTable
 
 
 class SqlSession(MemoryWriter):
@@ -23,6 +24,7 @@ class SqlSession(MemoryWriter):
         self.store_id = store_id
         self.changes = SqlChangeFeed(database)
         self.embeddings = SqlEmbeddingTable(database)
+        self.token_vectors = SqlTokenVectorTable(database)
         self.retention = SqlRetentionTable(database)
         self.snapshots = SqlSnapshotRegistry(database)
         self.statistics = SqlStatistics(database)

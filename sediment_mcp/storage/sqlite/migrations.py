@@ -117,6 +117,22 @@ ALTER TABLE memories ADD COLUMN changed_at INTEGER NOT NULL DEFAULT 0;
 UPDATE memories SET changed_at =
     MAX(created_at, COALESCE(deleted_at, created_at), COALESCE(restored_at, created_at));
 """
+M006_ADD_TOKEN_VECTORS = """
+-- What each token of a chunk is compared by: rows of signed bytes, as many as the model's dimension each.
+CREATE TABLE token_models (
+    number INTEGER PRIMARY KEY,
+    fingerprint TEXT NOT NULL UNIQUE,
+    name TEXT NOT NULL,
+    dimension INTEGER NOT NULL
+) STRICT;
+CREATE TABLE token_vectors (
+    number INTEGER PRIMARY KEY,
+    model INTEGER NOT NULL REFERENCES token_models,
+    chunk INTEGER NOT NULL REFERENCES chunks ON DELETE CASCADE,
+    vectors BLOB NOT NULL,
+    UNIQUE (chunk, model)
+) STRICT;
+"""  # noqa: S105  its name has the word, it holds no secret
 
 MIGRATIONS: tuple[str, ...] = (
     M001_CREATE_TABLES,
@@ -124,6 +140,7 @@ MIGRATIONS: tuple[str, ...] = (
     M003_COVER_FILTERS_AND_SESSIONS,
     M004_ADD_ERASED_IDS,
     M005_ADD_CHANGED_AT,
+    M006_ADD_TOKEN_VECTORS,
 )
 
 
