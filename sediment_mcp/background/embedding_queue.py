@@ -17,7 +17,7 @@ from pathlib import Path
 from sediment_mcp.embeddings.loader import embed_texts
 from sediment_mcp.embeddings.protocols import Embedder, ModelIdentity
 from sediment_mcp.errors import ModelFailed
-from sediment_mcp.storage.protocols import MemoryStorage, ReadSession
+from sediment_mcp.storage.protocols import MemoryStorage, ReadSession, WriteSession
 from sediment_mcp.storage.table_protocols import ModelTable, ModelTableReader
 from sediment_mcp.system.locks import locked_if_free
 from sediment_mcp.system.progress import Progress, log_progress
@@ -94,8 +94,7 @@ class EmbeddingQueue:
                     with self._storage.write() as writer:
                         session.assert_current()
                         if unreadable:
-                            writer.embeddings.mark_unreadable(model_key, unreadable)
-                            writer.token_vectors.drop(unreadable)
+                            _mark_unreadable(writer, embedder, unreadable)
                         writer.embeddings.set_checked_seq(model_key, checked)
                 self._checked = ((session.store_id, model_key), checked)
                 progress(0, 0)
@@ -202,6 +201,14 @@ def _list_tables(session: ReadSession, embedder: Embedder) -> list[tuple[ModelId
     if embedder.token_identity is not None:
         tables.append((embedder.token_identity, session.token_vectors))
     return tables
+
+
+def _mark_unreadable(writer: WriteSession, embedder: Embedder, chunk_ids: Sequence[int]) -> None:
+    """Take away what the model made of chunks that it cannot read."""
+    writer.embeddings.mark_unreadable(writer.embeddings.register(embedder.identity), chunk_ids)
+    if embedder.token_identity is not None:
+        model_key = writer.token_vectors.register(embedder.token_identity)
+        writer.token_vectors.mark_unreadable(model_key, chunk_ids)
 
 
 def _add(table: ModelTable, model: ModelIdentity, vectors: Iterable[tuple[int, bytes]]) -> None:

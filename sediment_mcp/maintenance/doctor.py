@@ -21,6 +21,7 @@ from sediment_mcp.embeddings.loader import load_embedder
 from sediment_mcp.embeddings.protocols import Embedder, ModelIdentity
 from sediment_mcp.errors import DamagedSnapshot, ModelUnavailable, NewerDatabase, StorageError
 from sediment_mcp.maintenance import environment
+from sediment_mcp.maintenance.embedding_findings import check_embeddings, check_token_vectors
 from sediment_mcp.maintenance.findings import Finding, find_worst_state
 from sediment_mcp.maintenance.restore import is_damaged
 from sediment_mcp.maintenance.row_repair import count_wrong_rows
@@ -57,10 +58,10 @@ def examine(
     is_safe = find_fault(config.data_dir) is None  # otherwise nothing in the directory is opened
     yield from _check_environment(config.data_dir, is_safe=is_safe)
     yield from _check_backups(config)
-    model, finding = _check_model(config, load)
+    embedder, finding = _check_model(config, load)
     yield finding
     if is_safe:
-        yield from _check_data(config, model, clock())
+        yield from _check_data(config, embedder, clock())
 
 
 def _check_environment(data_dir: Path, *, is_safe: bool) -> Iterator[Finding]:
@@ -163,14 +164,14 @@ def _is_anything_stored(database: Path) -> bool:
 # --- the model ----------------------------------------------------------------------------------
 
 
-def _check_model(config: Config, load: Load) -> tuple[ModelIdentity | None, Finding]:
-    """Load the model with its files verified anew, and return its identity.
+def _check_model(config: Config, load: Load) -> tuple[Embedder | None, Finding]:
+    """Load the model with its files verified anew, and return it.
 
     It gets an empty data directory, so that no earlier hash of its files is used and none is recorded.
     """
     with tempfile.TemporaryDirectory() as empty:
         try:
-            identity = load(replace(config, data_dir=Path(empty))).identity
+            embedder = load(replace(config, data_dir=Path(empty)))
         except ModelUnavailable as error:
             return None, Finding("model", "ok" if config.model == NO_MODEL else "problem", str(error))
         except Exception as error:  # noqa: BLE001  a model's own code may raise anything
@@ -178,7 +179,8 @@ def _check_model(config: Config, load: Load) -> tuple[ModelIdentity | None, Find
                 "model", "problem", f"{config.model} fails to load ({type(error).__name__}: {error}).",
                 "Install sediment-mcp anew, or set SEDIMENT_MODEL to another model.",
             )  # fmt: skip
-    return identity, Finding(
+    identity = embedder.identity
+    return embedder, Finding(
         "model", "ok", f"{identity.name} loads, {identity.dimension} dimensions, its files are sound."
     )
 
@@ -186,15 +188,17 @@ def _check_model(config: Config, load: Load) -> tuple[ModelIdentity | None, Find
 # --- the database -------------------------------------------------------------------------------
 
 
-def _check_data(config: Config, model: ModelIdentity | None, now: datetime) -> Iterator[Finding]:
+def _check_data(config: Config, embedder: Embedder | None, now: datetime) -> Iterator[Finding]:
     path = config.data_dir / DATABASE
+    model = embedder.identity if embedder else None
     findings = list(_check_database(path))
     yield from findings
     if len(findings) == 1 or find_worst_state(findings) != "ok":  # nothing is stored, or it is damaged
         return
     with open_unchanged(path) as session, session.snapshot():
         yield _count_memories(session, now)
-        yield from _check_embeddings(session, model)
+        yield from check_embeddings(session, model)
+        yield from check_token_vectors(session, embedder.token_identity if embedder else None)
         yield _check_text_index(session, config)
         yield from _check_vector_indexes(session, config, model)
 
@@ -249,29 +253,6 @@ def _count_memories(session: ReadSession, now: datetime) -> Finding:
     by_state = session.statistics.states(now)
     counts = [f"{count:,} {state}" for state, count in by_state.items() if state == "live" or count]
     return Finding("memories", "ok", f"{', '.join(counts)}.")
-
-
-def _check_embeddings(session: ReadSession, model: ModelIdentity | None) -> Iterator[Finding]:
-    """Report how many chunks the model in use has embedded, and embeddings of other models."""
-    used = model.fingerprint if model else ""
-    if model is not None:
-        model_key = session.embeddings.model_key(used)
-        done, total = session.embeddings.count_embedded(model_key)
-        unreadable = session.embeddings.count_unreadable(model_key)
-        rest = f"; {unreadable:,} that the model cannot read are found by words" if unreadable else ""
-        yield Finding(
-            "embeddings",
-            "ok" if done == total else "warning",
-            f"{done - unreadable:,} of {format_count(total, 'passage')}{rest}.",
-            "" if done == total else "A running server goes on with it; sediment-mcp reindex does it now.",
-        )  # fmt: skip
-    others = [
-        f"{stored.model.name} ({format_count(stored.count, 'passage')})"
-        for stored in session.embeddings.models()
-        if stored.model.fingerprint != used and stored.count
-    ]
-    if others:
-        yield Finding("other models", "ok", f"Kept for a way back: {', '.join(others)}.")
 
 
 # --- the indexes --------------------------------------------------------------------------------

@@ -17,7 +17,7 @@ from typing import Any, TypedDict
 from sediment_mcp.app import Application
 from sediment_mcp.background.backups import UNFINISHED
 from sediment_mcp.domain.chunking import split_into_chunks
-from sediment_mcp.embeddings.codec import are_unit_vectors
+from sediment_mcp.embeddings.codec import are_unit_tokens, are_unit_vectors
 from sediment_mcp.errors import DamagedDatabase, StorageError
 from sediment_mcp.maintenance.row_repair import RepairedRow, repair_row
 from sediment_mcp.operations.results import SalvageResult, build_result
@@ -46,14 +46,17 @@ class Remains:
     """What could be read of a damaged database.
 
     ``memories``, ``chunks`` (memory key, start, end) and ``embeddings`` (model key, chunk id, vector) are by
-    key. ``known_ids`` has, by key, the ids of all memories that an index of the database still lists,
-    ``endings`` their (deleted_at, superseded_by). ``is_complete`` says whether that list was read to its end.
+    key; ``token_vectors`` are (model key, chunk id, token vectors). ``known_ids`` has, by key, the ids of all
+    memories that an index of the database still lists, ``endings`` their (deleted_at, superseded_by).
+    ``is_complete`` says whether that list was read to its end.
     """
 
     memories: dict[int, RepairedRow] = field(default_factory=dict[int, RepairedRow])
     chunks: dict[int, tuple[int, int, int]] = field(default_factory=dict[int, tuple[int, int, int]])
     embeddings: dict[int, tuple[int, int, bytes]] = field(default_factory=dict[int, tuple[int, int, bytes]])
+    token_vectors: list[tuple[Any, ...]] = field(default_factory=list[tuple[Any, ...]])
     models: list[tuple[Any, ...]] = field(default_factory=list[tuple[Any, ...]])
+    token_models: list[tuple[Any, ...]] = field(default_factory=list[tuple[Any, ...]])
     rules: list[tuple[Any, ...]] = field(default_factory=list[tuple[Any, ...]])
     erased_ids: list[str] = field(default_factory=list[str])
     known_ids: dict[int, str] = field(default_factory=dict[int, str])
@@ -125,7 +128,9 @@ def _read(copy: Path, pattern: Path, progress: Progress) -> Remains:
             remains.memories = _read_memories(reader, progress)
             remains.chunks = {key: tuple(rest) for key, *rest in reader.chunks()}
             remains.embeddings = {key: tuple(rest) for key, *rest in reader.embeddings()}
-            remains.models, remains.rules = reader.models(), reader.rules()
+            remains.token_vectors = reader.token_vectors()
+            remains.models, remains.token_models = reader.models(), reader.token_models()
+            remains.rules = reader.rules()
             remains.erased_ids = reader.erased_ids()
             remains.known_ids, remains.is_complete = reader.ids()
             remains.endings = reader.endings()
@@ -177,7 +182,9 @@ def _write_memories(writer: SalvageWriter, remains: Remains, *, are_sound: bool)
     rows = [row for row in remains.memories.values() if row.is_sound == are_sound]
     for row in sorted(rows, key=lambda row: (row.seq, row.memory_key)):
         writer.add_memory(row.memory_key, row.values, row.tags)
-    _write_embeddings(writer, remains, _write_chunks(writer, remains))
+    unchanged = _write_chunks(writer, remains)
+    _write_embeddings(writer, remains, unchanged)
+    _write_token_vectors(writer, remains, unchanged)
 
 
 def _write_chunks(writer: SalvageWriter, remains: Remains) -> set[int]:
@@ -223,13 +230,34 @@ def _write_embeddings(writer: SalvageWriter, remains: Remains, chunk_ids: set[in
 
     A vector that is no longer of length one is left out, and is computed anew later.
     """
-    dimensions = {row[0]: row[3] for row in remains.models if isinstance(row[3], int)}
+    dimensions = _read_dimensions(remains.models)
     models = writer.add_models(remains.models)
     writer.add_embeddings(
         (model, chunk_id, vector)
         for model, chunk_id, vector in remains.embeddings.values()
         if chunk_id in chunk_ids and model in models and _is_sound_vector(vector, dimensions.get(model, 0))
     )
+
+
+def _write_token_vectors(writer: SalvageWriter, remains: Remains, chunk_ids: set[int]) -> None:
+    """Write the sound token vectors of unchanged chunks; the others are made anew later."""
+    dimensions = _read_dimensions(remains.token_models)
+    models = writer.add_token_models(remains.token_models)
+    writer.add_token_vectors(
+        row
+        for row in remains.token_vectors
+        if row[1] in chunk_ids
+        and row[0] in models
+        and _is_sound_token_vectors(row[2], dimensions.get(row[0], 0))
+    )
+
+
+def _read_dimensions(models: Iterable[tuple[Any, ...]]) -> dict[int, int]:
+    return {row[0]: row[3] for row in models if isinstance(row[3], int)}
+
+
+def _is_sound_token_vectors(encoded: object, dimension: int) -> bool:
+    return isinstance(encoded, bytes) and are_unit_tokens(encoded, dimension)
 
 
 def _is_sound_vector(vector: object, dimension: int) -> bool:

@@ -229,7 +229,7 @@ class MemoryCount(TypedDict):
 
 
 class EmbeddingCount(TypedDict):
-    """How many chunks have an embedding of a model."""
+    """How many chunks have an embedding, or token vectors, of a model."""
 
     model: str
     passages: int
@@ -271,6 +271,7 @@ class StatsResult(TypedDict):
     months: dict[str, int]
     passages: int
     embeddings: list[EmbeddingCount]
+    token_vectors: list[EmbeddingCount]
     indexes: list[IndexStats]
     sizes: dict[str, int]
     unanswered: list[UnansweredResult]

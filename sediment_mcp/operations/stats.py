@@ -54,6 +54,10 @@ def stats(app: Application) -> StatsResult:
                 EmbeddingCount(model=stored.model.name, passages=stored.count)
                 for stored in session.embeddings.models()
             ],
+            token_vectors=[
+                EmbeddingCount(model=stored.model.name, passages=stored.count)
+                for stored in session.token_vectors.models()
+            ],
             indexes=list(_describe_indexes(session, directory)),
             sizes=_measure_sizes(directory),
             unanswered=[

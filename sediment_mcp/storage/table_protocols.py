@@ -129,6 +129,10 @@ class ModelTable(ModelTableReader, Protocol):
         """
         ...
 
+    def mark_unreadable(self, model_key: int, chunk_ids: Iterable[int]) -> None:
+        """Take what is kept of chunks that the model cannot read away, embeddings as one change."""
+        ...
+
     def copy(self, chunk_ids: Iterable[tuple[int, int]]) -> None:
         """Copy what is kept by every model between (from, to) pairs of chunks, embeddings as one change."""
         ...
@@ -182,10 +186,6 @@ class EmbeddingReader(ModelTableReader, Protocol):
 class EmbeddingTable(EmbeddingReader, ModelTable, Protocol):
     """Changes to embeddings."""
 
-    def mark_unreadable(self, model_key: int, chunk_ids: Iterable[int]) -> None:
-        """Take the embeddings of chunks that the model cannot read away, as one change."""
-        ...
-
     def set_checked_seq(self, model_key: int, seq: int) -> None:
         """Record up to which change embeddings were checked."""
         ...
@@ -201,10 +201,6 @@ class TokenVectorReader(ModelTableReader, Protocol):
 
 class TokenVectorTable(TokenVectorReader, ModelTable, Protocol):
     """Changes to token vectors, which are no changes of the change sequence."""
-
-    def drop(self, chunk_ids: Iterable[int]) -> None:
-        """Take the token vectors of chunks away, whatever model they are of."""
-        ...
 
     def drop_damaged(self) -> int:
         """Remove those that are cut short, so that they are made anew, and return how many."""

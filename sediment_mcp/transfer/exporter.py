@@ -13,8 +13,9 @@ from sediment_mcp.transfer.records import Selection, split_into_batches
 if TYPE_CHECKING:
     from sediment_mcp.app import Application
     from sediment_mcp.domain.memory import Memory
-    from sediment_mcp.embeddings.protocols import ModelIdentity
+    from sediment_mcp.embeddings.protocols import Embedder, ModelIdentity
     from sediment_mcp.storage.protocols import ReadSession
+    from sediment_mcp.storage.table_protocols import ModelTableReader
 
 READ_AT_ONCE = 200  # memories whose embeddings are in memory at a time
 
@@ -37,13 +38,14 @@ def write_export(
 ) -> ExportResult:
     """Write the selected memories as JSON lines.
 
-    With ``embeddings`` the lines carry those of the model in use too.
+    With ``embeddings`` the lines carry those of the model in use too, and its token vectors.
 
     Raises:
         BadArgument: embeddings are asked for, and there is no model.
         Stopped: ``progress`` asked for it.
     """
-    model = _require_model(app) if embeddings else None
+    embedder = _require_model(app) if embeddings else None
+    model = embedder.identity if embedder else None
     with app.storage.read() as session:
         rules = session.retention.rules() if selection.is_everything else []
         _write_lines(out, [sediment_jsonl.format_header(app.now(), model)])
@@ -52,32 +54,32 @@ def write_export(
         selected = session.bulk.memories(selection.filters, include_deleted=selection.include_deleted)
         done = 0
         for batch in split_into_batches(selected, READ_AT_ONCE):
-            _write_lines(out, _format_memories(session, batch, model))
+            _write_lines(out, _format_memories(session, batch, embedder))
             done += len(batch)
             progress(done, total)
     return ExportResult(memories=total, rules=len(rules), model=model.name if model else None)
 
 
-def _require_model(app: Application) -> ModelIdentity:
+def _require_model(app: Application) -> Embedder:
     embedder = app.model.get()
     if embedder is None:
         raise BadArgument(f"{app.model.problem} Without a model there are no embeddings to export.")
-    return embedder.identity
+    return embedder
 
 
-def _format_memories(session: ReadSession, batch: list[Memory], model: ModelIdentity | None) -> Iterator[str]:
-    embeddings = _encode_embeddings(session, batch, model) if model else {}
+def _format_memories(session: ReadSession, batch: list[Memory], embedder: Embedder | None) -> Iterator[str]:
+    embeddings = _encode_embeddings(session, batch, embedder) if embedder else {}
     return (sediment_jsonl.format_memory(memory, embeddings.get(memory.key, {})) for memory in batch)
 
 
 def _encode_embeddings(
-    session: ReadSession, batch: list[Memory], model: ModelIdentity
+    session: ReadSession, batch: list[Memory], embedder: Embedder
 ) -> dict[int, dict[str, object]]:
     """Return, by the memory's key, the fields of each memory whose chunks are all embedded."""
-    model_key = session.embeddings.model_key(model.fingerprint)
     chunks = sorted(session.chunks_of([memory.key for memory in batch]), key=lambda chunk: chunk.id)
     chunk_ids = [chunk.id for chunk in chunks]
-    vectors = session.embeddings.get(model_key, chunk_ids) if model_key is not None else {}
+    vectors = _read(session.embeddings, embedder.identity, chunk_ids)
+    tokens = _read(session.token_vectors, embedder.token_identity, chunk_ids)
     encoded: dict[int, dict[str, object]] = {}
     for memory in batch:
         own = [chunk for chunk in chunks if chunk.memory_key == memory.key]
@@ -85,9 +87,16 @@ def _encode_embeddings(
             encoded[memory.key] = sediment_jsonl.encode_embeddings(
                 [(chunk.start, chunk.end) for chunk in own],
                 [vectors[chunk.id] for chunk in own],
-                model.fingerprint,
+                embedder.identity.fingerprint,
+                [tokens[chunk.id] for chunk in own] if all(chunk.id in tokens for chunk in own) else [],
+                embedder.token_identity.fingerprint if embedder.token_identity else "",
             )
     return encoded
+
+
+def _read(table: ModelTableReader, model: ModelIdentity | None, chunk_ids: list[int]) -> dict[int, bytes]:
+    model_key = table.model_key(model.fingerprint) if model else None
+    return table.get(model_key, chunk_ids) if model_key is not None else {}
 
 
 def _write_lines(out: BinaryIO, lines: Iterable[str]) -> None:

@@ -21,7 +21,11 @@ from sediment_mcp.errors import BadArgument, SedimentError
 from sediment_mcp.operations.projects import open_project
 from sediment_mcp.operations.store_memory import find_duplicate, owner_of
 from sediment_mcp.system.progress import Progress, ignore_progress
-from sediment_mcp.transfer.formats.sediment_jsonl import decode_embeddings
+from sediment_mcp.transfer.formats.sediment_jsonl import (
+    ExportedMemory,
+    decode_embeddings,
+    decode_token_vectors,
+)
 from sediment_mcp.transfer.prepare import ImportOptions, PreparedMemory, prepare_memory
 from sediment_mcp.transfer.records import Item, MemoryRecord, Problem, RuleRecord, split_into_batches
 from sediment_mcp.transfer.sync import resolve_links
@@ -29,7 +33,7 @@ from sediment_mcp.transfer.sync import resolve_links
 if TYPE_CHECKING:
     from sediment_mcp.app import Application
     from sediment_mcp.domain.memory import Memory
-    from sediment_mcp.embeddings.protocols import ModelIdentity
+    from sediment_mcp.embeddings.protocols import Embedder
     from sediment_mcp.storage.protocols import ReadSession, WriteSession
 
 logger = logging.getLogger(__name__)
@@ -128,7 +132,7 @@ class _Batch:
     session: ReadSession
     writer: WriteSession | None
     known: dict[str, Memory]
-    model: ModelIdentity | None
+    embedder: Embedder | None
     report: ImportReport
 
 
@@ -167,10 +171,10 @@ class _Importer:
         """Prepare without any lock, then write in one transaction; report only what is on disk then."""
         report = ImportReport()
         prepared = self._prepare(items, report)
-        model = self._find_model(prepared)
+        embedder = self._find_model(prepared)
         with self._open_sessions() as (session, writer):
             known = session.get([memory_id for memory in prepared for memory_id in _list_ids(memory)])
-            batch = _Batch(session, writer, known, model, report)
+            batch = _Batch(session, writer, known, embedder, report)
             for memory in prepared:
                 self._import_memory(batch, memory)
             self._import_rules(batch, [item.rule for item in items if isinstance(item, RuleRecord)])
@@ -200,11 +204,10 @@ class _Importer:
                     report.skipped.append((item.location, _describe_fault(error)))
         return prepared
 
-    def _find_model(self, prepared: Iterable[PreparedMemory]) -> ModelIdentity | None:
+    def _find_model(self, prepared: Iterable[PreparedMemory]) -> Embedder | None:
         """Return the model in use, if any of these may bring its embeddings."""
         has_vectors = any(memory.exported and memory.exported.vectors for memory in prepared)
-        embedder = self.app.model.get() if has_vectors and not self.options.dry_run else None
-        return embedder.identity if embedder else None
+        return self.app.model.get() if has_vectors and not self.options.dry_run else None
 
     def _import_memory(self, batch: _Batch, incoming: PreparedMemory) -> None:
         existing = _find_known(batch.known, incoming)
@@ -252,12 +255,9 @@ class _Importer:
         batch.report.notes += [(incoming.location, note) for note in incoming.notes]
         if batch.writer is None:
             return
-        session, model = batch.writer, batch.model
-        memory, chunk_ids = session.add(incoming.memory)
-        vectors = decode_embeddings(incoming.exported, model) if incoming.exported and model else None
-        if vectors and model:
-            model_key = session.embeddings.register(model)
-            session.embeddings.add(model_key, zip(chunk_ids, vectors, strict=True))
+        memory, chunk_ids = batch.writer.add(incoming.memory)
+        if incoming.exported is not None and batch.embedder is not None:
+            _add_embeddings(batch.writer, incoming.exported, batch.embedder, chunk_ids)
         batch.known[incoming.id] = memory
 
     def _import_rules(self, batch: _Batch, rules: Sequence[Rule]) -> None:
@@ -344,3 +344,16 @@ def _group_by_text(memories: Iterable[Memory]) -> list[list[Memory]]:
     for memory in memories:
         groups[fold_text(memory.content)].append(memory)
     return list(groups.values())
+
+
+def _add_embeddings(
+    session: WriteSession, memory: ExportedMemory, embedder: Embedder, chunk_ids: Sequence[int]
+) -> None:
+    """Add what an export carries of what the model in use would make; the rest is left to the queue."""
+    if vectors := decode_embeddings(memory, embedder.identity):
+        model_key = session.embeddings.register(embedder.identity)
+        session.embeddings.add(model_key, zip(chunk_ids, vectors, strict=True))
+    token_model = embedder.token_identity
+    if token_model and (tokens := decode_token_vectors(memory, token_model)):
+        model_key = session.token_vectors.register(token_model)
+        session.token_vectors.add(model_key, zip(chunk_ids, tokens, strict=True))

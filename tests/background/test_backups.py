@@ -338,8 +338,8 @@ def test_going_back_after_everything_was_lost(open_host: OpenHost) -> None:
     for identity, word in known.items():
         assert host.found_by_words(word) == {identity}
         with host.app.storage.read() as session:
-            model = session.embeddings.models()
-    assert model[0].count == 10, "the embeddings came along"
+            counts = [table.models()[0].count for table in (session.embeddings, session.token_vectors)]
+    assert counts == [10, 10], "the embeddings and token vectors came along"
 
 
 @pytest.mark.parametrize("what", [b"", b"no database at all " * 500, None])

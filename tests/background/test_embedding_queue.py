@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sqlite3
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support.embedding_double import EmbeddingDouble
@@ -163,6 +165,107 @@ def test_no_chunk_is_skipped_for_one_of_another_database_that_the_model_failed_o
     queue.run(model, ignore_progress)
     for memory_id, text in ids.items():
         assert host.found_by_meaning(text) == {memory_id}
+
+
+# --- token vectors ------------------------------------------------------------------------------
+
+
+def return_to_schema_5(host: Host) -> None:
+    """Make the directory of a host, which ends, one of the version that kept no token vectors."""
+    host.end()
+    with contextlib.closing(sqlite3.connect(host.app.storage.path)) as raw:
+        raw.executescript("DROP TABLE token_vectors; DROP TABLE token_models; PRAGMA user_version = 5;")
+
+
+def read_rows(host: Host, table: str) -> list[tuple[Any, ...]]:
+    with host.app.storage.read() as session:
+        return session.database.rows(f"SELECT * FROM {table} ORDER BY chunk")
+
+
+def count_token_vectors(host: Host) -> tuple[int, int]:
+    """Return how many chunks have all that the model makes of their tokens, and how many there are."""
+    assert host.model is not None
+    assert host.model.token_identity is not None
+    with host.app.storage.read() as session:
+        kept = session.token_vectors
+        return kept.count_embedded(kept.model_key(host.model.token_identity.fingerprint))
+
+
+def test_memories_of_the_version_before_get_token_vectors_and_keep_their_embeddings(
+    open_host: OpenHost,
+) -> None:
+    before = open_host()
+    texts = [f"fact number {n} of many" for n in range(20)]
+    ids = {text: before.store(text)["id"] for text in texts}
+    made, embeddings = read_rows(before, "token_vectors"), read_rows(before, "embeddings")
+    return_to_schema_5(before)
+    now = open_host()
+    assert all(now.found_by_meaning(text) == {ids[text]} for text in texts), "it answers meanwhile"
+    assert count_token_vectors(now) == (0, 20)
+    assert now.query("fact")["notes"] == [], "nothing is missing that a user would notice"
+    now.run_jobs()
+    assert now.model.documents == 20
+    assert count_token_vectors(now) == (20, 20)
+    assert [row[1:] for row in read_rows(now, "token_vectors")] == [row[1:] for row in made]
+    assert read_rows(now, "embeddings") == embeddings
+    now.run_jobs()
+    assert now.model.documents == 20, "nothing is made twice"
+
+
+def test_making_token_vectors_resumes_where_it_stopped(open_host: OpenHost) -> None:
+    before = open_host()
+    for n in range(20):
+        before.store(f"fact number {n} of many")
+    return_to_schema_5(before)
+    now = open_host(tuning=replace(QUIET, commit_every=4))
+    assert now.app.model.get() is now.model
+
+    class Interrupted(BaseException):
+        pass
+
+    def interrupt(done: int, total: int) -> None:
+        if (done, total) == (8, 20):
+            raise Interrupted
+
+    with pytest.raises(Interrupted):
+        now.app.services.embedding_queue.run(now.model, interrupt)
+    now.crash()
+    assert count_token_vectors(now) == (8, 20)
+    now.run_jobs()
+    assert now.model.documents == 20
+    assert count_token_vectors(now) == (20, 20)
+
+
+def test_another_model_makes_token_vectors_of_its_own(open_host: OpenHost) -> None:
+    old = open_host(model=EmbeddingDouble("old"))
+    old.store("The kettle is red")
+    new = open_host(model=EmbeddingDouble("new"))
+    assert count_token_vectors(new) == (0, 1)
+    new.run_jobs()
+    assert new.model.documents == 1, "one run gives both"
+    assert (count_token_vectors(new), count_token_vectors(old)) == ((1, 1), (1, 1))
+
+
+def test_a_model_without_token_vectors_is_complete_without(open_host: OpenHost) -> None:
+    model = EmbeddingDouble()
+    model.token_identity = None
+    host = open_host(model=model)
+    host.store("The kettle is red")
+    host.run_jobs()
+    assert host.model.documents == 1
+    assert read_rows(host, "token_vectors") == []
+
+
+def test_token_vectors_that_are_damaged_are_made_anew_by_reindexing(open_host: OpenHost) -> None:
+    host = open_host()
+    for n in range(4):
+        host.store(f"fact number {n} of many")
+    sound = read_rows(host, "token_vectors")
+    with host.app.storage.write() as session:
+        session.database.execute("UPDATE token_vectors SET vectors = x'7f' WHERE chunk = 2")
+    host.app.rebuild_indexes()
+    assert [row[1:] for row in read_rows(host, "token_vectors")] == [row[1:] for row in sound]
+    assert host.model.documents == 5
 
 
 # --- texts that the model cannot read ---------------------------------------------------------------

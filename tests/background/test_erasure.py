@@ -45,6 +45,23 @@ def test_no_file_holds_what_was_erased(open_host: OpenHost, seed: int) -> None:
     assert with_any_of(host.directory, erased) == {}
 
 
+def test_no_file_holds_the_token_vectors_of_what_was_erased(open_host: OpenHost) -> None:
+    """They are planted, so that bytes that no other text has can be looked for."""
+    host = open_host()
+    ids = [host.store(f"fact number {n} of many")["id"] for n in range(40)]
+    planted = [f"token{n}of_a_secret".encode() * 64 for n in range(len(ids))]
+    with host.app.storage.write() as session:
+        for chunk_id, one in enumerate(planted, start=1):
+            session.database.execute("UPDATE token_vectors SET vectors = ? WHERE chunk = ?", (one, chunk_id))
+    host.app.backups.make()
+    words = [f"token{n}of_a_secret" for n in range(len(ids))]
+    assert with_any_of(host.directory, words)
+    host.delete(*ids[::2], permanent=True)
+    host.run_jobs()
+    assert with_any_of(host.directory, words[::2]) == {}
+    assert with_any_of(host.directory, words[1::2])
+
+
 def test_where_the_disk_has_no_room_the_background_tries_again(
     open_host: OpenHost, monkeypatch: pytest.MonkeyPatch
 ) -> None:

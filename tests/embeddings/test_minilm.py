@@ -234,6 +234,65 @@ def test_a_vector_depends_on_neither_its_batch_nor_its_place(model: MiniLM, some
         assert cosines.min() >= 0.999999
 
 
+# --- token vectors --------------------------------------------------------------------------------
+
+
+def test_token_vectors_have_a_fingerprint_of_their_own(model: MiniLM) -> None:
+    assert model.token_identity.dimension == 64
+    assert model.token_identity.fingerprint != model.identity.fingerprint
+    assert model.identity.fingerprint == "d5551e3d1c63ea0fbfe946f31752e73f8cbd87d0fb3798876a8bcf91ab6a19c1", (
+        "embeddings of the version before stay"
+    )
+
+
+@pytest.mark.slow
+@few
+@given(st.lists(texts, min_size=1, max_size=12))
+def test_token_vectors_depend_on_neither_their_batch_nor_their_place(model: MiniLM, some: list[str]) -> None:
+    alone = [model.embed_documents([text]).tokens[0] for text in some]
+    for batch, expected in ((some, alone), (some[::-1], alone[::-1])):
+        for kept, before in zip(model.embed_documents(batch).tokens, expected, strict=True):
+            assert (kept.dtype, kept.shape) == (np.int8, before.shape)
+            assert np.abs(kept.astype(int) - before).max(initial=0) <= 1, "a rounding may fall the other way"
+
+
+@pytest.mark.slow
+@few
+@given(texts)
+def test_a_query_says_what_each_of_its_token_vectors_stands_for(model: MiniLM, text: str) -> None:
+    asked = model.embed_query(text)
+    assert asked.tokens.shape == (len(asked.spans), 64)
+    assert np.linalg.norm(asked.tokens, axis=1) == pytest.approx(np.ones(len(asked.tokens)), abs=1e-5)
+    assert all(0 <= start < end <= len(text) for start, end in asked.spans)
+    assert asked.spans.tolist() == sorted(asked.spans.tolist())
+
+
+def test_function_words_and_punctuation_have_no_token_vectors(model: MiniLM) -> None:
+    question = "When does María approve a deployment, and why not?"
+    spans = model.embed_query(question).spans
+    assert [question[start:end] for start, end in spans] == ["María", "approve", "deployment", "not"]
+    assert [len(tokens) for tokens in model.embed_documents([question, "What is it?", ""]).tokens] == [
+        4,
+        0,
+        0,
+    ]
+
+
+def test_the_same_word_is_nearer_than_any_other(model: MiniLM) -> None:
+    (rows,) = model.embed_documents(["The harbour closes when a storm comes."]).tokens
+    asked = model.embed_query("Is the harbour open?")
+    cosines = asked.tokens @ rows.T.astype(np.float32) / 127
+    assert cosines[0].argmax() == 0
+    assert cosines[0, 0] > 0.5
+
+
+def test_of_a_long_text_the_rarest_words_have_token_vectors(model: MiniLM) -> None:
+    (rows,) = model.embed_documents(["time year city people " * 30 + "xylophone"]).tokens
+    assert rows.shape == (63, 64)
+    asked = model.embed_query("xylophone").tokens
+    assert (asked @ rows.T.astype(np.float32) / 127).max() > 0.4
+
+
 UNREAD = {
     "Thai": "แมวชอบนอนบนโซฟา",
     "Georgian": "კატას უყვარს დივანზე ძილი",

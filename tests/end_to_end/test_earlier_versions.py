@@ -146,6 +146,8 @@ def test_embeddings_of_the_earlier_model_are_made_anew_and_queries_answer_meanwh
         key = session.embeddings.model_key(model.identity.fingerprint)
         assert key not in (None, 1)
         assert session.embeddings.count_embedded(key)[0] == session.embeddings.count_embedded(key)[1] > 0
+        token_key = session.token_vectors.model_key(model.token_identity.fingerprint)
+        assert session.token_vectors.count_embedded(token_key) == session.embeddings.count_embedded(key)
     host.end()
 
 

@@ -200,6 +200,21 @@ def test_missing_embeddings_are_counted_and_other_models_named(healthy: Path) ->
     assert "0 of 12" in findings["embeddings"].sentence
     assert "reindex" in findings["embeddings"].remedy
     assert "double (12 passages)" in findings["other models"].sentence
+    assert findings["token vectors"].state == "warning"
+    assert "0 of 12" in findings["token vectors"].sentence
+    assert "reindex" in findings["token vectors"].remedy
+
+
+def test_damaged_token_vectors_are_a_problem_that_is_fixed(healthy: Path) -> None:
+    assert "12 of 12" in found(healthy)["token vectors"].sentence
+    with contextlib.closing(SqliteDatabase(healthy / DATABASE)) as database:
+        database.execute("UPDATE token_vectors SET vectors = x'7f' WHERE chunk < 3", ())
+    finding = found(healthy)["token vectors"]
+    assert (finding.state, "2 passages" in finding.sentence) == ("problem", True)
+    app = Application(Config(healthy, tuning=SMALL), load=load_double, is_resident=False, model_timeout=30)
+    fix(app)
+    app.close()
+    assert "12 of 12" in found(healthy)["token vectors"].sentence
 
 
 # --- damage -------------------------------------------------------------------------------------

@@ -23,7 +23,7 @@ from support.stdio_peer import SERVER, StdioPeer
 from sediment_mcp.domain.chunking import split_into_chunks
 from sediment_mcp.domain.duplicates import compute_content_hash
 from sediment_mcp.domain.memory import NewMemory
-from sediment_mcp.embeddings.codec import encode_vectors
+from sediment_mcp.embeddings.codec import encode_tokens, encode_vectors
 from sediment_mcp.errors import DamagedDatabase
 from sediment_mcp.maintenance import doctor
 from sediment_mcp.maintenance.findings import find_worst_state
@@ -58,6 +58,8 @@ def add(session: SqliteSession, clock: Clock, texts: list[str]) -> dict[str, str
     found: dict[str, str] = {}
     with session.database.transaction():
         model_key = session.embeddings.register(model.identity)
+        assert model.token_identity is not None
+        token_key = session.token_vectors.register(model.token_identity)
         for place, text in enumerate(texts):
             clock.advance(seconds=1)
             new = NewMemory(
@@ -68,6 +70,8 @@ def add(session: SqliteSession, clock: Clock, texts: list[str]) -> dict[str, str
             stored = session.add(new)
             vectors = encode_vectors(model.embed_documents([text[a:b] for a, b in new.spans]).vectors)
             session.embeddings.add(model_key, zip(stored.chunk_ids, vectors, strict=True))
+            tokens = encode_tokens(model.embed_documents([text[a:b][:200] for a, b in new.spans]).tokens)
+            session.token_vectors.add(token_key, zip(stored.chunk_ids, tokens, strict=True))
             found[stored.memory.id] = text
     return found
 
@@ -245,8 +249,12 @@ def zero(known: Known, page: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["memories_by_text", "sqlite_autoindex_memories_1", "tags", "chunks", "embeddings", "counters"]
-)
+    "name",
+    [
+        "memories_by_text", "sqlite_autoindex_memories_1", "tags", "chunks", "embeddings", "counters",
+        "token_models", "token_vectors", "sqlite_autoindex_token_vectors_1",
+    ],
+)  # fmt: skip
 def test_whatever_can_be_made_anew_is(known: Known, name: str) -> None:
     page = rootpage(without_backup(known), name)
     zero(known, page)
@@ -258,7 +266,8 @@ def test_whatever_can_be_made_anew_is(known: Known, name: str) -> None:
         assert host.found_by_words(text.split()[0]) == {identity}
         with host.app.storage.read() as session:
             done, total = session.embeddings.count_embedded(1)
-        assert done == total
+            with_token_vectors, _ = session.token_vectors.count_embedded(1)
+        assert done == with_token_vectors == total
 
 
 def test_embeddings_and_numbers_are_kept_where_they_are_sound(known: Known) -> None:
@@ -269,6 +278,25 @@ def test_embeddings_and_numbers_are_kept_where_they_are_sound(known: Known) -> N
         assert salvage(host.app)["from_backup"] == 0
     with contextlib.closing(sqlite3.connect(known.directory / DATABASE)) as raw:
         assert raw.execute("SELECT chunk, vector FROM embeddings ORDER BY chunk").fetchall() == before
+
+
+def test_sound_token_vectors_are_kept_and_damaged_ones_made_anew(known: Known) -> None:
+    select = "SELECT chunk, vectors FROM token_vectors ORDER BY chunk"
+    zero(known, rootpage(known, "memories_by_text"))
+    with contextlib.closing(sqlite3.connect(known.directory / DATABASE)) as raw:
+        before = dict(raw.execute(select))
+        raw.execute("UPDATE token_vectors SET vectors = x'7f' WHERE chunk = 1")  # cut short
+        raw.execute("UPDATE token_vectors SET vectors = ? WHERE chunk = 2", (b"\x7f" * 64,))  # no unit vector
+        raw.execute("PRAGMA foreign_keys = OFF")
+        raw.execute("UPDATE token_vectors SET model = 7 WHERE chunk = 3")  # of a model that is not there
+        raw.commit()
+    with opened(known) as host:
+        salvage(host.app)
+        with contextlib.closing(sqlite3.connect(known.directory / DATABASE)) as raw:
+            assert dict(raw.execute(select)) == {key: before[key] for key in before if key > 3}
+        host.run_jobs()
+        with contextlib.closing(sqlite3.connect(known.directory / DATABASE)) as raw:
+            assert dict(raw.execute(select)).keys() == before.keys()
 
 
 def test_a_text_that_its_hash_contradicts_is_taken_from_the_backup(known: Known) -> None:

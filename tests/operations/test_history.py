@@ -70,7 +70,10 @@ def test_reverting_adds_a_version_with_the_old_text_and_all_it_had(host: Host, c
     assert [v["id"] for v in history(host.app, old)["versions"]] == [old, new, answer["id"]]
     assert host.found_by_meaning("Port 8080 is open") == {answer["id"]}
     assert host.found_by_words("8080") == {answer["id"]}
+    host.run_jobs()
     assert model.documents == embedded, "the vectors are known already"  # type: ignore[union-attr]
+    with host.app.storage.read() as session:
+        assert session.token_vectors.count_embedded(1) == (3, 3)
 
 
 def test_a_long_version_comes_back_with_all_its_passages(host: Host) -> None:

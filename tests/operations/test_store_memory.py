@@ -121,6 +121,16 @@ def test_a_text_that_is_there_is_not_embedded_again_and_its_answer_is_the_same(h
     assert host.model.documents > embedded, "its passages may be others"
 
 
+def test_a_corrected_memory_has_the_vectors_of_its_text_without_another_run_of_the_model(host: Host) -> None:
+    first = host.store("The tea pot stands on the shelf")
+    host.store("The tea pot stands on the shelf", tags=["kitchen"], replaces=[first["id"]])
+    host.run_jobs()
+    assert host.model.documents == 1
+    with host.app.storage.read() as session:
+        one, other = session.token_vectors.get(1, [1, 2]).values()
+    assert one == other != b""
+
+
 def test_a_text_that_is_there_without_an_embedding_is_embedded(host: Host) -> None:
     host.model, model = None, host.model
     host.store("The tea pot stands on the shelf")

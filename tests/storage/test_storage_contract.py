@@ -416,6 +416,69 @@ def test_a_missing_embedding_is_noticed_from_a_change_on(storage: MemoryStorage)
     assert not is_missing(model_key + 1, 0)
 
 
+def add_token_vectors(storage: MemoryStorage, name: str, vectors: dict[int, bytes]) -> int:
+    """Add token vectors of chunks; returns the model's key."""
+    identity = EmbeddingDouble(name).token_identity
+    assert identity is not None
+    with storage.write() as session:
+        model_key = session.token_vectors.register(identity)
+        session.token_vectors.add(model_key, vectors.items())
+    return model_key
+
+
+def test_token_vectors_of_two_models_are_kept_apart_and_are_no_embeddings(storage: MemoryStorage) -> None:
+    for n in range(3):
+        add(storage, f"{n}")
+    before = seq(storage)
+    first = add_token_vectors(storage, "one", {1: bytes(64), 2: b"", 3: bytes(128)})
+    second = add_token_vectors(storage, "two", {2: b"\1" * 64, 77: bytes(64)})
+    assert seq(storage) == before, "no index has to catch up with them"
+    with storage.read() as session:
+        kept = session.token_vectors
+        assert kept.get(first, [1, 2, 3, 77]) == {1: bytes(64), 3: bytes(128)}
+        assert kept.get(second, [1, 2, 3, 77]) == {2: b"\1" * 64}
+        assert (kept.count_embedded(first), kept.count_embedded(second)) == ((3, 3), (1, 3))
+        assert [chunk_id for chunk_id, _ in kept.missing(second, 9)] == [3, 1]
+        assert (kept.is_missing_since(first, 0), kept.is_missing_since(second, 0)) == (False, True)
+        assert [(one.model.name, one.count) for one in kept.models()] == [("one", 2), ("two", 1)]
+        assert kept.model_key("unheard of") is None
+        assert session.embeddings.models() == []
+
+
+def test_token_vectors_go_with_their_memory_and_are_copied_with_it(storage: MemoryStorage) -> None:
+    memory, _ = add(storage, "kiwi"), add(storage, "fig")
+    model_key = add_token_vectors(storage, "one", {1: bytes(64)})
+    with storage.write() as session:
+        session.token_vectors.copy([(1, 2)])
+        session.update(dataclasses.replace(memory, deleted_at=NOW))
+    with storage.read() as session:
+        assert session.token_vectors.get(model_key, [1, 2]) == {1: bytes(64), 2: bytes(64)}
+        assert session.token_vectors.count_embedded(model_key) == (1, 1)
+    with storage.write() as session:
+        session.erase(memory)
+    with storage.read() as session:
+        assert session.token_vectors.get(model_key, [1, 2]) == {2: bytes(64)}
+    with storage.write() as session:
+        session.token_vectors.mark_unreadable(model_key, [2])
+    with storage.read() as session:
+        assert session.token_vectors.get(model_key, [1, 2]) == {}
+        assert session.token_vectors.missing(model_key, 9) == [], "nothing more is to be done for it"
+
+
+def test_token_vectors_that_are_cut_short_are_not_read_and_can_be_dropped(storage: MemoryStorage) -> None:
+    for n in range(3):
+        add(storage, f"{n}")
+    model_key = add_token_vectors(storage, "one", {1: bytes(64), 2: bytes(63), 3: bytes(65)})
+    with storage.read() as session:
+        assert session.token_vectors.get(model_key, [1, 2, 3]) == {1: bytes(64)}
+        assert session.token_vectors.count_damaged() == 2
+    with storage.write() as session:
+        assert session.token_vectors.drop_damaged() == 2
+        assert session.token_vectors.drop_damaged() == 0
+    with storage.read() as session:
+        assert [chunk_id for chunk_id, _ in session.token_vectors.missing(model_key, 9)] == [3, 2]
+
+
 def test_a_project_moves_as_a_change_of_each_memory(storage: MemoryStorage) -> None:
     moved = [add(storage, "kiwi", project="old"), add(storage, "fig", project="old")]
     other = add(storage, "plum", project="other")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import subprocess
@@ -106,16 +107,23 @@ def test_embeddings_of_another_model_or_damaged_ones_are_made_anew(
     host.store("the port is 5432")
     data = export(host, embeddings=True)
     line = json.loads(data.splitlines()[1])
-    ((fingerprint, packed),) = line["vectors"].items()
+    (fingerprint, packed), (of_tokens, tokens) = line["vectors"].items()
     for number, vectors in enumerate(
-        [{"another": packed}, {fingerprint: "AAAA"}, {fingerprint: "//8" + packed[3:]}, {fingerprint: "é"}]
-    ):
+        [
+            {"another": packed}, {fingerprint: "AAAA"}, {fingerprint: "//8" + packed[3:]}, {fingerprint: "é"},
+            {fingerprint: packed}, {fingerprint: packed, of_tokens: tokens[:-4]},
+            {fingerprint: packed, of_tokens: f"{tokens} {tokens}"}, {fingerprint: packed, of_tokens: "é"},
+        ]
+    ):  # fmt: skip
         model = EmbeddingDouble()
         other = open_host(directory=tmp_path / f"{number}", model=model)
         assert import_export(other, json.dumps({**line, "vectors": vectors}).encode()).imported == 1
         other.run_jobs()
         assert model.documents == 1
         assert other.found_by_meaning("the port is 5432") == {line["id"]}
+        with other.app.storage.read() as session:
+            kept = session.token_vectors.get(1, [1])
+        assert kept == {1: base64.b64decode(tokens)}
 
 
 def test_embeddings_of_other_passages_than_the_text_has_here_are_made_anew(host: Host, other: Host) -> None:

@@ -59,6 +59,8 @@ def _format_lines(result: StatsResult) -> Iterator[tuple[str, str]]:
     yield "passages", f"{result['passages']:,}"
     for model in result["embeddings"]:
         yield "embeddings", f"{model['passages']:,} by {model['model']}"
+    for model in result["token_vectors"]:
+        yield "token vectors", f"{model['passages']:,} by {model['model']}"
     for index in result["indexes"]:
         yield f"{index['name'].removesuffix('s')} index", _format_state(index)
     yield "sizes", _join(f"{place} {format_bytes(n)}" for place, n in result["sizes"].items())

@@ -65,10 +65,11 @@ class SqlTokenVectorTable(SqlTokenVectorReader):
             [(new, old) for old, new in chunk_ids],
         )
 
-    def drop(self, chunk_ids: Iterable[int]) -> None:
-        """Take the token vectors of chunks away, whatever model they are of."""
+    def mark_unreadable(self, model_key: int, chunk_ids: Iterable[int]) -> None:
+        """Take the token vectors of chunks that the model cannot read away."""
         self._database.execute_many(
-            "DELETE FROM token_vectors WHERE chunk = ?", [(chunk_id,) for chunk_id in chunk_ids]
+            "UPDATE token_vectors SET vectors = ? WHERE model = ? AND chunk = ?",
+            [(b"", model_key, chunk_id) for chunk_id in chunk_ids],
         )
 
     def drop_damaged(self) -> int:

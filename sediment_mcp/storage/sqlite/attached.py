@@ -6,6 +6,7 @@ To the indexes and to running servers a merge is therefore a change like any oth
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -52,8 +53,9 @@ def count_differences(session: SqliteSession) -> Difference:
 def add_missing(session: SqliteSession, now: datetime) -> int:
     """Add the memories that only the other database holds, and return how many.
 
-    Their chunks and embeddings are added too. Memories recorded here as erased are left out. Their age is
-    counted from now, because a retention rule would otherwise remove them at once. Needs a transaction.
+    Their chunks, embeddings and token vectors are added too. Memories recorded here as erased are left out.
+    Their age is counted from now, because a retention rule would otherwise remove them at once. Needs a
+    transaction.
     """
     database = session.database
     seq = database.next_seq()
@@ -71,7 +73,8 @@ def add_missing(session: SqliteSession, now: datetime) -> int:
         "WHERE mine.seq = ? ORDER BY chunks.number",
         (seq,),
     )
-    _copy_embeddings(session, seq)
+    _copy_made(session, seq, "models", "embeddings", {"seq": seq, "vector": "vector"})
+    _copy_made(session, seq, "token_models", "token_vectors", {"vectors": "vectors"})
     return database.scalar(f"SELECT COUNT(*) FROM {BOTH} WHERE mine.seq = ?", (seq,))
 
 
@@ -83,22 +86,28 @@ def _copy_tags(session: SqliteSession, seq: int) -> None:
     )
 
 
-def _copy_embeddings(session: SqliteSession, seq: int) -> None:
+def _copy_made(
+    session: SqliteSession, seq: int, models: str, table: str, columns: Mapping[str, int | str]
+) -> None:
+    """Copy what models have made of the chunks of the memories added by the change ``seq``.
+
+    ``columns`` of the ``table`` get a number or what the other table's column holds.
+    """
     session.database.execute(
-        "INSERT OR IGNORE INTO main.models (fingerprint, name, dimension) "
-        "SELECT fingerprint, name, dimension FROM other.models"
+        f"INSERT OR IGNORE INTO main.{models} (fingerprint, name, dimension) "
+        f"SELECT fingerprint, name, dimension FROM other.{models}"
     )
     session.database.execute(
-        "INSERT OR IGNORE INTO main.embeddings (model, chunk, seq, vector) "
-        "SELECT models.number, own.number, ?, vector FROM main.memories AS mine "
-        "CROSS JOIN other.memories AS theirs ON theirs.id = mine.id "
+        f"INSERT OR IGNORE INTO main.{table} (model, chunk, {', '.join(columns)}) "
+        f"SELECT models.number, own.number, {', '.join(map(str, columns.values()))} "
+        "FROM main.memories AS mine CROSS JOIN other.memories AS theirs ON theirs.id = mine.id "
         "CROSS JOIN main.chunks AS own ON own.memory = mine.number "
         'CROSS JOIN other.chunks AS old ON old.memory = theirs.number AND (old.start, old."end") = '
         '(own.start, own."end") '
-        "CROSS JOIN other.embeddings AS given ON given.chunk = old.number "
-        "CROSS JOIN other.models AS named ON named.number = given.model "
-        "CROSS JOIN main.models AS models ON models.fingerprint = named.fingerprint WHERE mine.seq = ?",
-        (seq, seq),
+        f"CROSS JOIN other.{table} AS given ON given.chunk = old.number "
+        f"CROSS JOIN other.{models} AS named ON named.number = given.model "
+        f"CROSS JOIN main.{models} AS models ON models.fingerprint = named.fingerprint WHERE mine.seq = ?",
+        (seq,),
     )
 
 

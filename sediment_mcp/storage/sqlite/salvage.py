@@ -121,9 +121,20 @@ class SalvageReader:
         columns = "number, model, chunk, vector"
         return self._iterate("embeddings", columns, self._find_last_key("embeddings"))
 
+    def token_vectors(self) -> list[Row]:
+        """Return (model key, chunk id, token vectors) up to the first that cannot be read.
+
+        The rest, or all in a schema without this table, is made anew later.
+        """
+        return self._read_readable("SELECT model, chunk, vectors FROM token_vectors NOT INDEXED")
+
     def models(self) -> list[Row]:
-        """Return (key, fingerprint, name, dimension) of each model."""
+        """Return (key, fingerprint, name, dimension) of each model that made embeddings."""
         return self._read_readable("SELECT number, fingerprint, name, dimension FROM models")
+
+    def token_models(self) -> list[Row]:
+        """Return (key, fingerprint, name, dimension) of each model that made token vectors."""
+        return self._read_readable("SELECT number, fingerprint, name, dimension FROM token_models")
 
     def rules(self) -> list[Row]:
         """Return the rows of the retention rules."""
@@ -268,6 +279,17 @@ class SalvageWriter:
         self._database.execute_many(
             "INSERT OR IGNORE INTO embeddings (model, chunk, seq, vector) VALUES (?,?,?,?)",
             ((model, chunk, seq, vector) for model, chunk, vector in embeddings),
+        )
+
+    def add_token_models(self, models: Iterable[Row]) -> set[int]:
+        """Write models as `SalvageReader.token_models` gives them, and return the keys of all of them."""
+        self._database.execute_many("INSERT OR IGNORE INTO token_models VALUES (?,?,?,?)", models)
+        return set(self._database.column("SELECT number FROM token_models", ()))
+
+    def add_token_vectors(self, token_vectors: Iterable[Row]) -> None:
+        """Write token vectors as (model key, chunk id, token vectors)."""
+        self._database.execute_many(
+            "INSERT OR IGNORE INTO token_vectors (model, chunk, vectors) VALUES (?,?,?)", token_vectors
         )
 
     def add_rules(self, rules: Iterable[Row]) -> None:

@@ -17,7 +17,7 @@ from typing import Any, cast
 from sediment_mcp.domain.chunking import split_into_chunks
 from sediment_mcp.domain.memory import Memory
 from sediment_mcp.domain.retention import MAX_RULE_DAYS, Rule
-from sediment_mcp.embeddings.codec import are_unit_vectors
+from sediment_mcp.embeddings.codec import are_unit_tokens, are_unit_vectors
 from sediment_mcp.embeddings.protocols import ModelIdentity
 from sediment_mcp.errors import BadArgument
 from sediment_mcp.operations.argument_collections import ListOf, ObjectOf, Pair
@@ -45,7 +45,7 @@ class ExportedMemory(StoreMemory):
         project: None: it is global.
         passages: (start, end) of each chunk, in characters of the text.
         vectors: by the fingerprint of a model, the float16 embeddings of the chunks one after the other, in
-            base64.
+            base64; by that of its token vectors, those of each chunk in base64, with spaces between chunks.
     """
 
     id: str = parameter(MEMORY_ID)
@@ -109,13 +109,17 @@ def encode_memory(memory: Memory) -> dict[str, Any]:
 
 
 def encode_embeddings(
-    spans: Sequence[tuple[int, int]], vectors: Sequence[bytes], fingerprint: str
+    spans: Sequence[tuple[int, int]],
+    vectors: Sequence[bytes],
+    fingerprint: str,
+    tokens: Sequence[bytes],
+    token_fingerprint: str,
 ) -> dict[str, Any]:
-    """Return the fields that carry the chunks of a memory and their embeddings."""
-    return {
-        "passages": [list(span) for span in spans],
-        "vectors": {fingerprint: base64.b64encode(b"".join(vectors)).decode()},
-    }
+    """Return the fields that carry the chunks of a memory, their embeddings and any token vectors."""
+    encoded = {fingerprint: base64.b64encode(b"".join(vectors)).decode()}
+    if tokens:
+        encoded[token_fingerprint] = " ".join(base64.b64encode(one).decode() for one in tokens)
+    return {"passages": [list(span) for span in spans], "vectors": encoded}
 
 
 # --- read ---------------------------------------------------------------------------------------
@@ -231,16 +235,31 @@ def decode_embeddings(memory: ExportedMemory, model: ModelIdentity) -> list[byte
 
     They must be unit vectors of the chunks that the text is cut into here.
     """
+    data = _decode_parts(memory, model)
+    size, count = FLOAT16_BYTES * model.dimension, len(memory.passages)
+    if data is None or len(data) != 1 or len(data[0]) != size * count:
+        return None
+    vectors = [data[0][start : start + size] for start in range(0, size * count, size)]
+    return vectors if are_unit_vectors(vectors) else None
+
+
+def decode_token_vectors(memory: ExportedMemory, model: ModelIdentity) -> list[bytes] | None:
+    """Return the token vectors of the memory's chunks by this model; None without usable ones."""
+    data = _decode_parts(memory, model)
+    if data is None or len(data) != len(memory.passages):
+        return None
+    return data if all(are_unit_tokens(one, model.dimension) for one in data) else None
+
+
+def _decode_parts(memory: ExportedMemory, model: ModelIdentity) -> list[bytes] | None:
+    """Return the bytes of each part that a model's fingerprint names.
+
+    None if there is nothing, or if it is of other chunks than those that the text is cut into here.
+    """
     encoded = memory.vectors.get(model.fingerprint)
-    spans = split_into_chunks(memory.content)
-    if encoded is None or memory.passages != spans:
+    if encoded is None or memory.passages != split_into_chunks(memory.content):
         return None
     try:
-        data = base64.b64decode(encoded, validate=True)
+        return [base64.b64decode(part, validate=True) for part in encoded.split(" ")]
     except (binascii.Error, ValueError):
         return None
-    size = FLOAT16_BYTES * model.dimension
-    if len(data) != size * len(spans):
-        return None
-    vectors = [data[start : start + size] for start in range(0, len(data), size)]
-    return vectors if are_unit_vectors(vectors) else None
