@@ -122,6 +122,14 @@ def _create_session(graph: bytes, folder: Path) -> onnxruntime.InferenceSession:
     """Load the graph, with its weights in ``folder``.
 
     ``folder`` must be a real folder: onnxruntime refuses weights that are reached through a link.
+    """
+    options = build_session_options()
+    options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(folder))
+    return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+
+
+def build_session_options() -> Any:
+    """Return how a graph is run.
 
     It runs in the caller's thread alone: with more threads, a query on a busy machine takes up to forty times
     as long. onnxruntime does not optimise the graph: measured, the optimised one is no faster, takes longer
@@ -133,8 +141,7 @@ def _create_session(graph: bytes, folder: Path) -> onnxruntime.InferenceSession:
     options.inter_op_num_threads = 1
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     options.log_severity_level = 4
-    options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(folder))
-    return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+    return options
 
 
 class MiniLM:
@@ -223,15 +230,21 @@ class MiniLM:
         Returns unit vectors of shape (len(tokens), 384), and what the model computed for each token, of
         shape (len(tokens), longest, 384).
         """
-        shape = (len(tokens), max(len(ids) for ids in tokens))
-        padded, mask = np.zeros(shape, np.int64), np.zeros(shape, np.int64)
-        for row, ids in enumerate(tokens):
-            padded[row, : len(ids)] = ids
-            mask[row, : len(ids)] = 1
+        padded, mask = pad_tokens(tokens)
         inputs: dict[str, Any] = {"input_ids": padded, "attention_mask": mask}
         with self._runs.acquire(), translate_failures("onnxruntime"):
             made = cast("list[NDArray[np.float32]]", self._session.run(["embedding", "tokens"], inputs))
         return made[0], made[1]
+
+
+def pad_tokens(tokens: Sequence[NDArray[np.int64]]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the ids of texts, padded with zeros to the longest, and a mask of what is none."""
+    shape = (len(tokens), max(len(ids) for ids in tokens))
+    padded, mask = np.zeros(shape, np.int64), np.zeros(shape, np.int64)
+    for row, ids in enumerate(tokens):
+        padded[row, : len(ids)] = ids
+        mask[row, : len(ids)] = 1
+    return padded, mask
 
 
 def split_into_batches(lengths: Sequence[int], budget: int = BATCH_TOKENS) -> Iterator[list[int]]:

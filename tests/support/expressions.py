@@ -19,7 +19,12 @@ MODULES = {
     for path in sorted(PACKAGE.rglob("*.py"))
     if not path.stem.startswith("__")
 }
-NEEDS_EXTRA = "sediment_mcp.embeddings.sentence_transformers"
+NEEDS_EXTRA = {
+    "sediment_mcp.embeddings.sentence_transformers": "sentence_transformers",
+    "sediment_mcp.embeddings.multilingual": "sentencepiece",
+    "sediment_mcp.embeddings.sentence_pieces": "sentencepiece",
+}
+"""Modules that can be imported only where an extra is installed, and the package of it that they import."""
 TREES = {name: ast.parse(path.read_text(encoding="utf-8")) for name, path in MODULES.items()}
 FUNCTIONS = {"search", "match", "fullmatch", "split", "findall", "finditer", "sub", "subn"}
 
@@ -62,7 +67,7 @@ def find_expressions() -> Iterator[Expression]:
     """
     uses = find_uses()
     for module, tree in TREES.items():
-        if module == NEEDS_EXTRA and find_spec("sentence_transformers") is None:
+        if module in NEEDS_EXTRA and find_spec(NEEDS_EXTRA[module]) is None:
             continue  # .ci/run looks at it where the extra is installed
         parents = {child: node for node in ast.walk(tree) for child in ast.iter_child_nodes(node)}
         builders = {node.name: node for node in ast.walk(tree) if returns_pattern(node)}

@@ -80,13 +80,13 @@ def install(invocation: Invocation, hosts: tuple[str, ...], **options: bool) -> 
     named = _find_hosts(hosts)
     if chosen.uninstall and (named or chosen.all):
         return _uninstall(invocation, chosen, machine, named)
-    needs_extra = MODEL in invocation.flags and launch_command.needs_extra(invocation.config.model)
+    extra = launch_command.find_extra(invocation.config.model) if MODEL in invocation.flags else None
     installation = launch_command.detect_installation(machine, sys.argv[0])
     arguments = _build_server_arguments(invocation)
-    command = launch_command.build_launch_command(installation, arguments, needs_extra=needs_extra)
+    command = launch_command.build_launch_command(installation, arguments, extra=extra)
     if not named and not chosen.all:
         return _list(invocation, chosen, machine, command)
-    if needs_extra and not command.brings_extra:
+    if extra and not command.brings_extra:
         launch_command.check_extra(invocation.config.model)
     return _install(invocation, chosen, machine, named, command)
 
