@@ -16,22 +16,29 @@ QUESTION_WORDS = (
     "doing have has had having can could will would shall should may might must s"
 )
 OTHER_QUESTION_WORDS = {
-    "de": "der die das den dem des ein eine einen einem einer eines ist sind war waren bin bist wird werden wurde "
-    "wurden worden hat haben habe hatte hatten kann können konnte soll sollen sollte muss müssen darf dürfen "
-    "will wollen würde gibt was wer wen wem wessen wie wo wann warum weshalb wieso woher wohin welche welcher "
-    "welches welchen welchem wofür womit worüber",
-    "fr": "le la les l un une des du est sont était étaient sera seront être été a ont avons avez avait avaient "
-    "avoir font faire peut peuvent doit doivent faut que qu quel quelle quels quelles qui quoi quand où comment "
-    "pourquoi combien lequel laquelle",
-    "es": "el la los las un una unos unas es son era eran fue fueron está están estaba estaban ser estar ha han "
-    "he hemos había habían hay puede pueden debe deben tiene tienen hace hacen que qué quién quiénes cuál cuáles "
-    "cuándo dónde adónde cómo cuánto cuánta cuántos cuántas quien cual cuando donde como cuanto",
+    "de": (
+        "der die das den dem des ein eine einen einem einer eines ist sind war waren bin bist wird werden "
+        "wurde wurden worden hat haben habe hatte hatten kann können konnte soll sollen sollte muss müssen "
+        "darf dürfen will wollen würde gibt was wer wen wem wessen wie wo wann warum weshalb wieso woher "
+        "wohin welche welcher welches welchen welchem wofür womit worüber"
+    ),
+    "fr": (
+        "le la les l un une des du est sont était étaient sera seront être été a ont avons avez avait "
+        "avaient avoir font faire peut peuvent doit doivent faut que qu quel quelle quels quelles qui quoi "
+        "quand où comment pourquoi combien lequel laquelle"
+    ),
+    "es": (
+        "el la los las un una unos unas es son era eran fue fueron está están estaba estaban ser estar ha "
+        "han he hemos había habían hay puede pueden debe deben tiene tienen hace hacen que qué quién "
+        "quiénes cuál cuáles cuándo dónde adónde cómo cuánto cuánta cuántos cuántas quien cual cuando "
+        "donde como cuanto"
+    ),
 }
-"""The same in other languages. They are left out of a query in that language alone, for some of them are words
-of another meaning elsewhere, such as "die" and "comment"."""
+"""The same in other languages. They are left out of a query in that language alone, for some of them are
+words of another meaning elsewhere, such as "die" and "comment"."""
 AMBIGUOUS = (
-    "die war man hat den was am will bin la les un a des du est son era he ha han hay ser el los las comment que "
-    "font sera fait as qui es has l"
+    "die war man hat den was am will bin la les un a des du est son era he ha han hay ser el los las "
+    "comment que font sera fait as qui es has l"
 )
 """Words and names that do not show by themselves in which language a query is."""
 CHARACTER_WEIGHT = 0.3  # of a character beside the pairs that it is in: alone it says little
@@ -102,7 +109,7 @@ def _build_phrases(
 
 
 def _find_question_terms(terms: Iterable[str]) -> frozenset[str]:
-    """Return the terms that say nothing in a query of these terms, in English and in its own language."""
+    """Return the terms that say nothing in a query, in English and in its own language."""
     english, ambiguous = _extract_terms_once(QUESTION_WORDS), _extract_terms_once(AMBIGUOUS)
     telling = [term for term in terms if term not in ambiguous]
     counts = {

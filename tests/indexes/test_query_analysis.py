@@ -27,7 +27,8 @@ def test_question_words_of_its_own_language_are_not_looked_for(query: str, topic
 
 
 @pytest.mark.parametrize(
-    "query", ["comment style", "a man page", "La Paz office", "bin folder", "hat shop", "dying, or die casting"]
+    "query",
+    ["comment style", "a man page", "La Paz office", "bin folder", "hat shop", "dying, or die casting"],
 )
 def test_words_of_another_meaning_are_looked_for_in_an_english_query(query: str):
     kept = extract_query_terms(query)

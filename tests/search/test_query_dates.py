@@ -49,7 +49,11 @@ def test_the_days_a_question_names(question, period):
         (("vor zwei Wochen", "il y a deux semaines", "hace un par de semanas"), "04-21", "04-27"),
         (("letzten Dienstag", "mardi dernier", "el martes pasado"), "05-05", "05-05"),
         (("letztes Wochenende", "le week-end dernier", "el fin de semana pasado"), "05-02", "05-03"),
-        (("in den letzten drei Tagen", "ces trois derniers jours", "en los últimos tres días"), "05-05", "05-08"),
+        (
+            ("in den letzten drei Tagen", "ces trois derniers jours", "en los últimos tres días"),
+            "05-05",
+            "05-08",
+        ),
         (("nächste Woche", "la semaine prochaine", "la próxima semana"), "05-11", "05-17"),
         (("am 3. Mai 2026", "le 3 mai 2026", "el 3 de mayo de 2026"), "05-03", "05-03"),
     ],

@@ -39,7 +39,7 @@ from sediment_mcp.search.query_tense import is_about_present, remove_present_wor
         "Was gilt jetzt für den Urlaub?",
         "Qui dirige l'équipe actuellement ?",
         "Où travaille-t-elle désormais ?",
-        "Quel est le loyer pour l’instant ?",
+        "Quel est le loyer pour l\u2019instant ?",
         "Quelle est la dernière version du contrat ?",
         "Quel est le tarif à ce jour ?",
         "¿Quién dirige el equipo ahora?",
