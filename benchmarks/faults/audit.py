@@ -63,13 +63,14 @@ def _is_history(known: Known) -> bool:
 
 
 def _wait_for_embeddings(common: Common, slots: Sequence[Slot]) -> None:
-    """Until every live passage has an embedding."""
+    """Until every live passage has an embedding and token vectors."""
     if not common.model:
         return
     limit, database = time.monotonic() + SETTLED, common.directory / "memories.db"
     while database.exists():
         with contextlib.closing(open_session(database, read_only=True)) as session:
-            have, total = session.embeddings.count_embedded(1)
+            embedded, total = session.embeddings.count_embedded(1)
+            have = min(embedded, session.token_vectors.count_embedded(1)[0])
         if have == total:
             return
         if time.monotonic() > limit:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+from importlib import import_module
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,6 +21,7 @@ from sediment_mcp.embeddings.token_projection import (
     select_rarest,
 )
 
+SCRIPTS = Path(__file__).parents[2] / "scripts" / "minilm"
 SHIPPED = (minilm.FOLDER / minilm.PROJECTION).read_bytes()
 
 
@@ -68,3 +71,14 @@ def test_a_projection_of_another_shape_is_refused() -> None:
     np.save(buffer, np.zeros((3, 4), "<f2"))
     with pytest.raises(ValueError, match="shape"):
         TokenProjection(buffer.getvalue())
+
+
+def test_the_script_finds_the_directions_of_the_greatest_variance(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(SCRIPTS)
+    fit = import_module("projection").fit_projection
+    chance = np.random.default_rng(1)
+    rows = (chance.standard_normal((4_000, 5)) * [1, 9, 3, 0.1, 0.2] + [5, 0, 0, 0, -2]).astype(np.float32)
+    fitted = fit(np.array_split(rows, 7), 3).astype(np.float64)
+    assert fitted[0] == pytest.approx(rows.mean(axis=0), abs=1e-2)
+    assert fitted[1:] == pytest.approx(np.eye(5)[[1, 2, 0]], abs=0.05)
+    assert fit(np.array_split(rows, 7), 3).tobytes() == fit(np.array_split(rows, 7), 3).tobytes()
