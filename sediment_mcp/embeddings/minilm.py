@@ -9,7 +9,7 @@ half the time (docs/decisions/0012-own-model-files.md).
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -176,19 +176,8 @@ class MiniLM:
 
     def embed_documents(self, texts: Sequence[str]) -> DocumentEmbeddings:
         """Embed texts; those that it cannot read have a vector of zeros and no token vectors."""
-        vectors = np.zeros((len(texts), DIMENSION), np.float32)
-        tokens = [np.zeros((0, token_projection.DIMENSION), np.int8)] * len(texts)
-        ids_of = {
-            row: ids for row, text in enumerate(texts) if (ids := self._tokenize_readable(text)) is not None
-        }
-        rows = list(ids_of)
-        for batch in split_into_batches([len(ids_of[row]) for row in rows]):
-            own = [rows[i] for i in batch]
-            vectors[own], states = self._run([ids_of[row] for row in own])
-            for row, text_states in zip(own, states, strict=True):
-                kept = select_rarest(ids_of[row], self._find_content(ids_of[row]))
-                tokens[row] = quantize_tokens(self._projection.project(text_states[kept]))
-        return DocumentEmbeddings(vectors, tokens)
+        ids_of = [self._tokenize_readable(text) for text in texts]
+        return embed_in_batches(ids_of, self._run, self._find_content, self._projection)
 
     def embed_query(self, text: str) -> QueryEmbedding:
         """Embed a query, for which this model has no prompt."""
@@ -235,6 +224,30 @@ class MiniLM:
         with self._runs.acquire(), translate_failures("onnxruntime"):
             made = cast("list[NDArray[np.float32]]", self._session.run(["embedding", "tokens"], inputs))
         return made[0], made[1]
+
+
+def embed_in_batches(
+    ids_of: Sequence[NDArray[np.int64] | None],
+    run: Callable[[Sequence[NDArray[np.int64]]], tuple[NDArray[np.float32], NDArray[np.float32]]],
+    find_content: Callable[[NDArray[np.int64]], NDArray[np.intp]],
+    projection: TokenProjection,
+) -> DocumentEmbeddings:
+    """Embed texts by their token ids, which are None for one that the model cannot read.
+
+    ``run`` takes a batch of ids, and returns vectors of shape (batch, 384) and what the model computed for
+    each token, of shape (batch, longest, 384); ``find_content`` returns the positions of the tokens that have
+    a vector of their own.
+    """
+    vectors = np.zeros((len(ids_of), DIMENSION), np.float32)
+    tokens = [np.zeros((0, token_projection.DIMENSION), np.int8)] * len(ids_of)
+    readable = [(row, ids) for row, ids in enumerate(ids_of) if ids is not None]
+    for batch in split_into_batches([len(ids) for _, ids in readable]):
+        own = [readable[place] for place in batch]
+        vectors[[row for row, _ in own]], states = run([ids for _, ids in own])
+        for (row, ids), text_states in zip(own, states, strict=True):
+            kept = select_rarest(ids, find_content(ids))
+            tokens[row] = quantize_tokens(projection.project(text_states[kept]))
+    return DocumentEmbeddings(vectors, tokens)
 
 
 def pad_tokens(tokens: Sequence[NDArray[np.int64]]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

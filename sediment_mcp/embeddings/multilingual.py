@@ -24,21 +24,20 @@ import onnxruntime
 
 from sediment_mcp.config import MODEL, MULTILINGUAL_EXTRA, MULTILINGUAL_MODEL
 from sediment_mcp.embeddings import token_projection
-from sediment_mcp.embeddings.codec import quantize_tokens
 from sediment_mcp.embeddings.fair_semaphore import FairSemaphore
 from sediment_mcp.embeddings.file_hashes import hash_file
 from sediment_mcp.embeddings.minilm import (
     CONCURRENT_RUNS,
     build_session_options,
+    embed_in_batches,
     pad_tokens,
-    split_into_batches,
 )
 from sediment_mcp.embeddings.packed_weights import MAX_TOKENS, WIDTH, PackedWeights
 from sediment_mcp.embeddings.protocols import DocumentEmbeddings, ModelIdentity, QueryEmbedding
 from sediment_mcp.embeddings.readability import MAX_UNKNOWN_SHARE, is_plain_english, measure_unknown_share
 from sediment_mcp.embeddings.runtime import compute_fingerprint, replace_surrogates, translate_failures
 from sediment_mcp.embeddings.sentence_pieces import NORMALIZER, UNKNOWN, SentencePieces
-from sediment_mcp.embeddings.token_projection import TokenProjection, select_rarest
+from sediment_mcp.embeddings.token_projection import TokenProjection
 from sediment_mcp.errors import ModelUnavailable
 
 if TYPE_CHECKING:
@@ -180,6 +179,9 @@ def _create_session(graph: bytes, weights: dict[str, NDArray[Any]]) -> onnxrunti
 class Multilingual:
     """The loaded model; nothing of it changes after it is made, so any thread may use it."""
 
+    identity = IDENTITY
+    token_identity = TOKEN_IDENTITY
+
     def __init__(
         self,
         weights: PackedWeights,
@@ -196,30 +198,15 @@ class Multilingual:
         self._projection = projection
         self._runs = FairSemaphore(CONCURRENT_RUNS)
 
-    @property
-    def identity(self) -> ModelIdentity:
-        """The identity of the multilingual model."""
-        return IDENTITY
-
-    @property
-    def token_identity(self) -> ModelIdentity:
-        """The identity of its token vectors."""
-        return TOKEN_IDENTITY
-
     def embed_documents(self, texts: Sequence[str]) -> DocumentEmbeddings:
         """Embed texts; those that it cannot read have a vector of zeros and no token vectors."""
-        vectors = np.zeros((len(texts), WIDTH), np.float32)
-        tokens = [np.zeros((0, token_projection.DIMENSION), np.int8)] * len(texts)
-        rows = [row for row, text in enumerate(texts) if self.can_read(text)]
-        ids_of = {row: self._tokenize(PASSAGE, texts[row]) for row in rows}
-        for batch in split_into_batches([len(ids_of[row]) for row in rows]):
-            own = [rows[i] for i in batch]
-            raw, states = self.run([ids_of[row] for row in own])
-            vectors[own] = self._centre_vectors(PASSAGE, raw)
-            for row, text_states in zip(own, states, strict=True):
-                kept = select_rarest(ids_of[row], self.find_content(PASSAGE, ids_of[row]))
-                tokens[row] = quantize_tokens(self._projection.project(text_states[kept]))
-        return DocumentEmbeddings(vectors, tokens)
+        ids_of = [self._tokenize(PASSAGE, text) if self.can_read(text) else None for text in texts]
+        return embed_in_batches(
+            ids_of,
+            lambda batch: self._run_centred(PASSAGE, batch),
+            lambda ids: self.find_content(PASSAGE, ids),
+            self._projection,
+        )
 
     def embed_query(self, text: str) -> QueryEmbedding:
         """Embed a query."""
@@ -230,12 +217,10 @@ class Multilingual:
                 np.zeros((0, 2), np.int64),
             )
         ids = self._tokenize(QUERY, text)
-        raw, states = self.run([ids])
+        vectors, states = self._run_centred(QUERY, [ids])
         kept = self.find_content(QUERY, ids)
         spans = self._find_spans(QUERY, text)[kept - 1]
-        return QueryEmbedding(
-            self._centre_vectors(QUERY, raw)[0], self._projection.project(states[0][kept]), spans
-        )
+        return QueryEmbedding(vectors[0], self._projection.project(states[0][kept]), spans)
 
     def can_read(self, text: str) -> bool:
         """Return whether the vocabulary covers the text, as it does most of what is written."""
@@ -276,10 +261,13 @@ class Multilingual:
         spans[:, 0] += [end > start and clean[start].isspace() for start, end in spans.tolist()]
         return spans
 
-    def _centre_vectors(self, prefix: str, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return unit vectors without what those of all texts have in common."""
+    def _run_centred(
+        self, prefix: str, tokens: Sequence[NDArray[np.int64]]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Return what `run` does, with vectors from which what all have in common is taken."""
+        vectors, states = self.run(tokens)
         rest = vectors - self._centre[prefix]
-        return rest / np.maximum(np.linalg.norm(rest, axis=1, keepdims=True), MIN_NORM)
+        return rest / np.maximum(np.linalg.norm(rest, axis=1, keepdims=True), MIN_NORM), states
 
 
 def _clean(text: str) -> str:
