@@ -80,7 +80,7 @@ def decode_tokens(encoded: Sequence[bytes], dimension: int) -> tuple[NDArray[np.
 
 
 def are_unit_tokens(encoded: bytes, dimension: int) -> bool:
-    """Return whether these are encoded token vectors, each of length one to the precision of a step."""
+    """Return whether these are encoded token vectors of length one."""
     import numpy as np
 
     if not dimension or len(encoded) % dimension:

@@ -106,7 +106,7 @@ RUNTIMES: dict[str, Callable[[Config], Embedder]] = {
 
 
 class EmbeddedTexts(NamedTuple):
-    """Embeddings and token vectors of texts, encoded for storage (see `codec`), and what made them.
+    """Embeddings and token vectors of texts, encoded by `codec`, and what made them.
 
     Those of a text that the model cannot read are empty. ``token_model`` is None, and ``tokens`` says
     nothing, if the model has no token vectors, or if these are not known.

@@ -210,7 +210,7 @@ class MiniLM:
         return np.array(self._words.add_marks([token for token, _ in found]), np.int64)
 
     def _find_content(self, ids: NDArray[np.int64]) -> NDArray[np.intp]:
-        """Return the positions of the tokens that have a vector, among those of a text with its marks."""
+        """Return the positions of the tokens of a text, its marks included, that have a vector."""
         return np.flatnonzero(self._has_content[ids])
 
     def _run(self, tokens: Sequence[NDArray[np.int64]]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

@@ -64,7 +64,7 @@ class Embedder(Protocol):
 
     @property
     def token_identity(self) -> ModelIdentity | None:
-        """The identity of its token vectors, which has a fingerprint of its own; None if it has none."""
+        """The identity of its token vectors, with its own fingerprint; None if it has none."""
         ...
 
     def embed_documents(self, texts: Sequence[str]) -> DocumentEmbeddings:

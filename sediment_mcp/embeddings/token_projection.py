@@ -1,4 +1,4 @@
-"""Which tokens of a text get a vector of their own, and how that becomes short enough to be kept.
+"""Choose the tokens of a text whose vectors are kept, and make these vectors short.
 
 What a model computes for each token on the way to an embedding tells which words of two texts mean the same
 (late interaction: Khattab and Zaharia, "ColBERT", SIGIR 2020). To be kept for every memory it is projected to
@@ -39,7 +39,7 @@ FUNCTION_WORDS = (
 
 
 def find_content_pieces(vocabulary: Sequence[str]) -> NDArray[np.bool_]:
-    """Return for each word piece whether it is kept: neither punctuation, a mark, nor a function word."""
+    """Return for each word piece whether it is no punctuation, mark or function word."""
     left_out = set(FUNCTION_WORDS.split())
     return np.array(
         [piece.removeprefix("##").isalnum() and piece not in left_out for piece in vocabulary], np.bool_

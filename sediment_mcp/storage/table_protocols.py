@@ -134,7 +134,7 @@ class ModelTable(ModelTableReader, Protocol):
         ...
 
     def copy(self, chunk_ids: Iterable[tuple[int, int]]) -> None:
-        """Copy what is kept by every model between (from, to) pairs of chunks, embeddings as one change."""
+        """Copy what every model made between (from, to) pairs of chunks, embeddings as one change."""
         ...
 
 

@@ -349,7 +349,7 @@ def _group_by_text(memories: Iterable[Memory]) -> list[list[Memory]]:
 def _add_embeddings(
     session: WriteSession, memory: ExportedMemory, embedder: Embedder, chunk_ids: Sequence[int]
 ) -> None:
-    """Add what an export carries of what the model in use would make; the rest is left to the queue."""
+    """Add what an export has of the model in use; the rest is left to the embedding queue."""
     if vectors := decode_embeddings(memory, embedder.identity):
         model_key = session.embeddings.register(embedder.identity)
         session.embeddings.add(model_key, zip(chunk_ids, vectors, strict=True))

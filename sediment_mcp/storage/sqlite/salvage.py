@@ -282,7 +282,7 @@ class SalvageWriter:
         )
 
     def add_token_models(self, models: Iterable[Row]) -> set[int]:
-        """Write models as `SalvageReader.token_models` gives them, and return the keys of all of them."""
+        """Write models as `SalvageReader.token_models` gives them, and return the keys of all."""
         self._database.execute_many("INSERT OR IGNORE INTO token_models VALUES (?,?,?,?)", models)
         return set(self._database.column("SELECT number FROM token_models", ()))
 

@@ -115,7 +115,7 @@ def encode_embeddings(
     tokens: Sequence[bytes],
     token_fingerprint: str,
 ) -> dict[str, Any]:
-    """Return the fields that carry the chunks of a memory, their embeddings and any token vectors."""
+    """Return the fields that carry the chunks of a memory and what the model made of them."""
     encoded = {fingerprint: base64.b64encode(b"".join(vectors)).decode()}
     if tokens:
         encoded[token_fingerprint] = " ".join(base64.b64encode(one).decode() for one in tokens)
