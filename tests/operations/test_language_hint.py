@@ -61,6 +61,6 @@ def test_with_another_model_nothing_is_noticed(host: Host) -> None:
 
 def test_only_the_newest_memories_count(host: Host) -> None:
     fill(host, german=LOOKED_AT // 2)
-    host.clock.advance(days=1) if hasattr(host.clock, "advance") else None
+    host.clock.advance(days=1)
     fill(host, english=LOOKED_AT)
     assert find(host) is None
