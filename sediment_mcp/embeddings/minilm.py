@@ -9,7 +9,7 @@ half the time (docs/decisions/0012-own-model-files.md).
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -122,6 +122,14 @@ def _create_session(graph: bytes, folder: Path) -> onnxruntime.InferenceSession:
     """Load the graph, with its weights in ``folder``.
 
     ``folder`` must be a real folder: onnxruntime refuses weights that are reached through a link.
+    """
+    options = build_session_options()
+    options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(folder))
+    return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+
+
+def build_session_options() -> Any:
+    """Return how a graph is run.
 
     It runs in the caller's thread alone: with more threads, a query on a busy machine takes up to forty times
     as long. onnxruntime does not optimise the graph: measured, the optimised one is no faster, takes longer
@@ -133,8 +141,7 @@ def _create_session(graph: bytes, folder: Path) -> onnxruntime.InferenceSession:
     options.inter_op_num_threads = 1
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     options.log_severity_level = 4
-    options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(folder))
-    return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+    return options
 
 
 class MiniLM:
@@ -169,19 +176,8 @@ class MiniLM:
 
     def embed_documents(self, texts: Sequence[str]) -> DocumentEmbeddings:
         """Embed texts; those that it cannot read have a vector of zeros and no token vectors."""
-        vectors = np.zeros((len(texts), DIMENSION), np.float32)
-        tokens = [np.zeros((0, token_projection.DIMENSION), np.int8)] * len(texts)
-        ids_of = {
-            row: ids for row, text in enumerate(texts) if (ids := self._tokenize_readable(text)) is not None
-        }
-        rows = list(ids_of)
-        for batch in split_into_batches([len(ids_of[row]) for row in rows]):
-            own = [rows[i] for i in batch]
-            vectors[own], states = self._run([ids_of[row] for row in own])
-            for row, text_states in zip(own, states, strict=True):
-                kept = select_rarest(ids_of[row], self._find_content(ids_of[row]))
-                tokens[row] = quantize_tokens(self._projection.project(text_states[kept]))
-        return DocumentEmbeddings(vectors, tokens)
+        ids_of = [self._tokenize_readable(text) for text in texts]
+        return embed_in_batches(ids_of, self._run, self._find_content, self._projection)
 
     def embed_query(self, text: str) -> QueryEmbedding:
         """Embed a query, for which this model has no prompt."""
@@ -223,15 +219,45 @@ class MiniLM:
         Returns unit vectors of shape (len(tokens), 384), and what the model computed for each token, of
         shape (len(tokens), longest, 384).
         """
-        shape = (len(tokens), max(len(ids) for ids in tokens))
-        padded, mask = np.zeros(shape, np.int64), np.zeros(shape, np.int64)
-        for row, ids in enumerate(tokens):
-            padded[row, : len(ids)] = ids
-            mask[row, : len(ids)] = 1
+        padded, mask = pad_tokens(tokens)
         inputs: dict[str, Any] = {"input_ids": padded, "attention_mask": mask}
         with self._runs.acquire(), translate_failures("onnxruntime"):
             made = cast("list[NDArray[np.float32]]", self._session.run(["embedding", "tokens"], inputs))
         return made[0], made[1]
+
+
+def embed_in_batches(
+    ids_of: Sequence[NDArray[np.int64] | None],
+    run: Callable[[Sequence[NDArray[np.int64]]], tuple[NDArray[np.float32], NDArray[np.float32]]],
+    find_content: Callable[[NDArray[np.int64]], NDArray[np.intp]],
+    projection: TokenProjection,
+) -> DocumentEmbeddings:
+    """Embed texts by their token ids, which are None for one that the model cannot read.
+
+    ``run`` takes a batch of ids, and returns vectors of shape (batch, 384) and what the model computed for
+    each token, of shape (batch, longest, 384); ``find_content`` returns the positions of the tokens that have
+    a vector of their own.
+    """
+    vectors = np.zeros((len(ids_of), DIMENSION), np.float32)
+    tokens = [np.zeros((0, token_projection.DIMENSION), np.int8)] * len(ids_of)
+    readable = [(row, ids) for row, ids in enumerate(ids_of) if ids is not None]
+    for batch in split_into_batches([len(ids) for _, ids in readable]):
+        own = [readable[place] for place in batch]
+        vectors[[row for row, _ in own]], states = run([ids for _, ids in own])
+        for (row, ids), text_states in zip(own, states, strict=True):
+            kept = select_rarest(ids, find_content(ids))
+            tokens[row] = quantize_tokens(projection.project(text_states[kept]))
+    return DocumentEmbeddings(vectors, tokens)
+
+
+def pad_tokens(tokens: Sequence[NDArray[np.int64]]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the ids of texts, padded with zeros to the longest, and a mask of what is none."""
+    shape = (len(tokens), max(len(ids) for ids in tokens))
+    padded, mask = np.zeros(shape, np.int64), np.zeros(shape, np.int64)
+    for row, ids in enumerate(tokens):
+        padded[row, : len(ids)] = ids
+        mask[row, : len(ids)] = 1
+    return padded, mask
 
 
 def split_into_batches(lengths: Sequence[int], budget: int = BATCH_TOKENS) -> Iterator[list[int]]:

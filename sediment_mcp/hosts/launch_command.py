@@ -11,7 +11,7 @@ import re
 import shutil
 import sys
 import sysconfig
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib import metadata
 from importlib.util import find_spec
@@ -20,7 +20,14 @@ from pathlib import Path
 from typing import Any, cast
 from urllib.parse import urlsplit
 
-from sediment_mcp.config import DEFAULT_MODEL, MODEL_EXTRA, NO_MODEL
+from sediment_mcp.config import (
+    BOTH_EXTRAS,
+    DEFAULT_MODEL,
+    MODEL_EXTRA,
+    MULTILINGUAL_EXTRA,
+    MULTILINGUAL_MODEL,
+    NO_MODEL,
+)
 from sediment_mcp.errors import BadArgument
 from sediment_mcp.hosts.jsonc import to_object
 from sediment_mcp.hosts.registry import WINDOWS, Host, Machine
@@ -56,8 +63,8 @@ class LaunchCommand:
 
     @property
     def brings_extra(self) -> bool:
-        """Whether the command installs the extra itself."""
-        return any(argument.startswith(MODEL_EXTRA) for argument in self.arguments)
+        """Whether the command installs an extra itself."""
+        return any(argument.startswith(f"{PACKAGE}[") for argument in self.arguments)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,11 +98,11 @@ def detect_installation(machine: Machine, started_as: str) -> Installation:
 
 
 def build_launch_command(
-    installation: Installation, arguments: Sequence[str] = (), *, needs_extra: bool = False
+    installation: Installation, arguments: Sequence[str] = (), *, extra: str | None = None
 ) -> LaunchCommand:
     """Return the command for a host, with these arguments for the server.
 
-    ``needs_extra`` tells that their model is one that the extra brings.
+    ``extra`` is what their models need to be installed.
 
     Raises:
         BadArgument: The program runs from uv's cache and uvx cannot be found.
@@ -111,35 +118,45 @@ def build_launch_command(
         )
     uvx, source = str(installation.uvx), _parse_source(installation.source)
     plain = ("--from", source, PACKAGE) if source else (PACKAGE,)
-    earlier = LaunchCommand(uvx, (*plain, *arguments), {} if needs_extra else _EARLIER_ENVIRONMENT)
-    if not needs_extra:
+    earlier = LaunchCommand(uvx, (*plain, *arguments), {} if extra else _EARLIER_ENVIRONMENT)
+    if not extra:
         return LaunchCommand(uvx, earlier.arguments, earlier=earlier)
-    package = MODEL_EXTRA + (f" @ {source}" if source else "")
+    package = extra + (f" @ {source}" if source else "")
     backend = installation.torch_backend
     return LaunchCommand(
         uvx,
         ("--from", package, PACKAGE, *arguments),
-        {_TORCH_BACKEND: backend} if backend else {},
+        {_TORCH_BACKEND: backend} if backend and extra != MULTILINGUAL_EXTRA else {},
         earlier,
     )
 
 
-def needs_extra(model: str) -> bool:
-    """Return True if a configured model is one that sentence-transformers has to load."""
-    return model not in (DEFAULT_MODEL, NO_MODEL)
+def find_extra(models: Iterable[str]) -> str | None:
+    """Return what has to be installed for configured models; None if every installation has it."""
+    extras = {extra for model in models if (extra := _find_extra_of(model))}
+    return BOTH_EXTRAS if len(extras) > 1 else next(iter(extras), None)
 
 
-def check_extra(model: str) -> None:
-    """Refuse a model that this installation could not load.
+def _find_extra_of(model: str) -> str | None:
+    if model in (DEFAULT_MODEL, NO_MODEL):
+        return None
+    return MULTILINGUAL_EXTRA if model == MULTILINGUAL_MODEL or Path(model).is_file() else MODEL_EXTRA
+
+
+def check_extra(models: Iterable[str]) -> None:
+    """Refuse models that this installation could not load.
 
     Raises:
-        BadArgument: The extra is not installed.
+        BadArgument: An extra is not installed.
     """
-    if find_spec("sentence_transformers") is None:
-        raise BadArgument(
-            f"The model {model} needs sentence-transformers, which is not installed here: "
-            f'run pip install "{MODEL_EXTRA}", then this command again.'
-        )
+    for model in models:
+        extra = _find_extra_of(model)
+        module = "sentencepiece" if extra == MULTILINGUAL_EXTRA else "sentence_transformers"
+        if extra is not None and find_spec(module) is None:
+            raise BadArgument(
+                f"The model {model} needs {module.replace('_', '-')}, which is not installed here: "
+                f'run pip install "{extra}", then this command again.'
+            )
 
 
 def build_entry(command: LaunchCommand, host: Host) -> dict[str, Any]:

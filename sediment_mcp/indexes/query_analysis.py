@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from sediment_mcp.indexes.analyzer import Token, analyze_chunk, extract_terms, shorten, stem_tokens
@@ -15,6 +15,32 @@ QUESTION_WORDS = (
     "a an the what when where which who whom whose why how am is are was were be been being do does did "
     "doing have has had having can could will would shall should may might must s"
 )
+OTHER_QUESTION_WORDS = {
+    "de": (
+        "der die das den dem des ein eine einen einem einer eines ist sind war waren bin bist wird werden "
+        "wurde wurden worden hat haben habe hatte hatten kann können konnte soll sollen sollte muss müssen "
+        "darf dürfen will wollen würde gibt was wer wen wem wessen wie wo wann warum weshalb wieso woher "
+        "wohin welche welcher welches welchen welchem wofür womit worüber"
+    ),
+    "fr": (
+        "le la les l un une des du est sont était étaient sera seront être été a ont avons avez avait "
+        "avaient avoir font faire peut peuvent doit doivent faut que qu quel quelle quels quelles qui quoi "
+        "quand où comment pourquoi combien lequel laquelle"
+    ),
+    "es": (
+        "el la los las un una unos unas es son era eran fue fueron está están estaba estaban ser estar ha "
+        "han he hemos había habían hay puede pueden debe deben tiene tienen hace hacen que qué quién "
+        "quiénes cuál cuáles cuándo dónde adónde cómo cuánto cuánta cuántos cuántas quien cual cuando "
+        "donde como cuanto"
+    ),
+}
+"""The same in other languages. They are left out of a query in that language alone, for some of them are
+words of another meaning elsewhere, such as "die" and "comment"."""
+AMBIGUOUS = (
+    "die war man hat den was am will bin la les un a des du est son era he ha han hay ser el los las "
+    "comment que font sera fait as qui es has l"
+)
+"""Words and names that do not show by themselves in which language a query is."""
 CHARACTER_WEIGHT = 0.3  # of a character beside the pairs that it is in: alone it says little
 MAX_PHRASES = 8
 MAX_PHRASE_TERMS = 16  # a longer text shares so many terms with its copy that these bring it in
@@ -38,7 +64,8 @@ class AnalyzedQuery:
 def analyze_query(query: str) -> AnalyzedQuery:
     """Return the terms, names and phrases of a query.
 
-    Terms of `QUESTION_WORDS` are left out of the weights, unless the query consists of nothing else.
+    Terms of `QUESTION_WORDS`, and of those of the query's language, are left out of the weights, unless the
+    query consists of nothing else.
     """
     tokens = [token for chunk in query.split() for token in analyze_chunk(chunk)]
     terms = stem_tokens([shorten(token.text) for token in tokens])
@@ -68,9 +95,8 @@ def _weigh(tokens: Sequence[Token], terms: Sequence[str]) -> dict[str, float]:
         if token.kind != "name":
             is_minor = token.kind == "character" and token.text in in_pairs
             weights.setdefault(term, CHARACTER_WEIGHT if is_minor else 1.0)
-    return {term: weight for term, weight in weights.items() if term not in _extract_question_terms()} or (
-        weights
-    )
+    left_out = _find_question_terms(weights)
+    return {term: weight for term, weight in weights.items() if term not in left_out} or weights
 
 
 def _build_phrases(
@@ -82,6 +108,18 @@ def _build_phrases(
     return [phrase for phrase in phrases if 1 < len(phrase) <= MAX_PHRASE_TERMS][:MAX_PHRASES]
 
 
+def _find_question_terms(terms: Iterable[str]) -> frozenset[str]:
+    """Return the terms that say nothing in a query, in English and in its own language."""
+    english, ambiguous = _extract_terms_once(QUESTION_WORDS), _extract_terms_once(AMBIGUOUS)
+    telling = [term for term in terms if term not in ambiguous]
+    counts = {
+        words: sum(term in _extract_terms_once(words) for term in telling)
+        for words in (QUESTION_WORDS, *OTHER_QUESTION_WORDS.values())
+    }
+    most = max(counts, key=lambda words: counts[words])
+    return english if counts[most] == counts[QUESTION_WORDS] else english | _extract_terms_once(most)
+
+
 @functools.cache
-def _extract_question_terms() -> frozenset[str]:
-    return frozenset(extract_terms(QUESTION_WORDS))
+def _extract_terms_once(words: str) -> frozenset[str]:
+    return frozenset(extract_terms(words))

@@ -28,6 +28,7 @@ from sediment_mcp.maintenance.restore import is_damaged
 from sediment_mcp.maintenance.results import ReindexResult, SalvageResult
 from sediment_mcp.maintenance.row_repair import count_wrong_rows
 from sediment_mcp.maintenance.salvage import salvage
+from sediment_mcp.operations.language_hint import find_language_hint
 from sediment_mcp.operations.results import build_result
 from sediment_mcp.storage.protocols import ReadSession
 from sediment_mcp.storage.sqlite.read_only import is_read_only, open_unchanged
@@ -215,6 +216,8 @@ def _check_data(config: Config, embedder: Embedder | None, now: datetime) -> Ite
         return
     with open_unchanged(path) as session, session.snapshot():
         yield _count_memories(session, now)
+        if hint := find_language_hint(session, config.model, now):
+            yield Finding("languages", "warning", hint["sentence"], hint["remedy"])
         yield from check_embeddings(session, model)
         yield from check_token_vectors(session, embedder.token_identity if embedder else None)
         yield _check_text_index(session, config)

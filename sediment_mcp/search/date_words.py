@@ -153,6 +153,7 @@ SPANISH = Language(
         "tomorrow": ("manana", "manana por la manana"),
         "in two days": ("pasado manana",),
         "ago": ("hace {n} {unit}", "{n} {unit} atras"),
+        "two ago": ("hace un par de {unit}",),
         "recent": ("ultimos|ultimas {n} {unit}",),
         "last": ("{span} pasado|pasada|anterior", "pasado|pasada|ultimo|ultima {span}",
                  "el? {weekday} pasado",

@@ -19,12 +19,16 @@ _STATE_WORDS = (
     # German
     r"aktuell(?:e[mnrs]?|sten?)?", r"derzeit(?:ige[mnrs]?)?", r"momentan(?:e[mnrs]?)?", "zurzeit", "zur zeit",
     r"gegenwärtig(?:e[mnrs]?)?", r"gegenwaertig(?:e[mnrs]?)?", "heutzutage", r"neueste[mnrs]?", "im moment",
+    "im augenblick", r"heutige[mnrs]?", "mittlerweile", "inzwischen", r"letzte[nr]?(?= stand)",
     # French
     r"actuel(?:le)?s?", "actuellement", "en ce moment", "de nos jours", "à l'heure actuelle", "à présent",
-    r"(?:le|la|les) plus récente?s?", r"(?:le|la|les) plus recente?s?",
+    r"(?:le|la|les) plus récente?s?", r"(?:le|la|les) plus recente?s?", "désormais", "desormais", "à ce jour",
+    "ces temps-ci", "ces jours-ci", "pour l['\u2019]instant", "pour le moment",
+    r"derni[èe]re(?= version)", r"dernier(?= [ée]tat)",
     # Spanish
     "actualmente", "hoy en día", "hoy en dia", "en este momento", "en la actualidad", r"más recientes?",
-    r"mas recientes?",
+    r"mas recientes?", "en estos momentos", "a día de hoy", "a dia de hoy", "hoy por hoy", "por ahora",
+    "por el momento", "de momento", r"[úu]ltima(?= versi[óo]n)", r"vigentes?",
 )  # fmt: skip
 
 # Words that ask for it in a query that is not about the past ("What did I do today?").
@@ -46,8 +50,16 @@ _SPANISH = re.compile(
 )
 
 _PAST = re.compile(
-    r"\b(?:did|was|were|had|used to|war|waren|hatten?|wurden?|était|étaient|avait|avaient|era|eran|estaba|fue"
-    r"|fueron|había)\b",
+    r"\b(?:did|was|were|had|used to|war|waren|hatten?|wurden?|damals|früher|frueher|vorher|zuvor|ehemals"
+    r"|était|étaient|avait|avaient|auparavant|autrefois|jadis|à l['\u2019]époque"
+    r"|era|eran|estaba|estaban|fue|fueron|había|habían|antes|antiguamente|anteriormente|entonces)\b",
+    re.IGNORECASE,
+)
+
+# In German "was" asks what something is, and says nothing of the past.
+_GERMAN = re.compile(
+    r"\b(?:jetzt|heute|der|das|dem|den|ist|sind|und|wir|ich|habe|hat|nicht|kein|keine|ein|eine|einen|für|fuer|von"
+    r"|vom|zum|zur|gilt|gibt|steht|wird|werden|kann|muss|soll|uns|bei|beim|mit|auf)\b",
     re.IGNORECASE,
 )
 
@@ -79,7 +91,7 @@ def is_about_present(query: str) -> bool:
     text = _blank_out(query)
     if any(True for _ in _find_present_words(text)):
         return True
-    return bool(_VERSION.search(text)) and not _PAST.search(text)
+    return bool(_VERSION.search(text)) and not _is_about_past(text)
 
 
 def remove_present_words(query: str) -> str:
@@ -97,6 +109,11 @@ def remove_present_words(query: str) -> str:
     return topic if any(char.isalnum() for char in topic) else query
 
 
+def _is_about_past(text: str) -> bool:
+    found = {match[0].casefold() for match in _PAST.finditer(text)}
+    return bool(found) and not (found == {"was"} and _GERMAN.search(text))
+
+
 def _blank_out(query: str) -> str:
     """Return the query with blanks in place of what says nothing about time."""
     return _NOT_TIME.sub(lambda match: " " * len(match[0]), query)
@@ -107,7 +124,7 @@ def _find_present_words(text: str) -> Iterator[tuple[int, int]]:
     patterns = [_STATE]
     if _SPANISH.search(text):
         patterns.append(_STATE_IN_SPANISH)
-    if not _PAST.search(text):
+    if not _is_about_past(text):
         patterns.append(_MOMENT)
     for pattern in patterns:
         yield from (match.span() for match in pattern.finditer(text))

@@ -22,6 +22,7 @@ from sediment_mcp.operations.arguments import (
     parse_arguments,
 )
 from sediment_mcp.operations.history import history
+from sediment_mcp.operations.language_hint import find_language_hint
 from sediment_mcp.operations.list_memories import list_memories
 from sediment_mcp.operations.query_memory import query_memory
 from sediment_mcp.operations.results import SIGNALS, HistoryResult, ListResult, QueryResult, TrashResult
@@ -73,10 +74,12 @@ def list_trash(context: RequestContext, arguments: RequestArguments) -> TrashRes
 
 
 def get_overview(context: RequestContext, arguments: RequestArguments) -> Mapping[str, Any]:
-    """Return counts of memories, and the sessions to choose from, the latest first."""
-    with context.app.storage.read() as session:
+    """Return counts of memories, the sessions to choose from, latest first, and a hint."""
+    app = context.app
+    with app.storage.read() as session:
         sessions = session.statistics.sessions()
-    return {**stats(context.app), "session_names": sessions[:MAX_SESSIONS]}
+        hint = find_language_hint(session, app.config.model, app.now())
+    return {**stats(app), "session_names": sessions[:MAX_SESSIONS], "language_hint": hint}
 
 
 def get_status(context: RequestContext, arguments: RequestArguments) -> dict[str, Any]:

@@ -12,7 +12,13 @@ from typing import Any
 import pytest
 from support.stdio_peer import REPOSITORY, SERVER, StdioPeer
 
-from sediment_mcp.config import DEFAULT_MODEL, MODEL_EXTRA, NO_MODEL
+from sediment_mcp.config import (
+    DEFAULT_MODEL,
+    MODEL_EXTRA,
+    MULTILINGUAL_EXTRA,
+    MULTILINGUAL_MODEL,
+    NO_MODEL,
+)
 from sediment_mcp.hosts.launch_command import LaunchCommand
 from sediment_mcp.hosts.registry import HOSTS
 from sediment_mcp.hosts.smoke_test import run_smoke_test
@@ -147,24 +153,29 @@ def test_the_flags_given_to_install_reach_the_server(home: Path) -> None:
 
 
 WITHOUT_EXTRA = (
-    "import sys; sys.modules['sentence_transformers'] = None; "
+    "import sys; sys.modules['sentence_transformers'] = sys.modules['sentencepiece'] = None; "
     "from sediment_mcp.cli.main import main; sys.exit(main(sys.argv[1:]))"
 )
 
 
 @pytest.mark.parametrize(
-    ("flag", "model"),
-    [("--model", "some/model"), ("--model", "all-MiniLM-L6-v2"), ("--reranker", "some/reranker")],
+    ("flag", "model", "extra"),
+    [
+        ("--model", "some/model", MODEL_EXTRA),
+        ("--model", "all-MiniLM-L6-v2", MODEL_EXTRA),
+        ("--model", MULTILINGUAL_MODEL, MULTILINGUAL_EXTRA),
+        ("--reranker", "some/reranker", MODEL_EXTRA),
+    ],
 )
 def test_a_model_that_this_installation_cannot_load_is_refused_before_anything_is_written(
-    home: Path, flag: str, model: str
+    home: Path, flag: str, model: str, extra: str
 ) -> None:
     command = [sys.executable, "-c", WITHOUT_EXTRA, "install", "cursor", "--no-check", flag, model]
     outcome = subprocess.run(
         command, env=environment(home), cwd=home, capture_output=True, text=True, check=False
     )
     assert outcome.returncode == 2
-    assert f'run pip install "{MODEL_EXTRA}"' in outcome.stderr
+    assert f'run pip install "{extra}"' in outcome.stderr
     assert not (home / CURSOR).exists()
 
 

@@ -35,7 +35,7 @@ from support.documents import (
 )
 from support.stdio_peer import SERVER, StdioPeer
 
-from sediment_mcp.config import MODEL_EXTRA, VARIABLES, load_config
+from sediment_mcp.config import MODEL_EXTRA, MULTILINGUAL_EXTRA, VARIABLES, load_config
 from sediment_mcp.hosts.agent_instructions import INSTRUCTIONS_FILES
 from sediment_mcp.hosts.launch_command import detect_installation
 from sediment_mcp.hosts.registry import HOSTS, Machine
@@ -145,10 +145,15 @@ def test_the_build_of_torch_that_is_told_of_is_the_one_that_install_asks_for() -
     assert detect_installation(machine, "").torch_backend == "cpu"
 
 
-def test_the_extra_that_is_told_of_is_the_real_one() -> None:
+EXTRAS = {MODEL_EXTRA: "sentence_transformers", MULTILINGUAL_EXTRA: "multilingual"}
+"""What is told of in commands, and the marker of the tests that need it."""
+
+
+def test_the_extras_that_are_told_of_are_the_real_ones() -> None:
     named = {name for page in PAGES for name in re.findall(r"sediment-mcp\[[\w-]+\]", text_of(page))}
-    assert named == {MODEL_EXTRA}
-    assert MODEL_EXTRA.partition("[")[2].rstrip("]") in PYPROJECT["project"]["optional-dependencies"]
+    assert named == set(EXTRAS)
+    for extra in EXTRAS:
+        assert extra.partition("[")[2].rstrip("]") in PYPROJECT["project"]["optional-dependencies"]
 
 
 def test_the_readme_can_be_scanned() -> None:
@@ -187,9 +192,9 @@ def test_the_commands_of_a_page_run_one_after_the_other(page: Path, tmp_path: Pa
 
 
 def uvx_lines() -> list[Any]:
-    """The lines that begin with uvx; what the extra is fetched for runs where it is installed."""
+    """The lines that begin with uvx; what an extra is fetched for runs where it is installed."""
     return [
-        pytest.param(line, marks=pytest.mark.sentence_transformers if MODEL_EXTRA in line else ())
+        pytest.param(line, marks=[getattr(pytest.mark, EXTRAS[extra]) for extra in EXTRAS if extra in line])
         for _, line in lines_starting("uvx ")
     ]
 
@@ -201,7 +206,7 @@ def test_uvx_runs_a_command_that_exists(line: str, tmp_path: Path) -> None:
     words = shlex.split(line)
     place = words.index("sediment-mcp")
     assert words[place + 1] in commands()
-    assert words[1:place] in ([], ["--from", MODEL_EXTRA])
+    assert words[1:place] in ([], *(["--from", extra] for extra in EXTRAS))
     assert run(shlex.join(words[place:]), tmp_path / "data").returncode == 0
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from support.embedding_double import EmbeddingDouble
 
-from sediment_mcp.config import DEFAULT_MODEL, NO_MODEL, Config
+from sediment_mcp.config import DEFAULT_MODEL, MULTILINGUAL_MODEL, NO_MODEL, Config
 from sediment_mcp.embeddings.codec import decode_vectors
 from sediment_mcp.embeddings.loader import FAILED_TO_LOAD, LOADING, ModelLoader, load_embedder
 from sediment_mcp.embeddings.protocols import DocumentEmbeddings, QueryEmbedding
@@ -75,7 +75,14 @@ def observed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 
 def test_the_default_model_needs_no_torch(observed: dict[str, Any]) -> None:
     assert "onnxruntime" in observed["modules"]
-    unwanted = {"torch", "transformers", "sentence_transformers", "tokenizers", "huggingface_hub"}
+    unwanted = {
+        "torch",
+        "transformers",
+        "sentence_transformers",
+        "tokenizers",
+        "huggingface_hub",
+        "sentencepiece",
+    }
     assert not unwanted & set(observed["modules"])
 
 
@@ -116,6 +123,11 @@ def test_no_model_is_a_choice_and_the_message_says_so(tmp_path: Path) -> None:
         *(
             (package, "some/model", 'run pip install "sediment-mcp[sentence-transformers]" or start with uvx')
             for package in ("sentence_transformers", "transformers", "huggingface_hub", "torch")
+        ),
+        (
+            "sentencepiece",
+            MULTILINGUAL_MODEL,
+            'run pip install "sediment-mcp[multilingual]" or start with uvx',
         ),
     ],
 )

@@ -183,10 +183,10 @@ def test_an_entry_of_the_user_s_stays_until_it_is_forced_out(cursor: ConfigTarge
 TORCH = {"UV_TORCH_BACKEND": "cpu"}
 
 
-def run_by_uvx(*arguments: str, source: str = "", needs_extra: bool = False) -> LaunchCommand:
+def run_by_uvx(*arguments: str, source: str = "", extra: str | None = None) -> LaunchCommand:
     origin = json.dumps({"url": source})
     ours = Installation(Path("/c/uv/archive-v0/a"), None, Path("/python"), Path("/bin/uvx"), origin)
-    return build_launch_command(ours, arguments, needs_extra=needs_extra)
+    return build_launch_command(ours, arguments, extra=extra)
 
 
 def write_as_earlier(target: ConfigTarget, *arguments: str, **more: Any) -> None:
@@ -221,7 +221,7 @@ def test_another_build_of_torch_is_the_user_s_own_choice(cursor: ConfigTarget) -
 
 def test_a_model_that_needs_the_extra_gets_it_and_keeps_its_build_of_torch(cursor: ConfigTarget) -> None:
     write_as_earlier(cursor, "sediment-mcp", "--model", "m", env={**TORCH, "A": "b"})
-    command = run_by_uvx("--model", "m", needs_extra=True)
+    command = run_by_uvx("--model", "m", extra="sediment-mcp[sentence-transformers]")
     assert inspect_target(cursor, command).state == "another command"
     assert install(cursor, command).outcome == "replaced"
     assert servers(cursor)[SERVER_NAME] == {

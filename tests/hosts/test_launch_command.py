@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from support.hosts import UVX, VARIABLES, host, machine
 
+from sediment_mcp.config import MODEL_EXTRA, MULTILINGUAL_EXTRA
 from sediment_mcp.errors import BadArgument
 from sediment_mcp.hosts.launch_command import (
     Installation,
@@ -77,9 +78,10 @@ def test_a_path_in_uv_s_cache_is_never_written(folder: str) -> None:
 def test_uvx_runs_what_it_runs_now(source: str | None, package: list[str]) -> None:
     ours = installation("/cache/uv/archive-v0/abc", uvx=Path("/usr/bin/uvx"), source=source)
     assert list(build_launch_command(ours).arguments) == package
-    asked = " ".join(build_launch_command(ours, ["--model", "m"], needs_extra=True).arguments)
-    wanted = "sediment-mcp[sentence-transformers]" + (f" @ {package[1]}" if source and package[1:] else "")
-    assert asked == f"--from {wanted} sediment-mcp --model m"
+    for extra in (MODEL_EXTRA, MULTILINGUAL_EXTRA):
+        asked = " ".join(build_launch_command(ours, ["--model", "m"], extra=extra).arguments)
+        wanted = extra + (f" @ {package[1]}" if source and package[1:] else "")
+        assert asked == f"--from {wanted} sediment-mcp --model m"
 
 
 @pytest.mark.parametrize(("backend", "environment"), [(None, {}), ("cu128", {"UV_TORCH_BACKEND": "cu128"})])
@@ -89,7 +91,8 @@ def test_the_build_of_torch_that_the_user_asks_uv_for_goes_along_with_the_extra_
     prefix, uvx = "/cache/uv/archive-v0/abc", Path("/usr/bin/uvx")
     ours = installation(prefix, uvx=uvx, torch_backend=backend)
     assert build_launch_command(ours).environment == {}
-    assert build_launch_command(ours, needs_extra=True).environment == environment
+    assert build_launch_command(ours, extra=MODEL_EXTRA).environment == environment
+    assert build_launch_command(ours, extra=MULTILINGUAL_EXTRA).environment == {}
 
 
 def test_the_build_of_torch_is_asked_for_in_uv_s_own_variable(tmp_path: Path) -> None:

@@ -2,12 +2,37 @@
 
 from __future__ import annotations
 
+import pytest
+
 from sediment_mcp.indexes.analyzer import extract_terms
 from sediment_mcp.indexes.query_analysis import analyze_query, extract_query_terms
 
 
 def test_question_words_and_possessives_are_not_looked_for():
     assert extract_query_terms("What did the user's dog eat?") == extract_terms("user dog eat")
+
+
+@pytest.mark.parametrize(
+    ("query", "topic"),
+    [
+        ("Wo liegt die Datenbank, und welche Tests hat der Server?", "liegt Datenbank und Tests Server"),
+        ("Où est la clé de la cave ?", "clé de cave"),
+        ("Quelle est la couleur du vélo ?", "couleur vélo"),
+        ("¿Dónde está el contrato de Ana?", "contrato de Ana"),
+        ("¿Cuál es la talla de los zapatos?", "talla de zapatos"),
+    ],
+)
+def test_question_words_of_its_own_language_are_not_looked_for(query: str, topic: str):
+    assert extract_query_terms(query) == extract_terms(topic)
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["comment style", "a man page", "La Paz office", "bin folder", "hat shop", "dying, or die casting"],
+)
+def test_words_of_another_meaning_are_looked_for_in_an_english_query(query: str):
+    kept = extract_query_terms(query)
+    assert kept == [term for term in dict.fromkeys(extract_terms(query)) if term != "a"]
 
 
 def test_a_query_of_nothing_else_keeps_its_words():

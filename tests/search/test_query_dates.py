@@ -41,6 +41,30 @@ def test_the_days_a_question_names(question, period):
 
 
 @pytest.mark.parametrize(
+    ("questions", "since", "until"),
+    [
+        (("Was war gestern Abend?", "Qu'ai-je noté hier soir ?", "¿Qué anoté anoche?"), "05-07", "05-07"),
+        (("Was habe ich vorgestern notiert?", "avant-hier", "antes de ayer"), "05-06", "05-06"),
+        (("in der letzten Woche", "la semaine dernière", "la semana pasada"), "04-27", "05-03"),
+        (("vor zwei Wochen", "il y a deux semaines", "hace un par de semanas"), "04-21", "04-27"),
+        (("letzten Dienstag", "mardi dernier", "el martes pasado"), "05-05", "05-05"),
+        (("letztes Wochenende", "le week-end dernier", "el fin de semana pasado"), "05-02", "05-03"),
+        (
+            ("in den letzten drei Tagen", "ces trois derniers jours", "en los últimos tres días"),
+            "05-05",
+            "05-08",
+        ),
+        (("nächste Woche", "la semaine prochaine", "la próxima semana"), "05-11", "05-17"),
+        (("am 3. Mai 2026", "le 3 mai 2026", "el 3 de mayo de 2026"), "05-03", "05-03"),
+    ],
+)
+def test_the_days_a_question_in_german_french_or_spanish_names(questions, since, until):
+    expected = Period(date.fromisoformat(f"2026-{since}"), date.fromisoformat(f"2026-{until}"))
+    for question in questions:
+        assert find_periods(question, TODAY) == [expected], question
+
+
+@pytest.mark.parametrize(
     "question",
     ["may I deploy?", "march on", "port 8080", "HTTP 2023 errors", "on 31 February 2023", "2023-13-01", ""],
 )

@@ -19,9 +19,14 @@ MODULES = {
     for path in sorted(PACKAGE.rglob("*.py"))
     if not path.stem.startswith("__")
 }
-NEED_EXTRA = {
-    f"sediment_mcp.embeddings.{name}" for name in ("cross_encoder", "model_files", "sentence_transformers")
+NEEDS_EXTRA = {
+    "sediment_mcp.embeddings.cross_encoder": "sentence_transformers",
+    "sediment_mcp.embeddings.model_files": "sentence_transformers",
+    "sediment_mcp.embeddings.sentence_transformers": "sentence_transformers",
+    "sediment_mcp.embeddings.multilingual": "sentencepiece",
+    "sediment_mcp.embeddings.sentence_pieces": "sentencepiece",
 }
+"""Modules that can be imported only where an extra is installed, and the package of it that they import."""
 TREES = {name: ast.parse(path.read_text(encoding="utf-8")) for name, path in MODULES.items()}
 FUNCTIONS = {"search", "match", "fullmatch", "split", "findall", "finditer", "sub", "subn"}
 
@@ -64,7 +69,7 @@ def find_expressions() -> Iterator[Expression]:
     """
     uses = find_uses()
     for module, tree in TREES.items():
-        if module in NEED_EXTRA and find_spec("sentence_transformers") is None:
+        if module in NEEDS_EXTRA and find_spec(NEEDS_EXTRA[module]) is None:
             continue  # .ci/run looks at it where the extra is installed
         parents = {child: node for node in ast.walk(tree) for child in ast.iter_child_nodes(node)}
         builders = {node.name: node for node in ast.walk(tree) if returns_pattern(node)}

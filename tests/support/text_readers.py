@@ -210,6 +210,7 @@ READERS: dict[str, Reader] = dict.fromkeys(_GIVEN_PLAINLY.split(), plainly) | {
     "config.parse_project": with_more("--project", may_be_relative=True),
     "domain.chunking.split_text": with_more(2_000),
     "domain.duplicates.is_same_text": beside_another(),
+    "domain.language.is_english": plainly,
     "domain.near_duplicates.is_near_duplicate": beside_another(0.99),
     "domain.secrets.find_secret_kinds": in_list(),
     "domain.tags.unique_tags": in_list(),

@@ -18,6 +18,7 @@ from sediment_mcp.app import Application
 from sediment_mcp.config import Config
 from sediment_mcp.embeddings.protocols import Embedder
 from sediment_mcp.operations.history import history
+from sediment_mcp.operations.language_hint import MIN_TOLD
 from sediment_mcp.storage.sqlite.session import SqliteSession
 from sediment_mcp.system.timestamps import isoformat
 from sediment_mcp.web import similar_pairs
@@ -114,6 +115,17 @@ def test_the_trash_is_listed_and_emptied_by_hand(server: UiServer, host: Host) -
     assert [memory["id"] for memory in server.read("trash")["memories"]] == [ids[2]]
     for limit in (0, 10_000, "all"):
         assert server.get("trash", limit=limit).status == 400
+
+
+def test_the_overview_has_a_hint_for_memories_that_the_model_hardly_reads(
+    server: UiServer, host: Host
+) -> None:
+    assert server.read("overview")["language_hint"] is None
+    for number in range(MIN_TOLD):
+        host.store(f"Der Server des Kunden {number} steht in Frankfurt und nicht hier.")
+    hint = server.read("overview")["language_hint"]
+    assert "not in English" in hint["sentence"]
+    assert len(hint["commands"]) == 2
 
 
 def test_the_overview_counts_what_there_is(server: UiServer, host: Host) -> None:

@@ -82,14 +82,15 @@ def install(invocation: Invocation, hosts: tuple[str, ...], **options: bool) -> 
         return _uninstall(invocation, chosen, machine, named)
     models = {MODEL: invocation.config.model, RERANKER: invocation.config.reranker}
     given = [models[variable] for variable in models if variable in invocation.flags]
-    needing = [model for model in given if launch_command.needs_extra(model)]
     installation = launch_command.detect_installation(machine, sys.argv[0])
     arguments = _build_server_arguments(invocation)
-    command = launch_command.build_launch_command(installation, arguments, needs_extra=bool(needing))
+    command = launch_command.build_launch_command(
+        installation, arguments, extra=launch_command.find_extra(given)
+    )
     if not named and not chosen.all:
         return _list(invocation, chosen, machine, command)
-    if needing and not command.brings_extra:
-        launch_command.check_extra(needing[0])
+    if not command.brings_extra:
+        launch_command.check_extra(given)
     return _install(invocation, chosen, machine, named, command)
 
 

@@ -27,6 +27,7 @@ export function overview(main, state) {
     return fill(
       root,
       h("h1", {}, "Overview"),
+      stats.language_hint ? hint(stats.language_hint) : null,
       tiles(stats),
       Object.keys(stats.months).length ? panel("Growth", h("p", { class: "soft legend" }, h("i", { class: "key ridge" }), "in all", h("i", { class: "key month" }), "new in the month"), growth(stats.months)) : null,
       h("div", { class: "panels" },
@@ -37,6 +38,11 @@ export function overview(main, state) {
       ),
       stats.unanswered.length ? panel("Asked in vain", questions(stats.unanswered)) : null,
     );
+  }
+
+  function hint({ sentence, commands }) {
+    return panel("Other languages", h("p", {}, sentence, " A model for a hundred languages takes its place by either command:"),
+      commands.map((command) => h("pre", {}, command)));
   }
 
   function tiles({ memories, sessions, stored_within: within }) {
