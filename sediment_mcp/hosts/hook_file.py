@@ -1,4 +1,4 @@
-"""Hook files: where a host keeps the commands that it runs at its events, and how one of ours is edited.
+"""Hook files: where a host keeps the commands of its events, and how ours are edited.
 
 All four hosts have JSON with a list of handlers for each event; Claude Code and Codex put each handler into a
 group, which could have a matcher. Ours have none: some editions of the hosts name their events otherwise than

@@ -1,4 +1,4 @@
-"""Plan which hooks of ours a host runs: those of recall and those of capture, each on request.
+"""Plan which hooks of ours a host runs: those of recall, those of capture, on request.
 
 What a request leaves open stays as it is in the host's file; hooks that are there are brought into today's
 command.
@@ -89,7 +89,7 @@ def plan_hook_removal(target: HookTarget) -> PlannedChange:
 
 
 def _plan(target: HookTarget, choose: Callable[[Handlers], Handlers]) -> PlannedChange:
-    """Return what has to change; ``choose`` tells from the handlers that are there which are to be."""
+    """Return what has to change; ``choose`` tells from the handlers there which are to be."""
     try:
         with target.report_unusable_file():
             text = config_file.read_text(target.path)
@@ -139,7 +139,7 @@ def _edit(file: HookFile, text: str | None, wanted: Handlers) -> str | None:
 
 
 def _add(target: HookTarget, before: str | None, handlers: Handlers) -> str | None:
-    """Return ``before`` with the handlers added; None if some were there already or cannot be added."""
+    """Return ``before`` with the handlers; None if some were there, or cannot be added."""
     try:
         if target.file.read_handlers(before):
             return None

@@ -1,4 +1,4 @@
-"""Edit JSON with comments (JSONC) one member or item at a time, and leave every other byte as it is.
+"""Edit JSON with comments (JSONC) one member or item at a time; every other byte stays.
 
 Editors keep their settings as JSONC: comments, trailing commas, the owner's order and indentation. A parser
 that writes the whole file anew would lose all of it, so this module finds the place of a member and edits the
@@ -245,7 +245,7 @@ def _join_members(value: Any, members: dict[Step, Any]) -> Any:
 
 
 def _find_innermost_object(text: str, path: Sequence[Step]) -> tuple[_Object, Sequence[Step]]:
-    """Return the innermost object or array on the path that exists, and the rest of the path within it."""
+    """Return the innermost object or array on the path, and the rest of the path within it."""
     tokens = [token for token in _tokenize(text) if token.kind != "space"]
     start = next(index for index, token in enumerate(tokens) if token.kind != "comment")
     while True:
@@ -283,7 +283,7 @@ def _scan_object(tokens: Sequence[_Token], start: int) -> _Object:
 
 
 def _scan_member(tokens: Sequence[_Token], first: int, previous_end: int, name: Step) -> tuple[_Member, int]:
-    """Return the member or item that starts with the token ``first``, and the index of the token after it."""
+    """Return the member that starts with the token ``first``, and the index of what follows."""
     value = first
     if not isinstance(name, int):
         value = _skip_comments(tokens, _skip_comments(tokens, first + 1) + 1)

@@ -137,7 +137,7 @@ def build_launch_command(
 def _name_packages(
     origin: str, revision: str = "", version: str = "", *, needs_extra: bool
 ) -> tuple[str, ...]:
-    """Return the arguments by which uvx knows what to run: the package in a version, or its source."""
+    """Return the arguments by which uvx knows the package in a version, or its source."""
     source = origin + revision
     if needs_extra:
         pinned = f"=={version}" if version else ""
@@ -199,7 +199,7 @@ def _read_constraints(environment: Mapping[str, str]) -> dict[str, str]:
 
 
 def _parse_source(source: str | None) -> tuple[str, str]:
-    """Return the source that uvx has to install from, and its revision; empty for the published package."""
+    """Return the source for uvx to install from, and its revision; empty if it is published."""
     try:
         origin = to_object(json.loads(source or "null")) or {}
     except ValueError:

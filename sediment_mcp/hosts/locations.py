@@ -1,4 +1,4 @@
-"""Locations: where a host's file stands on macOS, Windows and Linux, and which files are here.
+"""Locations: where a host's file stands on each platform, and which files are here.
 
 A location is a template with ``~`` and the names of folder variables in braces, so that each platform's paths
 are known, and can be tested, on any machine.

@@ -1,6 +1,7 @@
-"""Server entries: what a host's file says of one server, in the common form of `entry_shape`.
+"""Server entries: what a host's file says of one server, in the common form.
 
-An entry is ours if it starts this program, whatever its name is. What the user has added to it stays.
+`entry_shape` has that form. An entry is ours if it starts this program, whatever its name is; what the user
+has added to it stays.
 """
 
 from __future__ import annotations

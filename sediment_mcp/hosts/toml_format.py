@@ -34,7 +34,7 @@ class _Block(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class TomlFormat:
-    """TOML in which servers are tables of one top-level table, or tables of one array that have a name."""
+    """TOML in which servers are tables of one table, or tables of one array that have a name."""
 
     is_list: bool
     """Whether servers stand in an array (``[[section]]``), each with its name."""
@@ -237,7 +237,7 @@ def _cut(text: str, blocks: Sequence[_Block]) -> str:
 
 
 def _to_text(document: Any, before: str) -> str:
-    """Return the text of an edited document, in the line breaks of before if it has but one kind."""
+    """Return the text of an edited document, in the line breaks of before if they are alike."""
     text = str(document.as_string())
     if "\n" in before.replace("\r\n", ""):
         return text

@@ -32,7 +32,7 @@ class _Lines(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class YamlFormat:
-    """YAML in which servers are members of one top-level mapping, or items of one sequence with a name."""
+    """YAML in which servers are members of one mapping, or items of one sequence with a name."""
 
     is_list: bool
     """Whether servers stand in a sequence, each with its name."""
