@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import runpy
 import shlex
 import subprocess
 import sys
@@ -202,7 +203,10 @@ def test_uvx_runs_a_command_that_exists(line: str, tmp_path: Path) -> None:
     words = shlex.split(line)
     place = words.index("sediment-mcp")
     assert words[place + 1] in commands()
-    assert words[1:place] in ([], ["--from", MODEL_EXTRA])
+    *start, last = ONE_CLICK["link_command"]().argv
+    source = start[-1]
+    extra = MODEL_EXTRA if ONE_CLICK["PUBLISHED"] else f"{MODEL_EXTRA} @ {source}"
+    assert words[: place + 1] in ([*start, last], ["uvx", "--from", extra, last])
     assert run(shlex.join(words[place:]), tmp_path / "data").returncode == 0
 
 
@@ -268,6 +272,7 @@ def test_the_markers_are_the_real_ones() -> None:
 
 # --- JSON ---------------------------------------------------------------------------------------
 
+ONE_CLICK: dict[str, Any] = runpy.run_path(str(ROOT / "packaging" / "build_one_click.py"))
 SERVER_LISTS = {"mcpServers", "servers", "context_servers"}
 
 
@@ -287,7 +292,7 @@ def start(command: str, arguments: list[str]) -> list[str]:
     """What an entry starts, with this checkout in the place of the published package."""
     if command == "uvx":
         place = arguments.index("sediment-mcp")
-        assert all(argument.startswith("-") for argument in arguments[:place])
+        assert arguments[: place + 1] == ONE_CLICK["uvx"]()
         return [*SERVER, *arguments[place + 1 :]]
     assert command.endswith("sediment-mcp")
     return [*SERVER, *arguments]
@@ -375,7 +380,7 @@ def test_the_tools_and_their_parameters_are_the_real_ones(peer: StdioPeer) -> No
 
 @PROCESS
 def test_the_resources_and_prompts_are_the_real_ones(peer: StdioPeer) -> None:
-    uris = set(re.findall(r"memory://(?!ID)\w+", text_of(README)))
+    uris = set(re.findall(r"(?:memory|skill)://(?!ID)[\w/.-]*\w", text_of(README)))
     assert uris == {resource["uri"] for resource in peer.request("resources/list")["result"]["resources"]}
     told = names(section(README, "Tools").partition("Prompts: ")[2].partition("\n\n")[0])
     assert told == [prompt["name"] for prompt in peer.request("prompts/list")["result"]["prompts"]]
@@ -448,10 +453,11 @@ def test_every_command_is_mentioned() -> None:
 
 FOREIGN_FLAGS = {
     "--from",  # uv's
+    "--marketplace",  # Claude Code's
     "--transport",  # claude's
     "--format",  # git's, and ours
     "--pythonpath", "--bundle", "--out", "--peers",  # of tools and scripts, which have tests of their own
-    "--help",
+    "--help", "--real-hosts",
 }  # fmt: skip
 
 
