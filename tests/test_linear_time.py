@@ -114,6 +114,7 @@ ELSEWHERE = {
     "hosts.toml_format": "calls tomllib, and tomlkit for the user's own file",
     "hosts.yaml_format": "calls ruamel.yaml for the user's own file",
     "hosts.hook_file.HookFile": "calls jsonc",
+    "hosts.cursor_rules.write_rules": "writes",
     "hosts.config_file.replace_text": "writes",
     "hosts.config_file.format_diff": "of the user's own file before and after an edit, for the terminal",
     "hosts.config_format": "calls jsonc",

@@ -328,3 +328,32 @@ def test_unknown_guidance_is_refused(home: Path) -> None:
     assert outcome.returncode == 2
     assert "claude, cursor, agents" in outcome.stderr
     assert run(home, "guidance", "--uninstall").returncode == 2
+
+
+def test_guidance_for_all_projects_goes_into_the_user_s_own_files(home: Path) -> None:
+    (home / ".codex").mkdir()
+    (home / ".codex/AGENTS.md").write_text("Be brief.\n")
+    (home / ".claude").mkdir()
+    (home / "dotfiles.md").write_text("Mine.\n")
+    (home / ".claude/CLAUDE.md").symlink_to(home / "dotfiles.md")
+    files = result_of(home, "guidance", "claude", "codex", "gemini", "--user")["files"]
+    assert [one["outcome"] for one in files] == ["written"] * 3
+    assert (home / ".codex/AGENTS.md").read_text().startswith("Be brief.\n\n<!-- sediment-mcp")
+    assert "MEMORY.md" in (home / ".gemini/GEMINI.md").read_text()
+    assert (home / "dotfiles.md").read_text().startswith("Mine.\n")
+    assert (home / ".claude/CLAUDE.md").is_symlink()
+    states = {one["name"]: one["state"] for one in result_of(home, "guidance", "--user")["files"]}
+    assert {name for name, state in states.items() if state == "written"} == {"claude", "codex", "gemini"}
+    result_of(home, "guidance", "claude", "codex", "gemini", "--user", "--uninstall")
+    assert (home / ".codex/AGENTS.md").read_text() == "Be brief.\n"
+    assert (home / "dotfiles.md").read_text() == "Mine.\n"
+    assert not (home / ".gemini/GEMINI.md").exists()
+    assert run(home, "guidance", "cursor", "--user").returncode == 2
+
+
+def test_the_text_for_a_host_that_reads_no_file_is_printed(home: Path) -> None:
+    text = result_of(home, "guidance", "--print")["text"]
+    assert run(home, "guidance", "--print").stdout.strip() == text
+    assert all(word in text for word in ("query_memory", "store_memory", "replaces", "sediment"))
+    assert len(text) < 1_000
+    assert run(home, "guidance", "claude", "--print").returncode == 2

@@ -37,9 +37,9 @@ from support.documents import (
 from support.stdio_peer import SERVER, StdioPeer
 
 from sediment_mcp.config import MODEL_EXTRA, VARIABLES, load_config
-from sediment_mcp.hosts.agent_instructions import INSTRUCTIONS_FILES
+from sediment_mcp.hosts.agent_instructions import INSTRUCTIONS_FILES, USER_FILES
 from sediment_mcp.hosts.launch_command import detect_installation
-from sediment_mcp.hosts.locations import Machine
+from sediment_mcp.hosts.locations import Machine, resolve_path
 from sediment_mcp.hosts.registry import HOSTS
 
 README, CONTRIBUTING = ROOT / "README.md", ROOT / "CONTRIBUTING.md"
@@ -408,7 +408,12 @@ def test_the_files_of_the_hosts_are_the_real_ones(column: tuple[int, str]) -> No
 
 @PROCESS
 def test_the_files_for_guidance_are_the_real_ones(tmp_path: Path) -> None:
-    rows_of_files = rows(section(DOCS / "hosts.md", "Guidance for agents"))
+    told = section(DOCS / "hosts.md", "Guidance for agents").partition("With `--user`")
+    for row in rows(told[2]):
+        file = USER_FILES[names(row[0])[0]].path
+        assert Path(names(row[1])[0]) == resolve_path(file, Machine("linux", Path("~"), {}))
+    assert len(rows(told[2])) == len(USER_FILES)
+    rows_of_files = rows(told[0])
     listed = run("sediment-mcp guidance", tmp_path / "data").stdout
     for row in rows_of_files:
         assert re.search(rf"{names(row[0])[0]}\b.*{re.escape(names(row[1])[0])}", listed)

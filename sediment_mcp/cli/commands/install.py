@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from sediment_mcp.cli.confirm import FAILED, confirm_yes, say
+from sediment_mcp.cli.host_machine import detect_machine
 from sediment_mcp.cli.invocation import Invocation
 from sediment_mcp.cli.options import FLAGS, command, complete_words, dry_run_option, pass_invocation
 
@@ -74,7 +75,7 @@ def install(invocation: Invocation, hosts: tuple[str, ...], **options: Any) -> i
     from sediment_mcp.config import MODEL
     from sediment_mcp.hosts import launch_command
 
-    chosen, machine = _Options(**options), _detect_machine()
+    chosen, machine = _Options(**options), detect_machine()
     named = _find_hosts(hosts)
     if chosen.uninstall and (named or chosen.all):
         return _uninstall(invocation, chosen, machine, named)
@@ -182,19 +183,6 @@ def _can_ask(invocation: Invocation, options: _Options) -> bool:
 
 
 # --- hosts and their files ----------------------------------------------------------------------
-
-
-def _detect_machine() -> Machine:
-    from sediment_mcp.config import NO_HOME, environment, find_home
-    from sediment_mcp.errors import BadArgument
-    from sediment_mcp.hosts.locations import Machine
-
-    try:
-        return Machine(sys.platform, find_home(), environment())
-    except BadArgument:
-        raise BadArgument(
-            f"The files of hosts cannot be found, because {NO_HOME}: set HOME to your home directory."
-        ) from None
 
 
 def _find_hosts(names: Sequence[str]) -> list[Host]:
