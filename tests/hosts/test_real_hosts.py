@@ -26,8 +26,14 @@ SCRIPT = (
     ToolCall("query_memory", {"query": PROMPT}),
     "They go out on Tuesdays.",
 )
+NESTED = '{"hookSpecificOutput": {"hookEventName": "%s", "additionalContext": "said at %s"}}'
+ANSWERS = {
+    "claude-code": NESTED,
+    "codex": NESTED,  # which drops an answer with any other field
+    "copilot-cli": '{"ignored": "%s", "additionalContext": "said at %s"}',
+}
 hosts = pytest.mark.parametrize("name", FILES)
-with_hooks = pytest.mark.parametrize("name", ["claude-code", "codex"])
+with_hooks = pytest.mark.parametrize("name", ANSWERS)
 
 
 @pytest.fixture
@@ -89,12 +95,12 @@ def test_what_a_hook_says_is_in_the_first_request_in_the_form_that_install_wrote
         "#!/bin/sh\n"
         "case $2 in session-start) event=SessionStart ;; *) event=UserPromptSubmit ;; esac\n"
         f'cat > "{tmp_path}/$2.json"\n'
-        'printf \'{"hookSpecificOutput": {"hookEventName": "%s", "additionalContext": "said at %s"}}\' '
-        "$event $2\n"
+        f"printf '{ANSWERS[name]}' $event $2\n"
     )
     stand_in.chmod(0o755)
     text = path.read_text(encoding="utf-8")
-    for handler in (one for groups in json.loads(text)["hooks"].values() for one in groups[0]["hooks"]):
+    for (group,) in json.loads(text)["hooks"].values():
+        (handler,) = group.get("hooks", [group])
         hook = handler["command"][handler["command"].index(" hook ") :]
         text = text.replace(json.dumps(handler["command"])[1:-1], f"{stand_in}{hook}")
     path.write_text(text, encoding="utf-8")

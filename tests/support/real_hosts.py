@@ -26,6 +26,7 @@ PACKAGES = {
     "codex": ("@openai/codex@0.171.0", "codex"),
     "gemini": ("@google/gemini-cli@0.61.0", "gemini"),
     "opencode": ("opencode-ai@1.18.33", "opencode"),
+    "copilot-cli": ("@github/copilot@1.0.102", "copilot"),
     "mcpb": ("@anthropic-ai/mcpb@2.1.2", "mcpb"),
 }
 """Name → the package in its version, and its program."""
@@ -149,6 +150,7 @@ CONFIGS: Mapping[str, Callable[[str], Configs]] = {
         ".gemini/settings.json": '{\n  "security": {"auth": {"selectedType": "gemini-api-key"}}\n}\n'
     },
     "opencode": _configure_opencode,
+    "copilot-cli": lambda url: {".copilot/mcp-config.json": '{\n  "mcpServers": {}\n}\n'},
 }
 VARIABLES: Mapping[str, Callable[[str], dict[str, str]]] = {
     "claude-code": lambda url: {
@@ -164,6 +166,13 @@ VARIABLES: Mapping[str, Callable[[str], dict[str, str]]] = {
         "GEMINI_CLI_TRUST_WORKSPACE": "true",
     },
     "opencode": lambda url: {"OPENCODE_DISABLE_AUTOUPDATE": "1"},
+    "copilot-cli": lambda url: {
+        "COPILOT_PROVIDER_BASE_URL": f"{url}/v1",
+        "COPILOT_PROVIDER_TYPE": "openai",
+        "COPILOT_PROVIDER_API_KEY": "dummy",
+        "COPILOT_MODEL": "m",
+        "COPILOT_OFFLINE": "true",
+    },
 }
 ARGUMENTS: Mapping[str, tuple[str, ...]] = {
     "claude-code": (
@@ -175,11 +184,13 @@ ARGUMENTS: Mapping[str, tuple[str, ...]] = {
     ),
     "gemini": ("-p", PROMPT, "--yolo", "-m", "gemini-2.5-flash"),
     "opencode": ("run", PROMPT),
+    "copilot-cli": ("-p", PROMPT, "--allow-all-tools"),
 }  # fmt: skip
 FILES: Mapping[str, tuple[str, ...]] = {
     "claude-code": (".claude/settings*", ".claude.json.*"),
     "codex": (".codex/config.toml*", ".codex/hooks.json*"),
     "gemini": (".gemini/settings.json*",),
     "opencode": (".config/opencode/opencode.json*",),
+    "copilot-cli": (".copilot/mcp-config.json*", ".copilot/hooks/*"),
 }
 """What the host does not write itself while it runs, and copies beside what it does."""
