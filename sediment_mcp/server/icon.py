@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from base64 import b64encode
+from binascii import b2a_base64
 from typing import Any
 
 SIZE = 16
@@ -21,7 +21,7 @@ def draw_svg() -> str:
 
 
 ICON: dict[str, Any] = {
-    "src": f"data:image/svg+xml;base64,{b64encode(draw_svg().encode()).decode()}",
+    "src": f"data:image/svg+xml;base64,{b2a_base64(draw_svg().encode(), newline=False).decode()}",
     "mimeType": "image/svg+xml",
     "sizes": ["any"],
 }

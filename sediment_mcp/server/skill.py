@@ -6,7 +6,7 @@ Hosts that load skills take it from a plugin; others read it as the resource or 
 from __future__ import annotations
 
 from functools import cache
-from importlib.resources import files
+from pathlib import Path
 
 from sediment_mcp.server.jsonrpc import Message
 
@@ -25,7 +25,7 @@ RESOURCE: Message = {
 @cache
 def read_skill() -> str:
     """Return the text of SKILL.md, with its front matter."""
-    return files("sediment_mcp.server").joinpath("SKILL.md").read_text(encoding="utf-8")
+    return Path(__file__).with_name("SKILL.md").read_text(encoding="utf-8")
 
 
 def read_instructions() -> str:

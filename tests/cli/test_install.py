@@ -235,6 +235,52 @@ def test_a_dry_run_shows_the_hooks_and_writes_none(home: Path) -> None:
     assert not (home / ".codex").exists()
 
 
+@pytest.mark.skipif(os.name == "nt", reason="pseudo-terminals are another thing there")
+@pytest.mark.parametrize(
+    ("answers", "events"),
+    [
+        ("y\nn\n", ["sessionStart", "beforeSubmitPrompt"]),
+        ("n\ny\n", ["stop", "preCompact", "sessionEnd"]),
+        ("n\n\n", None),
+    ],
+)
+def test_a_person_is_asked_for_hooks_and_for_capture(
+    answers: str, events: list[str] | None, home: Path
+) -> None:
+    import pty
+
+    ours, theirs = pty.openpty()
+    os.write(ours, answers.encode())
+    outcome = subprocess.run(
+        [*SERVER, "install", "cursor", "--no-check"], env=environment(home), cwd=home,
+        stdin=theirs, stderr=theirs, stdout=subprocess.PIPE, timeout=120, check=False,
+    )  # fmt: skip
+    said = os.read(ours, 10_000).decode()
+    os.close(theirs)
+    os.close(ours)
+    assert outcome.returncode == 0
+    assert "Let Cursor bring memories into conversations without being asked? [y/N]" in said
+    assert "for 30 days? [y/N]" in said
+    hooks = home / ".cursor/hooks.json"
+    assert (list(json.loads(hooks.read_text())["hooks"]) if hooks.exists() else None) == events
+
+
+WITHOUT_UVX = (
+    "import sys; sys.prefix = '/cache/uv/archive-v0/a'; sys.argv[0] = 'sediment-mcp'; "
+    "from sediment_mcp.cli.main import main; sys.exit(main(sys.argv[1:]))"
+)
+
+
+def test_a_missing_uvx_is_said_before_anything_is_written(home: Path) -> None:
+    command = [sys.executable, "-c", WITHOUT_UVX, "install", "cursor", "--hooks", "--no-check"]
+    outcome = subprocess.run(
+        command, env=environment(home, PATH=""), cwd=home, capture_output=True, text=True, check=False
+    )
+    assert outcome.returncode == 2
+    assert "uvx was not found" in outcome.stderr
+    assert list((home / ".cursor").iterdir()) == []
+
+
 def test_hooks_without_a_host_are_a_wrong_call(home: Path) -> None:
     assert run(home, "install", "--hooks").returncode == 2
 
