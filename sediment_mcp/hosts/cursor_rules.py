@@ -1,4 +1,4 @@
-"""A rules file of Cursor that holds what its hooks should have brought into the conversation.
+"""A rules file of Cursor, with what its hooks should have brought into the conversation.
 
 Cursor drops what a hook says at the start of a session now and then, but reads the rules of the project each
 time. The file is written anew when a session starts, and is kept out of git by the repository's own list of
