@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
+from shutil import which
 from typing import Any
 
 import pytest
@@ -19,9 +20,12 @@ EXTRAS = {
 MISSING = {extra for extra, modules in EXTRAS.items() if not all(find_spec(module) for module in modules)}
 """The extras that are not installed here."""
 
+REAL_HOSTS = "host"
+"""The marker of the tests that run hosts from npm."""
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Let a run say that it is the one in which the tests of an extra have to run."""
+    """Let a run say that it is the one in which the tests of an extra, or of real hosts, have to run."""
     parser.addoption(
         "--require-extra",
         action="append",
@@ -29,31 +33,44 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default=[],
         help="fail unless a test of this extra has passed; may be repeated",
     )
+    parser.addoption(
+        "--real-hosts",
+        action="store_true",
+        help="run the tests with hosts from npm; fail unless one has passed",
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Refuse a run that is to test an extra where it is not installed."""
+    """Refuse a run that is to test an extra, or real hosts, where they are not installed."""
     for extra in MISSING.intersection(config.getoption("--require-extra")):
         raise pytest.UsageError(f"{' or '.join(EXTRAS[extra])} is not installed here: no test of it can run.")
+    if config.getoption("--real-hosts") and not which("npm"):
+        raise pytest.UsageError("npm was not found: no test with real hosts can run.")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip what needs an extra where it is not installed."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Skip what needs an extra where it is not installed, and what fetches hosts unless it is asked for."""
+    skipped = {extra: f"{' or '.join(EXTRAS[extra])} is not installed" for extra in MISSING}
+    if not config.getoption("--real-hosts"):
+        skipped[REAL_HOSTS] = "hosts from npm are not asked for (--real-hosts)"
     for item in items:
-        for extra in MISSING:
-            if item.get_closest_marker(extra):
-                item.add_marker(pytest.mark.skip(reason=f"{' or '.join(EXTRAS[extra])} is not installed"))
+        for marker, reason in skipped.items():
+            if item.get_closest_marker(marker):
+                item.add_marker(pytest.mark.skip(reason=reason))
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Fail a run that is to test an extra and in which nothing of it has passed."""
+    """Fail a run that is to test an extra, or real hosts, and in which nothing of it has passed."""
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
     if reporter is None:
         return  # a worker of xdist has no reporter
-    for extra in session.config.getoption("--require-extra"):
-        if not [report for report in reporter.stats.get("passed", []) if extra in report.keywords]:
+    required = list(session.config.getoption("--require-extra"))
+    if session.config.getoption("--real-hosts"):
+        required.append(REAL_HOSTS)
+    for marker in required:
+        if not [report for report in reporter.stats.get("passed", []) if marker in report.keywords]:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
-            reporter.write_line(f"No test of {extra} has passed.", red=True)
+            reporter.write_line(f"No test of {marker} has passed.", red=True)
 
 
 @pytest.fixture

@@ -40,6 +40,8 @@ HEAVY = (
     "detect_secrets",
     "pyrage",
     "yaml",
+    "ruamel",
+    "tomlkit",
     "requests",
 )
 

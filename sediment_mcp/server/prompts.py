@@ -17,6 +17,7 @@ from sediment_mcp.operations.query_memory import query_memory
 from sediment_mcp.server.jsonrpc import Message
 from sediment_mcp.server.protocol import build_text
 from sediment_mcp.server.protocol_errors import raise_protocol_errors
+from sediment_mcp.server.skill import read_instructions
 from sediment_mcp.system.text import format_count, format_value, to_json
 
 if TYPE_CHECKING:
@@ -163,6 +164,10 @@ def _write_review_topic(app: Application, values: Values, project: str | None) -
     return PromptText(text, found)
 
 
+def _write_use_memory(app: Application, values: Values, project: str | None) -> PromptText:
+    return PromptText(f"Use the memory of the MCP server sediment in this way.\n\n{read_instructions()}")
+
+
 TAG = PromptArgument("tag", "Only memories with this tag")
 PROMPTS = (
     PromptSpec(
@@ -189,5 +194,12 @@ PROMPTS = (
         "Goes through what is remembered on a topic: outdated, repeated, contradictory, missing.",
         (PromptArgument("topic", "A question or key words", required=True), TAG),
         _write_review_topic,
+    ),
+    PromptSpec(
+        "use_memory",
+        "How to use this memory",
+        "Tells the agent what belongs into this memory, and when to query and store.",
+        (),
+        _write_use_memory,
     ),
 )

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 from sediment_mcp import __version__
+from sediment_mcp.server.icon import ICON, ICONS
 from sediment_mcp.server.jsonrpc import INVALID_PARAMS, INVALID_REQUEST, Id, Message, build_error
 
 HANDSHAKE_REVISIONS = ("2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25")
@@ -32,7 +33,7 @@ MAX_QUOTED_CHARS = 100  # of a revision that an error repeats
 METHOD_NOT_FOUND = -32601
 UNSUPPORTED_REVISION = -32022
 
-SERVER = {"name": "sediment-mcp", "title": "Sediment", "version": __version__}
+SERVER = {"name": "sediment-mcp", "title": "Sediment", "version": __version__, "icons": [ICON]}
 CAPABILITIES: dict[str, Any] = {
     "completions": {},
     "prompts": {"listChanged": False},
@@ -102,7 +103,7 @@ def build_handshake(revision: str) -> Message:
         "capabilities": CAPABILITIES,
         "instructions": INSTRUCTIONS,
         "protocolVersion": revision,
-        "serverInfo": SERVER,
+        "serverInfo": dict(sorted({**SERVER, "icons": ICONS}.items())),
     }
 
 

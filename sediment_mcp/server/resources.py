@@ -1,6 +1,6 @@
 """Resources: memories by their URI, which a person attaches in a host.
 
-They have the same form as in the answers of the tools.
+They have the same form as in the answers of the tools. The skill is one more.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from sediment_mcp.operations.content_notes import note_contents
 from sediment_mcp.operations.list_memories import list_memories
 from sediment_mcp.operations.results import DEFAULTS, MemoryResult, stored_at
 from sediment_mcp.operations.stats import stats
+from sediment_mcp.server import skill
 from sediment_mcp.server.jsonrpc import Message
 from sediment_mcp.server.protocol_errors import raise_protocol_errors
 from sediment_mcp.system.text import format_value, to_json, valid_text
@@ -59,7 +60,7 @@ TEMPLATES: Message = {
 
 
 def list_resources(app: Application, project: str | None, cursor: object) -> Message:
-    """List a page of resources: the overviews, then the memories, newest first.
+    """List a page of resources: overviews and skill, then the memories, newest first.
 
     Raises:
         ProtocolError: the cursor is not one that this list gave.
@@ -71,15 +72,18 @@ def list_resources(app: Application, project: str | None, cursor: object) -> Mes
     following = {"nextCursor": page["next_cursor"]} if "next_cursor" in page else {}
     overviews = [one for one in OVERVIEWS if one["uri"] != PROJECT or project is not None]
     memories = [_describe_resource(memory) for memory in page["memories"]]
-    return {**following, "resources": memories if arguments.cursor else overviews + memories}
+    first = [*overviews, skill.RESOURCE]
+    return {**following, "resources": memories if arguments.cursor else first + memories}
 
 
 def read_resource(app: Application, uri: str, project: str | None) -> Message:
-    """Return the content of the resource that a URI names, as JSON text.
+    """Return the content of the resource that a URI names, as JSON text; the skill as it is.
 
     Raises:
         ProtocolError: there is no such memory, or no project is known and its memories are asked for.
     """
+    if uri == skill.URI:
+        return {"contents": [{"mimeType": skill.MARKDOWN, "text": skill.read_skill(), "uri": uri}]}
     with raise_protocol_errors(uri=valid_text(uri[:MAX_QUOTED_URI_CHARS])):
         text = to_json(_read(app, uri, project))
     return {"contents": [{"mimeType": JSON, "text": text, "uri": uri}]}

@@ -18,6 +18,7 @@ from sediment_mcp.operations.arguments import (
     StoreMemory,
 )
 from sediment_mcp.operations.results import DeleteResult, ListResult, QueryResult, StoreResult
+from sediment_mcp.server.icon import ICONS
 from sediment_mcp.server.jsonrpc import Message
 from sediment_mcp.server.tool_schemas import build_input_schema, build_output_schema
 
@@ -108,6 +109,7 @@ def _describe(tool: Tool[Any]) -> Message:
             "readOnlyHint": tool.hints.read_only,
         },
         "description": tool.description,
+        "icons": ICONS,
         "inputSchema": build_input_schema(tool.arguments),
         "name": tool.name,
         "outputSchema": build_output_schema(tool.result),

@@ -59,7 +59,7 @@ def read_history(folder: Path) -> History:
     Reads two small files.
     """
     try:
-        git_folder = _find_git_folder(folder)
+        git_folder = find_git_folder(folder)
         if git_folder is None:
             return History(frozenset())
         marks = [b"log " + first] if (first := _read_line(git_folder / "logs" / "HEAD")) else []
@@ -76,7 +76,7 @@ def read_history(folder: Path) -> History:
 # --- git's files --------------------------------------------------------------------------------
 
 
-def _find_git_folder(folder: Path) -> Path | None:
+def find_git_folder(folder: Path) -> Path | None:
     """Return the folder in which git keeps the repository of this one; None if it keeps none."""
     place = folder / ".git"
     if place.is_dir():

@@ -226,6 +226,82 @@ def test_one_file_that_cannot_be_used_does_not_keep_the_others_back(home: Path) 
     ]  # fmt: skip
 
 
+# --- hooks --------------------------------------------------------------------------------------
+
+
+def test_hooks_are_written_when_asked_for_and_go_with_the_entry(home: Path) -> None:
+    hooks = home / ".cursor/hooks.json"
+    plain = run(home, "install", "cursor", "--no-check")
+    assert "With --hooks" in plain.stdout
+    assert not hooks.exists()
+    (change,) = result_of(home, "install", "cursor", "--no-check", "--hooks")["hooks"]
+    assert (change["outcome"], change["path"]) == ("added", str(hooks))
+    (handler,) = json.loads(hooks.read_text())["hooks"]["beforeSubmitPrompt"]
+    assert handler["command"].endswith(" hook prompt --host cursor")
+    shown = run(home, "install", "cursor", "--no-check", "--capture").stdout
+    assert f"hooks replaced in {hooks}" in " ".join(shown.split())
+    assert "With --hooks" not in shown
+    result_of(home, "install", "cursor", "--uninstall")
+    assert list((home / ".cursor").iterdir()) == []
+
+
+def test_a_dry_run_shows_the_hooks_and_writes_none(home: Path) -> None:
+    shown = run(home, "install", "cursor", "codex", "--dry-run", "--hooks", "--capture").stdout
+    assert shown.count("hook pre-compact --host") == 2
+    assert list((home / ".cursor").iterdir()) == []
+    assert not (home / ".codex").exists()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="pseudo-terminals are another thing there")
+@pytest.mark.parametrize(
+    ("answers", "events"),
+    [
+        ("y\nn\n", ["sessionStart", "beforeSubmitPrompt"]),
+        ("n\ny\n", ["stop", "preCompact", "sessionEnd"]),
+        ("n\n\n", None),
+    ],
+)
+def test_a_person_is_asked_for_hooks_and_for_capture(
+    answers: str, events: list[str] | None, home: Path
+) -> None:
+    import pty
+
+    ours, theirs = pty.openpty()
+    os.write(ours, answers.encode())
+    outcome = subprocess.run(
+        [*SERVER, "install", "cursor", "--no-check"], env=environment(home), cwd=home,
+        stdin=theirs, stderr=theirs, stdout=subprocess.PIPE, timeout=120, check=False,
+    )  # fmt: skip
+    said = os.read(ours, 10_000).decode()
+    os.close(theirs)
+    os.close(ours)
+    assert outcome.returncode == 0
+    assert "Let Cursor bring memories into conversations without being asked? [y/N]" in said
+    assert "for 30 days? [y/N]" in said
+    hooks = home / ".cursor/hooks.json"
+    assert (list(json.loads(hooks.read_text())["hooks"]) if hooks.exists() else None) == events
+
+
+WITHOUT_UVX = (
+    "import sys; sys.prefix = '/cache/uv/archive-v0/a'; sys.argv[0] = 'sediment-mcp'; "
+    "from sediment_mcp.cli.main import main; sys.exit(main(sys.argv[1:]))"
+)
+
+
+def test_a_missing_uvx_is_said_before_anything_is_written(home: Path) -> None:
+    command = [sys.executable, "-c", WITHOUT_UVX, "install", "cursor", "--hooks", "--no-check"]
+    outcome = subprocess.run(
+        command, env=environment(home, PATH=""), cwd=home, capture_output=True, text=True, check=False
+    )
+    assert outcome.returncode == 2
+    assert "uvx was not found" in outcome.stderr
+    assert list((home / ".cursor").iterdir()) == []
+
+
+def test_hooks_without_a_host_are_a_wrong_call(home: Path) -> None:
+    assert run(home, "install", "--hooks").returncode == 2
+
+
 # --- the check ----------------------------------------------------------------------------------
 
 
@@ -315,3 +391,32 @@ def test_unknown_guidance_is_refused(home: Path) -> None:
     assert outcome.returncode == 2
     assert "claude, cursor, agents" in outcome.stderr
     assert run(home, "guidance", "--uninstall").returncode == 2
+
+
+def test_guidance_for_all_projects_goes_into_the_user_s_own_files(home: Path) -> None:
+    (home / ".codex").mkdir()
+    (home / ".codex/AGENTS.md").write_text("Be brief.\n")
+    (home / ".claude").mkdir()
+    (home / "dotfiles.md").write_text("Mine.\n")
+    (home / ".claude/CLAUDE.md").symlink_to(home / "dotfiles.md")
+    files = result_of(home, "guidance", "claude", "codex", "gemini", "--user")["files"]
+    assert [one["outcome"] for one in files] == ["written"] * 3
+    assert (home / ".codex/AGENTS.md").read_text().startswith("Be brief.\n\n<!-- sediment-mcp")
+    assert "MEMORY.md" in (home / ".gemini/GEMINI.md").read_text()
+    assert (home / "dotfiles.md").read_text().startswith("Mine.\n")
+    assert (home / ".claude/CLAUDE.md").is_symlink()
+    states = {one["name"]: one["state"] for one in result_of(home, "guidance", "--user")["files"]}
+    assert {name for name, state in states.items() if state == "written"} == {"claude", "codex", "gemini"}
+    result_of(home, "guidance", "claude", "codex", "gemini", "--user", "--uninstall")
+    assert (home / ".codex/AGENTS.md").read_text() == "Be brief.\n"
+    assert (home / "dotfiles.md").read_text() == "Mine.\n"
+    assert not (home / ".gemini/GEMINI.md").exists()
+    assert run(home, "guidance", "cursor", "--user").returncode == 2
+
+
+def test_the_text_for_a_host_that_reads_no_file_is_printed(home: Path) -> None:
+    text = result_of(home, "guidance", "--print")["text"]
+    assert run(home, "guidance", "--print").stdout.strip() == text
+    assert all(word in text for word in ("query_memory", "store_memory", "replaces", "sediment"))
+    assert len(text) < 1_000
+    assert run(home, "guidance", "claude", "--print").returncode == 2

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import runpy
 import shlex
 import subprocess
 import sys
@@ -36,9 +37,10 @@ from support.documents import (
 from support.stdio_peer import SERVER, StdioPeer
 
 from sediment_mcp.config import MODEL_EXTRA, MULTILINGUAL_EXTRA, VARIABLES, load_config
-from sediment_mcp.hosts.agent_instructions import INSTRUCTIONS_FILES
+from sediment_mcp.hosts.agent_instructions import INSTRUCTIONS_FILES, USER_FILES
 from sediment_mcp.hosts.launch_command import detect_installation
-from sediment_mcp.hosts.registry import HOSTS, Machine
+from sediment_mcp.hosts.locations import Machine, resolve_path
+from sediment_mcp.hosts.registry import HOSTS
 
 README, CONTRIBUTING = ROOT / "README.md", ROOT / "CONTRIBUTING.md"
 CONFIGURATION = DOCS / "configuration.md"
@@ -206,7 +208,13 @@ def test_uvx_runs_a_command_that_exists(line: str, tmp_path: Path) -> None:
     words = shlex.split(line)
     place = words.index("sediment-mcp")
     assert words[place + 1] in commands()
-    assert words[1:place] in ([], *(["--from", extra] for extra in EXTRAS))
+    *start, last = ONE_CLICK["link_command"]().argv
+    source = start[-1]
+    with_extra = [
+        ["uvx", "--from", extra if ONE_CLICK["PUBLISHED"] else f"{extra} @ {source}", last]
+        for extra in EXTRAS
+    ]
+    assert words[: place + 1] in ([*start, last], *with_extra)
     assert run(shlex.join(words[place:]), tmp_path / "data").returncode == 0
 
 
@@ -272,6 +280,7 @@ def test_the_markers_are_the_real_ones() -> None:
 
 # --- JSON ---------------------------------------------------------------------------------------
 
+ONE_CLICK: dict[str, Any] = runpy.run_path(str(ROOT / "packaging" / "build_one_click.py"))
 SERVER_LISTS = {"mcpServers", "servers", "context_servers"}
 
 
@@ -291,7 +300,7 @@ def start(command: str, arguments: list[str]) -> list[str]:
     """What an entry starts, with this checkout in the place of the published package."""
     if command == "uvx":
         place = arguments.index("sediment-mcp")
-        assert all(argument.startswith("-") for argument in arguments[:place])
+        assert arguments[: place + 1] == ONE_CLICK["uvx"]()
         return [*SERVER, *arguments[place + 1 :]]
     assert command.endswith("sediment-mcp")
     return [*SERVER, *arguments]
@@ -379,7 +388,7 @@ def test_the_tools_and_their_parameters_are_the_real_ones(peer: StdioPeer) -> No
 
 @PROCESS
 def test_the_resources_and_prompts_are_the_real_ones(peer: StdioPeer) -> None:
-    uris = set(re.findall(r"memory://(?!ID)\w+", text_of(README)))
+    uris = set(re.findall(r"(?:memory|skill)://(?!ID)[\w/.-]*\w", text_of(README)))
     assert uris == {resource["uri"] for resource in peer.request("resources/list")["result"]["resources"]}
     told = names(section(README, "Tools").partition("Prompts: ")[2].partition("\n\n")[0])
     assert told == [prompt["name"] for prompt in peer.request("prompts/list")["result"]["prompts"]]
@@ -389,7 +398,7 @@ def test_every_host_is_told_where_its_servers_are() -> None:
     intro = text_of(DOCS / "hosts.md").partition("\n## ")[0]
     assert {row[0]: names(row[1]) for row in rows(intro)} == {host.title: [host.name] for host in HOSTS}
     told = {names(row[0])[0] for row in rows(section(DOCS / "hosts.md", "Where each file is"))}
-    assert told == {host.name for host in HOSTS} - {"jetbrains"}
+    assert told == {host.name for host in HOSTS if host.locations}
 
 
 @pytest.mark.parametrize("column", [(1, "darwin"), (2, "win32"), (3, "linux")], ids=lambda one: one[1])
@@ -407,7 +416,12 @@ def test_the_files_of_the_hosts_are_the_real_ones(column: tuple[int, str]) -> No
 
 @PROCESS
 def test_the_files_for_guidance_are_the_real_ones(tmp_path: Path) -> None:
-    rows_of_files = rows(section(DOCS / "hosts.md", "Guidance for agents"))
+    told = section(DOCS / "hosts.md", "Guidance for agents").partition("With `--user`")
+    for row in rows(told[2]):
+        file = USER_FILES[names(row[0])[0]].path
+        assert Path(names(row[1])[0]) == resolve_path(file, Machine("linux", Path("~"), {}))
+    assert len(rows(told[2])) == len(USER_FILES)
+    rows_of_files = rows(told[0])
     listed = run("sediment-mcp guidance", tmp_path / "data").stdout
     for row in rows_of_files:
         assert re.search(rf"{names(row[0])[0]}\b.*{re.escape(names(row[1])[0])}", listed)
@@ -452,10 +466,11 @@ def test_every_command_is_mentioned() -> None:
 
 FOREIGN_FLAGS = {
     "--from",  # uv's
+    "--marketplace",  # Claude Code's
     "--transport",  # claude's
     "--format",  # git's, and ours
     "--pythonpath", "--bundle", "--out", "--peers",  # of tools and scripts, which have tests of their own
-    "--help",
+    "--help", "--real-hosts",
 }  # fmt: skip
 
 

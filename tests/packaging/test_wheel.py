@@ -76,3 +76,8 @@ def test_a_default_installation_has_neither_torch_nor_a_tokenizer(wheel: Path, n
     assert not [name for name in required if name.startswith(unwanted)]
     extra = [name for name in fields.get_all("Requires-Dist", []) if "'sentence-transformers'" in name]
     assert any(name.startswith("sentence-transformers") for name in extra)
+
+
+@pytest.mark.slow
+def test_the_skill_is_in_the_wheel(names: set[str]) -> None:
+    assert "sediment_mcp/server/SKILL.md" in names

@@ -78,11 +78,25 @@ async def test_every_resource_that_is_listed_can_be_read(way: Way, tmp_path: Pat
         second = await client.list_resources(cursor=first.next_cursor)
         assert second.next_cursor is None
         uris = [str(resource.uri) for resource in (*first.resources, *second.resources)]
-        assert uris[:2] == ["memory://recent", "memory://stats"]
-        assert uris[2:] == [f"memory://{memory_id}" for memory_id in reversed(ids)]
-        for uri in uris[:5] + uris[-2:]:
+        assert uris[:3] == ["memory://recent", "memory://stats", "skill://sediment-memory/SKILL.md"]
+        assert uris[3:] == [f"memory://{memory_id}" for memory_id in reversed(ids)]
+        for uri in uris[:2] + uris[3:6] + uris[-2:]:
             await read(client, uri)
         assert [r.title for r in second.resources] == ["Fact number 2", "Fact number 1", "Fact number 0"]
+
+
+async def test_the_skill_is_one_text_as_a_resource_and_as_a_prompt(way: Way, tmp_path: Path) -> None:
+    async with connected(way, tmp_path) as client:
+        (content,) = (await client.read_resource("skill://sediment-memory/SKILL.md")).contents
+        _, front_matter, body = content.text.split("---\n", 2)
+        assert content.mime_type == "text/markdown"
+        assert front_matter.startswith("name: sediment-memory\ndescription: ")
+        assert len(front_matter) < 1_024
+        assert all(tool.name in body for tool in (await client.list_tools()).tools)
+        (message,) = (await client.get_prompt("use_memory")).messages
+        assert message.content.text.endswith(body.strip() + "\n")
+        with pytest.raises(MCPError):
+            await client.read_resource("skill://sediment-memory/other.md")
 
 
 async def test_what_is_deleted_is_neither_listed_nor_read(way: Way, tmp_path: Path) -> None:
@@ -159,7 +173,7 @@ async def test_without_a_project_its_prompt_and_resource_say_so(way: Way, tmp_pa
 async def test_every_prompt_is_explained(way: Way, tmp_path: Path) -> None:
     async with connected(way, tmp_path) as client:
         prompts = (await client.list_prompts()).prompts
-        assert {prompt.name for prompt in prompts} == {"remember_conversation", "review_topic"}
+        assert {prompt.name for prompt in prompts} == {"remember_conversation", "review_topic", "use_memory"}
         for prompt in prompts:
             assert prompt.title
             assert prompt.description

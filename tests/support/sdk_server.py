@@ -76,6 +76,7 @@ def build_sdk_server(handlers: Handlers) -> Server[Any]:
     server = Server[Any](
         SERVER["name"],
         version=SERVER["version"],
+        icons=[types.Icon.model_validate(icon) for icon in SERVER["icons"]],
         title=SERVER["title"],
         instructions=INSTRUCTIONS,
         cache_hints={"tools/list": ONE_HOUR, "resources/templates/list": ONE_HOUR},

@@ -1,24 +1,36 @@
-"""The command that writes instructions for the agents of a project: guidance."""
+"""The command that writes instructions for agents, of a project or everywhere: guidance."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
+from sediment_mcp.cli.host_machine import detect_machine
 from sediment_mcp.cli.invocation import Invocation
 from sediment_mcp.cli.options import command, complete_words, dry_run_option, pass_invocation
 
+if TYPE_CHECKING:
+    from sediment_mcp.hosts.agent_instructions import InstructionsFile
+
 
 def _list_files() -> Iterable[str]:
-    from sediment_mcp.hosts.agent_instructions import INSTRUCTIONS_FILES
+    from sediment_mcp.hosts.agent_instructions import INSTRUCTIONS_FILES, USER_FILES
 
-    return INSTRUCTIONS_FILES
+    return [*INSTRUCTIONS_FILES, *(name for name in USER_FILES if name not in INSTRUCTIONS_FILES)]
 
 
-@command("guidance", "sediment-mcp guidance claude agents", "sediment-mcp guidance cursor --uninstall")
+@command(
+    "guidance",
+    "sediment-mcp guidance claude agents",
+    "sediment-mcp guidance claude codex --user",
+    "sediment-mcp guidance --print",
+    "sediment-mcp guidance cursor --uninstall",
+)
 @click.argument(
     "files",
     metavar="[FILE]...",
@@ -26,24 +38,60 @@ def _list_files() -> Iterable[str]:
     shell_complete=complete_words(_list_files),
     help="such as claude, agents or gemini; none lists them",
 )
+@click.option("--user", is_flag=True, help="your own files, which are read in all projects")
+@click.option(
+    "--print", "prints", is_flag=True, help="print a text to paste into Claude Desktop's preferences"
+)
 @click.option("--uninstall", is_flag=True, help="take the instructions out again")
 @dry_run_option
 @pass_invocation
-def guidance(invocation: Invocation, files: tuple[str, ...], uninstall: bool, dry_run: bool) -> int:
-    """Write instructions for agents into a project's files, or list where they stand."""
+def guidance(invocation: Invocation, files: tuple[str, ...], **options: bool) -> int:
+    """Write instructions for agents into files of a project or yours, or list where they are."""
     from sediment_mcp.errors import BadArgument
-    from sediment_mcp.hosts.agent_instructions import INSTRUCTIONS_FILES
 
-    unknown = next((name for name in files if name not in INSTRUCTIONS_FILES), None)
+    user, uninstall, dry_run = (options[name] for name in ("user", "uninstall", "dry_run"))
+    if options["prints"]:
+        return _print_preferences(invocation, is_alone=not (files or user or uninstall or dry_run))
+    places = _list_places(invocation, user=user)
+    unknown = next((name for name in files if name not in places), None)
     if unknown is not None:
-        raise BadArgument(f"{unknown!r} is no kind of guidance: take one of {', '.join(INSTRUCTIONS_FILES)}.")
-    folder = _find_folder(invocation)
+        raise BadArgument(f"{unknown!r} is no kind of guidance: take one of {', '.join(places)}.")
     names = list(dict.fromkeys(files))
     if names:
-        return _change(invocation, folder, names, uninstall=uninstall, dry_run=dry_run)
+        chosen = {name: places[name] for name in names}
+        return _change(invocation, chosen, uninstall=uninstall, dry_run=dry_run)
     if uninstall or dry_run:
-        raise BadArgument(f"Name what to change: {', '.join(INSTRUCTIONS_FILES)}.")
-    return _list(invocation, folder)
+        raise BadArgument(f"Name what to change: {', '.join(places)}.")
+    return _list(invocation, places)
+
+
+def _print_preferences(invocation: Invocation, *, is_alone: bool) -> int:
+    from sediment_mcp.errors import BadArgument
+    from sediment_mcp.hosts.agent_instructions import PREFERENCES
+
+    if not is_alone:
+        raise BadArgument("--print only prints a text: give it alone.")
+    return invocation.print_result({"text": PREFERENCES}, lambda: click.echo(PREFERENCES))
+
+
+@dataclass(frozen=True)
+class _Place:
+    """A file on this machine, and the folder that it must not lead out of, if it is a project's."""
+
+    path: Path
+    file: InstructionsFile
+    folder: Path | None = None
+
+
+def _list_places(invocation: Invocation, *, user: bool) -> dict[str, _Place]:
+    from sediment_mcp.hosts.agent_instructions import INSTRUCTIONS_FILES, USER_FILES
+    from sediment_mcp.hosts.locations import resolve_path
+
+    if user:
+        machine = detect_machine()
+        return {name: _Place(resolve_path(file.path, machine), file) for name, file in USER_FILES.items()}
+    folder = _find_folder(invocation)
+    return {name: _Place(folder / file.path, file, folder) for name, file in INSTRUCTIONS_FILES.items()}
 
 
 def _find_folder(invocation: Invocation) -> Path:
@@ -65,24 +113,22 @@ def _find_folder(invocation: Invocation) -> Path:
         raise BadArgument("The working directory is gone: name the folder with --project.") from None
 
 
-def _list(invocation: Invocation, folder: Path) -> int:
-    from sediment_mcp.hosts.agent_instructions import INSTRUCTIONS_FILES, get_block_state
+def _list(invocation: Invocation, places: Mapping[str, _Place]) -> int:
+    from sediment_mcp.hosts.agent_instructions import get_block_state
     from sediment_mcp.hosts.config_file import read_text
 
     files = [
-        {
-            "name": name,
-            "path": str(folder / file.path),
-            "state": get_block_state(read_text(folder / file.path)),
-        }
-        for name, file in INSTRUCTIONS_FILES.items()
+        {"name": name, "path": str(place.path), "state": get_block_state(read_text(place.path))}
+        for name, place in places.items()
     ]
     lines = [f"{file['name']}: {file['state']}, {file['path']}" for file in files]
     return invocation.print_result({"files": files}, lambda: _show(lines))
 
 
-def _change(invocation: Invocation, folder: Path, names: list[str], *, uninstall: bool, dry_run: bool) -> int:
-    results = [_change_file(folder, name, uninstall=uninstall, dry_run=dry_run) for name in names]
+def _change(invocation: Invocation, places: Mapping[str, _Place], *, uninstall: bool, dry_run: bool) -> int:
+    results = [
+        _change_file(name, place, uninstall=uninstall, dry_run=dry_run) for name, place in places.items()
+    ]
     lines = [
         result["diff"] if dry_run and result["diff"] else f"{result['path']}: {result['outcome']}."
         for result in results
@@ -90,17 +136,16 @@ def _change(invocation: Invocation, folder: Path, names: list[str], *, uninstall
     return invocation.print_result({"files": results}, lambda: _show(lines))
 
 
-def _change_file(folder: Path, name: str, *, uninstall: bool, dry_run: bool) -> dict[str, str]:
+def _change_file(name: str, place: _Place, *, uninstall: bool, dry_run: bool) -> dict[str, str]:
     from sediment_mcp.errors import BadArgument
     from sediment_mcp.hosts import config_file
-    from sediment_mcp.hosts.agent_instructions import INSTRUCTIONS_FILES, put_block, take_block
+    from sediment_mcp.hosts.agent_instructions import put_block, take_block
 
-    file = INSTRUCTIONS_FILES[name]
-    path = folder / file.path
-    if not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(folder)):
+    path, folder = place.path, place.folder
+    if folder and not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(folder)):
         raise BadArgument(f"{path} is a link that leads out of the folder: write into its target by hand.")
     before = config_file.read_text(path)
-    after = take_block(before, file) if uninstall else put_block(before, file)
+    after = take_block(before, place.file) if uninstall else put_block(before, place.file)
     if before != after and not dry_run:
         config_file.replace_text(path, before, after, keep_backup=False)
     return {
