@@ -1,8 +1,8 @@
 """Which part of a prompt is asked of the memories: what the user has written, not what they have pasted.
 
 A pasted log or a file says little about what the user wants to know, and much that resembles something
-stored. So code between fences, indented and quoted lines, lines of logs and traces, and addresses are left out. Of a
-long text the beginning and the end are taken, where people say what they want.
+stored. So code between fences, indented and quoted lines, lines of logs and traces, and addresses are left
+out. Of a long text the beginning and the end are taken, where people say what they want.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """The record of which memories were shown in which session of a host, so that none is shown twice.
 
 A small file of the data directory: each line is JSON, appended in one step under a lock, so that several
-hooks can run at once. It holds ids and times, of the host's session only a hash, and nothing else; it is no part of
-the database, and can be deleted at any time.
+hooks can run at once. It holds ids and times, of the host's session only a hash, and nothing else; it is no
+part of the database, and can be deleted at any time.
 """
 
 from __future__ import annotations
