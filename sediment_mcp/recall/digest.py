@@ -1,4 +1,4 @@
-"""What a host without hooks is told with its first query: how much is known, and the newest of it.
+"""What a host without hooks is told with its first query: how much is known.
 
 Such a host (Claude Desktop) puts nothing into a conversation by itself, so one call must be enough to see
 that there is more. A conversation cannot be told from the one before it; what is told once is told again
@@ -43,9 +43,9 @@ class DigestTurn:
 
 
 def describe_known(app: Application, project: str | None, shown: Iterable[str]) -> list[str]:
-    """Return a note on what is known of the project, or, without one, of all; nothing if nothing is.
+    """Return a note on what is known of the project, or, without one, of all.
 
-    ``shown`` are the ids of memories that the answer holds anyway.
+    There is none if nothing is known.     ``shown`` are the ids of memories that the answer holds anyway.
     """
     filters = Filters() if project is None else Filters(scope="project", project=project)
     now = app.now()

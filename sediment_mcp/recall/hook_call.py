@@ -91,7 +91,7 @@ def parse_fields(data: bytes) -> Mapping[str, Any]:
 
 
 def find_project(call: HookCall) -> str | None:
-    """Return the project of a hook: what the user has configured, else that of the host's folder."""
+    """Return the project: what the user has configured, else that of the host's folder."""
     from pathlib import Path
 
     from sediment_mcp.system.project_root import find_project_of_roots, normalize_project

@@ -51,7 +51,7 @@ class Listener:
         self._socket: socket.socket | None = None
 
     def start(self) -> None:
-        """Start to listen, or to wait for the turn, unless it was started or there are no memories yet."""
+        """Start to listen, or to wait for the turn, once there are memories."""
         if self._starting.locked():
             return
         if has_memories(self._config.data_dir) and self._starting.acquire(blocking=False):

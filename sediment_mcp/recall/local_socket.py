@@ -37,7 +37,7 @@ def _locate(directory: Path) -> Path:
 
 
 def listen(directory: Path) -> socket.socket:
-    """Listen in the place of whoever listened there before; the caller holds the lock that says who may.
+    """Listen in the place of whoever listened there before; the caller holds the lock.
 
     Raises:
         OSError: the socket cannot be made.

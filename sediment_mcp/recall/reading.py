@@ -1,4 +1,4 @@
-"""Read the memories of a data directory without changing anything in it, not even by opening it.
+"""Read the memories of a data directory without changing anything in it.
 
 A hook runs beside servers of any version, and where nobody has stored anything yet. So it creates no
 directory, brings no database up to date and finishes nothing that another process has begun.

@@ -1,4 +1,4 @@
-"""What a session begins with: the memories that matter to the project before anything is asked.
+"""What a session begins with: the memories that matter before anything is asked.
 
 In this order, while the budget lasts: what is tagged `pinned`, the project's newest facts and how-tos, its
 notes that have not expired, the user's preferences. It needs no model and no index.
