@@ -37,4 +37,4 @@ def hook(invocation: Invocation, event: str, host: str) -> int:
     The host's JSON is read from standard input, and the answer is in the form that the host reads. The status
     is always 0, and nothing is written where there is nothing to say.
     """
-    return run_hook([event, HOST_FLAG, host], invocation.flags)
+    return run_hook([event, HOST_FLAG, host], invocation.flags, seconds=None)
