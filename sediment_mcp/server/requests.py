@@ -37,10 +37,6 @@ class Parts(Protocol):
         """Start to load the embedding model, because a call needs it."""
         ...
 
-    def answer_hooks(self) -> None:
-        """Answer the hooks of this data directory from now on, if there are memories in it."""
-        ...
-
 
 class Requests:
     """The functions that answer requests; see `connection.Handlers`."""
@@ -84,11 +80,9 @@ class Requests:
         project = self._project.resolve(client)
         is_digest_due = params["name"] == "query_memory" and self._take_digest_turn(client, params)
         with self._use_zone(params):
-            result = call_tool(
+            return call_tool(
                 app, tool, params.get("arguments"), project, self._told_names, with_digest=is_digest_due
             )
-        self._parts.answer_hooks()
-        return result
 
     def _take_digest_turn(self, client: Client, params: Params) -> bool:
         """Return whether a query is to be answered with a digest of what is known."""
