@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 
 
 class Parts(Protocol):
-    """What answers a hook, once it is there."""
+    """What answers a request or a hook, once it is there."""
 
     @property
     def app(self) -> Application:
@@ -38,7 +38,7 @@ class Parts(Protocol):
         ...
 
     def start_model(self) -> None:
-        """Start to load the embedding model."""
+        """Start to load the embedding model, because it is needed."""
         ...
 
 

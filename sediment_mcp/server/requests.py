@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from sediment_mcp.config import Config
 from sediment_mcp.server.client_zone import find_client_zone
@@ -18,24 +18,11 @@ from sediment_mcp.server.protocol import Params
 from sediment_mcp.server.protocol_errors import refuse_cursor
 
 if TYPE_CHECKING:
-    from sediment_mcp.app import Application
     from sediment_mcp.recall.digest import DigestTurn
+    from sediment_mcp.recall.listener import Parts
 
 CLIENT_INFO = "io.modelcontextprotocol/clientInfo"  # in the envelope of a request
 NEED_MODEL = frozenset({"store_memory", "query_memory"})
-
-
-class Parts(Protocol):
-    """What answers requests, once it is there."""
-
-    @property
-    def app(self) -> Application:
-        """The application."""
-        ...
-
-    def start_model(self) -> None:
-        """Start to load the embedding model, because a call needs it."""
-        ...
 
 
 class Requests:
