@@ -24,13 +24,13 @@ from support.hooks import (
 )
 
 from sediment_mcp.cli import hooks
-from sediment_mcp.cli.hooks import EVENTS
 from sediment_mcp.recall.envelopes import ENVELOPES
 
 __all__ = ["own_place", "run"]  # fixtures
 
 pytestmark = [pytest.mark.model, pytest.mark.process]
 OTHERS = ("Lunch is at noon.", "The logo is blue.", "Ann's birthday is on 3 May.")
+EVENTS = ("session-start", "prompt")  # that recall something
 ASKING = {"prompt": ASKS_FOR_PORT, "session_id": "s"}
 
 
