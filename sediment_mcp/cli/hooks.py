@@ -20,7 +20,6 @@ from sediment_mcp.cli.confirm import say
 if TYPE_CHECKING:
     from sediment_mcp.recall.hook_call import HookCall
 
-HOOK = "hook"
 HOST_FLAG = "--host"
 
 

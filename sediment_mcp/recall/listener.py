@@ -66,7 +66,7 @@ class Listener:
 
         directory = self._config.data_dir
         if not can_listen(directory):
-            log.debug("Hooks are not answered: the path %s is too long for a socket", directory)
+            log.debug("Hooks are not answered: no socket can lie in %s", directory)
             return
         while not has_memories(directory):  # nobody has stored anything yet, so there is nothing to recall
             time.sleep(LOOK_AGAIN)
@@ -90,7 +90,7 @@ class Listener:
         try:
             message = receive(connection, end)
             send(connection, self._find(message), end)
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, SedimentError) as error:
             log.debug("A hook was not answered: %s", error)
         except BaseException:  # a panic in a Rust extension is no Exception
             log.exception("A hook was not answered")
