@@ -34,7 +34,7 @@ class Event(NamedTuple):
 
 
 EVENTS: Mapping[str, Event] = {
-    "session-start": Event("sediment_mcp.recall.session_start.recall_at_start", 0.3),
+    "session-start": Event("sediment_mcp.recall.session_start.recall_at_start", 1.0),  # once in a session
     "prompt": Event("sediment_mcp.recall.prompt.recall_for_prompt", 0.3),
 }
 
