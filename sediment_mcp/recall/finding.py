@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from sediment_mcp.search.retriever import Retriever
     from sediment_mcp.storage.protocols import ReadSession
 
-MIN_SCORE = 0.58  # of a memory that is shown, with the model
+MIN_SCORE = 0.64  # of a memory that is shown, with the model
 MIN_SCORE_BY_WORDS = 0.6  # without it
 SEARCHED = 12  # memories that are looked at
 MOST_FOUND = 6  # memories that are returned, because some may have been shown already
