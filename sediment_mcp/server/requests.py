@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any
 
 from sediment_mcp.config import Config
 from sediment_mcp.server.client_zone import find_client_zone
@@ -18,22 +18,11 @@ from sediment_mcp.server.protocol import Params
 from sediment_mcp.server.protocol_errors import refuse_cursor
 
 if TYPE_CHECKING:
-    from sediment_mcp.app import Application
+    from sediment_mcp.recall.digest import DigestTurn
+    from sediment_mcp.recall.listener import Parts
 
+CLIENT_INFO = "io.modelcontextprotocol/clientInfo"  # in the envelope of a request
 NEED_MODEL = frozenset({"store_memory", "query_memory"})
-
-
-class Parts(Protocol):
-    """What answers requests, once it is there."""
-
-    @property
-    def app(self) -> Application:
-        """The application."""
-        ...
-
-    def start_model(self) -> None:
-        """Start to load the embedding model, because a call needs it."""
-        ...
 
 
 class Requests:
@@ -44,6 +33,7 @@ class Requests:
         self._zone = config.zone
         self._project = ProjectResolver(config.project)
         self._told_names: set[str] = set()
+        self._digest_turn: DigestTurn | None = None
         self.light: Mapping[str, Callable[[Params], Message]] = {"tools/list": self._list_tools}
         self.heavy: Mapping[str, Callable[[Client, Params], Message]] = {
             "completion/complete": self._complete,
@@ -75,8 +65,21 @@ class Requests:
 
         tool = find_tool(params["name"])
         project = self._project.resolve(client)
+        is_digest_due = params["name"] == "query_memory" and self._take_digest_turn(client, params)
         with self._use_zone(params):
-            return call_tool(app, tool, params.get("arguments"), project, self._told_names)
+            return call_tool(
+                app, tool, params.get("arguments"), project, self._told_names, with_digest=is_digest_due
+            )
+
+    def _take_digest_turn(self, client: Client, params: Params) -> bool:
+        """Return whether a query is to be answered with a digest of what is known."""
+        if self._digest_turn is None:
+            from sediment_mcp.recall.digest import DigestTurn
+
+            self._digest_turn = DigestTurn()
+        meta: dict[str, Any] = params.get("_meta") or {}
+        info: dict[str, Any] = meta.get(CLIENT_INFO) or {}
+        return self._digest_turn.take(info.get("name") or client.name)
 
     # --- resources --------------------------------------------------------------------------------
 

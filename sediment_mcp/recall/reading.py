@@ -1,0 +1,98 @@
+"""Read the memories of a data directory without changing anything in it.
+
+A hook runs beside servers of any version, and where nobody has stored anything yet. So it creates no
+directory, brings no database up to date and finishes nothing that another process has begun.
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sediment_mcp.embeddings.loader import ModelLoader, load_embedder
+from sediment_mcp.errors import StorageError
+from sediment_mcp.storage.sqlite.session import SqliteSession, open_session
+from sediment_mcp.storage.sqlite.storage import DATABASE, SqliteStorage
+from sediment_mcp.storage.sqlite.swap import replacement_path
+from sediment_mcp.system.data_directory import find_fault
+
+if TYPE_CHECKING:
+    from sediment_mcp.config import Config
+    from sediment_mcp.embeddings.protocols import Embedder
+    from sediment_mcp.recall.found_memory import FoundMemory
+
+
+def has_memories(directory: Path) -> bool:
+    """Return whether there is a database that may be read as it is."""
+    path = directory / DATABASE
+    try:
+        return path.stat().st_size > 0 and not replacement_path(path).exists()
+    except OSError:
+        return False
+
+
+class UnchangedStorage(SqliteStorage):
+    """A storage that only reads what is there already; see `has_memories`."""
+
+    def open(self) -> None:
+        """Check that no other user has put anything into the directory.
+
+        Raises:
+            StorageError: somebody has.
+        """
+        if fault := find_fault(self.path.parent):
+            raise StorageError(str(fault))
+
+    @property
+    def is_read_only(self) -> bool:
+        """Whether nothing may be written, as always here."""
+        return True
+
+    def open_session(self) -> SqliteSession:
+        """Open a session that only reads.
+
+        Raises:
+            StorageError: it cannot be read, or its schema is not that of this version.
+        """
+        session = open_session(self.path, read_only=True)
+        applied, known = session.database.schema()
+        if applied != known:
+            session.close()
+            raise StorageError("The database is of another version: a server brings it up to date.")
+        return session
+
+
+class _WithoutModel(ModelLoader):
+    """A loader that never loads."""
+
+    def get(self, timeout: float | None = None) -> Embedder | None:
+        """Return None at once."""
+        return None
+
+
+def search_unchanged(config: Config, asked: str, project: str | None) -> list[FoundMemory]:
+    """Return the memories that this process finds by itself; see `finding.find_memories`.
+
+    Words alone are searched: loading the model too would take as long as all else together.
+
+    Raises:
+        StorageError: they cannot be read.
+    """
+    from sediment_mcp.indexes.indexer import Indexer
+    from sediment_mcp.recall.finding import find_memories
+    from sediment_mcp.search.retriever import Retriever
+
+    storage = UnchangedStorage(config.data_dir, config.tuning)
+    storage.open()
+    retriever = Retriever(
+        config.data_dir,
+        storage,
+        _WithoutModel(lambda: load_embedder(config)),
+        Indexer(config.data_dir, storage, config.tuning.lock_timeout),
+        clock=lambda: datetime.now(UTC),
+        tuning=replace(config.tuning, far_behind=sys.maxsize),  # an index is never written here
+    )
+    return find_memories(retriever, storage.read, None, asked, project)
