@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from sediment_mcp.domain.captured import is_captured, release
 from sediment_mcp.domain.duplicates import add_repetition, fold_text, is_same_text
 from sediment_mcp.domain.merging import append_tags, combine
 from sediment_mcp.domain.retention import Rule
@@ -23,7 +24,7 @@ from sediment_mcp.operations.store_memory import find_duplicate, owner_of
 from sediment_mcp.system.progress import Progress, ignore_progress
 from sediment_mcp.transfer.formats.sediment_jsonl import decode_embeddings
 from sediment_mcp.transfer.prepare import ImportOptions, PreparedMemory, prepare_memory
-from sediment_mcp.transfer.records import Item, MemoryRecord, Problem, RuleRecord, split_into_batches
+from sediment_mcp.transfer.records import Item, MemoryRecord, Note, Problem, RuleRecord, split_into_batches
 from sediment_mcp.transfer.sync import resolve_links
 
 if TYPE_CHECKING:
@@ -191,6 +192,8 @@ class _Importer:
         for item in items:
             if isinstance(item, Problem):
                 report.skipped.append((item.location, item.reason))
+            elif isinstance(item, Note):
+                report.notes.append((item.location, item.text))
             elif isinstance(item, MemoryRecord):
                 try:
                     prepared.append(prepare_memory(self.app, item, self.options))
@@ -208,8 +211,11 @@ class _Importer:
 
     def _import_memory(self, batch: _Batch, incoming: PreparedMemory) -> None:
         existing = _find_known(batch.known, incoming)
-        if existing is None and incoming.exported is None:
+        if existing is None and incoming.exported is None and not incoming.is_turn:
             existing = find_duplicate(batch.session, incoming.memory, incoming.memory.occurred_at)
+        if existing is not None and incoming.is_turn:
+            self._update_turn(batch, existing, incoming)
+            return
         if existing is not None and not is_same_text(existing.content, incoming.memory.content):
             batch.report.skipped.append((incoming.location, ANOTHER_TEXT))
             return
@@ -235,6 +241,22 @@ class _Importer:
         batch.report.updated += 1
         if batch.writer is not None:
             batch.writer.update(memory, self.app.now() if memory != latest else None)
+            batch.known[memory.id] = memory
+
+    def _update_turn(self, batch: _Batch, existing: Memory, incoming: PreparedMemory) -> None:
+        """Leave a turn that is known as the user has it, but for one that was captured and is imported now.
+
+        An import is there to keep it, so it loses what lets it end.
+        """
+        self.seen.add(incoming.id)
+        is_wanted = not is_captured(incoming.memory) and existing.state(self.app.now()) == "live"
+        if not (is_captured(existing) and is_wanted):
+            batch.report.known += 1
+            return
+        batch.report.updated += 1
+        if batch.writer is not None:
+            memory = release(existing, incoming.memory.tags)
+            batch.writer.update(memory, self.app.now())
             batch.known[memory.id] = memory
 
     def _add_attributes(self, memory: Memory, incoming: PreparedMemory) -> Memory:

@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, date, datetime, time
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 from sediment_mcp.domain.chunking import split_text
 from sediment_mcp.domain.memory import MAX_METADATA_BYTES, MAX_TAG, MAX_TAGS
@@ -30,6 +30,7 @@ from sediment_mcp.transfer.json_text import BadJson, parse_json
 from sediment_mcp.transfer.records import Item, MemoryRecord, Problem
 from sediment_mcp.transfer.source import ReadLimits, Source
 
+ItemT = TypeVar("ItemT")
 MAX_SECONDS = 100_000_000_000  # beyond the year 5000: a larger number counts milliseconds
 MIN_SECONDS = 100_000_000  # in 1973: a smaller number is a year, an hour or a count, and no time
 YEAR_NUMBERS = range(1900, 2100)
@@ -274,7 +275,7 @@ def read_json_objects(
             yield Problem(f"memory {number}", "is no JSON object.")
 
 
-def guard(location: str, items: Iterable[Item]) -> Iterator[Item]:
+def guard(location: str, items: Iterable[ItemT]) -> Iterator[ItemT | Problem]:
     """Yield the items; an error that nobody has foreseen is a problem of this place alone."""
     try:
         yield from items

@@ -21,6 +21,7 @@ from sediment_mcp.transfer.encryption import decrypt, is_encrypted
 HEAD_BYTES = 65_536  # by which a format is detected
 SPOOL_BYTES = 64 * 1024 * 1024  # of standard input in memory; what is longer goes to a temporary file
 STDIN_NAME = "standard input"
+SQLITE_SIGNATURE = b"SQLite format 3\0"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,7 @@ class Source:
         stream: the bytes, seekable.
         size: number of bytes.
         encoding: the one that the user has named, None: it is detected.
+        first_line: the number of its first line, if it is the rest of a longer one.
     """
 
     path: Path
@@ -60,6 +62,7 @@ class Source:
     stream: BinaryIO
     size: int = 0
     encoding: str | None = None
+    first_line: int = 1
 
     @property
     def position(self) -> int:
@@ -112,7 +115,7 @@ class Source:
         self.stream.seek(len(mark))
         errors = "surrogateescape" if encoding == "utf-8" else "replace"
         text = io.TextIOWrapper(self.stream, encoding=encoding, errors=errors, newline="\n")
-        number = 0
+        number = self.first_line - 1
         while line := text.readline(max_chars):
             number += 1
             is_whole = len(line) < max_chars or line.endswith("\n")
@@ -148,6 +151,11 @@ def open_source(
     encrypted = source.read_all(limits.max_document_bytes)
     decrypted = wrap_bytes(decrypt(encrypted, ask_passphrase(), source.name), source.name)
     return replace(decrypted, encoding=encoding)
+
+
+def is_sqlite(head: bytes) -> bool:
+    """Return True if a file that begins so is an SQLite database."""
+    return head.startswith(SQLITE_SIGNATURE)
 
 
 def wrap_bytes(data: bytes, name: str) -> Source:

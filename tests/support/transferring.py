@@ -6,7 +6,7 @@ import io
 from pathlib import Path
 from typing import Any
 
-from sediment_mcp.transfer.detect import EXPORT, open_items
+from sediment_mcp.transfer.opening import EXPORT, open_items
 from sediment_mcp.transfer.exporter import write_export
 from sediment_mcp.transfer.formats import sediment_jsonl
 from sediment_mcp.transfer.importer import ImportReport, import_memories

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from sediment_mcp.cli.commands.import_ import offer_import
 from sediment_mcp.cli.confirm import FAILED, say
 from sediment_mcp.cli.invocation import Invocation
 from sediment_mcp.cli.options import FLAGS, command, complete_words, dry_run_option, pass_invocation
@@ -121,6 +122,8 @@ def _install(
         result, lambda: _show_installed(changes, command, by_hand, test, dry_run=options.dry_run)
     )
     _warn_of_shell_variables(invocation, machine)
+    if not options.dry_run:
+        offer_import(invocation)
     return FAILED if _has_failed(changes) or (test and test.problem) else 0
 
 
