@@ -34,6 +34,7 @@ COMMANDS = {
     "install": "install.install",
     "guidance": "agents.guidance",
     "completions": "completions.completions",
+    "hook": "hook.hook",
     "serve": "serve.serve",
 }
 """Command → where it is defined, in the order of the help."""

@@ -139,6 +139,23 @@ def find_similar_pairs(
     return PairPage(pairs, len(memories), last)
 
 
+def find_newer(
+    retriever: NearestMemories, session: ReadSession, model: ModelIdentity, memories: Sequence[Memory]
+) -> dict[int, Memory]:
+    """Return by key, of memories that a newer one may repeat or contradict, the nearest such one."""
+    vectors = _read_vectors(session, model, memories)
+    newer: dict[int, Memory] = {}
+    for memory in memories:
+        if memory.key in vectors:
+            near = retriever.nearest(
+                model, vectors[memory.key], _build_scope_filters(memory), MIN_SIMILAR_COSINE
+            )
+            later = [other for other, _, _ in near if _read_position(other) > _read_position(memory)]
+            if later:
+                newer[memory.key] = later[0]
+    return newer
+
+
 def _read_vectors(session: ReadSession, model: ModelIdentity, memories: Sequence[Memory]) -> dict[int, bytes]:
     """Return by key the vectors of the memories that can be compared.
 

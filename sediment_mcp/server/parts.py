@@ -22,6 +22,7 @@ from sediment_mcp.system.garbage_collection import loading
 if TYPE_CHECKING:
     from sediment_mcp.app import Application
     from sediment_mcp.embeddings.loader import ModelLoader
+    from sediment_mcp.recall.listener import Listener
 
 QUIET_TIME = 0.2  # seconds after the first answer, in which most hosts ask for the tools
 SWITCH_INTERVAL = 0.0005  # seconds; an import gives way to an answer so much sooner than by default (0.005)
@@ -40,6 +41,7 @@ class LateParts:
         self._is_imported = threading.Event()
         self._needs_model = False
         self._app: Application | None = None
+        self._listener: Listener | None = None
 
     def import_soon(self) -> None:
         """Start to import what answers calls: in a while, or at once when a call needs it."""
@@ -72,10 +74,25 @@ class LateParts:
 
         return ModelLoader(lambda: load_embedder(self._config))
 
-    def close(self) -> None:
-        """Close the application, if it was built."""
+    def answer_hooks(self) -> None:
+        """Answer the hooks of this data directory from now on, if there are memories in it.
+
+        Everything that answers calls must be imported.
+        """
         with self._lock:
-            app = self._app
+            if self._listener is None:
+                from sediment_mcp.recall.listener import Listener
+
+                self._listener = Listener(self._config, self)
+            listener = self._listener
+        listener.start()
+
+    def close(self) -> None:
+        """Close the application, if it was built, and stop to answer hooks."""
+        with self._lock:
+            app, listener = self._app, self._listener
+        if listener is not None:
+            listener.close()
         if app is not None:
             app.close()
 
@@ -102,6 +119,7 @@ class LateParts:
         self._is_imported.set()
         import_module("sediment_mcp.background.services")
         self._import_runtime()
+        self.answer_hooks()
 
     def _import_runtime(self) -> None:
         """Import what runs the default model.

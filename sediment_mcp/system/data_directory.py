@@ -19,6 +19,8 @@ from typing import NamedTuple
 from sediment_mcp.errors import StorageError
 from sediment_mcp.system.files import PRIVATE_DIRECTORY
 
+SOCKET = "recall.socket"
+"""The one entry that may be a socket: by it, hooks ask the server that listens."""
 USE_ANOTHER = "set SEDIMENT_DATA_DIR to a directory of your own"
 
 
@@ -98,6 +100,8 @@ def _find_entry_faults(directory: Path) -> Iterator[Fault]:
             try:
                 status = entry.stat(follow_symlinks=False)
             except FileNotFoundError:  # files of a snapshot are replaced at any moment
+                continue
+            if entry.name == SOCKET and stat.S_ISSOCK(status.st_mode) and _is_trusted(status):
                 continue
             if fault := _check_entry(f"{entry.name} in the data directory", status):
                 yield fault

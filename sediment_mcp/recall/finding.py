@@ -1,0 +1,71 @@
+"""Find the memories that a prompt calls for: few, and only where they fit beyond doubt.
+
+Nobody has asked for them, so one that does not fit costs more than one that is missing. The constants below
+decide alone; they were chosen on one half of the prompts and questions of `benchmarks/recall.py`, which
+reports the other half.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING
+
+from sediment_mcp.domain.filters import Filters
+from sediment_mcp.recall.found_memory import FoundMemory
+from sediment_mcp.recall.wording import can_be_shown
+from sediment_mcp.search.similar import find_newer
+from sediment_mcp.search.snippets import select_snippets
+from sediment_mcp.system.timestamps import to_micros
+
+if TYPE_CHECKING:
+    from sediment_mcp.domain.memory import Memory, ScoredMemory
+    from sediment_mcp.embeddings.protocols import ModelIdentity
+    from sediment_mcp.search.retriever import Retriever
+    from sediment_mcp.storage.protocols import ReadSession
+
+MIN_SCORE = 0.45  # of a memory that is shown, with the model
+MIN_SCORE_BY_WORDS = 0.75  # without it
+SEARCHED = 12  # memories that are looked at
+MOST_FOUND = 6  # memories that are returned, because some may have been shown already
+MAX_SNIPPET_CHARS = 500
+
+
+def find_memories(
+    retriever: Retriever,
+    read: Callable[[], AbstractContextManager[ReadSession]],
+    model: ModelIdentity | None,
+    asked: str,
+    project: str | None,
+) -> list[FoundMemory]:
+    """Return the memories that fit beyond doubt, best first; those of other projects never do.
+
+    ``model`` is the one in use, if it is loaded.
+    """
+    retrieval = retriever.retrieve(asked, Filters(project=project), SEARCHED)
+    least = MIN_SCORE if retrieval.is_semantic else MIN_SCORE_BY_WORDS
+    fitting = [scored for scored in retrieval.memories if _fits(scored, least, project)][:MOST_FOUND]
+    newer: dict[int, Memory] = {}
+    if fitting and model is not None and retrieval.is_semantic:
+        with read() as session:
+            newer = find_newer(retriever, session, model, [scored.memory for scored in fitting])
+    return [_describe(scored, newer.get(scored.memory.key)) for scored in fitting]
+
+
+def _fits(scored: ScoredMemory, least: float, project: str | None) -> bool:
+    memory = scored.memory
+    return (
+        scored.match == "strong"
+        and scored.score >= least
+        and memory.project in (None, project)
+        and can_be_shown(memory.content, memory.tags)
+    )
+
+
+def _describe(scored: ScoredMemory, newer: Memory | None) -> FoundMemory:
+    memory = scored.memory
+    ((text, _),) = select_snippets([(memory.content, scored.passage)], MAX_SNIPPET_CHARS)
+    found = FoundMemory(memory.id, text, to_micros(memory.occurred_at))
+    if newer is None:
+        return found
+    return FoundMemory(found.id, found.text, found.at, newer.id, to_micros(newer.occurred_at))
