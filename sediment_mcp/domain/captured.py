@@ -12,10 +12,11 @@ from datetime import timedelta
 
 from sediment_mcp.domain.memory import Memory, NewMemory
 from sediment_mcp.domain.merging import append_tags
-from sediment_mcp.domain.tags import fold_tag
+from sediment_mcp.domain.tags import CAPTURED_TAG, fold_tag
 
-CAPTURED_TAG = "captured"
 CAPTURED_LIFE = timedelta(days=30)  # from when it was said
+CAPTURED_IMPORTANCE = 0.25  # nobody has chosen it, so what somebody has stored comes first
+NEUTRAL_IMPORTANCE = 0.5
 
 
 def is_captured(memory: Memory | NewMemory) -> bool:
@@ -30,4 +31,6 @@ def remove_tag(tags: Sequence[str]) -> tuple[str, ...]:
 
 def release(memory: Memory, tags: Sequence[str] = ()) -> Memory:
     """Return a captured turn as an event that stays, with more tags."""
-    return replace(memory, tags=append_tags(remove_tag(memory.tags), tags), expires_at=None)
+    kept = append_tags(remove_tag(memory.tags), tags)
+    importance = max(memory.importance, NEUTRAL_IMPORTANCE)
+    return replace(memory, tags=kept, importance=importance, expires_at=None)

@@ -91,10 +91,12 @@ def import_memories(
     position: Callable[[], tuple[int, int]] = lambda: (0, 0),
     progress: Progress = ignore_progress,
     commit_every: int = COMMIT_EVERY,
+    is_part: bool = False,
 ) -> None:
     """Store what is new, update what is known, and add to ``report`` after each batch.
 
     ``position`` returns (done, total) of the reading; ``commit_every`` is the number of items in a batch.
+    ``is_part`` says that more comes later of what supersedes nothing, so that only new rows are written.
 
     Raises:
         NoProject: all shall belong to the project, and none is known.
@@ -106,7 +108,7 @@ def import_memories(
         importer.import_safely(batch)
         progress(*position())
     progress(*position())  # the last items may have been read after the last batch was full
-    if not options.dry_run:
+    if not (options.dry_run or is_part):
         importer.apply_links()
         importer.merge_duplicates()
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
+from sediment_mcp.domain.captured import NEUTRAL_IMPORTANCE
 from sediment_mcp.domain.duplicates import compute_exact_hash
 from sediment_mcp.domain.memory import NewMemory
 from sediment_mcp.domain.merging import append_tags
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from sediment_mcp.app import Application
     from sediment_mcp.operations.arguments import StoreMemory
 
-NEUTRAL_IMPORTANCE = 0.5
 MOST_AHEAD = timedelta(days=366)  # an appointment, and no time to come that keeps a memory the newest
 MOST_SKEW = timedelta(days=1)  # of another machine's clock and time zone
 STORED_TIMES = ("created_at", "changed_at", "deleted_at", "restored_at")

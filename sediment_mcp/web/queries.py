@@ -21,6 +21,8 @@ from sediment_mcp.operations.arguments import (
     QueryMemory,
     parse_arguments,
 )
+from sediment_mcp.operations.capture_state import read_state
+from sediment_mcp.operations.captured import list_captured
 from sediment_mcp.operations.history import history
 from sediment_mcp.operations.list_memories import list_memories
 from sediment_mcp.operations.query_memory import query_memory
@@ -72,6 +74,12 @@ def list_trash(context: RequestContext, arguments: RequestArguments) -> TrashRes
     return list_deleted(context.app, limit, context.project)
 
 
+def list_turns(context: RequestContext, arguments: RequestArguments) -> dict[str, Any]:
+    """Return captured turns, newest first, and whether capture is on."""
+    result = list_captured(context.app, parse_arguments(ListMemories, arguments), context.project)
+    return {**result, "on": read_state(context.app.config.data_dir).since is not None}
+
+
 def get_overview(context: RequestContext, arguments: RequestArguments) -> Mapping[str, Any]:
     """Return counts of memories, and the sessions to choose from, the latest first."""
     with context.app.storage.read() as session:
@@ -119,6 +127,7 @@ QUERIES: dict[str, RequestHandler] = {
     "memory": get_versions,
     "changed": compare_versions,
     "trash": list_trash,
+    "captured": list_turns,
     "overview": get_overview,
     "status": get_status,
     "pairs": list_similar_pairs,
