@@ -7,6 +7,7 @@ encoding is not named is decoded as `system.encodings` says.
 from __future__ import annotations
 
 import io
+import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
@@ -68,6 +69,10 @@ class Source:
     def position(self) -> int:
         """Number of bytes that have been read."""
         return self.stream.tell()
+
+    def finish(self) -> None:
+        """Count all bytes as read, for a reader that has opened the file by its path."""
+        self.stream.seek(0, os.SEEK_END)
 
     def head(self) -> bytes:
         """Return the first bytes and leave the position at the beginning."""

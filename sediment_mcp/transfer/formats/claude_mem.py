@@ -51,6 +51,7 @@ def read(source: Source, limits: ReadLimits) -> Iterator[Item]:
             yield from build_items(_read_prompts(database), "user")
             yield from _read_observations(database)
             yield from _read_summaries(database)
+        source.finish()
     except BadArgument as error:
         yield Problem(source.name, str(error))
 

@@ -55,7 +55,7 @@ def is_database(path: Path) -> bool:
 
 def read_turns(source: Source, limits: ReadLimits) -> Iterator[TurnItem]:
     """Yield what was said in a transcript, or in all conversations of a database."""
-    return _read_database(source.path) if is_sqlite(source.head()) else _read_lines(source, limits)
+    return _read_database(source) if is_sqlite(source.head()) else _read_lines(source, limits)
 
 
 FORMAT = TranscriptFormat(read_turns, matches_line=is_line)
@@ -109,13 +109,15 @@ def list_conversations(path: Path) -> list[str]:
     return [str(key).removeprefix(COMPOSERS) for (key,) in rows]
 
 
-def _read_database(path: Path) -> Iterator[TurnItem]:
+def _read_database(source: Source) -> Iterator[TurnItem]:
+    path = source.path
     folders = _read_workspaces(path.parent.parent / "workspaceStorage")
     try:
         with open_foreign(path) as database:
             yield from _read_composers(database, folders)
+        source.finish()
     except BadArgument as error:
-        yield Problem(str(path), str(error))
+        yield Problem(source.name, str(error))
 
 
 def _read_composers(database: ForeignDatabase, folders: Mapping[str, str]) -> Iterator[TurnItem]:
