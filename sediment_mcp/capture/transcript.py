@@ -24,7 +24,7 @@ from sediment_mcp.transfer.source import Source, wrap_bytes
 
 MAX_PIECE_BYTES = 16 * 1024 * 1024  # read at once
 MAX_HEADER_BYTES = 1024 * 1024
-LINE_FORMATS = ("claude-code", "codex", "cursor", "gemini-cli")
+LINE_FORMATS = ("claude-code", "codex", "copilot", "cursor", "gemini-cli")
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,6 +57,7 @@ def find_transcripts(home: Path, environment: Mapping[str, str], platform: str =
         _count("Claude Code", "session", [p for p in sessions if not p.name.startswith(AGENT_PREFIX)]),
         _count("Claude Code", "memory file", _list_files(claude / "projects", "*/memory/*.md")),
         _count("Codex", "session", rollouts),
+        _count("Copilot CLI", "session", _list_files(home / ".copilot" / "session-state", "*/events.jsonl")),
         _count("Gemini CLI", "chat", _list_gemini_chats(gemini)),
         _find_cursor(_find_cursor_database(home, environment, platform), cursor_folder),
         _find_claude_mem(home / ".claude-mem" / "claude-mem.db"),

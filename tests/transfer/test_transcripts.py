@@ -251,6 +251,29 @@ def test_codex_sessions_of_2025_are_read(host: Host, tmp_path: Path) -> None:
     assert memories_by_content(host)["An old question."]["session"] == "old"
 
 
+# --- Copilot CLI --------------------------------------------------------------------------------
+
+
+def copilot(kind: str, number: int = 1, **data: Any) -> dict[str, Any]:
+    return {"type": kind, "data": data, "id": f"e{number}", "timestamp": NOON, "parentId": None}
+
+
+COPILOT = [
+    copilot("session.start", 0, sessionId="p1", context={"cwd": "/nowhere/shop"}),
+    copilot("user.message", 1, content="Which port?", transformedContent="<current_datetime/> Which port?"),
+    copilot("system.message", 2, role="system", content="You are an assistant."),
+    copilot("assistant.message", 3, content="It is 5433.", toolRequests=[]),
+]
+
+
+def test_a_session_of_copilot_cli_is_read(host: Host, tmp_path: Path) -> None:
+    path = write_file(tmp_path, json_lines(*COPILOT), "events.jsonl")
+    assert import_answers(host, path).imported == 2
+    assert texts(host) == {"Which port?", "It is 5433."}
+    assert memories_by_content(host)["Which port?"]["project"] == "/nowhere/shop"
+    assert import_answers(host, path).known == 2
+
+
 # --- Gemini CLI ---------------------------------------------------------------------------------
 
 CHAT: dict[str, Any] = {"sessionId": "g1", "projectHash": "h", "startTime": NOON, "lastUpdated": NOON}
@@ -665,6 +688,7 @@ def test_every_format_of_conversations_says_who_said_what_and_when(tmp_path: Pat
         "claude-code": json_lines(claude("Which port?", 1), claude("It is 5433.", 2, type="assistant")),
         "codex": json_lines(META, codex_message("Which port?"), codex_message("It is 5433.", "assistant")),
         "gemini-cli": json.dumps({**CHAT, "messages": messages}),
+        "copilot": json_lines(*COPILOT),
         "cursor": json_lines(cursor("Which port?"), cursor("It is 5433.", "assistant")),
         "claude-export": json.dumps(CLAUDE_EXPORT[:1]),
         "chatgpt-export": json.dumps([gpt_conversation("x")]),

@@ -14,6 +14,7 @@ from sediment_mcp.transfer.formats import (
     claude_mem,
     claude_projects,
     codex,
+    copilot,
     cursor,
     gemini_cli,
     lists,
@@ -40,6 +41,7 @@ FORMATS: dict[str, Format] = {
 TRANSCRIPTS: dict[str, TranscriptFormat] = {
     "claude-code": claude_code.FORMAT,
     "codex": codex.FORMAT,
+    "copilot": copilot.FORMAT,
     "gemini-cli": gemini_cli.FORMAT,
     "cursor": cursor.FORMAT,
     "claude-export": claude_export.FORMAT,

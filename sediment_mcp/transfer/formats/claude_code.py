@@ -20,8 +20,9 @@ SOURCE_NAME = "claude-code"
 SAID_KINDS = ("user", "assistant")
 OTHER_KINDS = frozenset(
     {
-        "agent-color", "agent-name", "agent-setting", "ai-title", "attachment", "attribution-snapshot",
-        "compact-boundary", "content-replacement", "context-collapse", "custom-title",
+        "agent-color", "agent-name", "agent-setting", "ai-title", "api-request", "api-request-blob",
+        "api-request-shape", "atis-latch", "attachment", "attribution-snapshot", "compact-boundary",
+        "content-replacement", "context-collapse", "cost-state", "custom-title",
         "file-history-snapshot", "last-prompt", "mode", "permission-mode", "pr-link", "progress",
         "queue-operation", "speculation-accept", "started", "result", "summary", "system", "tag",
         "task-summary", "worktree-state",

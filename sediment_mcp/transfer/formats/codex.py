@@ -22,7 +22,12 @@ from sediment_mcp.transfer.turns import digest, get_fields, get_text, join_block
 SOURCE_NAME = "codex"
 ROLES: dict[str, Role] = {"user": "user", "assistant": "assistant"}
 EVENT_ROLES: dict[str, Role] = {"user_message": "user", "agent_message": "assistant"}
-WRAPPERS = frozenset({"session_meta", "response_item", "event_msg", "turn_context", "compacted"})
+WRAPPERS = frozenset(
+    {
+        "compacted", "event_msg", "ghost_snapshot", "response_item", "session_meta", "token_usage_record",
+        "turn_context", "world_state",
+    }
+)  # fmt: skip
 BARE_KINDS = frozenset(
     {
         "message", "reasoning", "function_call", "function_call_output", "local_shell_call",
