@@ -12,7 +12,8 @@ from sediment_mcp.recall.wording import render_block
 KNOWN_TAGS = sorted(INJECTED | LEADING | WRAPPERS)
 PLAIN = st.text(st.characters(exclude_characters="<>", exclude_categories=["Cs"]), max_size=30)
 TEXT = st.lists(
-    PLAIN | st.sampled_from([f"<{tag}>" for tag in KNOWN_TAGS] + [f"</{tag}>" for tag in KNOWN_TAGS] + ["<b>"]),
+    PLAIN
+    | st.sampled_from([f"<{tag}>" for tag in KNOWN_TAGS] + [f"</{tag}>" for tag in KNOWN_TAGS] + ["<b>"]),
     max_size=12,
 ).map("".join)
 
