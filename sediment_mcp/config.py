@@ -133,7 +133,7 @@ def load_config(
 
     def parse(variable: str) -> str:
         value = given.get(variable, "").strip()
-        name = get_flag(variable) if variable in typed else variable
+        name = _get_flag(variable) if variable in typed else variable
         return _PARSERS[variable](value, name, may_be_relative=are_flags_typed and variable in typed)
 
     directory = parse(DATA_DIR)
@@ -236,7 +236,7 @@ def find_home() -> Path:
         return home
     raise BadArgument(
         f"The data directory is not known, because {NO_HOME}: "
-        f"set {DATA_DIR} or {get_flag(DATA_DIR)} to an absolute path, or set HOME."
+        f"set {DATA_DIR} or {_get_flag(DATA_DIR)} to an absolute path, or set HOME."
     )
 
 
@@ -252,8 +252,7 @@ def _find_listed_home() -> Path:
         return Path()
 
 
-def get_flag(variable: str) -> str:
-    """Return the flag that takes precedence over a variable."""
+def _get_flag(variable: str) -> str:
     return "--" + variable.removeprefix("SEDIMENT_").lower().replace("_", "-")
 
 

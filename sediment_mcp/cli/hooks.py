@@ -1,12 +1,14 @@
-"""Run a hook of a host: read its input, answer in its form, and end with status 0 whatever happens.
+"""Run a hook of a host: read its input, answer in its form, end with status 0.
 
-A host waits for a hook before it goes on, may take another status than 0 for a refusal of what the user
-wants, and hands everything on standard output to the model. So this module imports no more than a hook needs,
-nothing is written there but a whole answer, and one line on standard error says what went wrong.
+The status is 0 whatever happens. A host waits for a hook before it goes on, may take another status than 0
+for a refusal of what the user wants, and hands everything on standard output to the model. So this module
+imports no more than a hook needs, nothing is written there but a whole answer, and one line on standard error
+says what went wrong.
 """
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -48,6 +50,7 @@ class _Unusable(Exception):
 
 def start_hook(arguments: Sequence[str]) -> int:
     """Run a hook in a process of its own, and end the process without tidying up; return 0."""
+    gc.disable()  # there is nothing to collect in so short a time
     run_hook(arguments, {}, seconds=None)
     sys.stderr.flush()
     os._exit(0)
@@ -102,10 +105,10 @@ def _parse_arguments(arguments: Sequence[str]) -> tuple[str, str, dict[str, str]
     Raises:
         _Unusable: they make no sense.
     """
-    from sediment_mcp.config import VARIABLES, get_flag
+    from sediment_mcp.cli.flags import FLAGS
     from sediment_mcp.recall.envelopes import DEFAULT_HOST
 
-    variables = {get_flag(variable): variable for variable in VARIABLES}
+    variables = {flag: variable for variable, (flag, _, _) in FLAGS.items()}
     given: dict[str, str] = {}
     names: list[str] = []
     waiting = list(arguments)

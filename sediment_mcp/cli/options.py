@@ -10,33 +10,19 @@ from typing import Any, TypeVar, cast, get_args
 import click
 from click.shell_completion import CompletionItem
 
+from sediment_mcp.cli.flags import FLAGS
 from sediment_mcp.cli.invocation import Invocation
 from sediment_mcp.config import (
-    BACKUPS,
     DATA_DIR,
     LOG_LEVEL,
     LOG_LEVELS,
-    MODEL,
     PROJECT,
     QUESTIONS,
     QUESTIONS_CHOICES,
     SECRETS,
     SECRETS_CHOICES,
-    TIMEZONE,
 )
 from sediment_mcp.errors import BadArgument
-
-FLAGS = {
-    DATA_DIR: ("--data-dir", "DIR", "where the memories are"),
-    PROJECT: ("--project", "DIR", 'the project memories belong to; "" for none'),
-    MODEL: ("--model", "NAME", "an embedding model: a folder, a hub name, or none"),
-    LOG_LEVEL: ("--log-level", "LEVEL", "DEBUG, INFO, WARNING or ERROR"),
-    SECRETS: ("--secrets", "CHOICE", "warn of a secret in what is stored, or refuse it"),
-    QUESTIONS: ("--questions", "CHOICE", "forget questions that find nothing, or keep them for stats"),
-    BACKUPS: ("--backups", "N", "how many daily backups to keep; 0 makes none"),
-    TIMEZONE: ("--timezone", "ZONE", "whose days count, such as Europe/Berlin; default: the machine's"),
-}
-"""Variable → its flag, which takes precedence over it."""
 
 STREAM = "-"
 """What stands for standard input or output in the place of a file or text."""

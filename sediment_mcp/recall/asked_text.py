@@ -1,8 +1,8 @@
-"""Which part of a prompt is asked of the memories: what the user has written, not what they have pasted.
+"""Which part of a prompt is asked: what the user has written, not what they have pasted.
 
 A pasted log or a file says little about what the user wants to know, and much that resembles something
-stored. So code between fences, indented and quoted lines, lines of logs and traces, and addresses are left out. Of a
-long text the beginning and the end are taken, where people say what they want.
+stored. So code between fences, indented and quoted lines, lines of logs and traces, and addresses are left
+out. Of a long text the beginning and the end are taken, where people say what they want.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ _UNSPACED = re.compile(f"[{UNSPACED}]")
 
 
 def select_asked(prompt: str) -> str:
-    """Return what a prompt asks, in at most `MAX_ASKED_CHARS` characters; empty if it asks nothing.
+    """Return what a prompt asks, in at most `MAX_ASKED_CHARS` characters.
 
-    It asks nothing if it is a command of the host, or has fewer than `MIN_WORDS` words of the user's own.
+    Empty if it asks nothing: a command of the host, or fewer than `MIN_WORDS` words of the user's own.
     """
     if _COMMAND.match(prompt):
         return ""

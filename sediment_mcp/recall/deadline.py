@@ -1,4 +1,4 @@
-"""End the process when a hook takes too long: the host waits for it, and the user for the host."""
+"""End the process when a hook takes too long, because the host waits for it."""
 
 from __future__ import annotations
 

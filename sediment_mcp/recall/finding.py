@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from sediment_mcp.search.retriever import Retriever
     from sediment_mcp.storage.protocols import ReadSession
 
-MIN_SCORE = 0.45  # of a memory that is shown, with the model
-MIN_SCORE_BY_WORDS = 0.75  # without it
+MIN_SCORE = 0.48  # of a memory that is shown, with the model
+MIN_SCORE_BY_WORDS = 0.55  # without it
 SEARCHED = 12  # memories that are looked at
 MOST_FOUND = 6  # memories that are returned, because some may have been shown already
 MAX_SNIPPET_CHARS = 500
@@ -42,24 +42,28 @@ def find_memories(
 
     ``model`` is the one in use, if it is loaded.
     """
-    retrieval = retriever.retrieve(asked, Filters(project=project), SEARCHED)
-    least = MIN_SCORE if retrieval.is_semantic else MIN_SCORE_BY_WORDS
-    fitting = [scored for scored in retrieval.memories if _fits(scored, least, project)][:MOST_FOUND]
+    candidates, least = find_candidates(retriever, asked, project)
+    fitting = [scored for scored in candidates if scored.score >= least][:MOST_FOUND]
     newer: dict[int, Memory] = {}
-    if fitting and model is not None and retrieval.is_semantic:
+    if fitting and model is not None:
         with read() as session:
             newer = find_newer(retriever, session, model, [scored.memory for scored in fitting])
     return [_describe(scored, newer.get(scored.memory.key)) for scored in fitting]
 
 
-def _fits(scored: ScoredMemory, least: float, project: str | None) -> bool:
-    memory = scored.memory
-    return (
-        scored.match == "strong"
-        and scored.score >= least
-        and memory.project in (None, project)
-        and can_be_shown(memory.content, memory.tags)
-    )
+def find_candidates(
+    retriever: Retriever, asked: str, project: str | None
+) -> tuple[list[ScoredMemory], float]:
+    """Return the memories that may be shown, best first, and the score that one must have."""
+    retrieval = retriever.retrieve(asked, Filters(project=project), SEARCHED)
+    candidates = [
+        scored
+        for scored in retrieval.memories
+        if scored.match == "strong"
+        and scored.memory.project in (None, project)
+        and can_be_shown(scored.memory.content, scored.memory.tags)
+    ]
+    return candidates, MIN_SCORE if retrieval.is_semantic else MIN_SCORE_BY_WORDS
 
 
 def _describe(scored: ScoredMemory, newer: Memory | None) -> FoundMemory:

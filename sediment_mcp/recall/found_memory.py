@@ -9,9 +9,10 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class FoundMemory:
-    """A memory that a prompt calls for: its best passage, and when it happened in microseconds since 1970.
+    """A memory that a prompt calls for: its best passage, and when it happened.
 
-    ``newer`` is the id of a newer memory that may contradict it, ``newer_at`` when that one happened.
+    Times are in microseconds since 1970. ``newer`` is the id of a newer memory that may contradict it,
+    ``newer_at`` when that one happened.
     """
 
     id: str

@@ -90,6 +90,21 @@ def parse_fields(data: bytes) -> Mapping[str, Any]:
     return cast("dict[str, Any]", fields) if isinstance(fields, dict) else {}
 
 
+def find_project(call: HookCall) -> str | None:
+    """Return the project: what the user has configured, else that of the host's folder."""
+    from pathlib import Path
+
+    from sediment_mcp.system.project_root import find_project_of_roots, normalize_project
+
+    configured = call.config.project
+    if configured is not None:
+        return normalize_project(configured) if configured else None
+    try:
+        return find_project_of_roots([Path(call.folder).as_uri()]) if call.folder else None
+    except ValueError:  # a relative path, which names another folder for the host than here
+        return None
+
+
 def _find_text(fields: Mapping[str, Any], names: Iterable[str]) -> str:
     """Return the first text that stands under one of the names."""
     from sediment_mcp.system.text import valid_text

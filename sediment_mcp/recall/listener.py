@@ -1,8 +1,9 @@
 """The thread of a server that answers hooks, one after the other.
 
-Of all servers on a data directory one listens: the one that holds a lock. The others wait for the lock in
-the kernel, so that the next one takes over as soon as the holder ends, however it ends. A hook is answered at once
-or not at all: while the model is not there yet it is only told so, and the model is loaded for the next one.
+Of all servers on a data directory one listens: the one that holds a lock. The others wait for the lock in the
+kernel, so that the next one takes over as soon as the holder ends, however it ends. A hook is answered at
+once or not at all: while the model is not there yet it is only told so, and the model is loaded for the next
+one.
 """
 
 from __future__ import annotations
@@ -50,7 +51,9 @@ class Listener:
         self._socket: socket.socket | None = None
 
     def start(self) -> None:
-        """Start to listen, or to wait for the turn, unless it was started or there are no memories yet."""
+        """Start to listen, or to wait for the turn, once there are memories."""
+        if self._starting.locked():
+            return
         if has_memories(self._config.data_dir) and self._starting.acquire(blocking=False):
             threading.Thread(target=self._run, name="answer hooks", daemon=True).start()
 

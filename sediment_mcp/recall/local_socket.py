@@ -18,7 +18,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from sediment_mcp.system.data_directory import SOCKET
+from sediment_mcp.system.data_directory import SOCKET, find_fault
 from sediment_mcp.system.files import PRIVATE_FILE
 
 MAX_PATH_BYTES = 103  # of a socket's path; macOS holds 104 with the zero at its end, Linux 108
@@ -37,7 +37,7 @@ def _locate(directory: Path) -> Path:
 
 
 def listen(directory: Path) -> socket.socket:
-    """Listen in the place of whoever listened there before; the caller holds the lock that says who may.
+    """Listen in the place of whoever listened there before; the caller holds the lock.
 
     Raises:
         OSError: the socket cannot be made.
@@ -63,14 +63,15 @@ def remove_socket(directory: Path) -> None:
 def ask(directory: Path, message: dict[str, Any], seconds: float) -> dict[str, Any] | None:
     """Send a message to the server that listens; return its answer, or None.
 
-    None means that nobody listens, or that no whole answer has come within ``seconds``.
+    None means that nobody listens, that another user may have put the socket there, or that no whole answer
+    has come within ``seconds``.
     """
     if not can_listen(directory):
         return None
     end = time.monotonic() + seconds
     path = _locate(directory)
     try:
-        if not stat.S_ISSOCK(path.lstat().st_mode):
+        if not stat.S_ISSOCK(path.lstat().st_mode) or find_fault(directory):
             return None
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
             connection.settimeout(seconds)

@@ -1,22 +1,16 @@
-"""What is added to a prompt: at most three memories that fit beyond doubt, each once in a session.
+"""What is added to a prompt: at most three memories that fit beyond doubt.
 
-A running server is asked first. Where none answers, this process searches by itself, with the model if that
-is loaded in time.
+Each is shown once in a session. A running server is asked first. Where none answers, this process searches by
+itself, with the model if that is loaded in time.
 """
 
 from __future__ import annotations
 
-import sys
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from sediment_mcp.recall.asked_text import select_asked
-from sediment_mcp.recall.hook_call import HookCall
-from sediment_mcp.recall.reading import UnchangedStorage, find_project, has_memories
-from sediment_mcp.recall.shown import ShownRecord
-from sediment_mcp.recall.wording import describe_age, render_block, render_memory
-from sediment_mcp.system.timestamps import from_micros
+from sediment_mcp.recall.hook_call import HookCall, find_project
 
 if TYPE_CHECKING:
     from sediment_mcp.recall.finding import FoundMemory
@@ -24,7 +18,6 @@ if TYPE_CHECKING:
 MOST_SHOWN = 3
 MAX_MEMORY_CHARS = 600  # of one memory's line
 SERVER_TIMEOUT = 0.25  # seconds that a server has to answer
-MODEL_TIMEOUT = 0.2  # seconds that a search of this process waits for the model, loaded beside all else
 
 
 def recall_for_prompt(call: HookCall) -> str:
@@ -34,20 +27,31 @@ def recall_for_prompt(call: HookCall) -> str:
         SedimentError: the memories cannot be read, or the record of what was shown cannot be written.
     """
     asked = select_asked(call.prompt)
-    if not asked or not has_memories(call.config.data_dir):
-        return ""
-    project = find_project(call.config.project, call.folder)
-    found = _ask_server(call, asked, project)
-    if found is None:
-        found = _search(call, asked, project)
+    found = _find(call, asked, find_project(call)) if asked else []
     if not found:
         return ""
+    from sediment_mcp.recall.shown import ShownRecord
+    from sediment_mcp.recall.wording import render_block
+
     now = datetime.now(UTC)
     by_id = {memory.id: memory for memory in found}
     record = ShownRecord(call.config.data_dir, call.session)
     claimed = record.claim(list(by_id), now.timestamp(), MOST_SHOWN)
     lines = [_render(by_id[memory_id], now) for memory_id in claimed]
     return render_block(lines) if lines else ""
+
+
+def _find(call: HookCall, asked: str, project: str | None) -> list[FoundMemory]:
+    """Return what a running server finds, or else this process.
+
+    What only the latter needs is imported where it is needed.
+    """
+    found = _ask_server(call, asked, project)
+    if found is not None:
+        return found
+    from sediment_mcp.recall.reading import has_memories, search_unchanged
+
+    return search_unchanged(call.config, asked, project) if has_memories(call.config.data_dir) else []
 
 
 def _ask_server(call: HookCall, asked: str, project: str | None) -> list[FoundMemory] | None:
@@ -66,33 +70,10 @@ def _ask_server(call: HookCall, asked: str, project: str | None) -> list[FoundMe
         return None
 
 
-def _search(call: HookCall, asked: str, project: str | None) -> list[FoundMemory]:
-    """Return what this process finds, without changing anything in the data directory."""
-    from sediment_mcp.embeddings.loader import ModelLoader, load_embedder
-
-    config = call.config
-    model = ModelLoader(lambda: load_embedder(config), MODEL_TIMEOUT)
-    model.start()
-    from sediment_mcp.indexes.indexer import Indexer
-    from sediment_mcp.recall.finding import find_memories
-    from sediment_mcp.search.retriever import Retriever
-
-    storage = UnchangedStorage(config.data_dir, config.tuning)
-    storage.open()
-    retriever = Retriever(
-        config.data_dir,
-        storage,
-        model,
-        Indexer(config.data_dir, storage, config.tuning.lock_timeout),
-        clock=lambda: datetime.now(UTC),
-        tuning=replace(config.tuning, far_behind=sys.maxsize),  # an index is never written here
-    )
-    embedder = model.get()
-    identity = None if embedder is None else embedder.identity
-    return find_memories(retriever, storage.read, identity, asked, project)
-
-
 def _render(memory: FoundMemory, now: datetime) -> str:
+    from sediment_mcp.recall.wording import describe_age, render_memory
+    from sediment_mcp.system.timestamps import from_micros
+
     remark = ""
     if memory.newer:
         age = describe_age(from_micros(memory.newer_at), now)

@@ -1,4 +1,4 @@
-"""Read the memories of a data directory without changing anything in it, not even by opening it.
+"""Read the memories of a data directory without changing anything in it.
 
 A hook runs beside servers of any version, and where nobody has stored anything yet. So it creates no
 directory, brings no database up to date and finishes nothing that another process has begun.
@@ -6,14 +6,23 @@ directory, brings no database up to date and finishes nothing that another proce
 
 from __future__ import annotations
 
+import sys
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sediment_mcp.errors import StorageError
 from sediment_mcp.storage.sqlite.session import SqliteSession, open_session
 from sediment_mcp.storage.sqlite.storage import DATABASE, SqliteStorage
 from sediment_mcp.storage.sqlite.swap import replacement_path
 from sediment_mcp.system.data_directory import find_fault
-from sediment_mcp.system.project_root import find_project_of_roots, normalize_project
+
+if TYPE_CHECKING:
+    from sediment_mcp.config import Config
+    from sediment_mcp.recall.found_memory import FoundMemory
+
+MODEL_TIMEOUT = 0.2  # seconds that a search waits for the model, which is loaded beside all else
 
 
 def has_memories(directory: Path) -> bool:
@@ -56,11 +65,30 @@ class UnchangedStorage(SqliteStorage):
         return session
 
 
-def find_project(configured: str | None, folder: str) -> str | None:
-    """Return the project of a hook: what the user has configured, else that of the host's folder."""
-    if configured is not None:
-        return normalize_project(configured) if configured else None
-    try:
-        return find_project_of_roots([Path(folder).as_uri()]) if folder else None
-    except ValueError:  # a relative path, which names another folder for the host than here
-        return None
+def search_unchanged(config: Config, asked: str, project: str | None) -> list[FoundMemory]:
+    """Return the memories that this process finds by itself; see `finding.find_memories`.
+
+    Raises:
+        StorageError: they cannot be read.
+    """
+    from sediment_mcp.embeddings.loader import ModelLoader, load_embedder
+
+    model = ModelLoader(lambda: load_embedder(config), MODEL_TIMEOUT)
+    model.start()
+    from sediment_mcp.indexes.indexer import Indexer
+    from sediment_mcp.recall.finding import find_memories
+    from sediment_mcp.search.retriever import Retriever
+
+    storage = UnchangedStorage(config.data_dir, config.tuning)
+    storage.open()
+    retriever = Retriever(
+        config.data_dir,
+        storage,
+        model,
+        Indexer(config.data_dir, storage, config.tuning.lock_timeout),
+        clock=lambda: datetime.now(UTC),
+        tuning=replace(config.tuning, far_behind=sys.maxsize),  # an index is never written here
+    )
+    embedder = model.get()
+    identity = None if embedder is None else embedder.identity
+    return find_memories(retriever, storage.read, identity, asked, project)

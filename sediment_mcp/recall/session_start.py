@@ -1,4 +1,4 @@
-"""What a session begins with: the memories that matter to the project before anything is asked.
+"""What a session begins with: the memories that matter before anything is asked.
 
 In this order, while the budget lasts: what is tagged `pinned`, the project's newest facts and how-tos, its
 notes that have not expired, the user's preferences. It needs no model and no index.
@@ -11,8 +11,8 @@ from datetime import UTC, datetime
 
 from sediment_mcp.domain.filters import Filters
 from sediment_mcp.domain.memory import Kind, Memory
-from sediment_mcp.recall.hook_call import HookCall
-from sediment_mcp.recall.reading import UnchangedStorage, find_project, has_memories
+from sediment_mcp.recall.hook_call import HookCall, find_project
+from sediment_mcp.recall.reading import UnchangedStorage, has_memories
 from sediment_mcp.recall.shown import ShownRecord
 from sediment_mcp.recall.wording import can_be_shown, describe_age, fill, render_block, render_memory
 from sediment_mcp.storage.protocols import ReadSession
@@ -43,7 +43,7 @@ def recall_at_start(call: HookCall) -> str:
     if not has_memories(directory):
         return ""
     now = datetime.now(UTC)
-    project = find_project(call.config.project, call.folder)
+    project = find_project(call)
     storage = UnchangedStorage(directory, call.config.tuning)
     storage.open()
     session = storage.open_session()

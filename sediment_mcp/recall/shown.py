@@ -1,8 +1,8 @@
-"""The record of which memories were shown in which session of a host, so that none is shown twice.
+"""The record of which memories were shown in which session of a host.
 
 A small file of the data directory: each line is JSON, appended in one step under a lock, so that several
-hooks can run at once. It holds ids and times, of the host's session only a hash, and nothing else; it is no part of
-the database, and can be deleted at any time.
+hooks can run at once. It holds ids and times, of the host's session only a hash, and nothing else; it is no
+part of the database, and can be deleted at any time.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class ShownRecord:
     session: str
 
     def claim(self, ids: Sequence[str], now: float, limit: int, *, anew: bool = False) -> list[str]:
-        """Note that memories are shown now; return those of them that are to be shown, in their order.
+        """Note that memories are shown now; return those that are to be shown, in order.
 
         These are the first ``limit`` that were not shown in this session yet. ``now`` is in seconds since
         1970. With ``anew`` the session has lost what it was shown, so that everything may be shown again.

@@ -1,4 +1,4 @@
-"""How a memory is shown where nobody has asked for it: as data, on one line, with its id and its age.
+"""How a memory is shown unasked: as data, on one line, with its id and its age.
 
 The block stands between two tags, so that whoever reads a conversation later can tell it from what was said.
 Nothing in a memory can end the block: it has no line breaks, and the tag's name is spelled in two words. A

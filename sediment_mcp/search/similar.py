@@ -142,7 +142,7 @@ def find_similar_pairs(
 def find_newer(
     retriever: NearestMemories, session: ReadSession, model: ModelIdentity, memories: Sequence[Memory]
 ) -> dict[int, Memory]:
-    """Return by key, of memories that a newer one may repeat or contradict, the nearest such one."""
+    """Return by key of a memory the nearest newer one that may repeat or contradict it."""
     vectors = _read_vectors(session, model, memories)
     newer: dict[int, Memory] = {}
     for memory in memories:

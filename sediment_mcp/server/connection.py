@@ -54,6 +54,11 @@ class Client(Protocol):
         """Whether the client can be asked for its roots."""
         ...
 
+    @property
+    def name(self) -> str:
+        """What the client has called itself in its handshake; empty without one."""
+        ...
+
 
 class Handlers(Protocol):
     """The functions that answer requests."""
@@ -94,6 +99,7 @@ class Connection:
         self._early_messages = 0
         self._is_initialized = False
         self._capabilities: Mapping[str, Any] | None = None  # of the client, once it has shaken hands
+        self._name = ""
         self._waiting: set[Id] = set()
         self._numbers = itertools.count(1)
         self._questions: dict[str, SimpleQueue[Message]] = {}
@@ -152,6 +158,7 @@ class Connection:
 
     def _initialize(self, params: Params) -> Message:
         self._capabilities = params["capabilities"]
+        self._name = params["clientInfo"]["name"]
         return build_handshake(negotiate_revision(params["protocolVersion"]))
 
     def _work(self, id: Id, method: str, answer: Callable[[], Message]) -> None:
@@ -203,6 +210,11 @@ class Connection:
     def has_roots(self) -> bool:
         """Whether the client can be asked for its roots: it said so in its handshake."""
         return self._capabilities is not None and self._capabilities.get("roots") is not None
+
+    @property
+    def name(self) -> str:
+        """What the client has called itself in its handshake; empty without one."""
+        return self._name
 
     def ask(self, method: str, timeout: float) -> Message | None:
         """Send the client a request without parameters; return its result.

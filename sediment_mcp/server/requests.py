@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from sediment_mcp.config import Config
 from sediment_mcp.server.client_zone import find_client_zone
@@ -19,7 +19,9 @@ from sediment_mcp.server.protocol_errors import refuse_cursor
 
 if TYPE_CHECKING:
     from sediment_mcp.app import Application
+    from sediment_mcp.recall.digest import DigestTurn
 
+CLIENT_INFO = "io.modelcontextprotocol/clientInfo"  # in the envelope of a request
 NEED_MODEL = frozenset({"store_memory", "query_memory"})
 
 
@@ -35,6 +37,10 @@ class Parts(Protocol):
         """Start to load the embedding model, because a call needs it."""
         ...
 
+    def answer_hooks(self) -> None:
+        """Answer the hooks of this data directory from now on, if there are memories in it."""
+        ...
+
 
 class Requests:
     """The functions that answer requests; see `connection.Handlers`."""
@@ -44,6 +50,7 @@ class Requests:
         self._zone = config.zone
         self._project = ProjectResolver(config.project)
         self._told_names: set[str] = set()
+        self._digest_turn: DigestTurn | None = None
         self.light: Mapping[str, Callable[[Params], Message]] = {"tools/list": self._list_tools}
         self.heavy: Mapping[str, Callable[[Client, Params], Message]] = {
             "completion/complete": self._complete,
@@ -75,8 +82,23 @@ class Requests:
 
         tool = find_tool(params["name"])
         project = self._project.resolve(client)
+        is_digest_due = params["name"] == "query_memory" and self._take_digest_turn(client, params)
         with self._use_zone(params):
-            return call_tool(app, tool, params.get("arguments"), project, self._told_names)
+            result = call_tool(
+                app, tool, params.get("arguments"), project, self._told_names, with_digest=is_digest_due
+            )
+        self._parts.answer_hooks()
+        return result
+
+    def _take_digest_turn(self, client: Client, params: Params) -> bool:
+        """Return whether a query is to be answered with a digest of what is known."""
+        if self._digest_turn is None:
+            from sediment_mcp.recall.digest import DigestTurn
+
+            self._digest_turn = DigestTurn()
+        meta: dict[str, Any] = params.get("_meta") or {}
+        info: dict[str, Any] = meta.get(CLIENT_INFO) or {}
+        return self._digest_turn.take(info.get("name") or client.name)
 
     # --- resources --------------------------------------------------------------------------------
 

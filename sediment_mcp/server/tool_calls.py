@@ -18,6 +18,7 @@ from sediment_mcp.operations.delete_memory import delete_memory
 from sediment_mcp.operations.list_memories import list_memories
 from sediment_mcp.operations.query_memory import query_memory
 from sediment_mcp.operations.store_memory import store_memory
+from sediment_mcp.recall.digest import add_digest
 from sediment_mcp.server.jsonrpc import INVALID_PARAMS, Message
 from sediment_mcp.server.protocol import ProtocolError, build_text
 from sediment_mcp.server.protocol_errors import INTERNAL_FAILURE
@@ -66,15 +67,20 @@ def call_tool(
     arguments: object,
     project: str | None,
     told_names: set[str],
+    *,
+    with_digest: bool = False,
 ) -> Message:
     """Run one operation in a worker thread; a failure is returned as a result too.
 
     ``arguments`` are what the client has sent, which may be no object: some models send JSON text.
     ``told_names`` are the names that were ignored, and told of, in earlier calls; new ones are added.
+    ``with_digest`` adds to a query's answer how much is known.
     """
     try:
         given = unwrap_arguments(tool.arguments, _take_object(arguments))
         answer = OPERATIONS[tool.name](app, parse_arguments(tool.arguments, given), project)
+        if with_digest:
+            answer = add_digest(app, project, answer)
         ignored = find_host_names(given, tool.arguments.parameters)
         return _build_result(_tell_of_ignored_names(tool, answer, ignored, told_names))
     except SedimentError as error:

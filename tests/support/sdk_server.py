@@ -51,6 +51,11 @@ class SdkClient:
         declared = capabilities is not None and capabilities.roots is not None
         return declared and self._session.can_send_request
 
+    @property
+    def name(self) -> str:
+        client = self._session.client_params
+        return client.client_info.name if client is not None else ""
+
     def ask(self, method: str, timeout: float) -> Message | None:
         assert method == "roots/list"
         try:

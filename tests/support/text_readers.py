@@ -11,6 +11,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from sediment_mcp.config import Config
 from sediment_mcp.errors import SedimentError
 from support.word_pieces import load_word_pieces
 
@@ -140,6 +141,17 @@ def as_memory(call: Callable[..., Any], text: str) -> object:
     return call([memory])
 
 
+def as_hook_input(call: Callable[..., Any], text: str) -> object:
+    fields = {"session_id": text, "cwd": text, "prompt": text, "workspace_roots": [text]}
+    return [call("prompt", "cursor", None, to_bytes(given)) for given in (text, json.dumps(fields))]
+
+
+def as_hook_output(call: Callable[..., Any], text: str) -> object:
+    from sediment_mcp.recall.hook_call import build_call
+
+    return call(build_call("prompt", "cursor", Config(Path()), b"{}"), text)
+
+
 def as_imported_memory(call: Callable[..., Any], text: str) -> object:
     return call("line 1", text, tags=[text], metadata={text[:50]: text}, session=text)
 
@@ -185,6 +197,7 @@ operations.argument_values.parse_id operations.argument_values.parse_ids
 operations.argument_values.parse_number operations.argument_values.parse_object
 operations.argument_values.parse_tags operations.argument_values.parse_text
 operations.argument_values.split_list
+recall.asked_text.count_words recall.asked_text.select_asked recall.wording.flatten
 search.date_phrases.read_tokens search.phrase_match.fold_text search.phrase_match.read_wording
 search.query_tense.is_about_present search.query_tense.remove_present_words
 search.versions.states_change
@@ -223,6 +236,11 @@ READERS: dict[str, Reader] = dict.fromkeys(_GIVEN_PLAINLY.split(), plainly) | {
     "operations.arguments.unwrap_arguments": as_wrapped_arguments,
     "operations.content_notes.note_contents": as_memory,
     "operations.content_notes.note_texts": lambda call, text: call([("a", [text])]),
+    "recall.envelopes.wrap_text": as_hook_output,
+    "recall.hook_call.build_call": as_hook_input,
+    "recall.hook_call.parse_fields": as_bytes,
+    "recall.wording.can_be_shown": lambda call, text: call(text, [text]),
+    "recall.wording.render_memory": lambda call, text: [call("a", text, "new", most) for most in (99, 10**9)],
     "search.phrase_match.measure_string": within_itself,
     "search.phrase_match.score_phrases": as_wording,
     "search.query_dates.find_periods": with_more(TODAY),
