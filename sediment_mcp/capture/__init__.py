@@ -1,1 +1,1 @@
-"""Capture: what was said in a host's session is kept for a while, if the user has asked for it."""
+"""Keep what is said in a host's session for a while, if the user has asked for it."""

@@ -1,4 +1,4 @@
-"""The hook's part of capture: start a process of its own that reads the transcript, and return at once.
+"""Start the process that captures, and return at once: the hook's part of it.
 
 A host ends its hooks when it ends itself, some within 1.5 seconds. So the process that does the work belongs
 to no terminal and no group of the host's, and lives on.
@@ -7,7 +7,6 @@ to no terminal and no group of the host's, and lives on.
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -70,7 +69,6 @@ def _start(command: list[str], directory: Path, flags: int) -> subprocess.Popen[
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         cwd=directory,
-        env=dict(os.environ),
         start_new_session=sys.platform != "win32",
         creationflags=flags,
     )

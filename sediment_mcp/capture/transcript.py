@@ -63,7 +63,9 @@ def find_format(path: Path) -> TranscriptFormat:
 
 
 def read_pieces(path: Path, start: Position, *, has_header: bool) -> Iterator[Piece]:
-    """Yield what stands in a transcript after a position, from its beginning if it is shorter by now.
+    """Yield what stands in a transcript after a position.
+
+    If it is shorter by now, it was written anew, and is read from its beginning.
 
     Raises:
         OSError: it cannot be read.

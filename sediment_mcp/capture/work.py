@@ -106,7 +106,10 @@ def _complete(turns: Iterable[TurnItem], session: str, folder: str) -> Iterator[
 
 
 def _mark(items: Iterable[Item], since: datetime, now: datetime) -> Iterator[Item]:
-    """Yield the memories as captured turns, without those from before capture was on, or too old."""
+    """Yield the memories as captured turns.
+
+    Those from before capture was on are left out, and those that would have ended by now.
+    """
     for item in items:
         if not isinstance(item, MemoryRecord):
             continue
@@ -121,7 +124,7 @@ def _mark(items: Iterable[Item], since: datetime, now: datetime) -> Iterator[Ite
 
 
 def _build_options(app: Application) -> ImportOptions:
-    """Return the options: what the user has configured as the project wins over the session's folder."""
+    """Return the options: a project that the user has configured wins over the session's."""
     configured = app.config.project
     if configured is None:
         return ImportOptions()

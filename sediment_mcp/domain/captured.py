@@ -1,4 +1,4 @@
-"""Captured turns: what was said in a session, kept for a while without anybody having stored it.
+"""Captured turns: what was said in a session, and is kept for a while unasked.
 
 They are events with a tag and an end. A user keeps one as a fact, or drops it; nothing hands them to a host
 by itself.

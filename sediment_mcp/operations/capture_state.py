@@ -1,7 +1,8 @@
-"""Whether turns are captured, and how far each transcript was read: a small file of the data directory.
+"""Keep whether turns are captured, and how far each transcript was read.
 
-Without the file, or with one that cannot be read, nothing is captured. Positions only save work and keep away
-what the user has erased for good: a turn that is read twice is one memory all the same.
+That is a small file of the data directory. Without it, or with one that cannot be read, nothing is captured.
+Positions only save work and keep away what the user has erased for good: a turn that is read twice is one
+memory all the same.
 """
 
 from __future__ import annotations

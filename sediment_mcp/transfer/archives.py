@@ -21,7 +21,7 @@ EXPORT_NAME = re.compile(r"(?:conversations(?:-\d{1,6})?|projects|memories)\.jso
 
 
 def find_exports(source: Source) -> list[str]:
-    """Return the names of the files in an archive that are of an export, in their order; else none."""
+    """Return the names of the files of an export in an archive, in their order."""
     if not source.head().startswith(SIGNATURE):
         return []
     try:

@@ -44,9 +44,9 @@ def read_conversations(
 
 
 def iterate_list(text: str) -> Iterator[Any]:
-    """Yield each item of a JSON list, or of values one after another; None, at the end, for a broken one.
+    """Yield each item of a JSON list, or of values one after another.
 
-    Takes time proportional to the length of the text.
+    For a broken one None is yielded, at the end. Takes time proportional to the length of the text.
     """
     decoder = json.JSONDecoder()
     place = _skip(text, 0, _SPACE + "\ufeff\0")

@@ -53,7 +53,7 @@ def detect_format(source: Source, limits: ReadLimits = DEFAULT_LIMITS) -> str:
 
 
 def match_transcript(head: str) -> str | None:
-    """Return the format of conversations that a text begins in, a key of `TRANSCRIPTS`; None if none."""
+    """Return the format of conversations that a text begins in; a key of `TRANSCRIPTS`."""
     if head[:1] not in ("{", "["):
         return None
     for line in head.splitlines()[:MAX_LINES]:

@@ -17,7 +17,7 @@ _OTHER = re.compile(r"[^A-Za-z0-9]")
 
 
 def find_slug_folder(slug: str) -> str | None:
-    """Return the folder on this machine whose path a host has turned into this name; None if none is."""
+    """Return the folder here whose path a host has turned into this name; None if none is."""
     if not slug or len(slug) > MAX_SLUG_CHARS:
         return None
     drive = _DRIVE.match(slug) if os.name == "nt" else None
@@ -28,7 +28,10 @@ def find_slug_folder(slug: str) -> str | None:
 
 
 def _descend(folder: Path, rest: str, left: list[int]) -> Path | None:
-    """Return the folder below ``folder`` that ``rest`` stands for; ``left`` is how many may be looked at."""
+    """Return the folder below ``folder`` that ``rest`` stands for.
+
+    ``left`` has one item: how many folders may still be looked at.
+    """
     for name in _list_folders(folder):
         left[0] -= 1
         if left[0] < 0:

@@ -246,7 +246,7 @@ class _Importer:
             batch.known[memory.id] = memory
 
     def _update_turn(self, batch: _Batch, existing: Memory, incoming: PreparedMemory) -> None:
-        """Leave a turn that is known as the user has it, but for one that was captured and is imported now.
+        """Leave a known turn as the user has it, unless it was captured and is imported now.
 
         An import is there to keep it, so it loses what lets it end.
         """

@@ -1,4 +1,4 @@
-"""Open what the user names as a stream of items: a file, a folder, an archive, standard input."""
+"""Open what the user names as a stream of items: a file, a folder, an archive, or stdin."""
 
 from __future__ import annotations
 
@@ -147,7 +147,7 @@ def _open_archive(source: Source, names: Sequence[str], reading: _Reading) -> Op
 
 
 def _read_part(name: str, source: Source, reading: _Reading) -> Iterator[Item]:
-    """Yield the items of one of several sources, each with the name of its source in its location."""
+    """Yield the items of one of several sources, whose name stands in each location."""
     try:
         items = reading.read(source)
         for item in guard(name, items):
@@ -172,7 +172,7 @@ def open_files(
     folder: Path | None = None,
     reading: _Reading | None = None,
 ) -> OpenedItems:
-    """Open files one after the other; of each that cannot be read a problem is told, and the rest goes on.
+    """Open files one after the other; those that cannot be read are told, and the rest goes on.
 
     ``folder`` is what locations are told relative to.
     """

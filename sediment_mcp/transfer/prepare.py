@@ -107,7 +107,7 @@ def prepare_memory(app: Application, record: MemoryRecord, options: ImportOption
 
 
 def _find_owner(arguments: StoreMemory, origin: Origin | None, options: ImportOptions) -> str | None:
-    """Return the project: by the scope that the user wants, else by the folder that the source names."""
+    """Return the project: by the scope that the user wants, else by the source's folder."""
     if origin is None or options.scope is not None:
         return owner_of(arguments.scope, options.project)
     return _find_project(origin.folder) if origin.folder else None
@@ -178,7 +178,7 @@ def derive_id(memory: NewMemory, occurred_at: datetime | None, text_hash: bytes)
 
 
 def derive_turn_id(key: Sequence[str]) -> str:
-    """Return the id of a memory that its source has a name for, such as a turn of a conversation."""
+    """Return the id of a memory that its source has a name for, such as a turn."""
     return _encode_id(json.dumps(["turn", *key]))
 
 

@@ -1,4 +1,4 @@
-"""Make memories of what was said in a conversation: events, with its session, time and project.
+"""Make memories of what was said in a conversation: events, with session, time and project.
 
 Everything that reads transcripts goes this way, an import as well as the capture of a running session, so
 the same turn becomes the same memory on both.
@@ -33,7 +33,10 @@ def build_items(turns: Iterable[TurnItem], which: WhichTurns) -> Iterator[Item]:
 
 
 def _select(turns: Iterable[TurnItem], which: WhichTurns) -> Iterator[TurnItem]:
-    """Leave out what the assistant says on its way: an answer is its last text before the user's next."""
+    """Leave out what the assistant says on its way.
+
+    An answer is its last text before the user's next.
+    """
     answer: Turn | None = None
     for turn in turns:
         if not isinstance(turn, Turn):

@@ -1,4 +1,4 @@
-"""The command that reads memories from elsewhere: import; and the offer to bring in what lies here."""
+"""The command that reads memories from elsewhere, and offers what lies here: import."""
 
 from __future__ import annotations
 
@@ -187,9 +187,9 @@ def _import(invocation: Invocation, opened: OpenedItems, options: ImportOptions,
 
 
 def offer_import(invocation: Invocation) -> None:
-    """Offer to import what other assistants have left here; where nobody can be asked, only say it.
+    """Offer to import what other assistants have left here.
 
-    `install` calls this when it is done.
+    Where nobody can be asked, it is only said. `install` calls this when it is done.
     """
     from sediment_mcp.transfer.prepare import ImportOptions
 

@@ -1,4 +1,4 @@
-"""Read tables of SQLite databases that other programs own, without changing or trusting them.
+"""Read tables of SQLite databases of other programs, without changing or trusting them.
 
 The file may be in use, damaged, or made to do harm: it is opened read-only, tables are read by name and never
 views or triggers, and text that is no UTF-8 is read as far as it goes.

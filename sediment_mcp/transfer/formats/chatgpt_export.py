@@ -72,7 +72,7 @@ def _read_conversation(place: str, fields: Mapping[str, Any]) -> Iterator[TurnIt
 
 
 def _list_messages(fields: Mapping[str, Any], nodes: Mapping[str, Any]) -> list[tuple[str, dict[str, Any]]]:
-    """Return the messages of the path that the user saw last, or all by their time if there is none."""
+    """Return the messages that the user saw last, or all by their time if that is not said."""
     path: list[tuple[str, dict[str, Any]]] = []
     node_id, seen = get_text(fields, "current_node"), set[str]()
     while node_id is not None and node_id in nodes and node_id not in seen:

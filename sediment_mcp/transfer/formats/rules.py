@@ -1,4 +1,4 @@
-"""Read files of rules and notes that assistants keep: CLAUDE.md, AGENTS.md, ``.mdc``, MEMORY.md.
+"""Read files of rules and notes of assistants: CLAUDE.md, AGENTS.md, ``.mdc``, MEMORY.md.
 
 Such a file says many things, so each of its sections becomes a memory that begins with its headings. It
 belongs to the project in whose folder it lies; one in a folder of the assistant itself belongs to none.
@@ -48,7 +48,7 @@ def find_origin(path: Path) -> Origin:
 
 
 def find_memory_origin(path: Path) -> Origin | None:
-    """Return the folder that a note in Claude Code's own memory is about; None for any other note."""
+    """Return the folder that a note in Claude Code's own memory is about; else None."""
     place = path.absolute().parent
     is_memory = place.name == MEMORY_FOLDER and place.parent.parent.name == "projects"
     return Origin(find_slug_folder(place.parent.name)) if is_memory else None
