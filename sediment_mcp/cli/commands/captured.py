@@ -169,6 +169,6 @@ def captured(
 ) -> int:
     """Show what was captured of your sessions, keep it as a fact or drop it.
 
-    Nothing is captured until it is switched on, here or with `install --capture`.
+    Nothing is captured until it is switched on.
     """
     return ACTIONS[action](invocation, _Options(ids, session, limit, text, all, yes))
