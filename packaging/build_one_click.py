@@ -23,8 +23,9 @@ from urllib.parse import quote, urlencode
 from sediment_mcp import __version__
 from sediment_mcp.cli.options import FLAGS
 from sediment_mcp.config import DATA_DIR, PROJECT
-from sediment_mcp.hosts.launch_command import PACKAGE, LaunchCommand, build_entry
+from sediment_mcp.hosts.launch_command import PACKAGE, LaunchCommand
 from sediment_mcp.hosts.registry import SERVER_NAME, find_host
+from sediment_mcp.hosts.server_entry import build_entry
 from sediment_mcp.server.tools import TOOLS
 
 ROOT = Path(__file__).resolve().parent.parent

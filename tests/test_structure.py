@@ -39,6 +39,8 @@ HEAVY = (
     "detect_secrets",
     "pyrage",
     "yaml",
+    "ruamel",
+    "tomlkit",
     "requests",
 )
 

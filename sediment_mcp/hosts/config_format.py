@@ -1,7 +1,7 @@
 """Configuration formats: how one server's entry is read from and edited in a host's file.
 
 A `ConfigFormat` knows the syntax of a file and nothing of hosts, so that a new host is one entry of the
-registry, and a new syntax (TOML, YAML) is one class here.
+registry, and a new syntax one class: JSON is here, the others are in `toml_format` and `yaml_format`.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 from sediment_mcp.errors import UnusableFile
 from sediment_mcp.hosts import jsonc
@@ -42,6 +42,14 @@ class ConfigFormat(Protocol):
 
     def take_entry(self, text: str, section: str, name: str) -> str:
         """Return the text without the entry; all else in it is unchanged."""
+        ...
+
+    def has_section(self, text: str | None, section: str) -> bool:
+        """Return whether the text has a section for servers, empty or not."""
+        ...
+
+    def take_section(self, text: str, section: str) -> str:
+        """Return the text without the section, which is there and holds no servers."""
         ...
 
 
@@ -77,6 +85,40 @@ class JsonFormat:
         """Return the text without the entry."""
         with _report_invalid_json():
             return jsonc.remove_member(text, (section, name))
+
+    def has_section(self, text: str | None, section: str) -> bool:
+        """Return whether the text has a section for servers, empty or not."""
+        if text is None or not text.strip():
+            return False
+        with _report_invalid_json():
+            return section in (jsonc.to_object(jsonc.parse(text, comments=self.comments)) or {})
+
+    def take_section(self, text: str, section: str) -> str:
+        """Return the text without the section."""
+        with _report_invalid_json():
+            return jsonc.remove_member(text, (section,))
+
+
+def index_by_name(items: Any, section: str) -> dict[str, Any]:
+    """Return a list of servers that say their names as entries by name.
+
+    Raises:
+        InvalidConfig: It is no list of such servers.
+    """
+    entries: dict[str, Any] = {}
+    for item in cast("list[Any]", items) if isinstance(items, list) else [items]:
+        found = jsonc.to_object(item)
+        if found is None or not isinstance(found.get("name"), str):
+            raise InvalidConfig(f"holds no list of servers with names in “{section}”")
+        if found["name"] in entries:
+            raise InvalidConfig(f"names “{found['name']}” twice")
+        entries[found["name"]] = {key: value for key, value in found.items() if key != "name"}
+    return entries
+
+
+def name_item(name: str, entry: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an entry as the item of a list that says its name."""
+    return {"name": name, **entry}
 
 
 JSON: ConfigFormat = JsonFormat(comments=False)

@@ -8,29 +8,29 @@ program under another name, which the user gave it, is taken for ours where none
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from sediment_mcp.errors import UnusableFile
 from sediment_mcp.hosts import config_file
 from sediment_mcp.hosts.config_format import InvalidConfig
-from sediment_mcp.hosts.launch_command import (
-    LaunchCommand,
+from sediment_mcp.hosts.launch_command import LaunchCommand
+from sediment_mcp.hosts.locations import Machine
+from sediment_mcp.hosts.registry import (
+    HOSTS,
+    SERVER_NAME,
+    Host,
+    find_config_files,
+    get_default_config_file,
+)
+from sediment_mcp.hosts.server_entry import (
     build_entry,
     has_same_command,
     merge_entry,
     renew_entry,
     starts_this_program,
-)
-from sediment_mcp.hosts.registry import (
-    HOSTS,
-    SERVER_NAME,
-    Host,
-    Machine,
-    find_config_files,
-    get_default_config_file,
 )
 
 InstallState = Literal["not installed", "installed", "another command", "unusable"]
@@ -51,7 +51,8 @@ class ConfigTarget:
             UnusableFile: The text is not of the host's format.
         """
         with self._report_unusable_file():
-            entries = self.host.format.read_entries(text, self.host.section)
+            written = self.host.format.read_entries(text, self.host.section)
+        entries = {name: self.host.shape.read(entry) for name, entry in written.items()}
         own = {SERVER_NAME: entries[SERVER_NAME]} if entries.get(SERVER_NAME) is not None else {}
         return own | {name: entry for name, entry in entries.items() if starts_this_program(entry)}
 
@@ -62,16 +63,28 @@ class ConfigTarget:
             UnusableFile: The text is not of the host's format.
         """
         with self._report_unusable_file():
-            return self.host.format.put_entry(text, self.host.section, name, entry)
+            before = text if text and text.strip() else self.host.new_file
+            return self.host.format.put_entry(before, self.host.section, name, self.host.shape.write(entry))
 
     def take_entry(self, text: str, name: str = SERVER_NAME) -> str:
-        """Return the text without our entry.
+        """Return the text without our entry, and without a list of servers that we have begun.
 
         Raises:
             UnusableFile: The text is not of the host's format.
         """
+        format, section = self.host.format, self.host.section
         with self._report_unusable_file():
-            return self.host.format.take_entry(text, self.host.section, name)
+            text = format.take_entry(text, section, name)
+            is_empty = format.has_section(text, section) and not format.read_entries(text, section)
+            is_ours = is_empty and not self._had_section()
+            return format.take_section(text, section) if is_ours else text
+
+    def _had_section(self) -> bool:
+        """Return whether the file had a list of servers before us, as far as we know."""
+        if (before := _read_backup(self.path)) is not None:
+            with contextlib.suppress(InvalidConfig):
+                return self.host.format.has_section(before, self.host.section)
+        return True
 
     @contextlib.contextmanager
     def _report_unusable_file(self) -> Generator[None]:
@@ -82,6 +95,20 @@ class ConfigTarget:
             raise UnusableFile(
                 f"{self.path} {problem}: mend it in {self.host.title}, then try again."
             ) from None
+
+
+class Target(Protocol):
+    """A file of a host that is to be changed."""
+
+    @property
+    def host(self) -> Host:
+        """The host that reads the file."""
+        ...
+
+    @property
+    def path(self) -> Path:
+        """The file."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +126,7 @@ class HostStatus:
 class PlannedChange:
     """What is to be done to a host's file."""
 
-    target: ConfigTarget
+    target: Target
     outcome: Outcome
     before: str | None = None  # None: there is no file
     after: str | None = None  # None: the file is removed
@@ -107,11 +134,17 @@ class PlannedChange:
     problem: str = ""
     name: str = SERVER_NAME  # under which it stands
     other_names: tuple[str, ...] = ()  # of further entries that start this program, and stay
+    is_renewal: bool = False  # only what we wrote is replaced, so that the older backup stays
 
     @property
     def has_effect(self) -> bool:
         """Whether the file is to be written or removed."""
         return self.before != self.after
+
+    @property
+    def has_hooks(self) -> bool:
+        """Whether a host that runs hooks will run ours."""
+        return self.outcome in ("added", "replaced", "unchanged")
 
     @property
     def diff(self) -> str:
@@ -140,7 +173,7 @@ def inspect_target(target: ConfigTarget, command: LaunchCommand) -> HostStatus:
     if not entries:
         return HostStatus(target, "not installed")
     name, entry = next(iter(entries.items()))
-    is_same = has_same_command(entry, build_entry(command, target.host))
+    is_same = has_same_command(entry, build_entry(command, target.host), target.host)
     return HostStatus(target, "installed" if is_same else "another command", entry, name=name)
 
 
@@ -156,20 +189,22 @@ def plan_install(target: ConfigTarget, command: LaunchCommand, *, force: bool = 
         entries = target.read_entries(text)
         name, entry = next(iter(entries.items()), (SERVER_NAME, None))
         others = tuple(other for other in entries if other != name)
-        expected, renewed = build_entry(command, target.host), renew_entry(entry, command, target.host)
-        is_same = name in entries and has_same_command(renewed, expected)
+        expected = build_entry(command, target.host)
+        renewed = renew_entry(entry, command, target.host)
+        is_same = name in entries and has_same_command(renewed, expected, target.host)
         if is_same and renewed == entry:
             return PlannedChange(target, "unchanged", text, text, entry, "", name, others)
         if name in entries and not force and not is_same:
             return PlannedChange(target, "kept", text, text, entry, "", name, others)
+        is_ours, original = _find_original_of_entry(target, text, entry)
         if is_same:  # as if it had been added in today's form, so that removal recognises it
-            is_known, original = _find_original(target, text, entry)
-            after = target.put_entry(original if is_known else text, renewed, name)
+            after = target.put_entry(original if is_ours else text, renewed, name)
         else:
-            after = target.put_entry(text, merge_entry(entry, expected), name)
+            after = target.put_entry(text, merge_entry(entry, expected, target.host), name)
     except UnusableFile as problem:
         return PlannedChange(target, "unusable", problem=str(problem))
-    return PlannedChange(target, "replaced" if entries else "added", text, after, entry, "", name, others)
+    outcome: Outcome = "replaced" if entries else "added"
+    return PlannedChange(target, outcome, text, after, entry, "", name, others, is_ours)
 
 
 def plan_removal(target: ConfigTarget, *, force: bool = False) -> PlannedChange:
@@ -188,9 +223,7 @@ def plan_removal(target: ConfigTarget, *, force: bool = False) -> PlannedChange:
         others = tuple(other for other in entries if other != name)
         if not force and (name != SERVER_NAME or not starts_this_program(entry)):
             return PlannedChange(target, "kept", text, text, entry, "", name, others)
-        is_known, original = (
-            _find_original(target, text, entry) if starts_this_program(entry) else (False, None)
-        )
+        is_known, original = _find_original_of_entry(target, text, entry)
         after = original if is_known else target.take_entry(text, name)
         if force and not is_known:  # an original is never ours to change
             after, others = _take_all(target, after, others), ()
@@ -206,39 +239,47 @@ def _take_all(target: ConfigTarget, text: str | None, names: Sequence[str]) -> s
 
 
 def apply_change(change: PlannedChange) -> None:
-    """Write what was planned.
+    """Write what was planned; after a removal, nothing of ours is left beside the file.
 
     Raises:
         UnusableFile: The file cannot be written, or was changed since.
     """
     if not change.has_effect:
         return
-    path = change.target.path
-    restores = change.outcome == "removed" and change.after == _read_backup(change.target)
-    config_file.replace_text(path, change.before, change.after, keep_backup=not _is_renewal(change))
-    if change.after is None or restores:
+    path, is_removal = change.target.path, change.outcome == "removed"
+    config_file.replace_text(
+        path, change.before, change.after, keep_backup=not is_removal and not change.is_renewal
+    )
+    if is_removal:
         config_file.remove_backup(path)
 
 
 def build_config(host: Host, command: LaunchCommand) -> dict[str, Any]:
     """Return the whole configuration, for a host that only takes it by hand."""
-    return {host.section: {SERVER_NAME: build_entry(command, host)}}
+    return {host.section: {SERVER_NAME: host.shape.write(build_entry(command, host))}}
 
 
-def _is_renewal(change: PlannedChange) -> bool:
-    """Return whether only our own entry is replaced, so that the older backup stays."""
-    if change.outcome != "replaced" or change.before is None or not starts_this_program(change.entry):
-        return False
-    is_known, _ = _find_original(change.target, change.before, change.entry)
-    return is_known
+def find_original(
+    path: Path, text: str | None, add: Callable[[str | None], str | None]
+) -> tuple[bool, str | None]:
+    """Return whether a text is an original plus what we add alone, and that original.
 
-
-def _find_original(target: ConfigTarget, text: str | None, entry: Any) -> tuple[bool, str | None]:
-    """Return whether the text is an original plus our entry alone, and that original."""
-    for before in (_read_backup(target), None):
-        if _add_to_original(target, before, entry) == text:
+    Args:
+        path: The file that holds the text.
+        text: The file's text.
+        add: Adds to an original what the text holds of ours; None where that is not possible.
+    """
+    for before in (_read_backup(path), None):
+        if add(before) == text:
             return True, before
     return False, None
+
+
+def _find_original_of_entry(target: ConfigTarget, text: str | None, entry: Any) -> tuple[bool, str | None]:
+    """Return whether the text is an original plus our entry alone, and that original."""
+    if not starts_this_program(entry):
+        return False, None
+    return find_original(target.path, text, lambda before: _add_to_original(target, before, entry))
 
 
 def _add_to_original(target: ConfigTarget, before: str | None, entry: Any) -> str | None:
@@ -250,8 +291,8 @@ def _add_to_original(target: ConfigTarget, before: str | None, entry: Any) -> st
         return None
 
 
-def _read_backup(target: ConfigTarget) -> str | None:
+def _read_backup(path: Path) -> str | None:
     try:
-        return config_file.read_text(config_file.get_backup_path(target.path))
+        return config_file.read_text(config_file.get_backup_path(path))
     except UnusableFile:
         return None

@@ -1,4 +1,4 @@
-"""Edit JSON with comments (JSONC) one member at a time, and leave every other byte as it is.
+"""Edit JSON with comments (JSONC) one member or item at a time; every other byte stays.
 
 Editors keep their settings as JSONC: comments, trailing commas, the owner's order and indentation. A parser
 that writes the whole file anew would lose all of it, so this module finds the place of a member and edits the
@@ -9,6 +9,7 @@ names) that VS Code refuses to read, and leaves the white space around an insert
 each edited text is parsed again before it is returned, to verify that it changed that one member only.
 
     put_member(text, ("servers", "sediment"), value)     add or replace a member
+    put_member(text, ("hooks", "Stop", 0), value)        add or replace an item of an array
     remove_member(text, ("servers", "sediment"))         remove it
 """
 
@@ -36,6 +37,9 @@ _TOKEN = re.compile(
 )
 _DEFAULT_INDENT = "  "
 
+Step = str | int
+"""One step of a path: the name of a member, or the index of an item."""
+
 
 class InvalidJson(UnusableFile):
     """A text is no JSON, or not of the shape that an edit needs.
@@ -54,9 +58,9 @@ class _Token:
 
 @dataclass(frozen=True, slots=True)
 class _Member:
-    """Where a member of an object stands, as offsets into the text."""
+    """Where a member of an object, or an item of an array, stands, as offsets into the text."""
 
-    name: str
+    name: Step
     start: int
     value: int  # where its value starts
     end: int
@@ -66,7 +70,7 @@ class _Member:
 
 @dataclass(frozen=True, slots=True)
 class _Object:
-    """An object's braces and members, as offsets into the text."""
+    """The braces and members of an object, or the brackets and items of an array, as offsets."""
 
     start: int
     end: int
@@ -97,28 +101,36 @@ def to_object(value: Any) -> dict[str, Any] | None:
     return cast("dict[str, Any]", value) if isinstance(value, dict) else None
 
 
-def get_member(value: Any, path: Sequence[str]) -> Any:
+def get_member(value: Any, path: Sequence[Step]) -> Any:
     """Return the value at the path, or None if there is none.
 
     Raises:
-        InvalidJson: Something on the path is no object.
+        InvalidJson: Something on the path is no object, or no array.
     """
-    for depth, name in enumerate(path):
-        parent = to_object(value)
-        if parent is None:
-            where = ".".join(path[:depth])
-            raise InvalidJson(f"holds no object in “{where}”" if where else "is no JSON object")
-        if name not in parent:
+    for depth, step in enumerate(path):
+        members = _list_members(value, step)
+        if members is None:
+            where, kind = ".".join(map(str, path[:depth])), "array" if isinstance(step, int) else "object"
+            raise InvalidJson(f"holds no {kind} in “{where}”" if where else f"is no JSON {kind}")
+        if step not in members:
             return None
-        value = parent[name]
+        value = members[step]
     return value
 
 
-def put_member(text: str, path: Sequence[str], value: Any) -> str:
-    """Return the text with this value at the path, replaced or added as the last member.
+def _list_members(value: Any, step: Step) -> dict[Step, Any] | None:
+    """Return the members of an object, or the items of an array, whichever the step leads into."""
+    if isinstance(step, int):
+        return dict(enumerate(cast("list[Any]", value))) if isinstance(value, list) else None
+    found = to_object(value)
+    return None if found is None else {**found}
+
+
+def put_member(text: str, path: Sequence[Step], value: Any) -> str:
+    """Return the text with this value at the path, replaced or added as the last member or item.
 
     Raises:
-        InvalidJson: The text is no JSON, or something on the path is no object.
+        InvalidJson: The text is no JSON, or something on the path is no object, or no array.
     """
     expected = _set_value(parse(text), path, value)
     parent, names = _find_innermost_object(text, path)
@@ -127,12 +139,12 @@ def put_member(text: str, path: Sequence[str], value: Any) -> str:
         edited = text[: member.value] + _render(text, value, member.start) + text[member.end :]
     else:
         for name in reversed(names[1:]):
-            value = {name: value}
+            value = [value] if isinstance(name, int) else {name: value}
         edited = _append_member(text, parent, names[0], value)
     return _verify(edited, expected)
 
 
-def remove_member(text: str, path: Sequence[str]) -> str:
+def remove_member(text: str, path: Sequence[Step]) -> str:
     """Return the text without the member at the path; unchanged if there is none.
 
     Raises:
@@ -150,9 +162,9 @@ def remove_member(text: str, path: Sequence[str]) -> str:
 # --- edits --------------------------------------------------------------------------------------
 
 
-def _append_member(text: str, parent: _Object, name: str, value: Any) -> str:
+def _append_member(text: str, parent: _Object, name: Step, value: Any) -> str:
     last = parent.members[-1] if parent.members else None
-    key = json.dumps(name, ensure_ascii=False) + ": "
+    key = "" if isinstance(name, int) else json.dumps(name, ensure_ascii=False) + ": "
     if last is not None and not _has_line_break(text[parent.start : parent.end]):
         entry = " " + key + json.dumps(value, ensure_ascii=False)
         closing = ""
@@ -207,31 +219,38 @@ def _verify(edited: str, expected: Any) -> str:
     return edited
 
 
-def _set_value(value: Any, path: Sequence[str], new_value: Any) -> Any:
+def _set_value(value: Any, path: Sequence[Step], new_value: Any) -> Any:
     if not path:
         return new_value
-    parent = to_object(value)
-    if parent is None:
-        raise InvalidJson("is no JSON object")
-    return {**parent, path[0]: _set_value(parent.get(path[0], {}), path[1:], new_value)}
+    if value is None:
+        value = [] if isinstance(path[0], int) else {}
+    members = _list_members(value, path[0])
+    if members is None or (isinstance(path[0], int) and path[0] > len(members)):
+        raise InvalidJson("holds something else where an object or an array belongs")
+    return _join_members(value, {**members, path[0]: _set_value(members.get(path[0]), path[1:], new_value)})
 
 
-def _drop_value(value: dict[str, Any], path: Sequence[str]) -> dict[str, Any]:
+def _drop_value(value: Any, path: Sequence[Step]) -> Any:
+    members = _list_members(value, path[0]) or {}
     if len(path) == 1:
-        return {name: inner for name, inner in value.items() if name != path[0]}
-    return {**value, path[0]: _drop_value(value[path[0]], path[1:])}
+        return _join_members(value, {step: inner for step, inner in members.items() if step != path[0]})
+    return _join_members(value, {**members, path[0]: _drop_value(members[path[0]], path[1:])})
+
+
+def _join_members(value: Any, members: dict[Step, Any]) -> Any:
+    return list(members.values()) if isinstance(value, list) else members
 
 
 # --- structure ----------------------------------------------------------------------------------
 
 
-def _find_innermost_object(text: str, path: Sequence[str]) -> tuple[_Object, Sequence[str]]:
-    """Return the innermost object on the path that exists, and the rest of the path within it."""
+def _find_innermost_object(text: str, path: Sequence[Step]) -> tuple[_Object, Sequence[Step]]:
+    """Return the innermost object or array on the path, and the rest of the path within it."""
     tokens = [token for token in _tokenize(text) if token.kind != "space"]
     start = next(index for index, token in enumerate(tokens) if token.kind != "comment")
     while True:
-        if tokens[start].text != "{":
-            raise InvalidJson("holds something else where an object belongs")
+        if tokens[start].text != ("[" if isinstance(path[0], int) else "{"):
+            raise InvalidJson("holds something else where an object or an array belongs")
         parent = _scan_object(tokens, start)
         member = _find_member(parent, path[0])
         if member is None or len(path) == 1:
@@ -240,7 +259,7 @@ def _find_innermost_object(text: str, path: Sequence[str]) -> tuple[_Object, Seq
         path = path[1:]
 
 
-def _find_member(parent: _Object, name: str) -> _Member | None:
+def _find_member(parent: _Object, name: Step) -> _Member | None:
     found = [member for member in parent.members if member.name == name]
     if len(found) > 1:
         raise InvalidJson(f"names “{name}” twice")
@@ -248,28 +267,32 @@ def _find_member(parent: _Object, name: str) -> _Member | None:
 
 
 def _scan_object(tokens: Sequence[_Token], start: int) -> _Object:
-    """Return the object whose opening brace is the token ``start`` of a valid document."""
+    """Return the object or array whose opening sign is the token ``start`` of a valid document."""
     members: list[_Member] = []
+    is_array = tokens[start].text == "["
     index, previous_end = start + 1, tokens[start].end
-    while tokens[index].text != "}" or tokens[index].kind != "sign":
-        if tokens[index].kind == "string":
-            member, index = _scan_member(tokens, index, previous_end)
-            members.append(member)
-        else:  # a comment
+    while tokens[index].text != ("]" if is_array else "}") or tokens[index].kind != "sign":
+        if tokens[index].kind == "comment":
             index += 1
+        else:
+            name = len(members) if is_array else json.loads(tokens[index].text)
+            member, index = _scan_member(tokens, index, previous_end, name)
+            members.append(member)
         previous_end = tokens[index - 1].end
     return _Object(tokens[start].start, tokens[index].start, tuple(members), previous_end)
 
 
-def _scan_member(tokens: Sequence[_Token], key: int, previous_end: int) -> tuple[_Member, int]:
-    """Return the member that starts with the token ``key``, and the index of the token after it."""
-    value = _skip_comments(tokens, _skip_comments(tokens, key + 1) + 1)
+def _scan_member(tokens: Sequence[_Token], first: int, previous_end: int, name: Step) -> tuple[_Member, int]:
+    """Return the member that starts with the token ``first``, and the index of what follows."""
+    value = first
+    if not isinstance(name, int):
+        value = _skip_comments(tokens, _skip_comments(tokens, first + 1) + 1)
     last = _find_end_of_value(tokens, value)
     after = _skip_comments(tokens, last + 1)
     has_comma = tokens[after].text == ","
     member = _Member(
-        name=json.loads(tokens[key].text),
-        start=tokens[key].start,
+        name=name,
+        start=tokens[first].start,
         value=tokens[value].start,
         end=tokens[last].end,
         previous_end=previous_end,

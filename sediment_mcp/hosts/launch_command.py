@@ -12,18 +12,17 @@ import shutil
 import sys
 import sysconfig
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from importlib import metadata
 from importlib.util import find_spec
-from itertools import pairwise
 from pathlib import Path
-from typing import Any, cast
 from urllib.parse import urlsplit
 
+from sediment_mcp import __version__
 from sediment_mcp.config import DEFAULT_MODEL, MODEL_EXTRA, NO_MODEL
 from sediment_mcp.errors import BadArgument
 from sediment_mcp.hosts.jsonc import to_object
-from sediment_mcp.hosts.registry import WINDOWS, Host, Machine
+from sediment_mcp.hosts.locations import WINDOWS, Machine
 from sediment_mcp.system.project_root import parse_file_uri
 
 PACKAGE = "sediment-mcp"
@@ -31,11 +30,13 @@ _TORCH_BACKEND = "UV_TORCH_BACKEND"
 _EARLIER_ENVIRONMENT = {_TORCH_BACKEND: "cpu"}
 """What entries held while the default installation had torch, whose usual build is gigabytes on Linux."""
 
-_COMMAND_FIELDS = ("command", "args", "env")
-_OWN_PROGRAM = re.compile(r"sediment-mcp(\.(exe|cmd|bat|ps1|sh|py))?", re.IGNORECASE)
-_OWN_PACKAGE = re.compile(r"sediment-mcp(\.exe)?([\[=<>~!@].*)?", re.IGNORECASE)
-_SHELL = re.compile(r"((ba|z|da|k|fi)?sh|cmd|powershell|pwsh|env)(\.exe)?", re.IGNORECASE)
-_WORD_BREAK = re.compile(r"[\s\"'&|;]+")
+_UV_FILES = ("UV_CONSTRAINT", "UV_OVERRIDE")
+_UV_CONSTRAINTS = (*_UV_FILES, "UV_EXCLUDE_NEWER", "UV_PYTHON")
+"""Variables by which a shell, but no host, tells uv which releases and which Python to take."""
+
+_VERSION = re.compile(r"^(sediment-mcp(?:\[[\w,-]+\])?)(?:@|==)[\w.!+]+$")
+_REPOSITORY = re.compile(r"(^| )(git|hg|bzr|svn)\+")
+_REVISION = re.compile(r"@[^@/]+$")
 _UV_CACHE_FOLDER = re.compile(r"(archive|environments|builds)-v\d+")
 
 
@@ -46,8 +47,8 @@ class LaunchCommand:
     program: str
     arguments: tuple[str, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict[str, str])
-    earlier: LaunchCommand | None = field(default=None, compare=False)
-    """The form in which earlier versions wrote the same command."""
+    earlier: tuple[LaunchCommand, ...] = field(default=(), compare=False)
+    """The forms in which earlier versions wrote the same command, without versions."""
 
     @property
     def argv(self) -> list[str]:
@@ -70,6 +71,10 @@ class Installation:
     uvx: Path | None = None
     source: str | None = None
     """What the package was installed from: the text of `direct_url.json` (PEP 610)."""
+    version: str | None = None
+    """The release that runs, which uvx is to run again; None leaves the choice to uvx."""
+    constraints: Mapping[str, str] = field(default_factory=dict[str, str])
+    """What the user has told uv of releases and of Python, by variables."""
     torch_backend: str | None = None
     """What the user tells uv of torch (`UV_TORCH_BACKEND`); only matters where the extra is installed."""
 
@@ -86,6 +91,8 @@ def detect_installation(machine: Machine, started_as: str) -> Installation:
         python=Path(sys.executable),
         uvx=_find_uvx(machine, suffix),
         source=_read_source(),
+        version=__version__,
+        constraints=_read_constraints(machine.environment),
         torch_backend=machine.environment.get(_TORCH_BACKEND),
     )
 
@@ -109,19 +116,42 @@ def build_launch_command(
             "This program runs from uv's cache, which does not last, and uvx was not found: "
             "run `uv tool install sediment-mcp`, then `sediment-mcp install` again."
         )
-    uvx, source = str(installation.uvx), _parse_source(installation.source)
-    plain = ("--from", source, PACKAGE) if source else (PACKAGE,)
-    earlier = LaunchCommand(uvx, (*plain, *arguments), {} if needs_extra else _EARLIER_ENVIRONMENT)
-    if not needs_extra:
-        return LaunchCommand(uvx, earlier.arguments, earlier=earlier)
-    package = MODEL_EXTRA + (f" @ {source}" if source else "")
-    backend = installation.torch_backend
+    origin, revision = _parse_source(installation.source)
+    program, version = str(installation.uvx), installation.version or ""
+    packages = _name_packages(origin, revision, version, needs_extra=needs_extra)
+    backend = {_TORCH_BACKEND: installation.torch_backend} if installation.torch_backend else {}
+    plain = _name_packages(origin, needs_extra=False)
+    earlier: list[tuple[dict[str, str], tuple[str, ...]]] = [({}, plain)]
+    if needs_extra:
+        earlier.append(({}, _name_packages(origin, needs_extra=True)))
+    else:
+        earlier.insert(0, (_EARLIER_ENVIRONMENT, plain))
     return LaunchCommand(
-        uvx,
-        ("--from", package, PACKAGE, *arguments),
-        {_TORCH_BACKEND: backend} if backend else {},
-        earlier,
+        program,
+        (*packages, *arguments),
+        {**installation.constraints, **(backend if needs_extra else {})},
+        tuple(LaunchCommand(program, (*names, *arguments), variables) for variables, names in earlier),
     )
+
+
+def _name_packages(
+    origin: str, revision: str = "", version: str = "", *, needs_extra: bool
+) -> tuple[str, ...]:
+    """Return the arguments by which uvx knows the package in a version, or its source."""
+    source = origin + revision
+    if needs_extra:
+        pinned = f"=={version}" if version else ""
+        return "--from", MODEL_EXTRA + (f" @ {source}" if origin else pinned), PACKAGE
+    if origin:
+        return "--from", source, PACKAGE
+    return (f"{PACKAGE}@{version}" if version else PACKAGE,)
+
+
+def strip_version(argument: str) -> str:
+    """Return an argument of uvx without the version or revision that it asks for."""
+    if _REPOSITORY.search(argument):
+        return _REVISION.sub("", argument)
+    return _VERSION.sub(r"\1", argument)
 
 
 def needs_extra(model: str) -> bool:
@@ -142,104 +172,6 @@ def check_extra(model: str) -> None:
         )
 
 
-def build_entry(command: LaunchCommand, host: Host) -> dict[str, Any]:
-    """Return the command as the host writes it."""
-    entry: dict[str, Any] = {
-        **host.fixed_fields,
-        "command": command.program,
-        "args": list(command.arguments),
-    }
-    return entry | ({"env": dict(command.environment)} if command.environment else {})
-
-
-def starts_this_program(entry: Any) -> bool:
-    """Return True if an entry, whatever its name is, starts this program.
-
-    That is a program or package called sediment-mcp, run directly, by another program such as uvx, pipx or a
-    shell, or as a Python module.
-    """
-    found = to_object(entry)
-    if found is None:
-        return False
-    program, *arguments = _split_command(found) or [""]
-    if _OWN_PROGRAM.fullmatch(re.split(r"[\\/]", program)[-1]):
-        return True
-    if _SHELL.fullmatch(re.split(r"[\\/]", program)[-1]):
-        words = [word for line in arguments for word in _WORD_BREAK.split(line)]
-        arguments = [re.split(r"[\\/]", word)[-1] for word in words]
-    modules = [name for flag, name in pairwise(arguments) if flag == "-m"]
-    return "sediment_mcp" in modules or any(map(_OWN_PACKAGE.fullmatch, arguments))
-
-
-def _split_command(entry: Mapping[str, Any]) -> list[str]:
-    """Return the program and the arguments of an entry in any host's shape."""
-    command = entry.get("command", entry.get("cmd"))
-    nested = to_object(command)
-    if nested is not None:
-        return _split_command({"command": nested.get("path"), "args": nested.get("args")})
-    parts = cast("list[Any]", command) if isinstance(command, list) else [command]
-    arguments = entry.get("args")
-    parts = [*parts, *(cast("list[Any]", arguments) if isinstance(arguments, list) else [])]
-    return [part for part in parts if isinstance(part, str)]
-
-
-def is_switched_off(entry: Any) -> bool:
-    """Return True if the host was told not to start an entry."""
-    found = to_object(entry) or {}
-    return found.get("disabled") is True or found.get("enabled") is False
-
-
-def has_same_command(entry: Any, expected: Mapping[str, Any]) -> bool:
-    """Return True if an entry does the same as the expected one.
-
-    The user may have added flags, variables and other fields, but no other command of ours behind the
-    arguments.
-    """
-    found = to_object(entry)
-    if found is None or found.get("command") != expected["command"]:
-        return False
-    arguments, environment = found.get("args", []), to_object(found.get("env", {}))
-    if not isinstance(arguments, list) or environment is None:
-        return False
-    fixed = {name: value for name, value in expected.items() if name not in _COMMAND_FIELDS}
-    return (
-        all(found.get(name, value) == value for name, value in fixed.items())
-        and _has_only_added_flags([str(one) for one in cast("list[Any]", arguments)], expected["args"])
-        and _is_subset(expected.get("env", {}), environment)
-    )
-
-
-def renew_entry(entry: Any, command: LaunchCommand, host: Host) -> Any:
-    """Return an entry that an earlier version wrote in today's form; any other one as it is.
-
-    Flags, variables and fields that the user has added stay.
-    """
-    earlier = command.earlier
-    if earlier is None or not has_same_command(entry, build_entry(earlier, host)):
-        return entry
-    added = tuple(map(str, entry["args"][len(earlier.arguments) :]))
-    renewed = build_entry(replace(command, arguments=(*command.arguments, *added)), host)
-    kept = {name: value for name, value in entry.get("env", {}).items() if name not in earlier.environment}
-    others = {name: value for name, value in entry.items() if name != "env"}
-    return merge_entry({**others, "env": kept}, renewed) if kept else merge_entry(others, renewed)
-
-
-def merge_entry(entry: Any, expected: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the expected entry, with what the user has added to the one that exists."""
-    found = to_object(entry) or {}
-    environment = {**(to_object(found.get("env")) or {}), **expected.get("env", {})}
-    return {**found, **expected} | ({"env": environment} if environment else {})
-
-
-def _has_only_added_flags(arguments: Sequence[str], expected: Sequence[str]) -> bool:
-    added = arguments[len(expected) :]
-    return arguments[: len(expected)] == expected and (not added or added[0].startswith("--"))
-
-
-def _is_subset(part: Mapping[str, Any], whole: Mapping[str, Any]) -> bool:
-    return all(whole.get(name) == value for name, value in part.items())
-
-
 def _find_uvx(machine: Machine, suffix: str) -> Path | None:
     """Return the uvx beside the uv that the variable UV names, else the one on PATH."""
     if uv := machine.environment.get("UV"):
@@ -257,16 +189,25 @@ def _read_source() -> str | None:
         return None
 
 
-def _parse_source(source: str | None) -> str | None:
-    """Return the source that uvx has to install from; None for the published package."""
+def _read_constraints(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables that are set, the files that they name by absolute paths."""
+    found = {name: environment[name] for name in _UV_CONSTRAINTS if environment.get(name)}
+    for name in set(_UV_FILES) & set(found):
+        files = found[name].split()
+        found[name] = " ".join(one if "://" in one else str(Path(one).absolute()) for one in files)
+    return found
+
+
+def _parse_source(source: str | None) -> tuple[str, str]:
+    """Return the source for uvx to install from, and its revision; empty if it is published."""
     try:
         origin = to_object(json.loads(source or "null")) or {}
     except ValueError:
-        return None
+        return "", ""
     url = str(origin.get("url", ""))
     if urlsplit(url).scheme == "file":
-        return parse_file_uri(url)
+        return parse_file_uri(url) or "", ""
     if (repository := to_object(origin.get("vcs_info"))) is None:
-        return url or None
-    revision = repository.get("requested_revision")
-    return f"{repository.get('vcs')}+{url}" + (f"@{revision}" if revision else "")
+        return url, ""
+    revision = repository.get("commit_id") or repository.get("requested_revision")
+    return f"{repository.get('vcs')}+{url}", f"@{revision}" if revision else ""

@@ -209,6 +209,36 @@ def test_one_file_that_cannot_be_used_does_not_keep_the_others_back(home: Path) 
     ]  # fmt: skip
 
 
+# --- hooks --------------------------------------------------------------------------------------
+
+
+def test_hooks_are_written_when_asked_for_and_go_with_the_entry(home: Path) -> None:
+    hooks = home / ".cursor/hooks.json"
+    plain = run(home, "install", "cursor", "--no-check")
+    assert "With --hooks" in plain.stdout
+    assert not hooks.exists()
+    (change,) = result_of(home, "install", "cursor", "--no-check", "--hooks")["hooks"]
+    assert (change["outcome"], change["path"]) == ("added", str(hooks))
+    (handler,) = json.loads(hooks.read_text())["hooks"]["beforeSubmitPrompt"]
+    assert handler["command"].endswith(" hook prompt --host cursor")
+    shown = run(home, "install", "cursor", "--no-check", "--capture").stdout
+    assert f"hooks replaced in {hooks}" in " ".join(shown.split())
+    assert "With --hooks" not in shown
+    result_of(home, "install", "cursor", "--uninstall")
+    assert list((home / ".cursor").iterdir()) == []
+
+
+def test_a_dry_run_shows_the_hooks_and_writes_none(home: Path) -> None:
+    shown = run(home, "install", "cursor", "codex", "--dry-run", "--hooks", "--capture").stdout
+    assert shown.count("hook pre-compact --host") == 2
+    assert list((home / ".cursor").iterdir()) == []
+    assert not (home / ".codex").exists()
+
+
+def test_hooks_without_a_host_are_a_wrong_call(home: Path) -> None:
+    assert run(home, "install", "--hooks").returncode == 2
+
+
 # --- the check ----------------------------------------------------------------------------------
 
 

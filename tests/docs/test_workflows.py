@@ -89,7 +89,13 @@ def test_ci_runs_every_part_of_the_script() -> None:
         for line in commands(WORKFLOWS[0])
         if (words := shlex.split(line))[:2] == ["bash", ".ci/run"]
     ]
-    assert [part for parts in run for part in parts] == ["tests", "sentence_transformers", "style", "wheel"]
+    assert [part for parts in run for part in parts] == [
+        "tests",
+        "sentence_transformers",
+        "style",
+        "wheel",
+        "hosts",
+    ]
     assert re.search(r"set -- (.+)", CI)[1].split() == [part for parts in run for part in parts]  # type: ignore[index]
 
 
@@ -97,7 +103,7 @@ def test_what_ci_leaves_out_runs_each_week() -> None:
     (named,) = [path for path in WORKFLOWS if path.stem == "newest"]
     assert "schedule" in read(named)["on"]
     assert commands(named) == ["bash .ci/run tests", "bash .ci/run newest"]
-    assert parts_of_ci() == {"tests", "sentence_transformers", "style", "wheel", "newest"}
+    assert parts_of_ci() == {"tests", "sentence_transformers", "style", "wheel", "hosts", "newest"}
 
 
 def test_torch_is_pinned_where_the_extra_is_tested() -> None:

@@ -26,14 +26,9 @@ from sediment_mcp.hosts.install_plan import (
     plan_install,
     plan_removal,
 )
-from sediment_mcp.hosts.launch_command import (
-    Installation,
-    LaunchCommand,
-    build_entry,
-    build_launch_command,
-    starts_this_program,
-)
-from sediment_mcp.hosts.registry import SERVER_NAME
+from sediment_mcp.hosts.launch_command import Installation, LaunchCommand, build_launch_command
+from sediment_mcp.hosts.registry import HOSTS, SERVER_NAME
+from sediment_mcp.hosts.server_entry import build_entry, starts_this_program
 
 
 def test_both_editions_of_vs_code_and_of_windsurf_are_found(tmp_path: Path) -> None:
@@ -57,8 +52,9 @@ def test_each_host_gets_the_shape_it_reads() -> None:
     assert build_entry(UVX, host("zed")) == {"command": "/usr/bin/uvx", "args": ["sediment-mcp"]}
     with_variables = LaunchCommand("/usr/bin/uvx", ("sediment-mcp",), {"A": "b"})
     assert build_entry(with_variables, host("zed"))["env"] == {"A": "b"}
-    for name in ("vscode", "claude-code"):
-        assert build_entry(PROGRAM, host(name)) == {"type": "stdio", "command": PROGRAM.program, "args": []}
+    stdio = {"type": "stdio", "command": PROGRAM.program, "args": []}
+    assert build_entry(PROGRAM, host("vscode")) == stdio
+    assert build_entry(PROGRAM, host("claude-code")) == {**stdio, "alwaysLoad": True}
     assert build_config(host("jetbrains"), PROGRAM) == {
         "mcpServers": {SERVER_NAME: {"command": PROGRAM.program, "args": []}}
     }
@@ -183,9 +179,9 @@ def test_an_entry_of_the_user_s_stays_until_it_is_forced_out(cursor: ConfigTarge
 TORCH = {"UV_TORCH_BACKEND": "cpu"}
 
 
-def run_by_uvx(*arguments: str, source: str = "", needs_extra: bool = False) -> LaunchCommand:
+def run_by_uvx(*arguments: str, source: str = "", needs_extra: bool = False, **known: Any) -> LaunchCommand:
     origin = json.dumps({"url": source})
-    ours = Installation(Path("/c/uv/archive-v0/a"), None, Path("/python"), Path("/bin/uvx"), origin)
+    ours = Installation(Path("/c/uv/archive-v0/a"), None, Path("/python"), Path("/bin/uvx"), origin, **known)
     return build_launch_command(ours, arguments, needs_extra=needs_extra)
 
 
@@ -211,6 +207,34 @@ def test_what_the_user_has_added_to_an_earlier_entry_stays(cursor: ConfigTarget)
     write_as_earlier(cursor, "sediment-mcp", **more)
     assert install(cursor, run_by_uvx()).outcome == "replaced"
     assert servers(cursor)[SERVER_NAME] == {"command": "/bin/uvx", **more, "env": {"A": "b"}}
+
+
+@pytest.mark.parametrize("earlier", ["sediment-mcp", "sediment-mcp@0.1.0", "sediment-mcp==0.1.0"])
+def test_an_entry_of_another_version_is_brought_to_the_one_that_writes_it(
+    earlier: str, cursor: ConfigTarget
+) -> None:
+    entry = {"command": "/bin/uvx", "args": [earlier, "--data-dir", "/d", "--log-level", "DEBUG"], "x": 1}
+    cursor.path.write_text(json.dumps({"mcpServers": {SERVER_NAME: entry}}))
+    command = run_by_uvx("--data-dir", "/d", version="0.2.0", constraints={"UV_PYTHON": "3.12"})
+    assert install(cursor, command).outcome == "replaced"
+    assert servers(cursor)[SERVER_NAME] == {
+        "command": "/bin/uvx",
+        "args": ["sediment-mcp@0.2.0", "--data-dir", "/d", "--log-level", "DEBUG"],
+        "x": 1,
+        "env": {"UV_PYTHON": "3.12"},
+    }
+    assert inspect_target(cursor, command).state == "installed"
+    assert install(cursor, command).outcome == "unchanged"
+
+
+def test_a_field_that_a_host_has_learnt_since_is_added_and_the_user_s_value_stays(tmp_path: Path) -> None:
+    target = ConfigTarget(host("claude-code"), tmp_path / ".claude.json")
+    entry = {"type": "stdio", "command": PROGRAM.program, "args": []}
+    target.path.write_text(json.dumps({"mcpServers": {SERVER_NAME: entry}}))
+    assert install(target).outcome == "replaced"
+    assert servers(target)[SERVER_NAME] == {**entry, "alwaysLoad": True}
+    target.path.write_text(json.dumps({"mcpServers": {SERVER_NAME: {**entry, "alwaysLoad": False}}}))
+    assert install(target).outcome == "unchanged"
 
 
 def test_another_build_of_torch_is_the_user_s_own_choice(cursor: ConfigTarget) -> None:
@@ -435,3 +459,108 @@ def test_of_two_entries_ours_goes_and_the_other_one_is_named(cursor: ConfigTarge
     change = remove(cursor)
     assert (change.outcome, change.other_names) == ("removed", ("memory",))
     assert servers(cursor) == {"memory": other}
+
+
+# --- files of every format ------------------------------------------------------------------------
+
+OWNED = {
+    "codex": 'model = "o9"   # mine\n\n[mcp_servers.other]\ncommand = "x"\n',
+    "vibe": '# mine\n[[mcp_servers]]\nname = "other"\ntransport = "stdio"\ncommand = "x"\n',
+    "goose": "extensions:\n  developer:  # mine\n    type: builtin\n    enabled: true\nGOOSE_MODEL: m\n",
+    "continue": "name: Mine\nversion: 0.0.1\nschema: v1\nmodels: []  # none yet\n",
+    "opencode": '{\n  // mine\n  "theme": "x",\n  "mcp": {\n    "x": {}\n  }\n}\n',
+    "amp": '{"amp.dangerouslyAllowAll": false}',
+    "cline": '{\n  "mcpServers": {\n    "x": {}\n  }\n}',
+    "zed": '{"theme": "x", /* mine */}',
+}
+
+
+def find_target(name: str, home: Path) -> ConfigTarget:
+    target = list_targets(host(name), machine(home))[0]
+    target.path.parent.mkdir(parents=True, exist_ok=True)
+    return target
+
+
+def list_files(folder: Path) -> dict[str, bytes]:
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
+
+
+with_files = pytest.mark.parametrize("name", [one.name for one in HOSTS if one.locations])
+
+
+@with_files
+@pytest.mark.parametrize("is_new", [True, False])
+def test_every_host_s_file_gets_our_entry_and_is_left_without_a_trace(
+    name: str, is_new: bool, tmp_path: Path
+) -> None:
+    target = find_target(name, tmp_path)
+    if not is_new:
+        target.path.write_text(OWNED.get(name, '{"a": 1}\n'))
+    before = list_files(tmp_path)
+    assert install(target, UVX).outcome == "added"
+    assert target.read_entries(target.path.read_text()) == {SERVER_NAME: build_entry(UVX, target.host)}
+    assert inspect_target(target, UVX).state == "installed"
+    assert install(target, UVX).outcome == "unchanged"
+    assert install(target, LaunchCommand(UVX.program, ("other",))).outcome == "kept"
+    assert remove(target).outcome == "removed"
+    assert list_files(tmp_path) == before
+
+
+@pytest.mark.parametrize(("name", "text"), OWNED.items())
+def test_only_our_entry_goes_where_the_owner_has_changed_the_file_since(
+    name: str, text: str, tmp_path: Path
+) -> None:
+    target = find_target(name, tmp_path)
+    target.path.write_text(text)
+    install(target, UVX)
+    added = {"codex": "\n[seen]\nx = 7\n", "vibe": "\n[seen]\nx = 7\n", "goose": "seen: 7\n"}
+    if name in added or name == "continue":
+        end = added.get(name, "seen: 7\n")
+        target.path.write_text(target.path.read_text() + end)
+        expected = text + end
+    else:
+        target.path.write_text(target.path.read_text().replace("{", '{"seen": 7, ', 1))
+        expected = text.replace("{", '{"seen": 7, ', 1).replace("7, }", "7}")
+    assert remove(target).outcome == "removed"
+    assert target.path.read_text().replace("7, }", "7}") == expected
+    assert list_files(tmp_path).keys() == {str(target.path.relative_to(tmp_path))}
+
+
+@with_files
+def test_an_entry_under_another_name_is_ours_in_every_format(name: str, tmp_path: Path) -> None:
+    target = find_target(name, tmp_path)
+    target.path.write_text(target.put_entry(None, build_entry(UVX, target.host), "memory"))
+    change = install(target, UVX)
+    assert (change.outcome, change.name) == ("unchanged", "memory")
+    assert install(target, PROGRAM).outcome == "kept"
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "words"),
+    [
+        ("codex", "[", "is no TOML"),
+        ("codex", "mcp_servers = 1", "holds no table “mcp_servers”"),
+        ("vibe", "[mcp_servers]", "holds no list of servers with names"),
+        ("goose", "a: 1\na: 2", "is no YAML"),
+        ("goose", "extensions: {a: {b: 1}}", "cannot be edited safely"),
+        ("continue", "mcpServers: {}", "holds no list of servers with names"),
+    ],
+)
+def test_an_odd_file_of_another_format_is_left_alone(
+    name: str, text: str, words: str, tmp_path: Path
+) -> None:
+    target = find_target(name, tmp_path)
+    target.path.write_text(text)
+    change = install(target)
+    assert change.outcome == "unusable"
+    assert words in change.problem
+    assert str(target.path) in change.problem
+    assert change.problem.endswith(f"mend it in {target.host.title}, then try again.")
+    assert list_files(tmp_path) == {str(target.path.relative_to(tmp_path)): text.encode()}
+
+
+def test_a_file_that_we_make_for_continue_is_one_that_it_accepts(tmp_path: Path) -> None:
+    target = find_target("continue", tmp_path)
+    install(target, UVX)
+    assert target.path.read_text().startswith("name: Local Config\nversion: 1.0.0\nschema: v1\nmcpServers:\n")

@@ -10,16 +10,17 @@ from typing import Any
 import pytest
 from support.hosts import UVX, VARIABLES, host, machine
 
+from sediment_mcp import __version__
 from sediment_mcp.errors import BadArgument
 from sediment_mcp.hosts.launch_command import (
     Installation,
     LaunchCommand,
-    build_entry,
     build_launch_command,
     detect_installation,
-    has_same_command,
+    strip_version,
 )
-from sediment_mcp.hosts.registry import WINDOWS
+from sediment_mcp.hosts.locations import WINDOWS
+from sediment_mcp.hosts.server_entry import build_entry, has_same_command
 
 
 def installation(prefix: str, **known: Any) -> Installation:
@@ -80,6 +81,65 @@ def test_uvx_runs_what_it_runs_now(source: str | None, package: list[str]) -> No
     asked = " ".join(build_launch_command(ours, ["--model", "m"], needs_extra=True).arguments)
     wanted = "sediment-mcp[sentence-transformers]" + (f" @ {package[1]}" if source and package[1:] else "")
     assert asked == f"--from {wanted} sediment-mcp --model m"
+
+
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+
+
+@pytest.mark.parametrize(
+    ("source", "package", "with_extra"),
+    [
+        (None, ["sediment-mcp@0.2.0"], "sediment-mcp[sentence-transformers]==0.2.0"),
+        (
+            f'{{"url": "https://example.com/s.git", "vcs_info": {{"vcs": "git", "commit_id": "{COMMIT}"}}}}',
+            ["--from", f"git+https://example.com/s.git@{COMMIT}", "sediment-mcp"],
+            f"sediment-mcp[sentence-transformers] @ git+https://example.com/s.git@{COMMIT}",
+        ),
+    ],
+)
+def test_uvx_runs_the_very_version_that_runs_now(
+    source: str | None, package: list[str], with_extra: str
+) -> None:
+    ours = installation("/cache/uv/archive-v0/abc", uvx=Path("/usr/bin/uvx"), source=source, version="0.2.0")
+    assert list(build_launch_command(ours).arguments) == package
+    extra = build_launch_command(ours, needs_extra=True)
+    assert list(extra.arguments) == ["--from", with_extra, "sediment-mcp"]
+    assert [strip_version(one) for one in package] in [list(one.arguments) for one in extra.earlier]
+
+
+@pytest.mark.parametrize(
+    ("argument", "stripped"),
+    [
+        ("sediment-mcp==1.2.3", "sediment-mcp"),
+        ("sediment-mcp@latest", "sediment-mcp"),
+        ("sediment-mcp[sentence-transformers]==1.0rc1", "sediment-mcp[sentence-transformers]"),
+        ("git+https://example.com/s.git@main", "git+https://example.com/s.git"),
+        ("git+ssh://git@example.com/s.git", "git+ssh://git@example.com/s.git"),
+        ("sediment-mcp[x] @ git+https://e.com/s@v1", "sediment-mcp[x] @ git+https://e.com/s"),
+        ("/home/ann@work/sediment-mcp", "/home/ann@work/sediment-mcp"),
+        ("sediment-mcp>=1,<2", "sediment-mcp>=1,<2"),
+        ("other@1.2", "other@1.2"),
+    ],
+)
+def test_what_a_version_is_in_an_argument(argument: str, stripped: str) -> None:
+    assert strip_version(argument) == stripped
+
+
+def test_what_the_user_told_uv_of_releases_is_told_by_the_host_too(tmp_path: Path) -> None:
+    variables = {
+        "UV_CONSTRAINT": "/abs/c.txt rel.txt https://example.com/c.txt", "UV_PYTHON": "3.12",
+        "UV_EXCLUDE_NEWER": "2026-11-01", "UV_INDEX": "https://user:secret@example.com", "UV_OVERRIDE": "",
+    }  # fmt: skip
+    found = detect_installation(machine(tmp_path, **variables), "")
+    assert found.version == __version__
+    assert found.constraints == {
+        "UV_CONSTRAINT": f"/abs/c.txt {Path('rel.txt').absolute()} https://example.com/c.txt",
+        "UV_PYTHON": "3.12",
+        "UV_EXCLUDE_NEWER": "2026-11-01",
+    }
+    ours = installation("/cache/uv/archive-v0/a", uvx=Path("/bin/uvx"), constraints=found.constraints)
+    assert build_launch_command(ours).environment == found.constraints
+    assert build_launch_command(installation("/venv", constraints=found.constraints)).environment == {}
 
 
 @pytest.mark.parametrize(("backend", "environment"), [(None, {}), ("cu128", {"UV_TORCH_BACKEND": "cu128"})])
@@ -144,4 +204,4 @@ def test_windows_programs_end_in_exe(tmp_path: Path) -> None:
 )  # fmt: skip
 def test_what_the_user_adds_to_our_entry_keeps_it_ours(entry: Any, same: bool) -> None:
     expected = LaunchCommand(UVX.program, UVX.arguments, VARIABLES)
-    assert has_same_command(entry, build_entry(expected, host("vscode"))) is same
+    assert has_same_command(entry, build_entry(expected, host("vscode")), host("vscode")) is same

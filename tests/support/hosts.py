@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from sediment_mcp.hosts.launch_command import LaunchCommand
-from sediment_mcp.hosts.registry import LINUX, Machine, find_host
+from sediment_mcp.hosts.locations import LINUX, Machine
+from sediment_mcp.hosts.registry import find_host
 
 PROGRAM = LaunchCommand("/opt/sediment/bin/sediment-mcp")
 UVX = LaunchCommand("/usr/bin/uvx", ("sediment-mcp",))

@@ -13,6 +13,8 @@ from sediment_mcp.cli.options import command, pass_invocation, session_option, y
 from sediment_mcp.cli.values import parse_arguments
 from sediment_mcp.errors import BadArgument
 
+SWITCHED_OFF = "Capture is off. What was captured stays until its end; `captured drop --all` takes it away."
+
 
 @dataclass(frozen=True)
 class _Options:
@@ -47,7 +49,7 @@ def _list(invocation: Invocation, options: _Options) -> int:
     arguments = parse_arguments(ListMemories, given)
     result = list_captured(invocation.app, arguments, invocation.project)
     if not _is_on(invocation):
-        say("Capture is off: `sediment-mcp captured on` begins, once a host's hooks are installed.")
+        say("Capture is off: `sediment-mcp install HOST --capture` writes hooks and begins.")
     return invocation.print_result(result, lambda: render.show_page(result, whole=False))
 
 
@@ -104,19 +106,37 @@ def _parse_ids(ids: tuple[str, ...]) -> list[str]:
     return list(dict.fromkeys(parse_arguments(DeleteMemory, {"ids": ids}).ids))
 
 
-def _switch(invocation: Invocation, options: _Options, *, on: bool) -> int:
+def switch_capture_on(invocation: Invocation) -> None:
+    """Capture from now on; `install --capture` calls this, whose hooks find nothing to do without it."""
+    _switch(invocation, on=True)
+    say("Capture is on: hooks that `install --capture` writes keep what is said, for 30 days.")
+
+
+def _switch_on(invocation: Invocation, options: _Options) -> int:
+    _refuse_all(options, "on")
+    if invocation.json:
+        _switch(invocation, on=True)
+    else:
+        switch_capture_on(invocation)
+    return invocation.print_result({"capture": "on"}, lambda: None)
+
+
+def _switch_off(invocation: Invocation, options: _Options) -> int:
+    _refuse_all(options, "off")
+    _switch(invocation, on=False)
+    return invocation.print_result({"capture": "off"}, lambda: say(SWITCHED_OFF))
+
+
+def _refuse_all(options: _Options, action: str) -> None:
+    options.refuse(action, ids=options.ids, session=options.session, limit=options.limit, text=options.text)
+
+
+def _switch(invocation: Invocation, *, on: bool) -> None:
     from sediment_mcp.operations.capture_state import switch_capture
 
-    options.refuse("on" if on else "off", ids=options.ids, session=options.session, text=options.text)
     app = invocation.app
     app.storage.open()
     switch_capture(app.config.data_dir, on=on, now=app.now())
-    sentence = (
-        "Capture is on: hooks of hosts that are installed with --capture keep what is said, for 30 days."
-        if on
-        else "Capture is off. What was captured stays until its end; `captured drop --all` takes it away."
-    )
-    return invocation.print_result({"capture": "on" if on else "off"}, lambda: say(sentence))
 
 
 def _is_on(invocation: Invocation) -> bool:
@@ -129,8 +149,8 @@ ACTIONS: dict[str, Callable[[Invocation, _Options], int]] = {
     "list": _list,
     "keep": _keep,
     "drop": _drop,
-    "on": lambda invocation, options: _switch(invocation, options, on=True),
-    "off": lambda invocation, options: _switch(invocation, options, on=False),
+    "on": _switch_on,
+    "off": _switch_off,
 }
 
 
@@ -169,6 +189,6 @@ def captured(
 ) -> int:
     """Show what was captured of your sessions, keep it as a fact or drop it.
 
-    Nothing is captured until it is switched on.
+    Nothing is captured until it is switched on, here or with `install --capture`.
     """
     return ACTIONS[action](invocation, _Options(ids, session, limit, text, all, yes))

@@ -2,39 +2,26 @@
 
 from __future__ import annotations
 
-import json
-import shlex
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from sediment_mcp.cli.commands.captured import switch_capture_on
 from sediment_mcp.cli.commands.import_ import offer_import
-from sediment_mcp.cli.confirm import FAILED, say
+from sediment_mcp.cli.confirm import FAILED, confirm_yes, say
 from sediment_mcp.cli.invocation import Invocation
 from sediment_mcp.cli.options import FLAGS, command, complete_words, dry_run_option, pass_invocation
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
-    from sediment_mcp.hosts.install_plan import HostStatus, PlannedChange
+    from sediment_mcp.hosts.hook_plan import HookRequest, HookTarget
+    from sediment_mcp.hosts.install_plan import ConfigTarget, PlannedChange
     from sediment_mcp.hosts.launch_command import LaunchCommand
-    from sediment_mcp.hosts.registry import Host, Machine
+    from sediment_mcp.hosts.locations import Machine
+    from sediment_mcp.hosts.registry import Host
     from sediment_mcp.hosts.smoke_test import SmokeTestResult
-
-FAILURES = ("kept", "unusable")
-STYLES = {"installed": "green", "another command": "yellow", "unusable": "bold red"}
-OUTCOMES = {
-    "added": ("added to", "green"),
-    "replaced": ("replaced in", "green"),
-    "unchanged": ("is there already, in", "green"),
-    "removed": ("removed from", "green"),
-    "not there": ("was not there, in", ""),
-}
-TRY_IT = "Then say: “Remember that I take my coffee black.” In a new conversation, ask how you take it."
-PASTE = "Paste this into Settings → Tools → AI Assistant → Model Context Protocol (MCP) → Add → As JSON:"
 
 
 def _list_host_names() -> Iterable[str]:
@@ -50,12 +37,14 @@ class _Options:
     dry_run: bool
     force: bool
     no_check: bool
+    hooks: bool | None
+    capture: bool | None
 
 
 @command(
     "install",
     "sediment-mcp install",
-    "sediment-mcp install --all",
+    "sediment-mcp install --all --hooks",
     "sediment-mcp install cursor --data-dir ~/memories --dry-run",
     "sediment-mcp install cursor --uninstall",
 )
@@ -67,12 +56,22 @@ class _Options:
     help="such as claude-desktop, cursor or vscode",
 )
 @click.option("--all", is_flag=True, help="all hosts that are found here")
-@click.option("--uninstall", is_flag=True, help="take our entry out again")
+@click.option("--uninstall", is_flag=True, help="take our entry and our hooks out again")
+@click.option(
+    "--hooks/--no-hooks",
+    default=None,
+    help="let hosts bring memories into conversations by themselves; else as it is, or asked",
+)
+@click.option(
+    "--capture/--no-capture",
+    default=None,
+    help="let hosts keep what is said, for 30 days; else as it is, or asked",
+)
 @dry_run_option
 @click.option("--force", is_flag=True, help="replace or remove an entry that starts something else")
 @click.option("--no-check", is_flag=True, help="do not start what was written")
 @pass_invocation
-def install(invocation: Invocation, hosts: tuple[str, ...], **options: bool) -> int:
+def install(invocation: Invocation, hosts: tuple[str, ...], **options: Any) -> int:
     """Connect hosts; without a name, list those that are here."""
     from sediment_mcp.config import MODEL
     from sediment_mcp.hosts import launch_command
@@ -93,53 +92,99 @@ def install(invocation: Invocation, hosts: tuple[str, ...], **options: bool) -> 
 
 
 def _list(invocation: Invocation, options: _Options, machine: Machine, command: LaunchCommand) -> int:
+    from sediment_mcp.cli.host_report import describe_status, show_statuses
     from sediment_mcp.errors import BadArgument
     from sediment_mcp.hosts.install_plan import find_targets, inspect_target
 
-    if options.uninstall or options.force or options.dry_run:
+    is_change = options.uninstall or options.force or options.dry_run
+    if is_change or options.hooks is not None or options.capture is not None:
         raise BadArgument(
             "Name the hosts, or give --all for those that are here: see `sediment-mcp install`."
         )
     statuses = [inspect_target(target, command) for target in find_targets(machine)]
-    result = {"hosts": [_describe_status(status) for status in statuses]}
-    return invocation.print_result(result, lambda: _show_statuses(statuses))
+    result = {"hosts": [describe_status(status) for status in statuses]}
+    return invocation.print_result(result, lambda: show_statuses(statuses))
 
 
 def _install(
     invocation: Invocation, options: _Options, machine: Machine, hosts: Sequence[Host], command: LaunchCommand
 ) -> int:
+    from sediment_mcp.cli.host_report import describe_changes, show_by_hand, show_installed
+    from sediment_mcp.hosts.hook_plan import plan_hooks
     from sediment_mcp.hosts.install_plan import build_config, plan_install
 
-    planned = [
-        plan_install(target, command, force=options.force)
-        for target in _choose_targets(options, machine, hosts)
-    ]
+    targets = _choose_targets(options, machine, hosts)
+    planned = [plan_install(target, command, force=options.force) for target in targets]
+    hook_targets = _list_hook_targets(targets, machine)
+    request = _choose_hooks(invocation, options, hook_targets)
+    planned_hooks = [plan_hooks(target, command, request, machine) for target in hook_targets]
     changes = _apply_changes(planned, dry_run=options.dry_run)
+    hook_changes = _apply_changes(planned_hooks, dry_run=options.dry_run)
     by_hand = {host.name: build_config(host, command) for host in hosts if not host.locations}
     test = None if options.no_check or options.dry_run else _run_smoke_test(command, machine)
-    result = _describe_changes(changes) | {"by_hand": by_hand, "check": asdict(test) if test else None}
+
+    def show() -> None:
+        show_installed(changes, hook_changes, command, test, dry_run=options.dry_run)
+        show_by_hand(by_hand)
+
+    result = {"changes": describe_changes(changes), "hooks": describe_changes(hook_changes)}
     invocation.print_result(
-        result, lambda: _show_installed(changes, command, by_hand, test, dry_run=options.dry_run)
+        result | {"by_hand": by_hand, "check": asdict(test) if test else None},
+        show,
     )
     _warn_of_shell_variables(invocation, machine)
     if not options.dry_run:
+        if request.capture:
+            switch_capture_on(invocation)
         offer_import(invocation)
-    return FAILED if _has_failed(changes) or (test and test.problem) else 0
+    return FAILED if _has_failed([*changes, *hook_changes]) or (test and test.problem) else 0
 
 
 def _uninstall(invocation: Invocation, options: _Options, machine: Machine, hosts: Sequence[Host]) -> int:
+    from sediment_mcp.cli.host_report import describe_changes, show_uninstalled
+    from sediment_mcp.hosts.hook_plan import plan_hook_removal
     from sediment_mcp.hosts.install_plan import plan_removal
 
-    planned = [
-        plan_removal(target, force=options.force) for target in _choose_targets(options, machine, hosts)
-    ]
+    targets = _choose_targets(options, machine, hosts)
+    planned = [plan_removal(target, force=options.force) for target in targets]
+    planned_hooks = [plan_hook_removal(target) for target in _list_hook_targets(targets, machine)]
     changes = _apply_changes(planned, dry_run=options.dry_run)
+    hook_changes = _apply_changes(planned_hooks, dry_run=options.dry_run)
     by_hand = [host for host in hosts if not host.locations]
     invocation.print_result(
-        _describe_changes(changes),
-        lambda: _show_uninstalled(changes, by_hand, dry_run=options.dry_run),
+        {"changes": describe_changes(changes), "hooks": describe_changes(hook_changes)},
+        lambda: show_uninstalled(changes, hook_changes, by_hand, dry_run=options.dry_run),
     )
-    return FAILED if _has_failed(changes) else 0
+    return FAILED if _has_failed([*changes, *hook_changes]) else 0
+
+
+# --- hooks --------------------------------------------------------------------------------------
+
+
+def _list_hook_targets(targets: Sequence[ConfigTarget], machine: Machine) -> list[HookTarget]:
+    """Return the files for hooks of these hosts, each once."""
+    from sediment_mcp.hosts.hook_plan import find_hook_target
+
+    found = [find_hook_target(target.host, machine) for target in targets]
+    by_path = {target.path: target for target in reversed(found) if target}
+    return list(reversed(by_path.values()))
+
+
+def _choose_hooks(invocation: Invocation, options: _Options, targets: Sequence[HookTarget]) -> HookRequest:
+    """Return which hooks are asked for; a person at the terminal who has not said so is asked."""
+    from sediment_mcp.hosts.hook_plan import HookRequest, has_hooks
+
+    recall, capture = options.hooks, options.capture
+    is_new = bool(targets) and not any(map(has_hooks, targets))
+    if is_new and recall is None and capture is None and _can_ask(invocation, options):
+        titles = ", ".join(target.host.title for target in targets)
+        recall = confirm_yes(f"Let {titles} bring memories into conversations without being asked?", "")
+        capture = confirm_yes("Let them also keep what is said there, word for word, for 30 days?", "")
+    return HookRequest(recall=recall, capture=capture)
+
+
+def _can_ask(invocation: Invocation, options: _Options) -> bool:
+    return not (invocation.json or options.dry_run) and sys.stdin.isatty() and sys.stderr.isatty()
 
 
 # --- hosts and their files ----------------------------------------------------------------------
@@ -148,7 +193,7 @@ def _uninstall(invocation: Invocation, options: _Options, machine: Machine, host
 def _detect_machine() -> Machine:
     from sediment_mcp.config import NO_HOME, environment, find_home
     from sediment_mcp.errors import BadArgument
-    from sediment_mcp.hosts.registry import Machine
+    from sediment_mcp.hosts.locations import Machine
 
     try:
         return Machine(sys.platform, find_home(), environment())
@@ -170,7 +215,7 @@ def _find_hosts(names: Sequence[str]) -> list[Host]:
     return [host for host in hosts if host]
 
 
-def _choose_targets(options: _Options, machine: Machine, hosts: Sequence[Host]) -> list[Any]:
+def _choose_targets(options: _Options, machine: Machine, hosts: Sequence[Host]) -> list[ConfigTarget]:
     from sediment_mcp.errors import BadArgument
     from sediment_mcp.hosts.install_plan import find_targets, list_targets
 
@@ -212,7 +257,7 @@ def _run_smoke_test(command: LaunchCommand, machine: Machine) -> SmokeTestResult
 
 
 def _has_failed(changes: Sequence[PlannedChange]) -> bool:
-    return any(change.outcome in FAILURES for change in changes)
+    return any(change.outcome in ("kept", "unusable") for change in changes)
 
 
 def _build_server_arguments(invocation: Invocation) -> list[str]:
@@ -241,163 +286,3 @@ def _warn_of_shell_variables(invocation: Invocation, machine: Machine) -> None:
         is_given = variable == LOG_LEVEL or variable in invocation.flags
         if not is_given and machine.environment.get(variable):
             say(f"{variable} is set in this shell, but a host does not see it: give it as {flag} to install.")
-
-
-# --- how results look ---------------------------------------------------------------------------
-
-
-def _describe_status(status: HostStatus) -> dict[str, Any]:
-    return {
-        "host": status.target.host.name,
-        "title": status.target.host.title,
-        "path": str(status.target.path),
-        "state": status.state,
-        "name": status.name,
-        "entry": status.entry,
-        "problem": status.problem,
-    }
-
-
-def _describe_changes(changes: Sequence[PlannedChange]) -> dict[str, Any]:
-    return {
-        "changes": [
-            {
-                "host": change.target.host.name,
-                "path": str(change.target.path),
-                "outcome": change.outcome,
-                "name": change.name,
-                "other_names": list(change.other_names),
-                "diff": change.diff,
-                "problem": change.problem,
-            }
-            for change in changes
-        ]
-    }
-
-
-def _show_statuses(statuses: Sequence[HostStatus]) -> None:
-    from sediment_mcp.cli.terminal import open_console, put, show_body, style_words
-
-    out = open_console()
-    for status in statuses:
-        host = status.target.host
-        put(
-            out,
-            style_words(
-                (host.name, "bold"),
-                (f"{status.state}{_name_entry(status.name)}", STYLES.get(status.state, "")),
-                (str(status.target.path), "dim"),
-            ),
-        )
-        if status.state == "another command":
-            show_body(out, _format_entry(status.entry))
-        if status.problem:
-            show_body(out, status.problem)
-    if statuses:
-        put(out, "Connect one with `sediment-mcp install HOST`, or all of them with --all.")
-    else:
-        put(out, "No host was found here. Name the one you will use: `sediment-mcp install cursor`.")
-
-
-def _show_installed(
-    changes: Sequence[PlannedChange],
-    command: LaunchCommand,
-    by_hand: Mapping[str, Any],
-    test: SmokeTestResult | None,
-    *,
-    dry_run: bool,
-) -> None:
-    from sediment_mcp.cli.terminal import open_console, put, show_body
-    from sediment_mcp.hosts.launch_command import is_switched_off
-
-    out = open_console()
-    for change in changes:
-        _show_change(out, change, dry_run)
-        if change.outcome == "kept":
-            show_body(
-                out,
-                f"There: {_format_entry(change.entry)}\n--force replaces it by: {shlex.join(command.argv)}",
-            )
-        elif change.outcome == "unchanged" and is_switched_off(change.entry):
-            show_body(out, f"It is switched off there: switch it on in {change.target.host.title}.")
-        elif change.outcome != "unusable" and not dry_run:
-            show_body(out, f"{change.target.host.next_step}.")
-    for config in by_hand.values():
-        put(out, PASTE)
-        put(out, json.dumps(config, ensure_ascii=False, indent=2))
-    if test is not None:
-        _show_smoke_test(out, test, command)
-
-
-def _show_uninstalled(changes: Sequence[PlannedChange], by_hand: Sequence[Host], *, dry_run: bool) -> None:
-    from sediment_mcp.cli.terminal import open_console, put, show_body
-
-    out = open_console()
-    for change in changes:
-        _show_change(out, change, dry_run)
-        if change.outcome == "kept":
-            show_body(out, f"There: {_format_entry(change.entry)}\nIt stays; --force removes it.")
-    for host in by_hand:
-        put(out, f"{host.title} keeps its servers itself: remove “sediment” in its settings.")
-    if not dry_run:
-        put(out, "Your memories stay: `sediment-mcp --version` shows where they are.")
-
-
-def _format_entry(entry: Any) -> str:
-    """Return the command line of an entry; JSON if the entry holds no command."""
-    try:
-        return shlex.join([entry["command"], *entry.get("args", [])])
-    except (AttributeError, KeyError, TypeError):
-        return json.dumps(entry, ensure_ascii=False)
-
-
-def _show_change(out: Console, change: PlannedChange, dry_run: bool) -> None:
-    from sediment_mcp.cli.terminal import put, show_body, style_words
-
-    title, path = change.target.host.title, str(change.target.path)
-    if change.outcome == "unusable":
-        put(out, style_words((title, "bold"), ("left as it is:", "bold red"), (change.problem, "")))
-    elif change.outcome == "kept":
-        put(out, style_words((title, "bold"), (_describe_kept(change), "yellow"), (path, "dim")))
-    elif dry_run and change.has_effect:
-        put(out, style_words((change.diff, "")))
-    else:
-        words, style = OUTCOMES[change.outcome]
-        put(out, style_words((title, "bold"), (words, style), (f"{path}{_name_entry(change.name)}", "dim")))
-    if change.other_names:
-        names = ", ".join(f"“{name}”" for name in change.other_names)
-        show_body(out, f"It also starts this program as {names}: one entry is enough, remove the rest.")
-
-
-def _describe_kept(change: PlannedChange) -> str:
-    from sediment_mcp.hosts.launch_command import starts_this_program
-
-    if starts_this_program(change.entry):
-        return f"starts this program as “{change.name}”, in another way:"
-    return f"starts something else as “{change.name}”:"
-
-
-def _name_entry(name: str) -> str:
-    """Return a remark on an entry that is ours, but not under our name."""
-    from sediment_mcp.hosts.registry import SERVER_NAME
-
-    return "" if name == SERVER_NAME else f", as “{name}”"
-
-
-def _show_smoke_test(out: Console, test: SmokeTestResult, command: LaunchCommand) -> None:
-    from sediment_mcp.cli.terminal import put, style_words
-
-    line = shlex.join(command.argv)
-    if test.problem:
-        put(out, style_words(("It does not start:", "bold red"), (line, ""), (test.problem, "")))
-        put(out, "Run that line in a terminal to see why; --uninstall takes the entry out again.")
-        return
-    put(
-        out,
-        style_words(
-            ("It works:", "green"),
-            (f"{len(test.tools)} tools after {test.seconds:.1f} s, by", ""),
-            (line, "dim"),
-        ),
-    )
-    put(out, TRY_IT)
