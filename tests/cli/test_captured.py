@@ -129,6 +129,17 @@ def test_a_file_and_what_was_found_do_not_go_together(run: Run) -> None:
 
 
 @pytest.mark.usefixtures("home")
+def test_capture_is_on_once_it_is_asked_for_at_an_install(run: Run, own_place: Path) -> None:
+    assert run("install", "claude-code", "--no-check").status == 0
+    assert read_state(own_place).since is None
+    assert run("install", "claude-code", "--no-check", "--capture", "--dry-run").status == 0
+    assert read_state(own_place).since is None
+    outcome = run("install", "claude-code", "--no-check", "--capture")
+    assert (outcome.status, "Capture is on" in outcome.err) == (0, True)
+    assert read_state(own_place).since is not None
+
+
+@pytest.mark.usefixtures("home")
 def test_an_install_says_what_could_be_brought_in(run: Run) -> None:
     outcome = run("install", "cursor", "--no-check")
     assert outcome.status == 0
