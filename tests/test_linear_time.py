@@ -141,6 +141,8 @@ ELSEWHERE = {
     "transfer.opening": "calls the formats' readers",
     "transfer.source.is_sqlite": "compares a prefix",
     "transfer.formats.markdown.make_distinct_names": "calls make_file_name",
+    "transfer.json_lines.read_by_line": "called by the formats' readers",
+    "transfer.normalize.read_document": "called by the formats' readers",
     "transfer.normalize.read_json_objects": "called by the formats' readers",
     "transfer.source.wrap_bytes": "wraps",
     "web.request.parse_value": "calls the types of arguments",

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, cast
 
 from sediment_mcp.system.text import format_count, format_value
-from sediment_mcp.transfer.records import Note, Problem
+from sediment_mcp.transfer.records import Note, Problem, Turn, TurnItem
 from sediment_mcp.transfer.source import ReadLimits, Source
 
 MAX_BROKEN = 20  # lines that cannot be read and are named; further ones are counted
@@ -42,6 +42,28 @@ class UnknownKinds:
             kinds = ", ".join(f"{format_value(kind)}: {count:,}" for kind, count in self.counts.items())
             total = format_count(self.counts.total(), "line")
             yield Note(location, f"{total} of a kind that is not known left out ({kinds}).")
+
+
+def read_by_line(
+    source: Source,
+    limits: ReadLimits,
+    read_line: Callable[[int, dict[str, Any]], Iterable[Turn] | None],
+) -> Iterator[TurnItem]:
+    """Yield the turns of each line, and a note on the lines of unknown kinds.
+
+    ``read_line`` gets the number of a line and its object, and returns None if it does not know the kind.
+    """
+    unknown = UnknownKinds()
+    for line in read_lines(source, limits):
+        if isinstance(line, Problem):
+            yield line
+            continue
+        turns = read_line(*line)
+        if turns is None:
+            unknown.add(line[1].get("type"))
+        else:
+            yield from turns
+    yield from unknown.describe(source.name)
 
 
 def read_lines(source: Source, limits: ReadLimits) -> Iterator[tuple[int, dict[str, Any]] | Problem]:

@@ -11,12 +11,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import Any
 
 from sediment_mcp.transfer.conversations import read_conversations
 from sediment_mcp.transfer.normalize import parse_time
 from sediment_mcp.transfer.records import Problem, Role, TranscriptFormat, Turn, TurnItem
-from sediment_mcp.transfer.source import ReadLimits, Source
 from sediment_mcp.transfer.turns import get_fields, get_list, get_text
 
 SOURCE_NAME = "chatgpt"
@@ -34,18 +34,6 @@ def is_head(head: str) -> bool:
         and '"mapping"' in head
         and any(f'"{name}"' in head for name in ("create_time", "conversation_id", "current_node"))
     )
-
-
-def read_turns(source: Source, limits: ReadLimits) -> Iterator[TurnItem]:
-    """Yield what was said in all conversations of the export.
-
-    Raises:
-        BadArgument: the source is too large.
-    """
-    return read_conversations(source, limits, _read_conversation)
-
-
-FORMAT = TranscriptFormat(read_turns, matches_head=is_head)
 
 
 def _read_conversation(place: str, fields: Mapping[str, Any]) -> Iterator[TurnItem]:
@@ -109,3 +97,7 @@ def _read_text(message: Mapping[str, Any]) -> str:
 def _read_part(part: object) -> str:
     """Return a part that is text, or the text of what was spoken."""
     return part if isinstance(part, str) else get_text(part, "text") or ""
+
+
+read_turns = partial(read_conversations, read_conversation=_read_conversation)
+FORMAT = TranscriptFormat(read_turns, matches_head=is_head)

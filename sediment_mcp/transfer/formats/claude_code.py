@@ -7,12 +7,12 @@ of another type. Known from versions 1.0 to 2.1.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from sediment_mcp.transfer.json_lines import UnknownKinds, read_lines
+from sediment_mcp.transfer.json_lines import read_by_line
 from sediment_mcp.transfer.normalize import parse_time
-from sediment_mcp.transfer.records import Problem, TranscriptFormat, Turn, TurnItem
+from sediment_mcp.transfer.records import TranscriptFormat, Turn, TurnItem
 from sediment_mcp.transfer.source import ReadLimits, Source
 from sediment_mcp.transfer.turns import digest, get_fields, get_text, join_blocks
 
@@ -45,21 +45,17 @@ def is_line(fields: Mapping[str, Any]) -> bool:
 
 def read_turns(source: Source, limits: ReadLimits) -> Iterator[TurnItem]:
     """Yield what was said in a transcript."""
-    unknown = UnknownKinds()
-    for line in read_lines(source, limits):
-        if isinstance(line, Problem):
-            yield line
-            continue
-        number, fields = line
-        kind = get_text(fields, "type")
-        if kind in SAID_KINDS:
-            yield from _read_turn(f"line {number}", fields)
-        elif kind not in OTHER_KINDS:
-            unknown.add(kind)
-    yield from unknown.describe(source.name)
+    return read_by_line(source, limits, _read_line)
 
 
 FORMAT = TranscriptFormat(read_turns, matches_line=is_line)
+
+
+def _read_line(number: int, fields: Mapping[str, Any]) -> Iterable[Turn] | None:
+    kind = get_text(fields, "type")
+    if kind in SAID_KINDS:
+        return _read_turn(f"line {number}", fields)
+    return () if kind in OTHER_KINDS else None
 
 
 def _read_turn(location: str, fields: Mapping[str, Any]) -> Iterator[Turn]:

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import Any, cast
 
 from sediment_mcp.transfer.conversations import read_conversations
 from sediment_mcp.transfer.normalize import parse_time
 from sediment_mcp.transfer.records import Problem, Role, TranscriptFormat, Turn, TurnItem
-from sediment_mcp.transfer.source import ReadLimits, Source
 from sediment_mcp.transfer.turns import digest, get_list, get_text, join_blocks
 
 SOURCE_NAME = "claude.ai"
@@ -25,18 +25,6 @@ _HEAD = re.compile(r'\[?\s*\{\s*"')
 def is_head(head: str) -> bool:
     """Return True if a text begins as such an export."""
     return _HEAD.match(head) is not None and '"chat_messages"' in head and '"uuid"' in head
-
-
-def read_turns(source: Source, limits: ReadLimits) -> Iterator[TurnItem]:
-    """Yield what was said in all conversations of the export.
-
-    Raises:
-        BadArgument: the source is too large.
-    """
-    return read_conversations(source, limits, _read_conversation)
-
-
-FORMAT = TranscriptFormat(read_turns, matches_head=is_head)
 
 
 def _read_conversation(place: str, fields: Mapping[str, Any]) -> Iterator[TurnItem]:
@@ -66,3 +54,7 @@ def _read_text(message: object) -> str:
     """Return what was said, without calls of tools and their results."""
     fields = cast("dict[str, Any]", message) if isinstance(message, dict) else {}
     return join_blocks(fields.get("content")) or get_text(fields, "text") or ""
+
+
+read_turns = partial(read_conversations, read_conversation=_read_conversation)
+FORMAT = TranscriptFormat(read_turns, matches_head=is_head)

@@ -8,14 +8,14 @@ the same text count once. Sessions of 2025 have the message itself as a line. Kn
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from sediment_mcp.domain.turn_text import strip_turn
-from sediment_mcp.transfer.json_lines import UnknownKinds, read_lines
+from sediment_mcp.transfer.json_lines import read_by_line
 from sediment_mcp.transfer.normalize import parse_time
-from sediment_mcp.transfer.records import Problem, Role, TranscriptFormat, Turn, TurnItem
+from sediment_mcp.transfer.records import Role, TranscriptFormat, Turn, TurnItem
 from sediment_mcp.transfer.source import ReadLimits, Source
 from sediment_mcp.transfer.turns import digest, get_fields, get_text, join_blocks
 
@@ -74,29 +74,25 @@ class _Session:
 
 def read_turns(source: Source, limits: ReadLimits) -> Iterator[TurnItem]:
     """Yield what was said in a transcript."""
-    session, unknown = _Session(), UnknownKinds()
-    for line in read_lines(source, limits):
-        if isinstance(line, Problem):
-            yield line
-            continue
-        number, fields = line
-        kind = get_text(fields, "type")
-        if kind == "session_meta" or (kind is None and "id" in fields):
-            session.read_header(get_fields(fields, "payload") or fields)
-        elif kind == "response_item":
-            yield from _read_message(f"line {number}", fields, get_fields(fields, "payload"), session)
-        elif kind == "message":
-            yield from _read_message(f"line {number}", fields, fields, session)
-        elif kind == "event_msg":
-            yield from _read_event(f"line {number}", fields, session)
-        elif kind == "turn_context":
-            session.folder = session.folder or get_text(get_fields(fields, "payload"), "cwd")
-        elif kind not in WRAPPERS | BARE_KINDS and fields.get("record_type") != "state":
-            unknown.add(kind)
-    yield from unknown.describe(source.name)
+    session = _Session()
+    return read_by_line(source, limits, lambda number, fields: _read_line(session, number, fields))
 
 
 FORMAT = TranscriptFormat(read_turns, matches_line=is_line, has_header=True)
+
+
+def _read_line(session: _Session, number: int, fields: Mapping[str, Any]) -> Iterable[Turn] | None:
+    kind, payload = get_text(fields, "type"), get_fields(fields, "payload")
+    if kind == "session_meta" or (kind is None and "id" in fields):
+        session.read_header(payload or fields)
+    elif kind == "turn_context":
+        session.folder = session.folder or get_text(payload, "cwd")
+    elif kind in ("response_item", "message"):
+        return _read_message(f"line {number}", fields, payload or fields, session)
+    elif kind == "event_msg":
+        return _read_event(f"line {number}", fields, session)
+    is_known = kind in WRAPPERS | BARE_KINDS or (kind is None and ("id" in fields or "record_type" in fields))
+    return () if is_known else None
 
 
 def _read_message(

@@ -10,7 +10,7 @@ and transcripts from 2.4, to 3.18.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
@@ -19,7 +19,7 @@ from sediment_mcp.errors import BadArgument
 from sediment_mcp.storage.sqlite.foreign_file import ForeignDatabase, open_foreign
 from sediment_mcp.system.project_root import parse_file_uri
 from sediment_mcp.transfer.host_folders import find_slug_folder
-from sediment_mcp.transfer.json_lines import UnknownKinds, read_lines
+from sediment_mcp.transfer.json_lines import read_by_line
 from sediment_mcp.transfer.normalize import parse_time
 from sediment_mcp.transfer.records import Problem, Role, TranscriptFormat, Turn, TurnItem
 from sediment_mcp.transfer.source import ReadLimits, Source, is_sqlite
@@ -65,21 +65,18 @@ FORMAT = TranscriptFormat(read_turns, matches_line=is_line)
 
 
 def _read_lines(source: Source, limits: ReadLimits) -> Iterator[TurnItem]:
-    unknown = UnknownKinds()
     folder, session, time = _find_folder(source.path), source.path.stem, _get_time(source.path)
-    for line in read_lines(source, limits):
-        if isinstance(line, Problem):
-            yield line
-            continue
-        number, fields = line
+
+    def read_line(number: int, fields: Mapping[str, Any]) -> Iterable[Turn] | None:
         role = ROLES.get(get_text(fields, "role") or "")
         text = join_blocks(get_fields(fields, "message").get("content"))
-        if role is None and get_text(fields, "type") not in OTHER_KINDS:
-            unknown.add(get_text(fields, "type", "role"))
-        elif role is not None and text.strip():
-            key = (session, str(number))
-            yield Turn(f"line {number}", role, text, SOURCE_NAME, key, session, time, folder)
-    yield from unknown.describe(source.name)
+        if role is None:
+            return () if get_text(fields, "type") in OTHER_KINDS else None
+        key = (session, str(number))
+        turn = Turn(f"line {number}", role, text, SOURCE_NAME, key, session, time, folder)
+        return [turn] if text.strip() else []
+
+    return read_by_line(source, limits, read_line)
 
 
 def _get_time(path: Path) -> datetime | None:

@@ -12,10 +12,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, cast
 
-from sediment_mcp.system.encodings import NotText
 from sediment_mcp.transfer.json_lines import UnknownKinds, read_lines
-from sediment_mcp.transfer.json_text import BadJson, parse_json
-from sediment_mcp.transfer.normalize import parse_time
+from sediment_mcp.transfer.normalize import parse_time, read_document
 from sediment_mcp.transfer.records import Note, Problem, Role, TranscriptFormat, Turn, TurnItem
 from sediment_mcp.transfer.source import ReadLimits, Source
 from sediment_mcp.transfer.turns import digest, get_list, get_text, join_blocks
@@ -79,16 +77,12 @@ def _take_back(messages: dict[str, tuple[int, dict[str, Any]]], message_id: str)
 
 
 def _read_document(source: Source, limits: ReadLimits) -> Iterator[TurnItem]:
-    try:
-        document = parse_json(source.decode_all(limits.max_document_bytes).text).value
-    except NotText as error:
-        yield Problem(source.name, str(error))
+    document = read_document(source, limits)
+    if isinstance(document, Problem):
+        yield document
         return
-    except BadJson as error:
-        yield Problem(source.name, f"is no JSON ({error}): it may have been cut off.")
-        return
-    chat = cast("dict[str, Any]", document) if isinstance(document, dict) else {}
-    found = cast("object", chat.get("messages") if chat else document)
+    chat = cast("dict[str, Any]", document.value) if isinstance(document.value, dict) else {}
+    found = cast("object", chat.get("messages") if chat else document.value)
     if not isinstance(found, list):
         yield Problem(source.name, "has no list of messages.")
         return

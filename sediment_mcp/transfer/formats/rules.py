@@ -29,7 +29,6 @@ HOST_FOLDERS = (".claude", ".cursor", ".codex", ".gemini", ".qwen", ".github", "
 _HEADING = re.compile(r"(?P<marks>#{1,6})[ \t]+(?P<title>\S.*)")
 _FENCE = re.compile(r"\s{0,3}(?P<fence>`{3,}|~{3,})")
 _POINTER = re.compile(r"\s*[-*+]\s+\[[^\[\]\n]{1,200}\]\([^()\n]{1,500}\.md\)")
-_COMMENT = re.compile(r"<!--(?:[^-]|-(?!->))*+-->")
 
 
 def is_rules(path: Path) -> bool:
@@ -71,7 +70,7 @@ def read_rules(
     A list of links to other files of the folder is an index, and left out.
     """
     origin = find_origin(path)
-    for section in _split_sections(_COMMENT.sub("", text)):
+    for section in _split_sections(_remove_comments(text)):
         body = "\n".join(line for line in section.lines if not _POINTER.match(line)).strip()
         if not body:
             continue
@@ -84,6 +83,16 @@ def read_rules(
             kind="semantic" if path.name.lower() == "memory.md" else "procedural",
         )
         yield from add_origin(items, origin)
+
+
+def _remove_comments(text: str) -> str:
+    """Return the text without comments of HTML; one that is not closed is text."""
+    parts: list[str] = []
+    end = 0
+    while (start := text.find("<!--", end)) >= 0 and (close := text.find("-->", start)) >= 0:
+        parts.append(text[end:start])
+        end = close + len("-->")
+    return "".join([*parts, text[end:]])
 
 
 def _split_sections(text: str) -> Iterator[_Section]:
