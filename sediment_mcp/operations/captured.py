@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 from sediment_mcp.domain.captured import is_captured, remove_tag
 from sediment_mcp.domain.filters import Filters, matches
 from sediment_mcp.domain.memory import Kind, Memory
-from sediment_mcp.domain.tags import CAPTURED_TAG
+from sediment_mcp.domain.tags import CAPTURED_TAG, fold_tag
 from sediment_mcp.errors import UnknownMemory
 from sediment_mcp.operations.arguments import DeleteMemory, ListMemories, StoreMemory
+from sediment_mcp.operations.content_notes import note_contents
 from sediment_mcp.operations.delete_memory import delete_memory
 from sediment_mcp.operations.list_memories import list_memories
-from sediment_mcp.operations.results import DeleteResult, ListResult, StoreResult
+from sediment_mcp.operations.results import DeleteResult, ListResult, MemoryResult, StoreResult, build_result
 from sediment_mcp.operations.store_memory import store_memory
 from sediment_mcp.system.text import list_names
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from sediment_mcp.app import Application
 
 KEPT_KIND: Kind = "semantic"
+PAGE_SIZE = 100  # memories that are read at once to find those that are no captured turns ...
+MOST_LOOKED_AT = 2000  # ... and in all
 
 
 def list_captured(app: Application, arguments: ListMemories, project: str | None) -> ListResult:
@@ -31,6 +34,37 @@ def list_captured(app: Application, arguments: ListMemories, project: str | None
     """
     chosen = arguments.replace(tags=[CAPTURED_TAG, *arguments.tags], kind="episodic")
     return list_memories(app, chosen, project, list_name="captured")
+
+
+def list_stored(app: Application, arguments: ListMemories, project: str | None) -> ListResult:
+    """Return the newest memories, without captured turns, for what a host is told unasked.
+
+    Of so many captured turns that `MOST_LOOKED_AT` memories hold nothing else, the rest is not looked at.
+    """
+    captured = list_captured(app, arguments.replace(limit=1), project)["total"]
+    if not captured:
+        return list_memories(app, arguments, project)
+    page = arguments.replace(limit=PAGE_SIZE)
+    found = list_memories(app, page, project)
+    memories = _leave_out_captured(found)
+    for _ in range(MOST_LOOKED_AT // PAGE_SIZE - 1):
+        cursor = found.get("next_cursor")
+        if cursor is None or len(memories) >= arguments.limit:
+            break
+        found = list_memories(app, page.replace(cursor=cursor), project)
+        memories += _leave_out_captured(found)
+    shown = memories[: arguments.limit]
+    return build_result(
+        ListResult, notes=note_contents(shown), memories=shown, total=found["total"] - captured
+    )
+
+
+def _leave_out_captured(page: ListResult) -> list[MemoryResult]:
+    return [
+        memory
+        for memory in page["memories"]
+        if memory.get("kind") != "episodic" or CAPTURED_TAG not in map(fold_tag, memory.get("tags", []))
+    ]
 
 
 def list_all_captured(app: Application, session: str | None = None) -> list[str]:

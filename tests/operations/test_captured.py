@@ -16,6 +16,7 @@ from sediment_mcp.operations.captured import (
     keep_captured,
     list_all_captured,
     list_captured,
+    list_stored,
 )
 
 
@@ -67,6 +68,16 @@ def test_a_turn_is_kept_in_other_words_and_of_no_project_where_it_was(open_host:
         {"release"},
         None,
     )
+
+
+def test_what_a_host_is_told_unasked_is_what_somebody_has_stored(open_host: Callable[..., Host]) -> None:
+    host = open_host(project="/shop")
+    facts = [host.store(f"Fact {number}.")["id"] for number in range(3)]
+    for number in range(130):
+        capture(host, f"Turn {number}.")
+    told = list_stored(host.app, ListMemories(limit=2), "/shop")
+    assert [memory["id"] for memory in told["memories"]] == [facts[2], facts[1]]
+    assert told["total"] == 3
 
 
 def test_dropped_turns_go_to_the_trash(host: Host) -> None:

@@ -499,7 +499,8 @@ def test_a_file_of_rules_becomes_a_memory_a_section_of_the_project_it_lies_in(
     host: Host, tmp_path: Path
 ) -> None:
     (tmp_path / "shop" / ".git").mkdir(parents=True)
-    text = "Intro. <!-- hidden\n# no heading -->\n\n# Build\n\nRun make.\n\n## Tests\n```sh\n# no heading\nmake test\n```\n\n# Empty\n"
+    intro = "Intro. <!-- hidden\n# no heading -->"
+    text = f"{intro}\n\n# Build\n\nRun make.\n\n## Tests\n```sh\n# no heading\nmake test\n```\n\n# Empty\n"
     path = write_file(tmp_path / "shop", text, "CLAUDE.md")
     assert import_place(host, path).imported == 3
     found = memories_by_content(host)
