@@ -20,7 +20,6 @@ from sediment_mcp.cli.confirm import say
 if TYPE_CHECKING:
     from sediment_mcp.recall.hook_call import HookCall
 
-HOOK = "hook"
 HOST_FLAG = "--host"
 
 
@@ -35,7 +34,7 @@ class Event(NamedTuple):
 
 
 EVENTS: Mapping[str, Event] = {
-    "session-start": Event("sediment_mcp.recall.session_start.recall_at_start", 0.3),
+    "session-start": Event("sediment_mcp.recall.session_start.recall_at_start", 1.0),  # once in a session
     "prompt": Event("sediment_mcp.recall.prompt.recall_for_prompt", 0.3),
     "stop": Event("sediment_mcp.capture.start.start_capture", 1.0),
     "pre-compact": Event("sediment_mcp.capture.start.start_capture", 1.0),

@@ -11,9 +11,8 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from sediment_mcp.cli import COMPLETION_VARIABLE, PROGRAM
+from sediment_mcp.cli import COMPLETION_VARIABLE, HOOK, PROGRAM
 from sediment_mcp.cli.confirm import report_error
-from sediment_mcp.cli.hooks import HOOK, start_hook
 from sediment_mcp.cli.launcher import start_server
 
 if TYPE_CHECKING:
@@ -29,7 +28,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     completion = os.environ.get(COMPLETION_VARIABLE)
     if arguments in ([], ["serve"]) and not completion:
         return start_server({})
-    if arguments[:1] == [HOOK] and argv is None and not (completion or {"--help", "-h"} & {*arguments}):
+    if arguments[:1] == [HOOK] and argv is None and not (completion or "--help" in arguments):
+        from sediment_mcp.cli.hooks import start_hook
+
         return start_hook(arguments[1:])
     try:
         status = _complete(completion) if completion else _run(arguments)

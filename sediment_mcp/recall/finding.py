@@ -1,8 +1,8 @@
 """Find the memories that a prompt calls for: few, and only where they fit beyond doubt.
 
-Nobody has asked for them, so one that does not fit costs more than one that is missing. The constants below
-decide alone; they were chosen on one half of the prompts and questions of `benchmarks/recall.py`, which
-reports the other half.
+Nobody has asked for them, so one that does not fit costs more than one that is missing. Beside the match the
+score decides, from a threshold on: the least one with no false injection on one half of the prompts and
+questions of `benchmarks/recall.py`, which reports the other half.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from sediment_mcp.search.retriever import Retriever
     from sediment_mcp.storage.protocols import ReadSession
 
-MIN_SCORE = 0.48  # of a memory that is shown, with the model
-MIN_SCORE_BY_WORDS = 0.55  # without it
+MIN_SCORE = 0.58  # of a memory that is shown, with the model
+MIN_SCORE_BY_WORDS = 0.6  # without it
 SEARCHED = 12  # memories that are looked at
 MOST_FOUND = 6  # memories that are returned, because some may have been shown already
 MAX_SNIPPET_CHARS = 500

@@ -23,13 +23,14 @@ if TYPE_CHECKING:
     from sediment_mcp.app import Application
 
 LOCK = "recall.lock"
+LOOK_AGAIN = 2.0  # seconds, for the first memory of all
 PATIENCE = 1.0  # seconds in which a hook must have sent its message and taken its answer
 
 log = logging.getLogger(__name__)
 
 
 class Parts(Protocol):
-    """What answers a hook, once it is there."""
+    """What answers a request or a hook, once it is there."""
 
     @property
     def app(self) -> Application:
@@ -37,7 +38,7 @@ class Parts(Protocol):
         ...
 
     def start_model(self) -> None:
-        """Start to load the embedding model."""
+        """Start to load the embedding model, because it is needed."""
         ...
 
 
@@ -47,15 +48,11 @@ class Listener:
     def __init__(self, config: Config, parts: Parts) -> None:
         self._config = config
         self._parts = parts
-        self._starting = threading.Lock()
         self._socket: socket.socket | None = None
 
     def start(self) -> None:
-        """Start to listen, or to wait for the turn, once there are memories."""
-        if self._starting.locked():
-            return
-        if has_memories(self._config.data_dir) and self._starting.acquire(blocking=False):
-            threading.Thread(target=self._run, name="answer hooks", daemon=True).start()
+        """Start to listen, or to wait for the turn, as soon as there are memories."""
+        threading.Thread(target=self._run, name="answer hooks", daemon=True).start()
 
     def close(self) -> None:
         """Remove the socket, if this process listens, so that no hook asks it any more."""
@@ -69,8 +66,10 @@ class Listener:
 
         directory = self._config.data_dir
         if not can_listen(directory):
-            log.debug("Hooks are not answered: the path %s is too long for a socket", directory)
+            log.debug("Hooks are not answered: no socket can lie in %s", directory)
             return
+        while not has_memories(directory):  # nobody has stored anything yet, so there is nothing to recall
+            time.sleep(LOOK_AGAIN)
         try:
             with locked(directory / LOCK, threading.TIMEOUT_MAX), listen(directory) as listener:
                 self._socket = listener
@@ -91,7 +90,7 @@ class Listener:
         try:
             message = receive(connection, end)
             send(connection, self._find(message), end)
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, SedimentError) as error:
             log.debug("A hook was not answered: %s", error)
         except BaseException:  # a panic in a Rust extension is no Exception
             log.exception("A hook was not answered")

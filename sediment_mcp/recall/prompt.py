@@ -1,7 +1,7 @@
 """What is added to a prompt: at most three memories that fit beyond doubt.
 
-Each is shown once in a session. A running server is asked first. Where none answers, this process searches by
-itself, with the model if that is loaded in time.
+Each is shown once in a session. A running server is asked first, by meaning and words. Where none answers,
+this process searches by itself, by words alone.
 """
 
 from __future__ import annotations

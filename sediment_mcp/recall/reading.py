@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sediment_mcp.embeddings.loader import ModelLoader, load_embedder
 from sediment_mcp.errors import StorageError
 from sediment_mcp.storage.sqlite.session import SqliteSession, open_session
 from sediment_mcp.storage.sqlite.storage import DATABASE, SqliteStorage
@@ -20,9 +21,8 @@ from sediment_mcp.system.data_directory import find_fault
 
 if TYPE_CHECKING:
     from sediment_mcp.config import Config
+    from sediment_mcp.embeddings.protocols import Embedder
     from sediment_mcp.recall.found_memory import FoundMemory
-
-MODEL_TIMEOUT = 0.2  # seconds that a search waits for the model, which is loaded beside all else
 
 
 def has_memories(directory: Path) -> bool:
@@ -65,16 +65,22 @@ class UnchangedStorage(SqliteStorage):
         return session
 
 
+class _WithoutModel(ModelLoader):
+    """A loader that never loads."""
+
+    def get(self, timeout: float | None = None) -> Embedder | None:
+        """Return None at once."""
+        return None
+
+
 def search_unchanged(config: Config, asked: str, project: str | None) -> list[FoundMemory]:
     """Return the memories that this process finds by itself; see `finding.find_memories`.
+
+    Words alone are searched: loading the model too would take as long as all else together.
 
     Raises:
         StorageError: they cannot be read.
     """
-    from sediment_mcp.embeddings.loader import ModelLoader, load_embedder
-
-    model = ModelLoader(lambda: load_embedder(config), MODEL_TIMEOUT)
-    model.start()
     from sediment_mcp.indexes.indexer import Indexer
     from sediment_mcp.recall.finding import find_memories
     from sediment_mcp.search.retriever import Retriever
@@ -84,11 +90,9 @@ def search_unchanged(config: Config, asked: str, project: str | None) -> list[Fo
     retriever = Retriever(
         config.data_dir,
         storage,
-        model,
+        _WithoutModel(lambda: load_embedder(config)),
         Indexer(config.data_dir, storage, config.tuning.lock_timeout),
         clock=lambda: datetime.now(UTC),
         tuning=replace(config.tuning, far_behind=sys.maxsize),  # an index is never written here
     )
-    embedder = model.get()
-    identity = None if embedder is None else embedder.identity
-    return find_memories(retriever, storage.read, identity, asked, project)
+    return find_memories(retriever, storage.read, None, asked, project)

@@ -74,25 +74,12 @@ class LateParts:
 
         return ModelLoader(lambda: load_embedder(self._config))
 
-    def answer_hooks(self) -> None:
-        """Answer the hooks of this data directory from now on, if there are memories in it.
-
-        Everything that answers calls must be imported.
-        """
-        with self._lock:
-            if self._listener is None:
-                from sediment_mcp.recall.listener import Listener
-
-                self._listener = Listener(self._config, self)
-            listener = self._listener
-        listener.start()
-
     def close(self) -> None:
         """Close the application, if it was built, and stop to answer hooks."""
         with self._lock:
-            app, listener = self._app, self._listener
-        if listener is not None:
-            listener.close()
+            app = self._app
+        if self._listener is not None:
+            self._listener.close()
         if app is not None:
             app.close()
 
@@ -119,7 +106,14 @@ class LateParts:
         self._is_imported.set()
         import_module("sediment_mcp.background.services")
         self._import_runtime()
-        self.answer_hooks()
+        self._answer_hooks()
+
+    def _answer_hooks(self) -> None:
+        """Answer the hooks of this data directory from now on."""
+        from sediment_mcp.recall.listener import Listener
+
+        self._listener = Listener(self._config, self)
+        self._listener.start()
 
     def _import_runtime(self) -> None:
         """Import what runs the default model.

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from sediment_mcp.config import Config
 from sediment_mcp.server.client_zone import find_client_zone
@@ -18,28 +18,11 @@ from sediment_mcp.server.protocol import Params
 from sediment_mcp.server.protocol_errors import refuse_cursor
 
 if TYPE_CHECKING:
-    from sediment_mcp.app import Application
     from sediment_mcp.recall.digest import DigestTurn
+    from sediment_mcp.recall.listener import Parts
 
 CLIENT_INFO = "io.modelcontextprotocol/clientInfo"  # in the envelope of a request
 NEED_MODEL = frozenset({"store_memory", "query_memory"})
-
-
-class Parts(Protocol):
-    """What answers requests, once it is there."""
-
-    @property
-    def app(self) -> Application:
-        """The application."""
-        ...
-
-    def start_model(self) -> None:
-        """Start to load the embedding model, because a call needs it."""
-        ...
-
-    def answer_hooks(self) -> None:
-        """Answer the hooks of this data directory from now on, if there are memories in it."""
-        ...
 
 
 class Requests:
@@ -84,11 +67,9 @@ class Requests:
         project = self._project.resolve(client)
         is_digest_due = params["name"] == "query_memory" and self._take_digest_turn(client, params)
         with self._use_zone(params):
-            result = call_tool(
+            return call_tool(
                 app, tool, params.get("arguments"), project, self._told_names, with_digest=is_digest_due
             )
-        self._parts.answer_hooks()
-        return result
 
     def _take_digest_turn(self, client: Client, params: Params) -> bool:
         """Return whether a query is to be answered with a digest of what is known."""

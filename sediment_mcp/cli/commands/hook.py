@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from sediment_mcp.cli import HOOK
 from sediment_mcp.cli.hooks import EVENTS, HOST_FLAG, run_hook
 from sediment_mcp.cli.invocation import Invocation
 from sediment_mcp.cli.options import command, complete_words, pass_invocation
@@ -11,7 +12,7 @@ from sediment_mcp.recall.envelopes import DEFAULT_HOST, ENVELOPES
 
 
 @command(
-    "hook",
+    HOOK,
     "sediment-mcp hook session-start",
     "sediment-mcp hook prompt --host cursor",
     prints_json=False,
@@ -37,4 +38,4 @@ def hook(invocation: Invocation, event: str, host: str) -> int:
     The host's JSON is read from standard input, and the answer is in the form that the host reads. The status
     is always 0, and nothing is written where there is nothing to say.
     """
-    return run_hook([event, HOST_FLAG, host], invocation.flags)
+    return run_hook([event, HOST_FLAG, host], invocation.flags, seconds=None)
