@@ -107,7 +107,7 @@ def _parse_ids(ids: tuple[str, ...]) -> list[str]:
 
 
 def switch_capture_on(invocation: Invocation) -> None:
-    """Capture from now on; `install --capture` calls this, whose hooks find nothing to do without it."""
+    """Capture from now on, as `install --capture` does: without it hooks find nothing to do."""
     _switch(invocation, on=True)
     say("Capture is on: hooks that `install --capture` writes keep what is said, for 30 days.")
 
