@@ -27,9 +27,9 @@ from random import Random
 from sediment_mcp.app import Application
 from sediment_mcp.config import NO_MODEL, Config
 from sediment_mcp.errors import SedimentError
-from sediment_mcp.transfer.detect import open_items
 from sediment_mcp.transfer.formats import FORMATS
 from sediment_mcp.transfer.importer import ImportReport, import_memories
+from sediment_mcp.transfer.opening import open_items
 from sediment_mcp.transfer.prepare import ImportOptions
 
 SLOW = 2.0  # seconds for one small file

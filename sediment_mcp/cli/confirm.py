@@ -66,7 +66,7 @@ def read_standard_input(encoding: str | None = None) -> str:
     from sediment_mcp.errors import BadArgument
     from sediment_mcp.operations.arguments import MAX_CONTENT_CHARS
     from sediment_mcp.system.encodings import NotText, decode_text
-    from sediment_mcp.transfer.detect import find_codec
+    from sediment_mcp.transfer.opening import find_codec
 
     most = 4 * MAX_CONTENT_CHARS + 4
     data = sys.stdin.buffer.read(most)

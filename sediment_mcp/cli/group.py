@@ -34,6 +34,7 @@ COMMANDS = {
     "install": "install.install",
     "guidance": "agents.guidance",
     "completions": "completions.completions",
+    "captured": "captured.captured",
     "hook": "hook.hook",
     "serve": "serve.serve",
 }

@@ -36,6 +36,10 @@ class Event(NamedTuple):
 EVENTS: Mapping[str, Event] = {
     "session-start": Event("sediment_mcp.recall.session_start.recall_at_start", 1.0),  # once in a session
     "prompt": Event("sediment_mcp.recall.prompt.recall_for_prompt", 0.3),
+    "stop": Event("sediment_mcp.capture.start.start_capture", 1.0),
+    "pre-compact": Event("sediment_mcp.capture.start.start_capture", 1.0),
+    "session-end": Event("sediment_mcp.capture.start.start_capture", 1.0),
+    "capture": Event("sediment_mcp.capture.work.capture_turns", 0),  # what those three start
 }
 
 

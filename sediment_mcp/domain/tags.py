@@ -11,6 +11,7 @@ from collections.abc import Iterable
 
 from sediment_mcp.system.text import compose_accents
 
+CAPTURED_TAG = "captured"  # of turns that were kept without anybody having stored them
 REMEMBERED_TAGS = 4096  # folded tags that are cached, because they repeat
 
 

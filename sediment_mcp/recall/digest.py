@@ -13,7 +13,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
 from sediment_mcp.domain.filters import Filters
-from sediment_mcp.recall.wording import CAPTURED_TAG, can_be_shown, describe_age, flatten
+from sediment_mcp.domain.tags import CAPTURED_TAG
+from sediment_mcp.recall.wording import can_be_shown, describe_age, flatten
 from sediment_mcp.system.text import format_subject
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from sediment_mcp.errors import BadArgument
 from sediment_mcp.operations.arguments import ListMemories, QueryMemory, parse_arguments
-from sediment_mcp.operations.list_memories import list_memories
+from sediment_mcp.operations.captured import list_stored
 from sediment_mcp.operations.query_memory import query_memory
 from sediment_mcp.server.jsonrpc import Message
 from sediment_mcp.server.protocol import build_text
@@ -121,7 +121,7 @@ def _find_prompt(name: str) -> PromptSpec:
 
 def _write_load_project(app: Application, values: Values, project: str | None) -> PromptText:
     arguments = {"scope": "project", "limit": MAX_MEMORIES, "tags": values.get("tag")}
-    found = list_memories(app, parse_arguments(ListMemories, arguments), project)
+    found = list_stored(app, parse_arguments(ListMemories, arguments), project)
     count, total = len(found["memories"]), found["total"]
     text = (
         f"Here is what is remembered about this project ({project}): the newest {count} of "

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from sediment_mcp.errors import BadArgument, UnknownMemory
 from sediment_mcp.operations.arguments import ListMemories, parse_arguments
+from sediment_mcp.operations.captured import list_stored
 from sediment_mcp.operations.content_notes import note_contents
 from sediment_mcp.operations.list_memories import list_memories
 from sediment_mcp.operations.results import DEFAULTS, MemoryResult, stored_at
@@ -116,7 +117,7 @@ def _read(app: Application, uri: str, project: str | None) -> Mapping[str, Any]:
     if uri in (RECENT, PROJECT):
         scope = "project" if uri == PROJECT else "all"
         arguments = parse_arguments(ListMemories, {"scope": scope, "limit": PAGE_SIZE})
-        return list_memories(app, arguments, project)
+        return list_stored(app, arguments, project)
     with contextlib.suppress(BadArgument, IndexError):
         arguments = parse_arguments(ListMemories, {"ids": [uri.removeprefix(SCHEME).rstrip("/")]})
         if not arguments.ids:  # an id such as "null" says nothing, and nothing would mean every memory

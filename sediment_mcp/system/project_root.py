@@ -38,6 +38,24 @@ def find_work_tree(folder: Path) -> Path | None:
     return None
 
 
+def find_project_of_folder(name: str) -> str | None:
+    """Return the project of a folder in which a host was working, which may be gone since.
+
+    It is the git work tree around it, or else the folder itself. A share on another machine is none: to look
+    at one would send the user's credentials there.
+    """
+    if name.startswith(("\\\\", "//")) or not os.path.isabs(name):
+        return None
+    place = Path(name)
+    try:
+        is_gone = not place.exists()
+    except (OSError, ValueError):
+        return None
+    if is_gone:
+        return normalize_project(name) if _can_be_project(place) else None
+    return find_project(place) or _find_project_of_existing(place)
+
+
 def find_project_of_roots(uris: Sequence[str]) -> str | None:
     """Return the project of the first usable ``file://`` root.
 
@@ -47,7 +65,7 @@ def find_project_of_roots(uris: Sequence[str]) -> str | None:
         path = parse_file_uri(uri)
         if path is None or not Path(path).is_absolute():
             continue
-        project = find_project(Path(path)) or _find_project_of_folder(Path(path))
+        project = find_project(Path(path)) or _find_project_of_existing(Path(path))
         if project is not None:
             return project
     return None
@@ -74,7 +92,7 @@ def _name_work_tree(folder: Path) -> str:
     return valid_text(str(owner if _can_be_project(owner) else folder))
 
 
-def _find_project_of_folder(folder: Path) -> str | None:
+def _find_project_of_existing(folder: Path) -> str | None:
     try:
         place = folder.resolve(strict=True)
         return valid_text(str(place)) if place.is_dir() and _can_be_project(place) else None

@@ -1,19 +1,17 @@
-"""Detect the format of a source, and open what the user names as a stream of items.
+"""Detect the format of a source by its content.
 
-The content decides; the suffix of a file's name only tells Markdown from other text.
+The suffix of a file's name only tells Markdown from other text.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+import json
 from itertools import islice
-from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import Any, cast
 
 from sediment_mcp.errors import BadArgument
-from sediment_mcp.system.encodings import NotText, check_encoding
-from sediment_mcp.transfer.formats import FORMATS, lists, notes
+from sediment_mcp.system.encodings import NotText
+from sediment_mcp.transfer.formats import FORMATS, TRANSCRIPTS, claude_mem, cursor, lists, notes
 from sediment_mcp.transfer.json_text import (
     JSON_SUFFIXES,
     BadJson,
@@ -22,105 +20,24 @@ from sediment_mcp.transfer.json_text import (
     parse_json,
     split_values,
 )
-from sediment_mcp.transfer.normalize import guard
-from sediment_mcp.transfer.records import Item, Problem
-from sediment_mcp.transfer.source import DEFAULT_LIMITS, ReadLimits, Source, open_source
+from sediment_mcp.transfer.source import DEFAULT_LIMITS, ReadLimits, Source, is_sqlite
 
-EXPORT = "sediment"  # the format that says that the source is an export of the user's own
 MAX_LINES = 20  # of a source by which its format is detected
-FORMAT_NAMES = ", ".join(FORMATS)
-
-
-@dataclass(frozen=True, slots=True)
-class OpenedItems:
-    """Items to import, read while they are iterated.
-
-    Attributes:
-        items: the items in the order of the source.
-        position: returns (done, total) of the reading: bytes of a file, files of a folder.
-    """
-
-    items: Iterator[Item]
-    position: Callable[[], tuple[int, int]]
-
-
-def open_items(
-    path_or_stream: Path | BinaryIO,
-    format_name: str | None,
-    ask_passphrase: Callable[[], str],
-    *,
-    limits: ReadLimits = DEFAULT_LIMITS,
-    encoding: str | None = None,
-) -> OpenedItems:
-    """Open a file, a folder of notes, or a stream such as standard input.
-
-    Args:
-        path_or_stream: what to open.
-        format_name: a key of `FORMATS`; None: detect it. A folder is one of notes, or of exported memories.
-        ask_passphrase: called if the file is encrypted.
-        limits: how much is read at once before it is refused.
-        encoding: that of the text, in a folder of the notes that are not UTF-8; None: detect it.
-
-    Raises:
-        BadArgument: it or the encoding does not exist, its format is not known, or its passphrase is wrong.
-        StorageError: it cannot be read.
-    """
-    codec = find_codec(encoding)
-    if isinstance(path_or_stream, Path) and path_or_stream.is_dir():
-        return _open_folder(path_or_stream, limits, codec, as_export=format_name == EXPORT)
-    source = open_source(path_or_stream, ask_passphrase, limits, codec)
-    if format_name is not None and format_name not in FORMATS:
-        raise BadArgument(f"format {format_name} does not exist: use one of {FORMAT_NAMES}.")
-    if format_name == EXPORT and _is_front_matter(source):
-        items = notes.read(source, limits, as_export=True)
-    else:
-        items = FORMATS[format_name or detect_format(source, limits)].read(source, limits)
-    return OpenedItems(guard(source.name, items), lambda: (source.position, source.size))
-
-
-def find_codec(encoding: str | None) -> str | None:
-    """Return Python's name of an encoding that the user has named, None if none was.
-
-    Raises:
-        BadArgument: there is none of this name.
-    """
-    try:
-        return check_encoding(encoding) if encoding else None
-    except (LookupError, ValueError):
-        raise BadArgument(
-            f"encoding {encoding} does not exist: use one such as utf-8, utf-16, cp1252, gb18030, shift_jis."
-        ) from None
-
-
-def _is_front_matter(source: Source) -> bool:
-    return source.head().lstrip(b"\xef\xbb\xbf").startswith(b"---")
-
-
-def _open_folder(folder: Path, limits: ReadLimits, encoding: str | None, *, as_export: bool) -> OpenedItems:
-    found = notes.list_notes(folder)
-    done = 0
-
-    def read_notes() -> Iterator[Item]:
-        nonlocal done
-        for note in found:
-            if isinstance(note, Problem):
-                yield note
-            else:
-                items = notes.read_note(note, folder, limits, encoding, as_export=as_export)
-                yield from guard(note.relative_to(folder).as_posix(), items)
-            done += 1
-
-    return OpenedItems(read_notes(), lambda: (done, len(found)))
+FORMAT_NAMES = ", ".join([*FORMATS, *TRANSCRIPTS])
 
 
 def detect_format(source: Source, limits: ReadLimits = DEFAULT_LIMITS) -> str:
-    """Return the name of the source's format, a key of `FORMATS`.
+    """Return the name of the source's format, a key of `FORMATS` or of `TRANSCRIPTS`.
 
     Raises:
         BadArgument: it is none of those known.
     """
+    if is_sqlite(source.head()) and (found := _match_database(source)):
+        return found
     text = _decode(source).lstrip("\ufeff\0 \t\r\n")
     suffix = source.path.suffix.lower()
+    if (found := match_transcript(text)) is not None:
+        return found
     if notes.is_markdown(source.path) or text.startswith("---"):
         return "list" if lists.is_dated_list(text, min_share=1) else "markdown"
     if text[:1] in ("{", "[") or (suffix in JSON_SUFFIXES and text.startswith("/")):
@@ -133,6 +50,39 @@ def detect_format(source: Source, limits: ReadLimits = DEFAULT_LIMITS) -> str:
             return found
     is_list = lists.is_dated_list(text) or lists.is_table(text)
     return "list" if is_list or suffix in (*lists.YAML_SUFFIXES, *lists.CSV_SUFFIXES) else "text"
+
+
+def match_transcript(head: str) -> str | None:
+    """Return the format of conversations that a text begins in; a key of `TRANSCRIPTS`."""
+    if head[:1] not in ("{", "["):
+        return None
+    for line in head.splitlines()[:MAX_LINES]:
+        value = _parse_line(line) if line.startswith("{") else None
+        if isinstance(value, dict):
+            fields = cast("dict[str, Any]", value)
+            found = next((name for name, one in TRANSCRIPTS.items() if one.matches_line(fields)), None)
+            if found is not None:
+                return found
+    return next((name for name, one in TRANSCRIPTS.items() if one.matches_head(head)), None)
+
+
+def _parse_line(line: str) -> object:
+    try:
+        return json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _match_database(source: Source) -> str | None:
+    """Return the format of an SQLite database of another program; None if it is not known."""
+    if not source.path.is_file():
+        return None
+    try:
+        if claude_mem.is_database(source.path):
+            return "claude-mem"
+        return "cursor" if cursor.is_database(source.path) else None
+    except BadArgument:
+        return None
 
 
 def _match_json(source: Source, text: str, limits: ReadLimits) -> str | None:

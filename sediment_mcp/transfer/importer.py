@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from sediment_mcp.domain.captured import is_captured, release
 from sediment_mcp.domain.duplicates import add_repetition, fold_text, is_same_text
 from sediment_mcp.domain.merging import append_tags, combine
 from sediment_mcp.domain.retention import Rule
@@ -27,7 +28,7 @@ from sediment_mcp.transfer.formats.sediment_jsonl import (
     decode_token_vectors,
 )
 from sediment_mcp.transfer.prepare import ImportOptions, PreparedMemory, prepare_memory
-from sediment_mcp.transfer.records import Item, MemoryRecord, Problem, RuleRecord, split_into_batches
+from sediment_mcp.transfer.records import Item, MemoryRecord, Note, Problem, RuleRecord, split_into_batches
 from sediment_mcp.transfer.sync import resolve_links
 
 if TYPE_CHECKING:
@@ -94,10 +95,12 @@ def import_memories(
     position: Callable[[], tuple[int, int]] = lambda: (0, 0),
     progress: Progress = ignore_progress,
     commit_every: int = COMMIT_EVERY,
+    is_part: bool = False,
 ) -> None:
     """Store what is new, update what is known, and add to ``report`` after each batch.
 
     ``position`` returns (done, total) of the reading; ``commit_every`` is the number of items in a batch.
+    ``is_part`` says that more comes later of what supersedes nothing, so that only new rows are written.
 
     Raises:
         NoProject: all shall belong to the project, and none is known.
@@ -109,7 +112,7 @@ def import_memories(
         importer.import_safely(batch)
         progress(*position())
     progress(*position())  # the last items may have been read after the last batch was full
-    if not options.dry_run:
+    if not (options.dry_run or is_part):
         importer.apply_links()
         importer.merge_duplicates()
 
@@ -195,6 +198,8 @@ class _Importer:
         for item in items:
             if isinstance(item, Problem):
                 report.skipped.append((item.location, item.reason))
+            elif isinstance(item, Note):
+                report.notes.append((item.location, item.text))
             elif isinstance(item, MemoryRecord):
                 try:
                     prepared.append(prepare_memory(self.app, item, self.options))
@@ -211,8 +216,11 @@ class _Importer:
 
     def _import_memory(self, batch: _Batch, incoming: PreparedMemory) -> None:
         existing = _find_known(batch.known, incoming)
-        if existing is None and incoming.exported is None:
+        if existing is None and incoming.exported is None and not incoming.is_turn:
             existing = find_duplicate(batch.session, incoming.memory, incoming.memory.occurred_at)
+        if existing is not None and incoming.is_turn:
+            self._update_turn(batch, existing, incoming)
+            return
         if existing is not None and not is_same_text(existing.content, incoming.memory.content):
             batch.report.skipped.append((incoming.location, ANOTHER_TEXT))
             return
@@ -238,6 +246,22 @@ class _Importer:
         batch.report.updated += 1
         if batch.writer is not None:
             batch.writer.update(memory, self.app.now() if memory != latest else None)
+            batch.known[memory.id] = memory
+
+    def _update_turn(self, batch: _Batch, existing: Memory, incoming: PreparedMemory) -> None:
+        """Leave a known turn as the user has it, unless it was captured and is imported now.
+
+        An import is there to keep it, so it loses what lets it end.
+        """
+        self.seen.add(incoming.id)
+        is_wanted = not is_captured(incoming.memory) and existing.state(self.app.now()) == "live"
+        if not (is_captured(existing) and is_wanted):
+            batch.report.known += 1
+            return
+        batch.report.updated += 1
+        if batch.writer is not None:
+            memory = release(existing, incoming.memory.tags)
+            batch.writer.update(memory, self.app.now())
             batch.known[memory.id] = memory
 
     def _add_attributes(self, memory: Memory, incoming: PreparedMemory) -> Memory:

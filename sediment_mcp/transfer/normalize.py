@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, date, datetime, time
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 from sediment_mcp.domain.chunking import split_text
 from sediment_mcp.domain.memory import MAX_METADATA_BYTES, MAX_TAG, MAX_TAGS
@@ -26,10 +26,11 @@ from sediment_mcp.system.encodings import NotText
 from sediment_mcp.system.text import format_value, valid_text
 from sediment_mcp.system.time_zone import Days, noon_of
 from sediment_mcp.system.timestamps import isoformat, parse_iso
-from sediment_mcp.transfer.json_text import BadJson, parse_json
+from sediment_mcp.transfer.json_text import BadJson, ParsedJson, parse_json
 from sediment_mcp.transfer.records import Item, MemoryRecord, Problem
 from sediment_mcp.transfer.source import ReadLimits, Source
 
+ItemT = TypeVar("ItemT")
 MAX_SECONDS = 100_000_000_000  # beyond the year 5000: a larger number counts milliseconds
 MIN_SECONDS = 100_000_000  # in 1973: a smaller number is a year, an hour or a count, and no time
 YEAR_NUMBERS = range(1900, 2100)
@@ -255,26 +256,36 @@ def read_json_objects(
     Raises:
         BadArgument: the source is too large to be read as a whole.
     """
-    try:
-        decoded = source.decode_all(limits.max_document_bytes)
-        document = parse_json(decoded.text)
-    except NotText as error:
-        yield Problem(source.name, str(error))
+    document = read_document(source, limits)
+    if isinstance(document, Problem):
+        yield document
         return
-    except BadJson as error:
-        yield Problem(source.name, f"is no JSON ({error}): it may have been cut off.")
-        return
-    notes = (*decoded.notes, *document.notes)
     for number, value in enumerate(find_objects(document.value), start=1):
         if isinstance(value, dict):
             place = f"memory {number}"
             items = guard(place, read_object(place, cast("dict[str, Any]", value)))
-            yield from add_notes(items, notes if number == 1 else ())
+            yield from add_notes(items, document.notes if number == 1 else ())
         else:
             yield Problem(f"memory {number}", "is no JSON object.")
 
 
-def guard(location: str, items: Iterable[Item]) -> Iterator[Item]:
+def read_document(source: Source, limits: ReadLimits) -> ParsedJson | Problem:
+    """Return the JSON value that a source is as a whole, or why it is none.
+
+    Raises:
+        BadArgument: the source is too large to be read as a whole.
+    """
+    try:
+        decoded = source.decode_all(limits.max_document_bytes)
+        document = parse_json(decoded.text)
+    except NotText as error:
+        return Problem(source.name, str(error))
+    except BadJson as error:
+        return Problem(source.name, f"is no JSON ({error}): it may have been cut off.")
+    return ParsedJson(document.value, (*decoded.notes, *document.notes))
+
+
+def guard(location: str, items: Iterable[ItemT]) -> Iterator[ItemT | Problem]:
     """Yield the items; an error that nobody has foreseen is a problem of this place alone."""
     try:
         yield from items

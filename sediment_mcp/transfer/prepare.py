@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
+from sediment_mcp.domain.captured import NEUTRAL_IMPORTANCE
 from sediment_mcp.domain.duplicates import compute_exact_hash
 from sediment_mcp.domain.memory import NewMemory
 from sediment_mcp.domain.merging import append_tags
 from sediment_mcp.operations.store_memory import build_memory, check_secrets, new_memory, owner_of
 from sediment_mcp.storage.sql.memories import ID_ALPHABET, ID_LENGTH
+from sediment_mcp.system.project_root import find_project_of_folder
 from sediment_mcp.system.timestamps import isoformat
 from sediment_mcp.transfer.formats.sediment_jsonl import ExportedMemory
-from sediment_mcp.transfer.records import MemoryRecord
+from sediment_mcp.transfer.records import MemoryRecord, Origin
 
 if TYPE_CHECKING:
     from sediment_mcp.app import Application
     from sediment_mcp.operations.arguments import StoreMemory
 
-NEUTRAL_IMPORTANCE = 0.5
 MOST_AHEAD = timedelta(days=366)  # an appointment, and no time to come that keeps a memory the newest
 MOST_SKEW = timedelta(days=1)  # of another machine's clock and time zone
 STORED_TIMES = ("created_at", "changed_at", "deleted_at", "restored_at")
@@ -63,6 +66,7 @@ class PreparedMemory:
         occurred_at: the time that it states itself, if any.
         notes: sentences on what was changed, and on secrets in it.
         exported: its line, if it comes from an export of ours.
+        is_turn: its source names it, so that it is known again whatever its text is by now.
     """
 
     location: str
@@ -71,7 +75,8 @@ class PreparedMemory:
     memory: NewMemory
     occurred_at: datetime | None
     notes: tuple[str, ...]
-    exported: ExportedMemory | None
+    exported: ExportedMemory | None = None
+    is_turn: bool = False
 
 
 def prepare_memory(app: Application, record: MemoryRecord, options: ImportOptions) -> PreparedMemory:
@@ -88,11 +93,29 @@ def prepare_memory(app: Application, record: MemoryRecord, options: ImportOption
         return PreparedMemory(
             record.location, arguments.id, None, memory, memory.occurred_at, notes, arguments
         )
-    memory = new_memory(arguments, owner_of(arguments.scope, options.project), app.now())
+    memory = new_memory(arguments, _find_owner(arguments, record.origin, options), app.now())
+    if record.origin is not None and record.origin.key is not None:
+        memory_id = derive_turn_id(record.origin.key)
+        memory = replace(memory, id=memory_id)
+        return PreparedMemory(
+            record.location, memory_id, None, memory, arguments.occurred_at, notes, is_turn=True
+        )
     memory_id = derive_id(memory, arguments.occurred_at, compute_exact_hash(memory.content))
     former_id = derive_id(memory, arguments.occurred_at, memory.content_hash)
     memory = replace(memory, id=memory_id)
-    return PreparedMemory(record.location, memory_id, former_id, memory, arguments.occurred_at, notes, None)
+    return PreparedMemory(record.location, memory_id, former_id, memory, arguments.occurred_at, notes)
+
+
+def _find_owner(arguments: StoreMemory, origin: Origin | None, options: ImportOptions) -> str | None:
+    """Return the project: by the scope that the user wants, else by the source's folder."""
+    if origin is None or options.scope is not None:
+        return owner_of(arguments.scope, options.project)
+    return _find_project(origin.folder) if origin.folder else None
+
+
+@functools.lru_cache(maxsize=1000)
+def _find_project(folder: str) -> str | None:
+    return find_project_of_folder(folder)
 
 
 def _apply_options(arguments: StoreMemory, options: ImportOptions) -> StoreMemory:
@@ -151,7 +174,16 @@ def derive_id(memory: NewMemory, occurred_at: datetime | None, text_hash: bytes)
     key = [text_hash.hex(), memory.kind, memory.project]
     if memory.kind == "episodic":  # two events may have the same words
         key += [memory.session, isoformat(occurred_at)]
-    digest = hashlib.sha256(json.dumps(key).encode()).digest()
+    return _encode_id(json.dumps(key))
+
+
+def derive_turn_id(key: Sequence[str]) -> str:
+    """Return the id of a memory that its source has a name for, such as a turn."""
+    return _encode_id(json.dumps(["turn", *key]))
+
+
+def _encode_id(key: str) -> str:
+    digest = hashlib.sha256(key.encode()).digest()
     value = int.from_bytes(digest[:ID_BYTES], "big")
     letters: list[str] = []
     for _ in range(ID_LENGTH):

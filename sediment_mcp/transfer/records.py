@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 from itertools import islice
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from sediment_mcp.domain.filters import Filters
 from sediment_mcp.domain.retention import Rule
@@ -15,8 +16,22 @@ if TYPE_CHECKING:
     from sediment_mcp.transfer.source import ReadLimits, Source
 
 T = TypeVar("T")
+Role = Literal["user", "assistant"]
 
 ALL_MEMORIES = Filters(include_superseded=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a memory comes from, if its source says so.
+
+    Attributes:
+        folder: the folder that it belongs to, whose project it gets; None: it belongs to no project.
+        key: names it wherever it is read again, whatever is done to its text; None: its text does.
+    """
+
+    folder: str | None
+    key: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,11 +42,13 @@ class MemoryRecord:
         location: its place in the source, such as "line 3" or the name of a file.
         arguments: the memory, validated as a store validates it.
         notes: sentences on what had to be changed to make it fit.
+        origin: where it comes from, if the source says so.
     """
 
     location: str
     arguments: StoreMemory
     notes: tuple[str, ...] = ()
+    origin: Origin | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +67,45 @@ class Problem:
     reason: str
 
 
-Item = MemoryRecord | RuleRecord | Problem
+@dataclass(frozen=True, slots=True)
+class Note:
+    """A sentence on something that was left out on purpose, and that is no fault."""
+
+    location: str
+    text: str
+
+
+Item = MemoryRecord | RuleRecord | Problem | Note
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """What one side of a conversation has said at once, as its transcript has it.
+
+    Attributes:
+        location: its place in the source.
+        role: who said it.
+        text: what was said, with whatever the host has put into it.
+        source: the program that wrote it down, such as "claude-code".
+        key: what names the turn in all that this program writes.
+        session: the conversation.
+        occurred_at: when it was said; None: unknown.
+        folder: the folder that the conversation was held in; None: in none.
+        title: the name of the conversation, if it has one.
+    """
+
+    location: str
+    role: Role
+    text: str
+    source: str
+    key: tuple[str, ...]
+    session: str | None = None
+    occurred_at: datetime | None = None
+    folder: str | None = None
+    title: str | None = None
+
+
+TurnItem = Turn | Problem | Note
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +124,23 @@ class Format:
 
 
 @dataclass(frozen=True, slots=True)
+class TranscriptFormat:
+    """A file format of conversations.
+
+    Attributes:
+        read_turns: yields what was said, by both sides.
+        matches_line: says whether a JSON object, one of the first lines of a source, is of this format.
+        matches_head: says whether a text, the beginning of a source, is of this format.
+        has_header: the first line says what the others do not repeat, such as the session.
+    """
+
+    read_turns: Callable[[Source, ReadLimits], Iterator[TurnItem]]
+    matches_line: Callable[[Mapping[str, Any]], bool] = lambda fields: False
+    matches_head: Callable[[str], bool] = lambda head: False
+    has_header: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Selection:
     """Which memories are exported; by default all of them, the deleted included."""
 
@@ -79,6 +151,12 @@ class Selection:
     def is_everything(self) -> bool:
         """Whether nothing is left out."""
         return self == Selection()
+
+
+def add_origin(items: Iterable[Item], origin: Origin | None) -> Iterator[Item]:
+    """Yield the items, each memory with this origin."""
+    for item in items:
+        yield replace(item, origin=origin) if isinstance(item, MemoryRecord) else item
 
 
 def split_into_batches(items: Iterable[T], size: int) -> Iterator[list[T]]:

@@ -7,6 +7,7 @@ encoding is not named is decoded as `system.encodings` says.
 from __future__ import annotations
 
 import io
+import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
@@ -21,6 +22,7 @@ from sediment_mcp.transfer.encryption import decrypt, is_encrypted
 HEAD_BYTES = 65_536  # by which a format is detected
 SPOOL_BYTES = 64 * 1024 * 1024  # of standard input in memory; what is longer goes to a temporary file
 STDIN_NAME = "standard input"
+SQLITE_SIGNATURE = b"SQLite format 3\0"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +55,7 @@ class Source:
         stream: the bytes, seekable.
         size: number of bytes.
         encoding: the one that the user has named, None: it is detected.
+        first_line: the number of its first line, if it is the rest of a longer one.
     """
 
     path: Path
@@ -60,11 +63,16 @@ class Source:
     stream: BinaryIO
     size: int = 0
     encoding: str | None = None
+    first_line: int = 1
 
     @property
     def position(self) -> int:
         """Number of bytes that have been read."""
         return self.stream.tell()
+
+    def finish(self) -> None:
+        """Count all bytes as read, for a reader that has opened the file by its path."""
+        self.stream.seek(0, os.SEEK_END)
 
     def head(self) -> bytes:
         """Return the first bytes and leave the position at the beginning."""
@@ -112,7 +120,7 @@ class Source:
         self.stream.seek(len(mark))
         errors = "surrogateescape" if encoding == "utf-8" else "replace"
         text = io.TextIOWrapper(self.stream, encoding=encoding, errors=errors, newline="\n")
-        number = 0
+        number = self.first_line - 1
         while line := text.readline(max_chars):
             number += 1
             is_whole = len(line) < max_chars or line.endswith("\n")
@@ -148,6 +156,11 @@ def open_source(
     encrypted = source.read_all(limits.max_document_bytes)
     decrypted = wrap_bytes(decrypt(encrypted, ask_passphrase(), source.name), source.name)
     return replace(decrypted, encoding=encoding)
+
+
+def is_sqlite(head: bytes) -> bool:
+    """Return True if a file that begins so is an SQLite database."""
+    return head.startswith(SQLITE_SIGNATURE)
 
 
 def wrap_bytes(data: bytes, name: str) -> Source:

@@ -13,6 +13,7 @@ from sediment_mcp.domain.memory import Memory
 from sediment_mcp.domain.merging import combine
 from sediment_mcp.errors import BadArgument, UnknownMemory
 from sediment_mcp.operations.arguments import DeleteMemory, StoreMemory, parse_arguments
+from sediment_mcp.operations.captured import drop_captured, keep_captured
 from sediment_mcp.operations.delete_memory import delete_memory
 from sediment_mcp.operations.edit_memory import edit_memory
 from sediment_mcp.operations.history import revert
@@ -86,6 +87,16 @@ def delete_memories(context: RequestContext, arguments: RequestArguments) -> Del
     return delete_memory(context.app, parse_arguments(DeleteMemory, arguments))
 
 
+def keep_turns(context: RequestContext, arguments: RequestArguments) -> dict[str, Any]:
+    """Keep captured turns as facts."""
+    return {"kept": keep_captured(context.app, parse_ids(arguments))}
+
+
+def drop_turns(context: RequestContext, arguments: RequestArguments) -> DeleteResult:
+    """Drop captured turns."""
+    return drop_captured(context.app, parse_ids(arguments))
+
+
 def restore_deleted(context: RequestContext, arguments: RequestArguments) -> UndeleteResult:
     """Take memories back out of the trash."""
     return restore_memories(context.app, list(dict.fromkeys(parse_ids(arguments))))
@@ -148,5 +159,7 @@ MUTATIONS: dict[str, RequestHandler] = {
     "restore": restore_deleted,
     "revert": revert_memory,
     "keep": keep_both_memories,
+    "keep_captured": keep_turns,
+    "drop_captured": drop_turns,
 }
 """Address below ``api/`` → the function that answers it."""

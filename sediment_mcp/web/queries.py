@@ -21,6 +21,8 @@ from sediment_mcp.operations.arguments import (
     QueryMemory,
     parse_arguments,
 )
+from sediment_mcp.operations.capture_state import read_state
+from sediment_mcp.operations.captured import list_captured
 from sediment_mcp.operations.history import history
 from sediment_mcp.operations.language_hint import find_language_hint
 from sediment_mcp.operations.list_memories import list_memories
@@ -73,6 +75,12 @@ def list_trash(context: RequestContext, arguments: RequestArguments) -> TrashRes
     return list_deleted(context.app, limit, context.project)
 
 
+def list_turns(context: RequestContext, arguments: RequestArguments) -> dict[str, Any]:
+    """Return captured turns, newest first, and whether capture is on."""
+    result = list_captured(context.app, parse_arguments(ListMemories, arguments), context.project)
+    return {**result, "on": read_state(context.app.config.data_dir).since is not None}
+
+
 def get_overview(context: RequestContext, arguments: RequestArguments) -> Mapping[str, Any]:
     """Return counts of memories, the sessions to choose from, latest first, and a hint."""
     app = context.app
@@ -122,6 +130,7 @@ QUERIES: dict[str, RequestHandler] = {
     "memory": get_versions,
     "changed": compare_versions,
     "trash": list_trash,
+    "captured": list_turns,
     "overview": get_overview,
     "status": get_status,
     "pairs": list_similar_pairs,

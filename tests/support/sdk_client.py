@@ -76,6 +76,9 @@ class BuiltParts:
     def start_model(self) -> None:
         self.app.model.start()
 
+    def answer_hooks(self) -> None:
+        """Answer none: no hook asks a server in this process."""
+
 
 @asynccontextmanager
 async def in_memory(config: Config, app: Application) -> AsyncGenerator[TransportStreams]:

@@ -16,6 +16,15 @@ from sediment_mcp.errors import SedimentError
 from support.word_pieces import load_word_pieces
 
 Reader = Callable[[Callable[..., Any], str], object]
+TURN_FORMATS = (
+    "chatgpt_export",
+    "claude_code",
+    "claude_export",
+    "codex",
+    "copilot",
+    "cursor",
+    "gemini_cli",
+)
 FILE_NAMES = ("a.md", "a.json", "a.csv", "a.txt")
 
 
@@ -77,6 +86,35 @@ def as_source(call: Callable[..., Any], text: str) -> None:
                     pass
         except SedimentError:
             pass
+
+
+def as_turns(call: Callable[..., Any], text: str) -> None:
+    """Give a text to a reader of conversations: as a file, and within each place of a message."""
+    from sediment_mcp.transfer.source import ReadLimits, wrap_bytes
+    from sediment_mcp.transfer.turns import build_items
+
+    block = [{"type": "text", "text": text}]
+    claude = {"type": "user", "uuid": text, "sessionId": text, "cwd": text, "timestamp": text}
+    message = {"id": text, "author": {"role": "user"}, "content": {"parts": [text]}}
+    documents: tuple[Any, ...] = (
+        {**claude, "message": {"content": block}},
+        {"timestamp": text, "type": "response_item",
+         "payload": {"type": "message", "role": "user", "content": block}},
+        {"role": "user", "message": {"content": block}},
+        {"type": "user.message", "id": text, "data": {"content": text}},
+        {"sessionId": text, "projectHash": "", "messages": [{"id": text, "type": "user", "content": text}]},
+        [{"uuid": text, "chat_messages": [{"sender": "human", "text": text, "uuid": text}]}],
+        [{"mapping": {"a": {"message": message, "parent": text}}, "current_node": "a"}],
+    )  # fmt: skip
+    for name in ("a.jsonl", "a.json"):
+        for data in (to_bytes(text), *(json.dumps(document).encode() for document in documents)):
+            for _ in build_items(call(wrap_bytes(data, name), ReadLimits()), "answers"):
+                pass
+
+
+def as_rules(call: Callable[..., Any], text: str) -> None:
+    for _ in call(Path("CLAUDE.md"), "CLAUDE.md", text, {}, None):
+        pass
 
 
 def as_argument(tool: str, **more: Any) -> Reader:
@@ -186,7 +224,7 @@ domain.chunking.estimate_word_pieces domain.chunking.split_into_chunks
 domain.duplicates.compute_content_hash domain.duplicates.compute_exact_hash domain.duplicates.fold_text
 domain.entities.extract_entities
 domain.prompt_injection.has_prompt_injection
-domain.tags.clean_tag domain.tags.fold_tag
+domain.tags.clean_tag domain.tags.fold_tag domain.turn_text.strip_turn
 embeddings.readability.is_plain_english embeddings.runtime.replace_surrogates
 hosts.agent_instructions.get_block_state hosts.config_file.detect_line_break hosts.hook_file.is_own_hook
 hosts.jsonc.parse hosts.launch_command.strip_version
@@ -214,6 +252,9 @@ transfer.formats.lists.is_dated_list transfer.formats.lists.is_plain_list transf
 transfer.formats.markdown.make_file_name
 transfer.json_text.looks_like_json transfer.json_text.parse_json transfer.json_text.repair
 transfer.json_text.split_values
+transfer.conversations.iterate_list transfer.detect.match_transcript
+transfer.formats.chatgpt_export.is_head transfer.formats.claude_export.is_head
+transfer.formats.gemini_cli.is_head transfer.turns.digest
 transfer.normalize.normalize_session transfer.normalize.parse_time transfer.normalize.split_tags
 """
 
@@ -262,11 +303,17 @@ READERS: dict[str, Reader] = dict.fromkeys(_GIVEN_PLAINLY.split(), plainly) | {
         (text + "é").encode("cp1252", "replace")
     ),
     "system.text.normalize_unicode": lambda call, text: [call(form, text) for form in ("NFC", "NFD", "NFKC")],
+    "domain.captured.remove_tag": in_list(),
     "transfer.detect.detect_format": as_source,
+    "transfer.json_lines.read_lines": as_source,
+    "transfer.turns.join_blocks": in_list(times=3),
     "transfer.encryption.is_encrypted": as_bytes,
     "transfer.formats.front_matter.compose_front_matter": lambda call, text: call({"tags": [text]}, ""),
     "transfer.formats.front_matter.load_yaml": plainly,
     "transfer.formats.front_matter.split_front_matter": lambda call, text: call(f"---\n{text}\n---\n{text}"),
+    **{f"transfer.formats.{name}.read_turns": as_turns for name in TURN_FORMATS},
+    "transfer.formats.claude_projects.read": as_source,
+    "transfer.formats.rules.read_rules": as_rules,
     "transfer.formats.lists.read": as_source,
     "transfer.formats.mcp_memory_service.read": as_source,
     "transfer.formats.mem0.read": as_source,

@@ -6,13 +6,14 @@ import io
 from pathlib import Path
 from typing import Any
 
-from sediment_mcp.transfer.detect import EXPORT, open_items
 from sediment_mcp.transfer.exporter import write_export
 from sediment_mcp.transfer.formats import sediment_jsonl
 from sediment_mcp.transfer.importer import ImportReport, import_memories
+from sediment_mcp.transfer.opening import EXPORT, open_items
 from sediment_mcp.transfer.prepare import ImportOptions
 from sediment_mcp.transfer.records import ALL_MEMORIES, Selection
 from sediment_mcp.transfer.source import DEFAULT_LIMITS, ReadLimits, wrap_bytes
+from sediment_mcp.transfer.turns import WhichTurns
 from support.host import Host
 
 EVERYTHING = Selection()
@@ -57,12 +58,13 @@ def import_place(
     format_name: str | None = None,
     *,
     limits: ReadLimits = DEFAULT_LIMITS,
+    which: WhichTurns = "user",
     **options: Any,
 ) -> ImportReport:
     """Import a file or a folder; ``options`` are those of `ImportOptions`."""
     report = ImportReport()
     options = {"trusted": format_name == EXPORT, **options}
-    opened = open_items(place, format_name, refuse_passphrase, limits=limits)
+    opened = open_items(place, format_name, refuse_passphrase, which=which, limits=limits)
     import_memories(host.app, opened.items, ImportOptions(**options), report, position=opened.position)
     done, total = opened.position()
     assert done == total

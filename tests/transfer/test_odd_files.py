@@ -302,7 +302,7 @@ def test_a_folder_of_mixed_encodings_is_read_file_by_file(host: Host, tmp_path: 
 
 
 def test_a_named_encoding_is_for_the_notes_that_are_not_utf_8(host: Host, tmp_path: Path) -> None:
-    from sediment_mcp.transfer.detect import open_items
+    from sediment_mcp.transfer.opening import open_items
     from sediment_mcp.transfer.records import MemoryRecord
 
     write_file(tmp_path, "ПРИВЕТ ВСЕМ".encode("cp1251"), "a.txt")

@@ -17,6 +17,7 @@ from support.ui_server import SHOP, UiServer
 from sediment_mcp.app import Application
 from sediment_mcp.config import Config
 from sediment_mcp.embeddings.protocols import Embedder
+from sediment_mcp.operations.capture_state import switch_capture
 from sediment_mcp.operations.history import history
 from sediment_mcp.operations.language_hint import MIN_TOLD
 from sediment_mcp.storage.sqlite.session import SqliteSession
@@ -390,3 +391,26 @@ def test_the_clock_of_the_page_is_that_of_the_application(clock: Clock, server: 
     stored = server.change("add", content="now")["id"]
     clock.advance(days=31)
     assert server.read("memory", id=stored)["versions"][0]["occurred_at"].startswith("2026-05-08")
+
+
+# --- captured turns -----------------------------------------------------------------------------
+
+
+def test_captured_turns_are_shown_kept_and_dropped(server: UiServer, host: Host) -> None:
+    turns = [
+        host.store(f"Turn {n}.", kind="episodic", tags=["captured"], session="s", expires_at="2026-06-07")[
+            "id"
+        ]
+        for n in range(3)
+    ]
+    host.store("A fact.")
+    shown = server.read("captured", limit=2)
+    assert (shown["total"], len(shown["memories"]), shown["on"]) == (3, 2, False)
+    assert len(server.read("captured", limit=2, cursor=shown["next_cursor"])["memories"]) == 1
+    (kept,) = server.change("keep_captured", ids=[turns[0]])["kept"]
+    assert "expires_at" not in kept
+    assert whole(host, kept["id"])["kind"] == "semantic"
+    assert server.change("drop_captured", ids=[turns[1]])["deleted"] == [turns[1]]
+    assert [memory["id"] for memory in server.read("captured")["memories"]] == [turns[2]]
+    switch_capture(host.directory, on=True, now=host.clock())
+    assert server.read("captured")["on"] is True

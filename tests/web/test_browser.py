@@ -343,3 +343,38 @@ def test_a_server_that_has_ended_is_told(visit: Callable[..., Visit]) -> None:
     there.page.click(".choice:has-text('how-to')")
     there.sees("start it again in a terminal", ".empty")
     there.complaints.clear()  # the browser notes that nobody has answered
+
+
+def test_captured_turns_are_kept_as_facts_and_dropped(visit: Callable[..., Visit]) -> None:
+    page = visit()
+    for text in ("We deploy on Tuesdays.", "hm, port 5433 then", NASTY):
+        page.host.store(text, kind="episodic", tags=["captured"], session="s1", metadata={"role": "user"})
+        page.host.clock.advance(minutes=1)
+    page.go("captured")
+    page.sees("3 captured turns", "h1")
+    page.sees("Capture is off", ".lead")
+    page.sees("<script>", ".card")
+    page.page.get_by_role("button", name="Drop", exact=True).first.click()
+    page.sees("2 captured turns", "h1")
+    page.page.get_by_role("button", name="Keep in other words").first.click()
+    page.page.locator("#content").fill("The port is 5433.")
+    page.page.get_by_role("button", name="Keep", exact=True).click()
+    page.sees("1 captured turn", "h1")
+    page.page.get_by_role("button", name="Keep as a fact").click()
+    page.sees("Nothing is captured", "h1")
+    kept = {memory["content"]: memory for memory in page.host.list(limit=100)["memories"]}
+    assert kept.keys() == {"We deploy on Tuesdays.", "The port is 5433."}
+    assert {memory["kind"] for memory in kept.values()} == {"semantic"}
+    assert all("captured" not in memory["tags"] for memory in kept.values())
+
+
+def test_a_whole_session_is_dropped_and_comes_back(visit: Callable[..., Visit]) -> None:
+    page = visit()
+    for number in range(3):
+        page.host.store(f"Turn {number}.", kind="episodic", tags=["captured"], session="s1")
+    page.go("captured")
+    page.page.get_by_role("button", name="Drop the session").first.click()
+    page.page.get_by_role("button", name="Drop them").click()
+    page.sees("Nothing is captured", "h1")
+    page.page.get_by_role("button", name="Undo").click()
+    page.sees("3 captured turns", "h1")

@@ -1,4 +1,4 @@
-"""The command that reads memories from elsewhere: import."""
+"""The command that reads memories from elsewhere, and offers what lies here: import."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal, TypedDict
 
 import click
 
-from sediment_mcp.cli.confirm import FAILED, read_passphrase, say
+from sediment_mcp.cli.confirm import FAILED, confirm_yes, read_passphrase, say
 from sediment_mcp.cli.invocation import Invocation
 from sediment_mcp.cli.options import (
     STREAM,
@@ -22,18 +22,23 @@ from sediment_mcp.cli.options import (
     passphrase_option,
     scope_option,
     tags_option,
+    yes_option,
 )
 from sediment_mcp.cli.values import parse_value
+from sediment_mcp.errors import BadArgument
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from sediment_mcp.system.progress import Progress
-    from sediment_mcp.transfer.detect import OpenedItems
+    from sediment_mcp.transfer.discovery import Found
     from sediment_mcp.transfer.importer import ImportReport
+    from sediment_mcp.transfer.opening import OpenedItems
     from sediment_mcp.transfer.prepare import ImportOptions
+    from sediment_mcp.transfer.turns import WhichTurns
 
 MAX_REMARKS = 10  # shown of each list: what was skipped, and what was noted
+TURNS = ("user", "answers")
 
 
 class Remark(TypedDict):
@@ -64,31 +69,48 @@ class ImportResult(TypedDict):
     seconds: float
 
 
-@command("import", "sediment-mcp import memories.jsonl", "sediment-mcp import ~/notes --tag notes --dry-run")
+@command(
+    "import",
+    "sediment-mcp import memories.jsonl",
+    "sediment-mcp import ~/notes --tag notes --dry-run",
+    "sediment-mcp import --found",
+)
 @click.argument(
     "file",
-    metavar="FILE",
+    metavar="[FILE]",
+    required=False,
     shell_complete=complete_file,
-    help="a file, a folder of notes, or - for standard input",
+    help="a file, a folder of notes or transcripts, an export's ZIP, or - for standard input",
 )
+@click.option("--found", is_flag=True, help="what other assistants have left on this machine")
 @click.option("--format", "format_name", metavar="NAME", help="what it is, where the content does not tell")
+@click.option(
+    "--turns",
+    type=click.Choice(TURNS),
+    default="user",
+    help="of conversations: what you said (user), or the answers too (answers)",
+)
 @encoding_option
 @scope_option("make all of it belong to: project or global", "project", "global")
 @tags_option
 @click.option("--rules", is_flag=True, help="take over its retention rules too")
 @dry_run_option
+@yes_option
 @passphrase_option
 @pass_invocation
 def import_(
     invocation: Invocation,
     *,
-    file: str,
+    file: str | None,
+    found: bool,
+    turns: WhichTurns,
     format_name: str | None,
     encoding: str | None,
     scope: str | None,
     tags: tuple[str, ...],
     rules: bool,
     dry_run: bool,
+    yes: bool,
     passphrase_file: str | None,
 ) -> int:
     """Import memories from an export, notes, or another program.
@@ -96,8 +118,7 @@ def import_(
     All is stored first, then embedded; an interrupt at any moment leaves what was reported. What cannot be
     taken is listed and the rest goes on; the exit status is 1 if nothing could be taken.
     """
-    from sediment_mcp.transfer.detect import EXPORT, open_items
-    from sediment_mcp.transfer.importer import ImportReport
+    from sediment_mcp.transfer.opening import EXPORT, open_items
     from sediment_mcp.transfer.prepare import ImportOptions
 
     scope_of_all, tags_for_all = _parse_scope(scope), tuple(_parse_tags(tags))
@@ -109,19 +130,34 @@ def import_(
         trusted=format_name == EXPORT,
         rules=rules,
     )
+    if found == (file is not None):
+        raise BadArgument("Nothing to import, or two things: give a FILE, or --found for what lies here.")
+    if file is None:
+        return _import_found(invocation, options, turns, yes=yes)
     path_or_stream = sys.stdin.buffer if file == STREAM else Path(file)
     opened = open_items(
-        path_or_stream, format_name, lambda: read_passphrase(passphrase_file), encoding=encoding
+        path_or_stream,
+        format_name,
+        lambda: read_passphrase(passphrase_file),
+        which=turns,
+        encoding=encoding,
     )
+    return _import_and_report(invocation, opened, options)
+
+
+def _import_and_report(invocation: Invocation, opened: OpenedItems, options: ImportOptions) -> int:
+    """Import and print the result; return the exit status."""
+    from sediment_mcp.transfer.importer import ImportReport
+
     report, began = ImportReport(), time.monotonic()
     try:
         embedded = _import(invocation, opened, options, report)
     except KeyboardInterrupt:
         say(_format_interrupted(report))
         raise
-    if scope_of_all == "project" and report.known:
+    if options.scope == "project" and report.known:
         say("What is known already stays where it belongs: `sediment-mcp project move OLD NEW` moves it.")
-    result = _build_result(report, dry_run, embedded, time.monotonic() - began)
+    result = _build_result(report, options.dry_run, embedded, time.monotonic() - began)
     invocation.print_result(result, lambda: _show_imported(result))
     return FAILED if report.is_failure else 0
 
@@ -145,6 +181,61 @@ def _import(invocation: Invocation, opened: OpenedItems, options: ImportOptions,
             invocation.load_model()
             app.catch_up(lambda name: counter.watch(bars(name), name))
     return counter.count
+
+
+# --- what lies on this machine ------------------------------------------------------------------
+
+
+def offer_import(invocation: Invocation) -> None:
+    """Offer to import what other assistants have left here.
+
+    Where nobody can be asked, it is only said. `install` calls this when it is done.
+    """
+    from sediment_mcp.transfer.prepare import ImportOptions
+
+    found = _find_here()
+    if not found:
+        return
+    shown = ", ".join(one.describe() for one in found)
+    if not sys.stdin.isatty() or invocation.json:
+        say(f"Found here: {shown}. `sediment-mcp import --found` brings them in.")
+    elif confirm_yes(f"Found here: {shown}. Bring in what you said there?", ""):
+        _import_and_report(invocation, _open_found(found, "user"), ImportOptions(invocation.project))
+
+
+def _import_found(invocation: Invocation, options: ImportOptions, which: WhichTurns, *, yes: bool) -> int:
+    """Import what is found and, unless nobody is to be asked, wanted; return the exit status."""
+    found = _find_here()
+    if not found:
+        say("Nothing was found here: name a file, such as the ZIP of an export, or a folder.")
+        return FAILED
+    refusal = "Nobody is here to be asked: add --yes to bring in all of it, or --dry-run to look."
+    say(f"Found here: {', '.join(one.describe() for one in found)}.")
+    if not (yes or options.dry_run):
+        found = [one for one in found if confirm_yes(f"Bring in {one.describe()}?", refusal)]
+    if not found:
+        say("Nothing was brought in.")
+        return 0
+    return _import_and_report(invocation, _open_found(found, which), options)
+
+
+def _find_here() -> list[Found]:
+    from sediment_mcp.config import environment, find_home
+    from sediment_mcp.transfer.discovery import find_transcripts
+
+    try:
+        return find_transcripts(find_home(), environment())
+    except BadArgument:  # no home directory, so nothing lies there
+        return []
+
+
+def _open_found(found: Sequence[Found], which: WhichTurns) -> OpenedItems:
+    from sediment_mcp.transfer.opening import open_files
+
+    return open_files([file for one in found for file in one.files], which)
+
+
+# --- options ------------------------------------------------------------------------------------
 
 
 def _parse_scope(scope: str | None) -> Literal["project", "global"] | None:

@@ -9,10 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from sediment_mcp.cli.commands.captured import switch_capture_on
+from sediment_mcp.cli.commands.import_ import offer_import
 from sediment_mcp.cli.confirm import FAILED, confirm_yes, say
 from sediment_mcp.cli.host_machine import detect_machine
 from sediment_mcp.cli.invocation import Invocation
-from sediment_mcp.cli.options import FLAGS, command, complete_words, dry_run_option, pass_invocation
+from sediment_mcp.cli.flags import FLAGS
+from sediment_mcp.cli.options import command, complete_words, dry_run_option, pass_invocation
 
 if TYPE_CHECKING:
     from sediment_mcp.hosts.hook_plan import HookRequest, HookTarget
@@ -135,6 +138,10 @@ def _install(
         show,
     )
     _warn_of_shell_variables(invocation, machine)
+    if not options.dry_run:
+        if request.capture:
+            switch_capture_on(invocation)
+        offer_import(invocation)
     return FAILED if _has_failed([*changes, *hook_changes]) or (test and test.problem) else 0
 
 

@@ -17,17 +17,24 @@ from typing import Any
 
 from sediment_mcp.errors import BadArgument
 from sediment_mcp.system.encodings import NotText, decode_text, find_byte_order_mark
+from sediment_mcp.transfer.formats import rules
 from sediment_mcp.transfer.formats.front_matter import split_front_matter
 from sediment_mcp.transfer.formats.lists import is_plain_list
 from sediment_mcp.transfer.formats.markdown import CONTENT_FIELD, TAG_PAGE
 from sediment_mcp.transfer.formats.sediment_jsonl import FORMAT_VERSION, decode_memory
-from sediment_mcp.transfer.normalize import normalize_memory, normalize_session, split_tags, take_time
-from sediment_mcp.transfer.records import Format, Item, MemoryRecord, Problem
+from sediment_mcp.transfer.normalize import (
+    add_notes,
+    normalize_memory,
+    normalize_session,
+    split_tags,
+    take_time,
+)
+from sediment_mcp.transfer.records import Format, Item, MemoryRecord, Problem, add_origin
 from sediment_mcp.transfer.source import ReadLimits, Source
 
 TEXT_SUFFIX = ".txt"
 MARKDOWN_SUFFIXES = (".md", ".markdown", ".mdown")
-DATE_FIELDS = ("date", "created", "created_at", "day", "published")
+DATE_FIELDS = ("date", "created", "created_at", "day", "published", "modified")
 TAG_FIELDS = ("tags", "tag", "keywords")
 NAME_FIELDS = ("title", "aliases", "alias")  # they go into the text, and stay in the metadata
 READ_FIELDS = {*DATE_FIELDS, *TAG_FIELDS, *NAME_FIELDS}
@@ -39,7 +46,7 @@ TITLE_SEARCH_CHARS = 1000  # of a text's beginning, in which its title need not 
 
 def is_markdown(path: Path) -> bool:
     """Return True if the file's name says that it is Markdown."""
-    return path.suffix.lower() in MARKDOWN_SUFFIXES
+    return path.suffix.lower() in MARKDOWN_SUFFIXES or rules.is_rules(path)
 
 
 # --- folders ------------------------------------------------------------------------------------
@@ -56,7 +63,7 @@ def list_notes(folder: Path) -> list[Path | Problem]:
         here = Path(parent)
         links = [name for name in folders if (here / name).is_symlink()]
         folders[:] = sorted(name for name in folders if not name.startswith(".") and name not in links)
-        names = [name for name in files if _is_note_name(name)]
+        names = [name for name in files if is_note_name(name)]
         for name in sorted([*names, *links]):
             path = here / name
             problem = _find_problem(path)
@@ -64,8 +71,10 @@ def list_notes(folder: Path) -> list[Path | Problem]:
     return found
 
 
-def _is_note_name(name: str) -> bool:
-    return name.lower().endswith((*MARKDOWN_SUFFIXES, TEXT_SUFFIX)) and not name.startswith(".")
+def is_note_name(name: str) -> bool:
+    """Return True if a file of this name is a note, and not hidden."""
+    suffixes = (*MARKDOWN_SUFFIXES, TEXT_SUFFIX, rules.RULE_SUFFIX)
+    return name.lower().endswith(suffixes) and not name.startswith(".")
 
 
 def _find_problem(path: Path) -> str | None:
@@ -96,7 +105,7 @@ def read_note(
         yield Problem(location, f"cannot be read ({reason}).")
         return
     own = None if _has_own_encoding(data) else encoding
-    yield from _read_bytes(location, data, modified_at, limits, encoding=own, as_export=as_export)
+    yield from _read_bytes(path, location, data, modified_at, limits, encoding=own, as_export=as_export)
 
 
 def _has_own_encoding(data: bytes) -> bool:
@@ -116,8 +125,9 @@ def read(source: Source, limits: ReadLimits, *, as_export: bool = False) -> Iter
     if source.path.is_file():
         modified_at = datetime.fromtimestamp(source.path.stat().st_mtime, UTC)
     data = source.stream.read(limits.max_note_bytes + 1)
+    name, encoding = source.path.name, source.encoding
     yield from _read_bytes(
-        source.path.name, data, modified_at, limits, encoding=source.encoding, as_export=as_export
+        source.path, name, data, modified_at, limits, encoding=encoding, as_export=as_export
     )
 
 
@@ -125,6 +135,7 @@ FORMAT = Format(read)
 
 
 def _read_bytes(
+    path: Path,
     location: str,
     data: bytes,
     modified_at: datetime | None,
@@ -151,7 +162,13 @@ def _read_bytes(
             notes += [LIST_NOTE] if is_plain_list(front.text) and not is_markdown(Path(location)) else []
             notes += [f"is read as a note: {TRUST}"] if is_exported else []
             text = front.text.removesuffix("\n") if is_exported else front.text
-            yield from _read_text(location, fields, text, modified_at, notes)
+            if rules.is_rules(path):
+                yield from add_notes(
+                    rules.read_rules(path, location, text, fields, modified_at), tuple(notes)
+                )
+            else:
+                items = _read_text(location, fields, text, modified_at, notes)
+                yield from add_origin(items, rules.find_memory_origin(path))
     except (NotText, BadArgument) as error:
         yield Problem(location, str(error))
 

@@ -116,6 +116,24 @@ export const editor = {
     }
   },
 
+  /** Keep a captured turn as a fact, in other words if need be. */
+  async keep(state, id, changed) {
+    try {
+      const memory = await whole(state, id);
+      const fact = { ...memory, kind: "semantic", importance: 0.5, expires_at: null, tags: memory.tags.filter((name) => name !== "captured") };
+      form(state, "Keep as a fact", fact, {
+        button: "Keep", fixed: stays(memory), done: async (filled) => {
+          const result = await runMutation("edit", { id, ...filled });
+          toast("Kept.");
+          changed();
+          return result;
+        },
+      });
+    } catch (error) {
+      showError(error);
+    }
+  },
+
   async merge(state, ids, changed) {
     try {
       const parts = await Promise.all(ids.map((id) => whole(state, id)));

@@ -1,6 +1,7 @@
 // Puts the parts together: which page is shown, what the keys do, what the footer says.
 
 import { runQuery } from "./api.js";
+import { captured } from "./captured.js";
 import { button, dialog, fill, h, setReplacements, makeVisible } from "./dom.js";
 import { editor } from "./editor.js";
 import { onKey, HELP } from "./keyboard.js";
@@ -13,8 +14,8 @@ import { showError } from "./toasts.js";
 import { startTheme } from "./theme.js";
 import { trash } from "./trash.js";
 
-const PAGES = { memories, pairs: similarPairs, overview, trash };
-const TITLES = { memories: "Memories", pairs: "Look-alikes", overview: "Overview", trash: "Trash" };
+const PAGES = { memories, captured, pairs: similarPairs, overview, trash };
+const TITLES = { memories: "Memories", captured: "Captured", pairs: "Look-alikes", overview: "Overview", trash: "Trash" };
 const POLL_MS = 1500; // milliseconds between two looks whether the model is there
 const TYPING_PAUSE_MS = 220; // milliseconds of rest before what is typed is searched
 
