@@ -12,9 +12,9 @@ import click
 from sediment_mcp.cli.commands.captured import switch_capture_on
 from sediment_mcp.cli.commands.import_ import offer_import
 from sediment_mcp.cli.confirm import FAILED, confirm_yes, say
+from sediment_mcp.cli.flags import FLAGS
 from sediment_mcp.cli.host_machine import detect_machine
 from sediment_mcp.cli.invocation import Invocation
-from sediment_mcp.cli.flags import FLAGS
 from sediment_mcp.cli.options import command, complete_words, dry_run_option, pass_invocation
 
 if TYPE_CHECKING:
