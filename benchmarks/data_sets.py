@@ -1,12 +1,13 @@
 """The data sets as what is stored and what is asked, read from a path and copied nowhere.
 
-A memory is the arguments of `store_memory`; a question names the memories that answer it by position.
+A memory is the arguments of `store_memory`; a question names the units that answer it. A unit is a memory by
+its position, unless the data set says what each memory counts as: its session where sessions are ranked.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -28,7 +29,8 @@ class Question:
 class DataSet:
     name: str
     memories: list[dict[str, Any]]
-    questions: list[Question] = field(default_factory=list)
+    questions: list[Question] = field(default_factory=list[Question])
+    units: Sequence[int] = ()  # of each memory; by default each is its own
 
 
 def conversations(folder: Path) -> list[DataSet]:
@@ -74,13 +76,58 @@ def pooled(sets: list[DataSet]) -> DataSet:
 
 
 def developer_memories(folder: Path) -> DataSet:
+    return _read_lines("developer memories", folder, lambda line: {"content": line["content"]})
+
+
+def devmembench(folder: Path) -> DataSet:
+    """DevMemBench: one memory a message of a coding session; any message of a right session counts."""
+    return _read_lines("DevMemBench", folder, _message)
+
+
+def _message(line: dict[str, Any]) -> dict[str, Any]:
+    said = {"session": line["session"], "occurred_at": line["date"]}
+    return {"content": line["content"], "kind": "episodic", **said}
+
+
+def _read_lines(name: str, folder: Path, store: Callable[[dict[str, Any]], dict[str, Any]]) -> DataSet:
     memories = _lines(folder / "memories.jsonl")
     place = {memory["id"]: number for number, memory in enumerate(memories)}
     questions = [
         Question(q["query"], tuple(place[e] for e in q["expected"]), q["difficulty"], q["id"])
         for q in _lines(folder / "queries.jsonl")
     ]
-    return DataSet("developer memories", [{"content": memory["content"]} for memory in memories], questions)
+    return DataSet(name, [store(memory) for memory in memories], questions)
+
+
+def longmemeval(file: Path) -> list[DataSet]:
+    """LongMemEval: a store for each question, one memory a turn; the units are sessions.
+
+    Questions to be refused ("_abs") have no session that answers, and are left out as in the paper.
+    """
+    return [_history(line) for line in json.loads(file.read_text()) if "_abs" not in line["question_id"]]
+
+
+def _history(line: dict[str, Any]) -> DataSet:
+    sessions = list(
+        zip(line["haystack_session_ids"], line["haystack_dates"], line["haystack_sessions"], strict=True)
+    )
+    place = {session: number for number, (session, _, _) in enumerate(sessions)}
+    said = [
+        (place[session], {"content": f"{turn['role']}: {turn['content']}", "kind": "episodic",
+                          "session": session, "occurred_at": _read_minute(date)})
+        for session, date, turns in sessions
+        for turn in turns
+        if turn["content"].strip()
+    ]  # fmt: skip
+    answers = tuple(sorted({place[session] for session in line["answer_session_ids"]}))
+    question = Question(line["question"], answers, line["question_type"], line["question_id"])
+    return DataSet(line["question_id"], [turn for _, turn in said], [question], [unit for unit, _ in said])
+
+
+def _read_minute(text: str) -> str:
+    """Read a time such as "2023/05/20 (Sat) 02:21"."""
+    day, *_, time = text.split()
+    return datetime.strptime(f"{day} {time}", "%Y/%m/%d %H:%M").replace(tzinfo=UTC).isoformat()
 
 
 def aged(data: DataSet, now: datetime, days: int, order: list[int]) -> DataSet:
@@ -131,13 +178,13 @@ def among(
     A question's answers are the versions, the newest first; what does not answer is stored as of now.
     """
     memories, questions = list(data.memories), list[Question]()
-    for number, update in enumerate(updates):
+    for update in updates:
         start, last = len(memories), len(update.versions) - 1
         for place, version in enumerate(update.versions):
             age = newest + (last - place) * apart
             memories.append({"content": version, "occurred_at": (now - age * DAY).isoformat()})
         answers = tuple(range(start + last, start - 1, -1))
-        questions.append(Question(update.question, answers, "update", str(number)))
+        questions.append(Question(update.question, answers, "update", update.question))
         memories += [{"content": text, "occurred_at": now.isoformat()} for text in update.beside]
     return DataSet(f"updates among {len(data.memories)} memories", memories, questions)
 

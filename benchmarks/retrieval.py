@@ -2,11 +2,13 @@
 
     python benchmarks/retrieval.py conversations PATH
     python benchmarks/retrieval.py developer-memories PATH
+    python benchmarks/retrieval.py devmembench PATH
+    python benchmarks/retrieval.py longmemeval FILE
 
-prints a table and writes the same as JSON (--json). The real server is used, over stdio; --in-process
-calls the same operations directly, --words-only does without the model, --set gives ranking other
-constants or the server another tuning for this run (ablations; in process only). README.md beside this
-file says what the figures mean.
+prints a table and writes the same as JSON (--json); --before compares with an earlier run. The real server
+is used, over stdio; --in-process calls the same operations directly, --words-only does without the model,
+--set gives ranking other constants or the server another tuning for this run (ablations; in process only).
+README.md beside this file says what the figures mean.
 """
 
 from __future__ import annotations
@@ -31,6 +33,8 @@ from data_sets import (
     conversations,
     developer_memories,
     developer_updates,
+    devmembench,
+    longmemeval,
     own_updates,
     pooled,
     without_session,
@@ -40,7 +44,11 @@ from metrics import (
     SEED,
     Measure,
     Outcome,
+    Sums,
+    add_up,
+    change,
     hit,
+    hit_all,
     interval,
     mean,
     newest_at,
@@ -76,7 +84,9 @@ class Run:
 
     open_host: Callable[[], Host]
     progress: Progress
-    figures: list[dict[str, Any]] = field(default_factory=list)
+    sample: int | None = None  # so many questions of a set that has a store for each; None: all
+    figures: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
+    summary: list[str] = field(default_factory=list[str])
 
     def ask(self, data: DataSet, *others: DataSet) -> list[list[Outcome]]:
         """Outcomes of the data set's own questions, then those of the ``others``' asked against it."""
@@ -84,31 +94,47 @@ class Run:
         total = len(data.memories) + sum(map(len, asked))
         task = self.progress.add_task(data.name, total=total)
         with closing(self.open_host()) as host:
-            places: dict[str, set[int]] = {}
+            units: dict[str, set[int]] = {}
             for number, memory in enumerate(data.memories):
-                places.setdefault(host.store(memory), set()).add(number)
+                unit = data.units[number] if data.units else number
+                units.setdefault(host.store(memory), set()).add(unit)
                 self.progress.advance(task)
             outcomes: list[list[Outcome]] = []
             for questions in asked:
                 outcomes.append([])
                 for question in questions:
-                    outcomes[-1].append(_outcome(host, question, places))
+                    outcomes[-1].append(_outcome(host, question, units))
                     self.progress.advance(task)
         self.progress.remove_task(task)
         return outcomes
 
     def add(self, setting: str, measures: dict[str, Measure], outcomes: list[Outcome]) -> None:
         for name, measure in measures.items():
-            low, high = interval(outcomes, measure)
+            sums = add_up(outcomes, measure)
+            low, high = interval(sums)
             self.figures.append(
-                {"setting": setting, "measure": name, "value": mean(outcomes, measure), "low": low,
-                 "high": high, "questions": len(outcomes)}
+                {"setting": setting, "measure": name, "value": mean(sums), "low": low, "high": high,
+                 "questions": len(outcomes), "sums": sums}
             )  # fmt: skip
 
+    def add_groups(self, what: str, measures: dict[str, Measure], outcomes: list[Outcome]) -> None:
+        for group in sorted({outcome.group for outcome in outcomes}):
+            of_group = [outcome for outcome in outcomes if outcome.group == group]
+            self.add(f"{what} {group}", measures, of_group)
 
-def _outcome(host: Host, question: Question, places: dict[str, set[int]]) -> Outcome:
+    def sums(self, setting: str, measure: str) -> Sums:
+        """The sums of a figure that was added."""
+        return next(f["sums"] for f in self.figures if (f["setting"], f["measure"]) == (setting, measure))
+
+
+def _outcome(host: Host, question: Question, units: dict[str, set[int]]) -> Outcome:
     results = host.query({"query": question.text, "limit": LIMIT, "max_chars": MAX_CHARS})["results"]
-    found = {place: rank for rank, result in enumerate(results) for place in places[result["id"]]}
+    found: dict[int, int] = {}
+    rank = 0
+    for result in results:
+        first_seen = units[result["id"]] - found.keys()
+        found |= dict.fromkeys(first_seen, rank)
+        rank += bool(first_seen)
     ranks = tuple(found[answer] for answer in question.answers if answer in found)
     match = results[0]["match"] if results else "weak"
     newest = found.get(question.answers[0])
@@ -119,6 +145,9 @@ def _outcome(host: Host, question: Question, places: dict[str, set[int]]) -> Out
 
 SHARES = {f"R@{k}": recall(k) for k in (1, 5, 10, 20, 50)}
 HITS: dict[str, Measure] = {f"R@{k}": hit(k) for k in (1, 3, 5, 10)} | {"MRR": reciprocal_rank}
+SESSIONS: dict[str, Measure] = {f"any@{k}": hit(k) for k in (5, 10)} | {
+    f"all@{k}": hit_all(k) for k in (5, 10)
+}
 WEAK: dict[str, Measure] = {"weak": weak}
 NEWEST = {"newest before older": newest_first, "newest@1": newest_at(1), "newest@3": newest_at(3)}
 NEWEST_AGE = 20  # days of the newest version, where others' memories are newer
@@ -132,8 +161,7 @@ def run_conversations(run: Run, folder: Path) -> None:
         answered, unanswerable = run.ask(data, sets[(number + 1) % len(sets)])
         own, foreign = own + answered, foreign + unanswerable
     run.add("each conversation alone", SHARES, own)
-    for category in sorted({outcome.group for outcome in own}):
-        run.add(f"category {category}", SHARES, [outcome for outcome in own if outcome.group == category])
+    run.add_groups("category", SHARES, own)
     run.add("first result, another conversation's questions", WEAK, foreign)
     run.add("first result, where it is evidence", WEAK, [o for o in own if 0 in o.ranks])
     bare = [outcome for data in sets for outcome in run.ask(without_session(data))[0]]
@@ -152,15 +180,61 @@ def run_developer_memories(run: Run, folder: Path) -> None:
         order = list(range(len(data.memories)))
         chance.shuffle(order)
         mixed += run.ask(aged(data, now, AGES, order))[0]
-    run.add(f"ages 0 to {AGES} days", HITS, mixed)
-    updates = developer_updates(folder)
-    newest = [outcome for update in updates for outcome in run.ask(alone(update, now))[0]]
+    aging = f"ages 0 to {AGES} days"
+    run.add(aging, HITS, mixed)
+    newest = [outcome for one in developer_updates(folder) for outcome in run.ask(alone(one, now))[0]]
     run.add("versions 30 days apart, alone", NEWEST, newest)
     order = chance.sample(range(len(data.memories)), len(data.memories))
-    for name, filled in (("fresh", data), (f"ages 0 to {AGES} days", aged(data, now, AGES, order))):
-        for set_name, some in (("developers'", updates), ("everyday", own_updates())):
-            mixed = run.ask(among(filled, some, now, newest=NEWEST_AGE))[0]
-            run.add(f"{set_name} updates among {len(data.memories)}, {name}", NEWEST, mixed)
+    updates = {"developers'": developer_updates(folder), "everyday": own_updates()}
+    for name, filled in (("fresh", data), (aging, aged(data, now, AGES, order))):
+        ordered: list[Outcome] = []
+        for whose, some in updates.items():
+            outcomes = run.ask(among(filled, some, now, newest=NEWEST_AGE))[0]
+            run.add(f"{whose} updates among {len(data.memories)}, {name}", NEWEST, outcomes)
+            ordered += outcomes
+        run.add(f"all updates among {len(data.memories)}, {name}", NEWEST, ordered)
+    run.summary.append(_sum_up_time(run, len(data.memories), aging))
+
+
+def _sum_up_time(run: Run, count: int, aging: str) -> str:
+    """Return in one line whether the newest version comes first, and whether age spoils what stays true."""
+    parts = [
+        f"{name} {mean(sums):.3f} ({low:.3f} to {high:.3f})"
+        for name in ("fresh", aging)
+        for sums in [run.sums(f"all updates among {count}, {name}", "newest before older")]
+        for low, high in [interval(sums)]
+    ]
+    value, low, high = change(run.sums("fresh", "R@1"), run.sums(aging, "R@1"))
+    return (
+        f"Newest version first, all updates among {count} others: {', '.join(parts)}; "
+        f"R@1 with {aging} against fresh: {value:+.3f} ({low:+.3f} to {high:+.3f})."
+    )
+
+
+def run_devmembench(run: Run, folder: Path) -> None:
+    data = devmembench(folder)
+    outcomes = run.ask(data)[0]
+    run.add("any message of a right session", HITS, outcomes)
+    run.add_groups("questions of", HITS, outcomes)
+    run.add("first result, where it is right", WEAK, [outcome for outcome in outcomes if 0 in outcome.ranks])
+    run.add("without session", HITS, run.ask(without_session(data))[0])
+
+
+def run_longmemeval(run: Run, file: Path) -> None:
+    sets = longmemeval(file)
+    if run.sample is not None and run.sample < len(sets):
+        sets = random.Random(SEED).sample(sets, run.sample)
+    outcomes = [outcome for data in sets for outcome in run.ask(data)[0]]
+    run.add("sessions by their best turn", SESSIONS, outcomes)
+    run.add_groups("questions of", SESSIONS, outcomes)
+
+
+SETS: dict[str, Callable[[Run, Path], None]] = {
+    "conversations": run_conversations,
+    "developer-memories": run_developer_memories,
+    "devmembench": run_devmembench,
+    "longmemeval": run_longmemeval,
+}
 
 
 # --- the command --------------------------------------------------------------------------------
@@ -182,21 +256,39 @@ def _apply(settings: list[str]) -> Tuning:
     return tuning
 
 
-def show(figures: list[dict[str, Any]]) -> None:
-    table = Table("setting", "measure", "value", "95 % interval", "n")
+def compare(figures: list[dict[str, Any]], before: list[dict[str, Any]]) -> None:
+    """Add to each figure its change since an earlier run that has the same, with its paired interval."""
+    earlier = {(figure["setting"], figure["measure"]): figure["sums"] for figure in before}
     for figure in figures:
-        span = f"{figure['low']:.3f} to {figure['high']:.3f}"
-        table.add_row(
-            figure["setting"], figure["measure"], f"{figure['value']:.3f}", span, str(figure["questions"])
-        )
-    Console(width=110).print(table)
+        if sums := earlier.get((figure["setting"], figure["measure"])):
+            figure["change"], figure["change_low"], figure["change_high"] = change(sums, figure["sums"])
+
+
+def show(figures: list[dict[str, Any]], summary: list[str]) -> None:
+    is_compared = any("change" in figure for figure in figures)
+    table = Table("setting", "measure", "value", "95 % interval", "n", *["change", "95 %"] * is_compared)
+    for figure in figures:
+        cells = [
+            f"{figure['value']:.3f}",
+            f"{figure['low']:.3f} to {figure['high']:.3f}",
+            str(figure["questions"]),
+        ]
+        if "change" in figure:
+            span = f"{figure['change_low']:+.3f} to {figure['change_high']:+.3f}"
+            cells += [f"{figure['change']:+.3f}", span]
+        table.add_row(figure["setting"], figure["measure"], *cells)
+    console = Console(width=110 + 30 * is_compared)
+    console.print(table)
+    for line in summary:
+        console.print(line, soft_wrap=True)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("data", choices=("conversations", "developer-memories"))
-    parser.add_argument("path", type=Path, help="the folder that holds the data set")
+    parser.add_argument("data", choices=SETS)
+    parser.add_argument("path", type=Path, help="the folder that holds the data set; the file of longmemeval")
     parser.add_argument("--json", type=Path, default=Path("retrieval.json"), help="where the figures go")
+    parser.add_argument("--before", type=Path, help="the figures of an earlier run, to compare with")
     parser.add_argument("--server", nargs="+", default=[str(SCRIPT)], help="the command to measure")
     parser.add_argument("--words-only", action="store_true", help="without the model")
     parser.add_argument("--in-process", action="store_true", help="without a server process")
@@ -204,6 +296,7 @@ def main() -> None:
     parser.add_argument(
         "--set", action="append", default=[], metavar="NAME=JSON", help="a constant, in process"
     )
+    parser.add_argument("--questions", type=int, help="of longmemeval, only so many, drawn at random")
     arguments = parser.parse_args()
     if arguments.set and not arguments.in_process:
         parser.error("--set works with --in-process only")
@@ -217,13 +310,15 @@ def main() -> None:
 
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
     with Progress(*columns, console=Console(stderr=True)) as progress:
-        run = Run(open_host, progress)
-        measure = run_conversations if arguments.data == "conversations" else run_developer_memories
-        measure(run, arguments.path)
+        run = Run(open_host, progress, arguments.questions)
+        SETS[arguments.data](run, arguments.path)
     if remembered is not None:
         remembered.save()
-    show(run.figures)
-    arguments.json.write_text(json.dumps(run.figures, indent=1) + "\n")
+    if arguments.before is not None:
+        compare(run.figures, json.loads(arguments.before.read_text()))
+    show(run.figures, run.summary)
+    lines = ",\n".join(json.dumps(figure) for figure in run.figures)
+    arguments.json.write_text(f"[\n{lines}\n]\n")
 
 
 if __name__ == "__main__":
