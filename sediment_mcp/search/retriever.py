@@ -90,17 +90,17 @@ class Retriever:
         """Return the ``limit`` memories that answer a query best."""
         embedded = self._model.embed_query(text)
         model = self._ready_model
-        vector = embedded.vector if embedded else None
         now = self._now()
         asking = read_asking(text, project=filters.project, now=to_local(now))
-        query = Query(text, vector, filters, now, limit, asking)
+        query = Query(text, embedded, filters, now, limit, asking)
         found = self._find_memories(model, query, may_write_index=True)
         if found is None:
             with contextlib.suppress(StorageError, DamagedSnapshot):  # the memtable answers too, only slower
                 self._indexer.write_text(skip_if=lambda: not self._is_far_behind(model))
             found = self._find_memories(model, query, may_write_index=False)
         problem = UNREADABLE if embedded is not None else self._model.problem or EMBEDDING_FAILED
-        return Retrieval(found or [], vector is not None, "" if vector is not None else problem)
+        is_semantic = query.vector is not None
+        return Retrieval(found or [], is_semantic, "" if is_semantic else problem)
 
     def _find_memories(
         self, model: ModelIdentity | None, query: Query, *, may_write_index: bool
