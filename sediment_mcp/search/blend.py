@@ -43,7 +43,8 @@ SIGNALS = tuple(signal for signals in PARTS.values() for signal in signals)
 
 USUAL_BEST_FIT = 4.0
 """Standard deviations that the best of many candidates stands above the least. The best of a few stands less
-far above, so what is only true or false of a memory then counts less, too."""
+far above, so that a memory names a time, is a question or follows one counts less there, too. A day that the
+query names counts in full: it is asked for."""
 
 
 @cache
@@ -98,7 +99,7 @@ def compute_signals(candidates: Candidates, is_of_named_day: NDArray[np.bool_]) 
         "session_words": session_words,
         "tokens": tokens,
         "session_tokens": session_tokens,
-        "named_day": np.where(is_of_named_day, yes, 0.0),
+        "named_day": is_of_named_day.astype(np.float64),
         "time_words": np.where(candidates.names_time, yes, 0.0),
         "question": np.where(candidates.is_question, yes, 0.0),
         "after_question": after_question,

@@ -33,8 +33,7 @@ FILE = Path(__file__).with_name("calibration.json")
 # the stores that the weights were learned from.
 STRONG_PROBABILITY = 0.27
 STRONG_BY_WORDS = 0.5  # without an embedding: a word in common is soon found where nothing answers
-COUNTED = 10_000  # memories; among more, a fair one is hardly found by chance more often
-MANY = 1_000  # memories, where nothing else is known
+COUNTED = 1_000  # memories of the largest stores that the weights were learned from; more count as so many
 
 EVIDENCE = {
     "tokens": ("cosine", "coverage", "tokens", "count"),

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sediment_mcp.search.blend import blend_signals, has_signals
-from sediment_mcp.search.calibration import MANY, classify_match, estimate_probabilities, non_increasing
+from sediment_mcp.search.calibration import COUNTED, classify_match, estimate_probabilities, non_increasing
 from sediment_mcp.search.fusion import divide_by_maximum, fuse_scores
 from sediment_mcp.search.phrase_match import compute_phrase_gains
 from sediment_mcp.search.query_dates import Period, read_dates
@@ -80,7 +80,7 @@ def read_asking(query: str, *, project: str | None, now: datetime) -> Asking:
 
 
 def rank(
-    candidates: Candidates, asking: Asking, *, limit: int | None = None, count: int = MANY
+    candidates: Candidates, asking: Asking, *, limit: int | None = None, count: int = COUNTED
 ) -> list[RankedCandidate]:
     """Return the ``limit`` best of the ``candidates`` (None: all), best first.
 

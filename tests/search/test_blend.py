@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -91,6 +92,14 @@ def test_in_a_store_of_a_few_memories_what_fits_comes_before_what_only_names_a_t
     timed = replace(candidate(2, cosine=0.3, tokens=0.2), names_time=True)
     other = candidate(3, cosine=0.1, tokens=0.1)
     assert order([timed, answer, other]) == [1, 0, 2]
+
+
+def test_in_a_store_of_a_few_memories_the_day_that_is_named_decides() -> None:
+    then = candidate(1, cosine=0.5, tokens=0.5, bm25=1)
+    nearer = [candidate(key, cosine=0.6, tokens=0.6, bm25=1) for key in (2, 3)]
+    columns = tabulate([then, *nearer])
+    parts = blend.blend_signals(columns, np.array([True, False, False]))
+    assert ranking.sum_parts(columns, parts).argmax() == 0
 
 
 def test_without_any_token_vectors_the_fused_scores_decide() -> None:

@@ -127,7 +127,7 @@ def _link(candidates: Sequence[Candidate]) -> list[Link]:
 
 def rank(candidates: Sequence[Candidate], *, limit: int | None = None, **asking: Any) -> list[Scored]:
     """Return the package's ranking of the candidates; ``asking`` is as for `ranking.read_asking`."""
-    count = asking.pop("count", calibration.MANY)
+    count = asking.pop("count", calibration.COUNTED)
     asked = ranking.read_asking(asking.pop("query", ""), **asking)
     return [
         Scored(candidates[one.position], one.score, one.match, dict(one.signals))
@@ -145,7 +145,7 @@ def rank_by_hand(
     now: datetime,
     query: str = "",
     limit: int | None = None,
-    count: int = calibration.MANY,
+    count: int = calibration.COUNTED,
 ) -> list[Scored]:
     """Return the ranking of the candidates, computed for each memory by itself."""
     periods = read_dates(query, now)
@@ -256,7 +256,7 @@ def _blend(candidates: Sequence[Candidate], named: Sequence[Period]) -> dict[str
                 "session_words": around[i],
                 "tokens": tokens[i],
                 "session_tokens": session_tokens[i],
-                "named_day": yes * _is_named(c.memory, named),
+                "named_day": float(_is_named(c.memory, named)),
                 "time_words": yes * c.names_time,
                 "question": yes * c.is_question,
                 "after_question": yes * asked,
