@@ -75,7 +75,11 @@ def cross_validate(results: Sequence[Result], known: str) -> list[Result]:
         held_out = [one for one in results if fold[one.question] == number]
         chances = 1 / (1 + np.exp(-tabulate(held_out, known) @ weights))
         judged += [
-            replace(one, score=chance, match=calibration.classify_match(chance, is_embedded=known != "words"))
+            replace(
+                one,
+                score=chance,
+                match=calibration.classify_match(chance, one.size, is_embedded=known != "words"),
+            )
             for one, chance in zip(held_out, chances.tolist(), strict=True)
         ]
     return judged

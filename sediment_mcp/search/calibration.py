@@ -30,8 +30,10 @@ if TYPE_CHECKING:
 FILE = Path(__file__).with_name("calibration.json")
 
 # From this probability on a match is strong: about 6 % of the first results that are right then are weak, in
-# the stores that the weights were learned from.
+# the stores that the weights were learned from. It is lower where there are hardly any other memories.
 STRONG_PROBABILITY = 0.27
+STRONG_OF_ONE = 0.22
+A_FEW = 10  # memories, from which on `STRONG_PROBABILITY` holds
 STRONG_BY_WORDS = 0.5  # without an embedding: a word in common is soon found where nothing answers
 COUNTED = 1_000  # memories of the largest stores that the weights were learned from; more count as so many
 
@@ -67,9 +69,16 @@ def estimate_probabilities(candidates: Candidates, count: int) -> Column:
     return 1 / (1 + np.exp(-logits))
 
 
-def classify_match(probability: float, *, is_embedded: bool = True) -> Match:
-    """Return "strong" if a memory may well answer, "weak" if it is only near."""
-    return "strong" if probability >= (STRONG_PROBABILITY if is_embedded else STRONG_BY_WORDS) else "weak"
+def classify_match(probability: float, count: int = COUNTED, *, is_embedded: bool = True) -> Match:
+    """Return "strong" if the best of ``count`` memories may well answer, "weak" if it is only near."""
+    needed = compute_strong_probability(count) if is_embedded else STRONG_BY_WORDS
+    return "strong" if probability >= needed else "weak"
+
+
+def compute_strong_probability(count: int) -> float:
+    """Return the probability from which the best of ``count`` memories is a strong match."""
+    share = log10(min(max(count, 1), A_FEW)) / log10(A_FEW)
+    return STRONG_OF_ONE + share * (STRONG_PROBABILITY - STRONG_OF_ONE)
 
 
 def non_increasing(values: Sequence[float]) -> list[float]:

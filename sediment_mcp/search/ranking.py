@@ -107,7 +107,7 @@ def rank(
             position,
             round(score, 4),
             classify_match(
-                float(probabilities[position]), is_embedded=bool(candidates.is_embedded[position])
+                float(probabilities[position]), count, is_embedded=bool(candidates.is_embedded[position])
             ),
             _list_signals(candidates, position, signals, asking.named),
         )

@@ -215,6 +215,12 @@ def test_among_more_memories_the_same_evidence_says_no_more(found, one, other):
     assert estimate(candidate, few) >= estimate(candidate, many)
 
 
+@given(st.integers(0, 10**9), st.integers(0, 10**9))
+def test_among_more_memories_no_less_is_asked_for(one, other):
+    few, many = sorted((one, other))
+    assert calibration.compute_strong_probability(few) <= calibration.compute_strong_probability(many)
+
+
 def test_more_evidence_is_never_less_probable():
     assert all(
         weight >= 0

@@ -182,7 +182,7 @@ def rank_by_hand(
             signals["tokens"] = candidate.tokens
         if periods:
             signals["date"] = float(_is_named(candidate.memory, periods))
-        match = calibration.classify_match(chances[i], is_embedded=candidate.cosine is not None)
+        match = calibration.classify_match(chances[i], count, is_embedded=candidate.cosine is not None)
         scored.append(Scored(candidate, score, match, signals))
     return scored
 
