@@ -70,7 +70,7 @@ def estimate_probabilities(candidates: Candidates, count: int) -> Column:
 
 
 def classify_match(probability: float, count: int = COUNTED, *, is_embedded: bool = True) -> Match:
-    """Return "strong" if the best of ``count`` memories may well answer, "weak" if it is only near."""
+    """Return "strong" if the best of ``count`` memories may answer, "weak" if it is only near."""
     needed = compute_strong_probability(count) if is_embedded else STRONG_BY_WORDS
     return "strong" if probability >= needed else "weak"
 
