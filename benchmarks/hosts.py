@@ -14,13 +14,14 @@ import numpy as np
 from stdio_client import Server, close_input
 
 from sediment_mcp.app import Application
-from sediment_mcp.config import DEFAULT_MODEL, MODEL, NO_MODEL, Config, Tuning
+from sediment_mcp.config import DEFAULT_MODEL, MODEL, NO_MODEL, Config
 from sediment_mcp.embeddings.loader import load_embedder
 from sediment_mcp.embeddings.protocols import DocumentEmbeddings, Embedder, QueryEmbedding
 from sediment_mcp.embeddings.reranker import Reranker, TextScores
 from sediment_mcp.operations.arguments import QueryMemory, StoreMemory, parse_arguments
 from sediment_mcp.operations.query_memory import query_memory
 from sediment_mcp.operations.store_memory import store_memory
+from sediment_mcp.tuning import Tuning
 
 SCRIPT = Path(sys.executable).with_name("sediment-mcp")
 Made = tuple[np.ndarray, np.ndarray, np.ndarray]

@@ -35,12 +35,12 @@ from rich.console import Console
 from rich.table import Table
 from stdio_client import Server, close_input
 
-from sediment_mcp.config import Tuning
 from sediment_mcp.recall import finding
 from sediment_mcp.recall.asked_text import select_asked
 from sediment_mcp.recall.local_socket import ask
 from sediment_mcp.recall.prompt import MOST_SHOWN
 from sediment_mcp.system.data_directory import SOCKET
+from sediment_mcp.tuning import Tuning
 
 PROMPTS = Path(__file__).parent / "data" / "unrelated_prompts.jsonl"
 FIRST = 3  # results of query_memory among which the right memory must be, to count

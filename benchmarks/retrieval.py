@@ -61,7 +61,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from sediment_mcp.config import Config, Tuning
+from sediment_mcp.config import Config
 from sediment_mcp.embeddings.reranker import BUDGET_MS, load_scorer
 from sediment_mcp.search import (
     calibration,
@@ -73,6 +73,7 @@ from sediment_mcp.search import (
     session_context,
     versions,
 )
+from sediment_mcp.tuning import Tuning
 
 TUNABLE = ranking, versions, fusion, calibration, phrase_match, session_context, index_view, candidates
 LIMIT, MAX_CHARS = 50, 100_000
@@ -254,7 +255,7 @@ def _apply(settings: list[str]) -> Tuning:
         elif owners:
             setattr(owners[0], name, value)
         else:
-            sys.exit(f"{name} is no constant of sediment_mcp/search and no field of Tuning in config.py.")
+            sys.exit(f"{name} is no constant of sediment_mcp/search and no field of Tuning in tuning.py.")
     return tuning
 
 

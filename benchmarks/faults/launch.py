@@ -19,7 +19,8 @@ for name, value in {
 
 def main() -> int:
     try:
-        from sediment_mcp.config import Tuning, load_config
+        from sediment_mcp.config import load_config
+        from sediment_mcp.tuning import Tuning
     except ImportError:
         return _start_as_it_is()
     from sediment_mcp.server.stdio import protect_stdout

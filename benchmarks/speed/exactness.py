@@ -21,16 +21,17 @@ from hosts import SCRIPT
 from sentences import TOPICS, Writer
 from stdio_client import Server, close_input
 
-from sediment_mcp.config import Tuning
 from sediment_mcp.domain.filters import Filters, matches
 from sediment_mcp.domain.memory import Memory
 from sediment_mcp.embeddings.codec import decode_vectors
+from sediment_mcp.embeddings.loader import EmbeddedQuery
 from sediment_mcp.embeddings.minilm import IDENTITY
 from sediment_mcp.search.index_view import FIRST_FETCH, IndexView, Query
 from sediment_mcp.search.ranking import read_asking
 from sediment_mcp.storage.protocols import ReadSession
 from sediment_mcp.storage.sqlite.session import open_session
 from sediment_mcp.storage.sqlite.storage import DATABASE
+from sediment_mcp.tuning import Tuning
 
 K = 10
 TOLERANCE = 1e-3  # of a cosine: float16 summed in another order
@@ -220,7 +221,9 @@ class _Truth:
             chosen = _filters(_for(arguments, one.topic))
             allowed = self._admitted(chosen)
             asking = read_asking(one.text, project=chosen.project, now=self._now)
-            query = Query(one.text, one.vector, chosen, self._now, K, asking)
+            none = np.zeros((0, 0))
+            embedded = EmbeddedQuery(IDENTITY, one.vector, None, none, none)
+            query = Query(one.text, embedded, chosen, self._now, K, asking)
             numbers = set(self._search.find_candidates(self._store, query).memory_keys.tolist())
             admitted.append(len(allowed) / len(self._whole.memories))
             wrong += len(numbers - allowed)

@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from sediment_mcp.background.interval import Interval
-from sediment_mcp.config import Tuning
 from sediment_mcp.errors import BadArgument, DamagedDatabase, DiskFull, StorageError
 from sediment_mcp.storage.sqlite.backup_file import (
     Contents,
@@ -33,6 +32,7 @@ from sediment_mcp.storage.sqlite.storage import SqliteStorage
 from sediment_mcp.system.data_directory import prepare_directory
 from sediment_mcp.system.files import create_private, publish, translate_os_errors
 from sediment_mcp.system.locks import locked, locked_if_free
+from sediment_mcp.tuning import Tuning
 
 logger = logging.getLogger(__name__)
 

@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sediment_mcp.background.interval import Interval
-from sediment_mcp.config import Tuning
 from sediment_mcp.domain.retention import Removal, plan_removals
 from sediment_mcp.embeddings.protocols import ModelIdentity
 from sediment_mcp.storage.protocols import MemoryStorage, ReadSession
 from sediment_mcp.system.locks import locked, locked_if_free
 from sediment_mcp.system.progress import Progress, ignore_progress
+from sediment_mcp.tuning import Tuning
 
 if TYPE_CHECKING:
     from sediment_mcp.indexes.indexer import Indexer

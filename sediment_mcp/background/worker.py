@@ -10,10 +10,10 @@ import logging
 import threading
 from collections.abc import Callable
 
-from sediment_mcp.config import Tuning
 from sediment_mcp.errors import Stopped
 from sediment_mcp.system.garbage_collection import collect_if_due
 from sediment_mcp.system.progress import Progress, stop_when
+from sediment_mcp.tuning import Tuning
 
 logger = logging.getLogger(__name__)
 

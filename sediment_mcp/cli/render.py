@@ -19,7 +19,8 @@ from sediment_mcp.cli.terminal import (
     style_words,
 )
 from sediment_mcp.domain.retention import describe_limits
-from sediment_mcp.operations.results import SIGNALS, stored_at
+from sediment_mcp.operations.results import stored_at
+from sediment_mcp.operations.signals import SIGNALS
 from sediment_mcp.system.text import format_count
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
 
 MAX_HISTORIES = 3  # memories whose history is named after a delete
 MAX_IDS = 100  # in one command that is shown
-BRIEF_SIGNALS = ("semantic", "lexical", "date", "context")
+BRIEF_SIGNALS = ("semantic", "tokens", "lexical", "date")
 
 
 # --- store, query and list ----------------------------------------------------------------------

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from sediment_mcp.app import Application
 from sediment_mcp.background.backups import FOLDER, list_backups
-from sediment_mcp.config import NO_MODEL, Config, Tuning
+from sediment_mcp.config import NO_MODEL, Config
 from sediment_mcp.embeddings.loader import load_embedder
 from sediment_mcp.embeddings.protocols import Embedder, ModelIdentity
 from sediment_mcp.embeddings.reranker import load_scorer
@@ -38,6 +38,7 @@ from sediment_mcp.system.data_directory import find_fault
 from sediment_mcp.system.files import format_bytes, translate_os_errors
 from sediment_mcp.system.progress import Progress, ignore_progress
 from sediment_mcp.system.text import format_count, format_subject
+from sediment_mcp.tuning import Tuning
 
 if TYPE_CHECKING:
     from sediment_mcp.indexes.protocols import Snapshot

@@ -341,18 +341,3 @@ def describe_memory(
 def stored_at(memory: MemoryResult) -> str:
     """Return when a memory was stored, to the minute where the result leaves it out."""
     return memory.get("created_at", memory["occurred_at"])
-
-
-SIGNALS = {
-    "semantic": ("meaning", "cosine of the question and the best passage"),
-    "lexical": ("words", "BM25 of that passage, as a share of the highest"),
-    "phrase": ("wording", "how far it holds the query's own wording, 0 to 1"),
-    "date": ("date", "1: of a day that the question names"),
-    "context": ("session", "share of the relevance that its neighbours in the session lend"),
-    "relevance": ("relevance", "all of these together, as a share of the most relevant"),
-    "reranker": ("reranker", "how well it answers by the cross-encoder, 0 to 1, which set the order"),
-    "recency": ("recency", "factor: the newer, the nearer to 1"),
-    "importance": ("importance", "factor: the more important, the nearer to 1"),
-    "project": ("project", "factor: below 1 for another project's"),
-}
-"""Name of a signal in a result → a word for people, and what its value means."""

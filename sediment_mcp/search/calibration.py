@@ -1,54 +1,84 @@
-"""Measure how well a memory fits a query, by a score comparable between queries.
+"""Say how probable it is that a memory answers a query, in the same measure for every query.
 
-All functions are pure.
+All functions are pure, but that the weights are read once.
 
-The score combines the cosine and the share of the query's words, and never rises along the order:
+    probability = logistic(bias + sum of weight · evidence)                 see `estimate_probabilities`
+    score       = non_increasing(probability), along the order
+    match       = "strong" from `STRONG_PROBABILITY` on, else "weak"
 
-    score = non_increasing(evidence * factors of the memory)
+The evidence is what is comparable between queries: cosine, the share of the query's words, how well its
+tokens are matched, and among how many memories this was found, since among many a fair one is found by
+chance. The weights, in `calibration.json`, are those of a logistic regression over first results for
+questions of which half are answered by a memory (benchmarks/README.md).
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
+from functools import cache
 from math import log10
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-
-from sediment_mcp.search.fusion import fuse
 
 if TYPE_CHECKING:
     from sediment_mcp.domain.memory import Match
     from sediment_mcp.search.candidates import Candidates, Column
 
-# Among more memories a better one is found by chance, so the evidence that makes a match strong grows with
-# their number up to `SETTLED_COUNT`. The line was chosen on stores of 1 to 1,000 memories: between first
-# results that are right and those for questions that no memory answers (benchmarks/README.md).
-STRONG_EVIDENCE_OF_ONE = 0.17
-STRONG_EVIDENCE_SLOPE = 0.08  # for ten times as many memories
-SETTLED_COUNT = 100
-STRONG_COVERAGE = 0.6  # without an embedding: the text holds most of the query's rare words
+FILE = Path(__file__).with_name("calibration.json")
+
+# From this probability on a match is strong: about 6 % of the first results that are right then are weak, in
+# the stores that the weights were learned from. It is lower where there are hardly any other memories.
+STRONG_PROBABILITY = 0.27
+STRONG_OF_ONE = 0.22
+A_FEW = 10  # memories, from which on `STRONG_PROBABILITY` holds
+STRONG_BY_WORDS = 0.5  # without an embedding: a word in common is soon found where nothing answers
+COUNTED = 1_000  # memories of the largest stores that the weights were learned from; more count as so many
+
+EVIDENCE = {
+    "tokens": ("cosine", "coverage", "tokens", "count"),
+    "meaning": ("cosine", "coverage", "count"),
+    "words": ("coverage", "count"),
+}
+"""What is known of a memory → the evidence there is: token vectors, an embedding alone, or neither."""
 
 
-def measure_evidence(candidates: Candidates) -> Column:
-    """Return how well each memory answers, 0 to 1 and comparable between queries.
-
-    It is made of cosine and coverage, with the weights of the ranking; without an embedding, of coverage
-    alone.
-    """
-    evidence = fuse(candidates.cosines.clip(0.0, 1.0), candidates.coverages)
-    return np.where(candidates.is_embedded, evidence, candidates.coverages)
-
-
-def classify_match(evidence: float, count: int = SETTLED_COUNT, *, is_embedded: bool = True) -> Match:
-    """Return "strong" if the best of ``count`` memories fits, "weak" if it is only near."""
-    needed = compute_strong_evidence(count) if is_embedded else STRONG_COVERAGE
-    return "strong" if evidence >= needed else "weak"
+@cache
+def load_weights() -> dict[str, dict[str, float]]:
+    """Return for each of `EVIDENCE` its weights, and the "bias"."""
+    weights: dict[str, dict[str, float]] = json.loads(FILE.read_text(encoding="utf-8"))["weights"]
+    return {
+        known: {name: weights[known][name] for name in (*names, "bias")} for known, names in EVIDENCE.items()
+    }
 
 
-def compute_strong_evidence(count: int) -> float:
-    """Return the evidence from which the best of ``count`` memories is a strong match."""
-    return STRONG_EVIDENCE_OF_ONE + STRONG_EVIDENCE_SLOPE * log10(min(max(count, 1), SETTLED_COUNT))
+def estimate_probabilities(candidates: Candidates, count: int) -> Column:
+    """Return the probability (n,) that each memory answers, found among ``count`` memories."""
+    columns = {
+        "cosine": candidates.cosines.clip(0.0, 1.0),
+        "coverage": candidates.coverages,
+        "tokens": candidates.tokens.clip(0.0, 1.0),
+        "count": np.full(len(candidates), log10(min(max(count, 1), COUNTED))),
+    }
+    logits = np.full(len(candidates), np.nan)
+    for known, weights in load_weights().items():
+        of_known = weights["bias"] + sum(weights[name] * columns[name] for name in EVIDENCE[known])
+        logits = np.where(np.isnan(logits), of_known, logits)  # NaN where something of it is not known
+    return 1 / (1 + np.exp(-logits))
+
+
+def classify_match(probability: float, count: int = COUNTED, *, is_embedded: bool = True) -> Match:
+    """Return "strong" if the best of ``count`` memories may answer, "weak" if it is only near."""
+    needed = compute_strong_probability(count) if is_embedded else STRONG_BY_WORDS
+    return "strong" if probability >= needed else "weak"
+
+
+def compute_strong_probability(count: int) -> float:
+    """Return the probability from which the best of ``count`` memories is a strong match."""
+    share = log10(min(max(count, 1), A_FEW)) / log10(A_FEW)
+    return STRONG_OF_ONE + share * (STRONG_PROBABILITY - STRONG_OF_ONE)
 
 
 def non_increasing(values: Sequence[float]) -> list[float]:

@@ -1,44 +1,46 @@
-"""Fuse the scores of two indexes into one relevance for each candidate.
+"""Fuse the scores of two indexes into one relevance, where there are no token vectors.
 
 All functions are pure.
 
 Cosine and BM25, each of the chunk and of the chunk in its context, are brought to the same spread over the
 query's candidates and added:
 
-    relevance = fuse(spread of cosines, spread of BM25)
+    relevance = 0.6 * spread of cosines + 0.4 * spread of BM25
+
+That is the order while there is no model, or no token vectors of it yet; `blend` is the one with them.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from sediment_mcp.search.candidates import Candidates, Column
-
-    NumberT = TypeVar("NumberT", float, NDArray[np.float64])
 
 LEXICAL_WEIGHT = 0.4
 
 
-def fuse_scores(candidates: Candidates) -> Column:
-    """Return the fused relevance of each candidate, 0 or more, in standard deviations.
+def fuse_scores(candidates: Candidates) -> dict[str, Column]:
+    """Return the parts of each candidate's relevance, "meaning" and "words".
+
+    They are in standard deviations.
 
     Without any embedding, words alone decide. A memory that has no embedding yet, while others have one, must
     not be ranked too low if it holds the query's words, nor too high if it shares a single one: its words
     take the place of its meaning as far as they cover the query.
+
+    E. A. Fox and J. A. Shaw, "Combination of multiple searches", TREC-2, 1994 (CombSUM), with weights.
     """
     lexical = (spread(candidates.bm25) + spread(candidates.context_bm25)) / 2
     is_embedded = candidates.is_embedded
     if not is_embedded.any():
-        return lexical
+        return {"words": lexical}
     cosines = (candidates.cosines[is_embedded] + candidates.context_cosines[is_embedded]) / 2
     semantic = lexical * candidates.coverages
     semantic[is_embedded] = spread(cosines)
-    return fuse(semantic, lexical)
+    return {"meaning": (1 - LEXICAL_WEIGHT) * semantic, "words": LEXICAL_WEIGHT * lexical}
 
 
 def spread(values: Column) -> Column:
@@ -56,11 +58,3 @@ def divide_by_maximum(values: Column) -> Column:
     """Return x / max for values that are 0 or more; 0 for each if all are 0."""
     high = values.max(initial=0.0)
     return values / high if high > 0 else np.zeros_like(values)
-
-
-def fuse(semantic: NumberT, lexical: NumberT) -> NumberT:
-    """Return the weighted sum of two normalised scores.
-
-    E. A. Fox and J. A. Shaw, "Combination of multiple searches", TREC-2, 1994 (CombSUM), with weights.
-    """
-    return (1 - LEXICAL_WEIGHT) * semantic + LEXICAL_WEIGHT * lexical

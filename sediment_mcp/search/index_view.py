@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sediment_mcp.config import Tuning
 from sediment_mcp.domain.filters import Filters, is_narrow
 from sediment_mcp.domain.memory import Chunk, FoundChunk, Memory
+from sediment_mcp.embeddings.loader import EmbeddedQuery
 from sediment_mcp.embeddings.protocols import ModelIdentity
 from sediment_mcp.indexes.filter_mask import AttributeColumns, FilterMask
 from sediment_mcp.indexes.protocols import VectorHit, fetch_until
@@ -31,11 +31,14 @@ from sediment_mcp.search.candidates import (
     build_candidates,
     extract_features,
 )
+from sediment_mcp.search.late_interaction import weigh_query_tokens
 from sediment_mcp.search.phrase_match import read_wording
 from sediment_mcp.search.query_tense import remove_present_words
 from sediment_mcp.search.ranking import Asking, select_leading
 from sediment_mcp.search.session_context import NEIGHBOUR_DISTANCE, link_neighbours, read_neighbourhood
+from sediment_mcp.search.time_questions import asks_when
 from sediment_mcp.storage.protocols import ReadSession
+from sediment_mcp.tuning import Tuning
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -46,17 +49,22 @@ MIN_MEMORIES = 32  # different memories from each index, so that one long memory
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """A query: the text, and its embedding of shape (dimension,) if there is a model.
+    """A query: the text, and what the model made of it, if there is one.
 
     ``asking`` is what its order depends on beside the memories.
     """
 
     text: str
-    vector: NDArray[np.float32] | None
+    embedded: EmbeddedQuery | None
     filters: Filters
     now: datetime
     limit: int
     asking: Asking
+
+    @property
+    def vector(self) -> NDArray[np.float32] | None:
+        """Its embedding, of shape (dimension,); None without a model, or if that cannot read it."""
+        return self.embedded.vector if self.embedded else None
 
 
 @dataclass(slots=True)
@@ -154,9 +162,9 @@ class IndexView:
     def find_candidates(self, session: ReadSession, query: Query) -> Candidates:
         """Return the memories that may answer, each with its best chunk and session neighbours."""
         terms = self.text.select_terms(remove_present_words(query.text))
-        context = QueryContext(terms, query.vector, read_wording(query.text))
+        context = _read_context(query, terms)
         bm25 = self._search_text(query, terms)
-        own = self._extract(self._find_chunks(session, query, bm25), context, bm25)
+        own = self._extract(session, self._find_chunks(session, query, bm25), query, context, bm25)
         foremost = max(self._tuning.foremost, self._tuning.foremost_per_result * query.limit)
         leading = select_leading(build_candidates(own, context), query.asking, foremost)
         lines = session.session_neighbours(leading, 2 * NEIGHBOUR_DISTANCE)
@@ -165,16 +173,25 @@ class IndexView:
         neighbourhood = read_neighbourhood(lines.items())
         new = np.setdiff1d(neighbourhood.keys, own.memory_keys).tolist()
         added = session.find_chunks_of(new, query.filters, query.now)
-        features = own.append(self._extract(added, context, bm25)) if added else own
+        features = own.append(self._extract(session, added, query, context, bm25)) if added else own
         return build_candidates(features, context, link_neighbours(neighbourhood, features.memory_keys))
 
     def _extract(
-        self, found: Sequence[FoundChunk], context: QueryContext, bm25: Mapping[int, float]
+        self,
+        session: ReadSession,
+        found: Sequence[FoundChunk],
+        query: Query,
+        context: QueryContext,
+        bm25: Mapping[int, float],
     ) -> CandidateFeatures:
         vectors = None
         if self.vectors is not None and context.vector is not None:
             vectors = self.vectors.vectors([chunk.chunk_id for chunk in found])
-        return extract_features(found, context, bm25, vectors)
+        features = extract_features(found, context, bm25, vectors)
+        if context.tokens is None:
+            return features
+        chunk_ids = [chunk.chunk_id for chunk in features.chunks]
+        return features.with_tokens(context.tokens, _read_tokens(session, query, chunk_ids))
 
     def nearest(
         self,
@@ -278,6 +295,25 @@ class IndexView:
         self._columns = self._columns or AttributeColumns()
         self._columns.apply_changes(session)
         return self._columns.build_mask(query.filters, query.now)
+
+
+def _read_context(query: Query, terms: QueryTerms) -> QueryContext:
+    """Return what the chunks are compared with."""
+    embedded = query.embedded
+    tokens = None
+    if embedded is not None and embedded.token_model is not None:
+        tokens = weigh_query_tokens(query.text, embedded.tokens, embedded.spans, terms.shares)
+    return QueryContext(terms, query.vector, read_wording(query.text), tokens, asks_when(query.text))
+
+
+def _read_tokens(session: ReadSession, query: Query, chunk_ids: Sequence[int]) -> list[bytes]:
+    """Return the encoded token vectors of chunks, empty where there are none yet."""
+    model = query.embedded.token_model if query.embedded else None
+    model_key = session.token_vectors.model_key(model.fingerprint) if model else None
+    if model_key is None:
+        return [b""] * len(chunk_ids)
+    kept = session.token_vectors.get(model_key, chunk_ids)
+    return [kept.get(chunk_id, b"") for chunk_id in chunk_ids]
 
 
 def _has_enough(query: Query, found: _FoundChunks, hits: Iterable[VectorHit]) -> bool:

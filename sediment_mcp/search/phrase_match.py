@@ -97,9 +97,9 @@ def score_phrases(texts: Sequence[str], wording: Wording, held: Sequence[int], a
     ]
 
 
-def add_phrase_gains(phrases: Column, relevances: Column) -> Column:
-    """Return the relevances (n,) of candidates, each with what it gains by its phrase (n,)."""
-    return relevances + PHRASE_WEIGHT * (float(relevances.max(initial=0.0)) or 1.0) * phrases
+def compute_phrase_gains(phrases: Column, relevances: Column) -> Column:
+    """Return what each candidate's relevance (n,) gains by its phrase (n,)."""
+    return PHRASE_WEIGHT * (float(relevances.max(initial=0.0)) or 1.0) * phrases
 
 
 def _score(text: str, wording: Wording, *, holds_all: bool) -> float:

@@ -2,13 +2,13 @@
 
 All functions are pure.
 
-    relevance = fuse_scores + named day                                 see `fusion`, `compute_relevances`
-    order by    (relevance + session boost + phrase) / best * factors   see `compute_session_boosts`, …
-    score     = non_increasing(evidence * factors)                      see `calibration`
+    relevance = blend of signals                                  see `blend`
+              | fused scores + named day + session boost          see `fusion`; without token vectors
+    order by    (relevance + phrase) / best * factors             see `phrase_match`, `compute_factors`
+    score     = non_increasing(probability that it answers, less for another project's)
 
-Days that the query names count extra; neighbours in a session add some of their relevance; age, importance
-and project change the order a little. Where the query asks for the present, the versions of the fact that
-answers best come newest first (see `versions`).
+Age, importance and project change the order a little. Where the query asks for the present, the versions of
+the fact that answers best come newest first (see `versions`).
 
 The constants are the same for all data. They were chosen by cross-validation over conversations and notes of
 developers (benchmarks/README.md), where nearby values give nearly the same results.
@@ -24,9 +24,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sediment_mcp.search.calibration import SETTLED_COUNT, classify_match, measure_evidence, non_increasing
+from sediment_mcp.search.blend import blend_signals, has_signals
+from sediment_mcp.search.calibration import COUNTED, classify_match, estimate_probabilities, non_increasing
 from sediment_mcp.search.fusion import divide_by_maximum, fuse_scores
-from sediment_mcp.search.phrase_match import add_phrase_gains
+from sediment_mcp.search.phrase_match import compute_phrase_gains
 from sediment_mcp.search.query_dates import Period, read_dates
 from sediment_mcp.search.query_tense import is_about_present
 from sediment_mcp.search.versions import order_by_version
@@ -79,26 +80,26 @@ def read_asking(query: str, *, project: str | None, now: datetime) -> Asking:
 
 
 def rank(
-    candidates: Candidates, asking: Asking, *, limit: int | None = None, count: int = SETTLED_COUNT
+    candidates: Candidates, asking: Asking, *, limit: int | None = None, count: int = COUNTED
 ) -> list[RankedCandidate]:
     """Return the ``limit`` best of the ``candidates`` (None: all), best first.
 
     Ties go to the newer ``occurred_at``, then the higher key. The candidates are from ``count`` memories.
     """
-    own = compute_relevances(candidates, asking.named)
-    boosts = compute_session_boosts(candidates, own)
-    total = add_phrase_gains(candidates.phrases, own + boosts)
+    parts = compute_parts(candidates, asking.named)
+    total = sum_parts(candidates, parts)
     relevances = divide_by_maximum(total) if total.any() else np.ones_like(total)
     factors = compute_factors(candidates, asking)
     product = prod(factors.values(), start=np.ones(len(candidates)))
     order = _sort_candidates(candidates, relevances * product, asking, limit)
-    evidence = measure_evidence(candidates)
-    scores = non_increasing((evidence * product)[order].tolist())
-    sums = own + boosts
+    probabilities = estimate_probabilities(candidates, count)
+    scores = non_increasing((probabilities * factors["project"])[order].tolist())
+    whole = np.where(total > 0, total, 1.0)
     signals = {
         "relevance": relevances,
         "lexical": divide_by_maximum(candidates.bm25),
-        "context": boosts / np.where(sums > 0, sums, 1.0),
+        "coverage": candidates.coverages,
+        **{f"{name}_share": values / whole for name, values in parts.items()},
         **factors,
     }
     return [
@@ -106,7 +107,7 @@ def rank(
             position,
             round(score, 4),
             classify_match(
-                float(evidence[position]), count, is_embedded=bool(candidates.is_embedded[position])
+                float(probabilities[position]), count, is_embedded=bool(candidates.is_embedded[position])
             ),
             _list_signals(candidates, position, signals, asking.named),
         )
@@ -120,7 +121,7 @@ def select_leading(candidates: Candidates, asking: Asking, limit: int) -> list[i
     These are not known yet: a memory ranked far below them does not get into the answer through its
     neighbours, nor do these.
     """
-    values = add_phrase_gains(candidates.phrases, compute_relevances(candidates, asking.named))
+    values = sum_parts(candidates, compute_parts(candidates, asking.named))
     order = sort_best_first(candidates, values * compute_project_factors(candidates, asking.project))
     return candidates.memory_keys[order[:limit]].tolist()
 
@@ -129,10 +130,13 @@ def _list_signals(
     candidates: Candidates, position: int, signals: Mapping[str, Column], named: Sequence[Period]
 ) -> dict[str, float]:
     listed = {name: float(values[position]) for name, values in signals.items()}
+    listed = {name: value for name, value in listed.items() if value or not name.endswith("_share")}
     if phrase := float(candidates.phrases[position]):
         listed["phrase"] = phrase
     if candidates.is_embedded[position]:
         listed["semantic"] = float(candidates.cosines[position])
+    if candidates.has_tokens[position]:
+        listed["tokens"] = float(candidates.tokens[position])
     if named:
         listed["date"] = float(is_named(candidates.chunks[position].occurred_at, named))
     return {name: round(value, 4) for name, value in listed.items()}
@@ -141,16 +145,32 @@ def _list_signals(
 # --- relevance ----------------------------------------------------------------------------------
 
 
-def compute_relevances(candidates: Candidates, named: Sequence[Period] = ()) -> Column:
-    """Return the relevance of each candidate, 0 or more, in standard deviations.
+def compute_parts(candidates: Candidates, named: Sequence[Period] = ()) -> dict[str, Column]:
+    """Return the parts of each candidate's relevance, in standard deviations, by name.
 
-    It includes the bonus for memories of a day that the query names.
+    With token vectors these are those of `blend`, else what the fused scores, a day that the query names and
+    the neighbours in the session make. To both, "phrase" is what the query's own wording adds.
     """
-    fused = fuse_scores(candidates)
+    is_of_day = find_named(candidates, named)
+    if has_signals(candidates):
+        parts = blend_signals(candidates, is_of_day)
+    else:
+        parts = fuse_scores(candidates)
+        parts["date"] = np.where(is_of_day, NAMED_DAY_BONUS, 0.0)
+        parts["session"] = compute_session_boosts(candidates, sum_parts(candidates, parts))
+    return parts | {"phrase": compute_phrase_gains(candidates.phrases, sum_parts(candidates, parts))}
+
+
+def sum_parts(candidates: Candidates, parts: Mapping[str, Column]) -> Column:
+    """Return the sum (n,) of the parts of each candidate's relevance, 0 or more."""
+    return sum(parts.values(), np.zeros(len(candidates))).clip(min=0.0)
+
+
+def find_named(candidates: Candidates, named: Sequence[Period]) -> NDArray[np.bool_]:
+    """Return which candidates (n,) are of a day that the query names."""
     if not named:
-        return fused
-    is_of_day = [is_named(chunk.occurred_at, named) for chunk in candidates.chunks]
-    return fused + NAMED_DAY_BONUS * np.array(is_of_day, np.bool_)
+        return np.zeros(len(candidates), np.bool_)
+    return np.array([is_named(chunk.occurred_at, named) for chunk in candidates.chunks], np.bool_)
 
 
 def is_named(occurred_at: int, named: Sequence[Period]) -> bool:
@@ -166,9 +186,9 @@ def compute_session_boosts(candidates: Candidates, relevances: Column) -> Column
     and it is bounded by ``sum(SESSION_BOOSTS)``, so that a memory without a session can compete.
     """
     best = np.zeros((len(SESSION_BOOSTS), len(candidates)))
-    for distance, rows, neighbours in candidates.links:
-        of_distance = best[distance - 1]
-        of_distance[rows] = np.maximum(of_distance[rows], relevances[neighbours])
+    for link in candidates.links:
+        of_distance = best[link.distance - 1]
+        of_distance[link.rows] = np.maximum(of_distance[link.rows], relevances[link.neighbours])
     return (np.array(SESSION_BOOSTS)[:, None] * best).sum(axis=0)
 
 

@@ -14,7 +14,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from sediment_mcp.config import Tuning
 from sediment_mcp.domain.filters import Filters
 from sediment_mcp.domain.memory import Chunk, Memory, ScoredMemory
 from sediment_mcp.embeddings.codec import decode_vectors
@@ -29,6 +28,7 @@ from sediment_mcp.search.reranking import MAX_RERANKED, append_next, is_unsure, 
 from sediment_mcp.storage.protocols import MemoryStorage, ReadSession
 from sediment_mcp.system.progress import Progress
 from sediment_mcp.system.time_zone import to_local
+from sediment_mcp.tuning import Tuning
 
 if TYPE_CHECKING:
     from sediment_mcp.embeddings.reranker import Reranker
@@ -99,10 +99,9 @@ class Retriever:
         """Return the ``limit`` memories that answer a query best."""
         embedded = self._model.embed_query(text)
         model = self._ready_model
-        vector = embedded.vector if embedded else None
         now = self._now()
         asking = read_asking(text, project=filters.project, now=to_local(now))
-        query = Query(text, vector, filters, now, limit, asking)
+        query = Query(text, embedded, filters, now, limit, asking)
         found = self._find_memories(model, query, may_write_index=True)
         if found is None:
             self._catch_up(model)
@@ -111,7 +110,8 @@ class Retriever:
         if self._reranker is not None:
             memories, note = rerank(self._reranker, text, asking, memories)
         problem = UNREADABLE if embedded is not None else self._model.problem or EMBEDDING_FAILED
-        return Retrieval(memories[:limit], vector is not None, "" if vector is not None else problem, note)
+        is_semantic = query.vector is not None
+        return Retrieval(memories[:limit], is_semantic, "" if is_semantic else problem, note)
 
     def _find_memories(
         self, model: ModelIdentity | None, query: Query, *, may_write_index: bool

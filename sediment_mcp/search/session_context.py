@@ -24,14 +24,20 @@ NOBODY = -1  # the key where a session has no memory
 
 
 class Link(NamedTuple):
-    """Rows, and for each of them the row of a neighbour at a distance; no row stands twice.
+    """Rows, and for each of them the row of a neighbour in the session; no row stands twice.
 
-    ``rows`` and ``neighbours`` are of shape (m,), positions among the candidates.
+    ``offset`` is where the neighbours stand: -1 is right before, 2 the second after. ``rows`` and
+    ``neighbours`` are of shape (m,), positions among the candidates.
     """
 
-    distance: int
+    offset: int
     rows: NDArray[np.intp]
     neighbours: NDArray[np.intp]
+
+    @property
+    def distance(self) -> int:
+        """How far the neighbours are, on either side."""
+        return abs(self.offset)
 
 
 Links = Sequence[Link]
@@ -80,10 +86,11 @@ def link_neighbours(neighbourhood: Neighbourhood, memory_keys: NDArray[np.int64]
     own, around = find_rows(neighbourhood.keys), find_rows(neighbourhood.around)
     links: list[Link] = []
     for distance in range(1, NEIGHBOUR_DISTANCE + 1):
-        for column in (NEIGHBOUR_DISTANCE - distance, NEIGHBOUR_DISTANCE + distance):
-            both = np.flatnonzero((own >= 0) & (around[:, column] >= 0))
+        for offset in (-distance, distance):
+            neighbours = around[:, NEIGHBOUR_DISTANCE + offset]
+            both = np.flatnonzero((own >= 0) & (neighbours >= 0))
             if len(both):
-                links.append(Link(distance, own[both], around[both, column]))
+                links.append(Link(offset, own[both], neighbours[both]))
     return links
 
 
@@ -92,8 +99,8 @@ def add_neighbours(rows: NDArray[np.float32], links: Links) -> NDArray[np.float3
     if not links:
         return rows
     summed = rows.copy()
-    for distance, own, neighbours in links:
-        summed[own] += NEIGHBOUR_WEIGHTS[distance - 1] * rows[neighbours]
+    for link in links:
+        summed[link.rows] += NEIGHBOUR_WEIGHTS[link.distance - 1] * rows[link.neighbours]
     return summed
 
 

@@ -9,7 +9,8 @@ and says that something has changed:
 Versions are compared with each version found, so that a chain of updates is followed. The order is by
 log p + `NEWER_WEIGHT` * the place in time, which is bounded by the number of versions and not by their
 age: a memory with a p of nothing stays where relevance put it, however new it is. The best memory stays among
-the first `KEPT_WITHIN` places, so that nothing newer can push it out.
+the first `KEPT_WITHIN` places, so that nothing newer can push it out: only those that are versions with the
+highest p stand before it.
 
 The weights are those of a logistic regression over pairs of memories, and the other constants were chosen
 by cross-validation over sequences of updates among other memories (benchmarks/README.md). All functions
@@ -25,7 +26,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sediment_mcp.search.calibration import measure_evidence
+from sediment_mcp.search.fusion import LEXICAL_WEIGHT
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -41,7 +42,7 @@ MAX_COUNTED_TERMS = 40
 MAX_CLOSENESS = 1.2
 MIN_VERSION = 0.1  # the p from which a memory counts as a version …
 MIN_LINK = 0.3  # … and from which others are compared with it too
-MIN_EVIDENCE = 0.45  # of the best one's: a memory that hardly fits the query is no version, however new
+MIN_FIT = 0.45  # of the best one's: a memory that hardly fits the query is no version, however new
 NEWER_WEIGHT = 0.75
 MAX_CONTENDERS = 50
 KEPT_WITHIN = 3
@@ -78,8 +79,10 @@ def order_by_version(candidates: Candidates, order: Sequence[int], limit: int | 
     versions = sorted(chances, key=rate, reverse=True)  # the order of equals stays
     last = min(KEPT_WITHIN, limit) if limit and limit > 1 else KEPT_WITHIN
     if versions.index(best) >= last:
-        versions.remove(best)
-        versions.insert(last - 1, best)
+        newer = versions[: versions.index(best)]
+        before = sorted(newer, key=lambda position: -chances[position])[: last - 1]
+        first = [position for position in newer if position in before]
+        versions = [*first, best, *(one for one in versions if one not in first and one != best)]
     return versions + [position for position in order if position not in chances]
 
 
@@ -88,8 +91,8 @@ def _find_versions(candidates: Candidates, contenders: Sequence[int]) -> dict[in
     if not contenders:
         return {}
     positions = np.array(contenders, np.intp)
-    evidence = measure_evidence(candidates)[positions]
-    fitting = positions[(evidence >= MIN_EVIDENCE * evidence[0]) | (positions == positions[0])]
+    fit = measure_fit(candidates)[positions]
+    fitting = positions[(fit >= MIN_FIT * fit[0]) | (positions == positions[0])]
     weights = weigh_versions(candidates, fitting)
     chances = np.zeros(len(fitting))
     chances[0] = 1.0
@@ -101,6 +104,15 @@ def _find_versions(candidates: Candidates, contenders: Sequence[int]) -> dict[in
         chances = np.maximum(chances, linked)
     found = zip(fitting.tolist(), chances.tolist(), strict=True)
     return {position: chance for position, chance in found if chance >= MIN_VERSION}
+
+
+def measure_fit(candidates: Candidates) -> Column:
+    """Return how well each memory fits the query, 0 to 1.
+
+    That is by cosine and coverage; without an embedding, by coverage alone.
+    """
+    near = (1 - LEXICAL_WEIGHT) * candidates.cosines.clip(0.0, 1.0) + LEXICAL_WEIGHT * candidates.coverages
+    return np.where(candidates.is_embedded, near, candidates.coverages)
 
 
 def weigh_versions(candidates: Candidates, others: NDArray[np.intp]) -> Column:

@@ -27,7 +27,8 @@ from sediment_mcp.operations.history import history
 from sediment_mcp.operations.language_hint import find_language_hint
 from sediment_mcp.operations.list_memories import list_memories
 from sediment_mcp.operations.query_memory import query_memory
-from sediment_mcp.operations.results import SIGNALS, HistoryResult, ListResult, QueryResult, TrashResult
+from sediment_mcp.operations.results import HistoryResult, ListResult, QueryResult, TrashResult
+from sediment_mcp.operations.signals import SIGNALS
 from sediment_mcp.operations.stats import stats
 from sediment_mcp.operations.trash import list_deleted
 from sediment_mcp.system.text import HIDDEN, SHOWN_AS

@@ -16,11 +16,11 @@ from support.host import QUIET, SMALL, Clock, Host
 from support.memories import long_text
 from support.storage import new_memory
 
-from sediment_mcp.config import Tuning
 from sediment_mcp.embeddings.protocols import DocumentEmbeddings
 from sediment_mcp.errors import ModelFailed, StorageError
 from sediment_mcp.operations.trash import restore_memories
 from sediment_mcp.system.progress import ignore_progress
+from sediment_mcp.tuning import Tuning
 
 OpenHost = Callable[..., Host]
 

@@ -15,7 +15,6 @@ from support.host import QUIET, SMALL, Clock, Host
 from support.traces import traces
 
 from sediment_mcp.background import retention
-from sediment_mcp.config import Tuning
 from sediment_mcp.domain.retention import ClockReadings, Rule
 from sediment_mcp.errors import Stopped
 from sediment_mcp.indexes.indexer import Indexer
@@ -31,6 +30,7 @@ from sediment_mcp.operations.retention_rules import (
 from sediment_mcp.operations.trash import list_deleted, restore_memories
 from sediment_mcp.system.locks import locked
 from sediment_mcp.system.progress import ignore_progress, stop_when
+from sediment_mcp.tuning import Tuning
 
 OpenHost = Callable[..., Host]
 SECRET = "xylophonesecret qwertzuiopword zyzzyvaunique"

@@ -14,8 +14,9 @@ from hosts import InProcess
 from metrics import change
 from rich.progress import Progress
 
-from sediment_mcp.config import Config, Tuning
+from sediment_mcp.config import Config
 from sediment_mcp.errors import ModelUnavailable
+from sediment_mcp.tuning import Tuning
 
 
 class ListedHost:

@@ -21,7 +21,7 @@ from sediment_mcp.cli import main
 from sediment_mcp.config import VARIABLES
 from sediment_mcp.operations import arguments
 from sediment_mcp.operations.argument_types import Boolean
-from sediment_mcp.operations.results import SIGNALS
+from sediment_mcp.operations.signals import SIGNALS
 from sediment_mcp.server.tools import TOOLS
 from sediment_mcp.storage.sqlite.storage import DATABASE
 

@@ -17,10 +17,10 @@ from support.host import SMALL, Host
 from support.worker import FOLDER, PROGRAM, assert_found, assert_gone, everything
 
 from sediment_mcp.background.worker import Worker
-from sediment_mcp.config import Tuning
 from sediment_mcp.indexes.quantized_index import QuantizedIndex
 from sediment_mcp.indexes.tantivy_index import TantivyIndex
 from sediment_mcp.system.progress import Progress
+from sediment_mcp.tuning import Tuning
 
 NAMES = ("ada", "bob", "cyd", "dov")
 STEPS = 40

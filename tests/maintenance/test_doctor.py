@@ -17,7 +17,7 @@ from support.host import SMALL, Host
 
 from sediment_mcp.app import Application
 from sediment_mcp.background.jobs import LOCKED_WORK
-from sediment_mcp.config import Config, Tuning, load_config
+from sediment_mcp.config import Config, load_config
 from sediment_mcp.embeddings.loader import load_embedder
 from sediment_mcp.embeddings.protocols import Embedder
 from sediment_mcp.errors import ModelUnavailable, StorageError
@@ -30,6 +30,7 @@ from sediment_mcp.operations.language_hint import MIN_TOLD
 from sediment_mcp.storage.sqlite.connection import SqliteDatabase
 from sediment_mcp.storage.sqlite.storage import DATABASE, WRITE_LOCK
 from sediment_mcp.system.locks import locked
+from sediment_mcp.tuning import Tuning
 
 OpenHost = Callable[..., Host]
 EVERY_DAY = Tuning()

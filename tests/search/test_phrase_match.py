@@ -13,7 +13,7 @@ from support.host import QUIET, Host
 
 from sediment_mcp.search.phrase_match import (
     PARTIAL,
-    add_phrase_gains,
+    compute_phrase_gains,
     measure_string,
     read_wording,
     score_phrases,
@@ -75,7 +75,7 @@ def test_the_query_as_it_is_comes_first_whatever_the_rest_says(
 ) -> None:
     rows = [*rows[:place], (0.0, 1.0), *[(value, 0.0) for value, _ in rows[place:]]]
     values, phrases = np.array(rows).T
-    gained = add_phrase_gains(phrases, values).tolist()
+    gained = (values + compute_phrase_gains(phrases, values)).tolist()
     others = [value for value, (_, phrase) in zip(gained, rows, strict=True) if phrase == 0.0]
     assert all(gained[min(place, len(rows) - 1)] > value for value in others)
 

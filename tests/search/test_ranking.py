@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 
 from sediment_mcp.domain.memory import Memory
 from sediment_mcp.search import calibration, fusion, ranking
-from sediment_mcp.search.query_dates import find_periods
+from sediment_mcp.search.query_dates import Period, find_periods
 from tests.support.candidates import Candidate, rank, rank_by_hand, tabulate
 from tests.support.memories import memory_of
 
@@ -49,6 +50,12 @@ def test_the_only_memory_with_the_very_word_is_shown_though_all_others_lie_neare
 # --- each formula by hand -----------------------------------------------------------------------
 
 
+def relevances(*candidates: Candidate, named: Sequence[Period] = ()) -> list[float]:
+    """Return what the parts of each candidate's relevance add up to."""
+    columns = tabulate(candidates)
+    return ranking.sum_parts(columns, ranking.compute_parts(columns, named)).tolist()
+
+
 def test_spread_by_hand():
     deviation = (8 / 3) ** 0.5
     spread = fusion.spread(np.array([1.0, 3.0, 5.0]))
@@ -64,13 +71,13 @@ def test_relevance_by_hand():
     near = Candidate(memory(1), cosine=0.5, context_cosine=0.7, bm25=2, context_bm25=4)
     far = Candidate(memory(2), cosine=0.1, context_cosine=0.3)
     # two values lie two standard deviations apart, whatever they are
-    assert ranking.compute_relevances(tabulate([near, far])) == pytest.approx([0.6 * 2 + 0.4 * 2, 0.0])
+    assert relevances(near, far) == pytest.approx([0.6 * 2 + 0.4 * 2, 0.0])
 
 
 def test_a_named_day_adds_to_relevance():
     named = find_periods("what happened on 6 May 2026?", NOW.date())
     found = [Candidate(memory(1, days=2), cosine=0.5), Candidate(memory(2, days=3), cosine=0.5)]
-    assert ranking.compute_relevances(tabulate(found), named) == pytest.approx([1.5, 0.0])
+    assert relevances(*found, named=named) == pytest.approx([1.5, 0.0])
 
 
 def test_the_part_of_the_best_by_hand():
@@ -79,10 +86,6 @@ def test_the_part_of_the_best_by_hand():
 
 def test_no_word_in_common_is_zero_for_all():
     assert fusion.divide_by_maximum(np.array([0.0, 0.0])).tolist() == [0.0, 0.0]
-
-
-def test_fusion_by_hand():
-    assert fusion.fuse(0.5, 1.0) == pytest.approx(0.6 * 0.5 + 0.4 * 1.0)
 
 
 def recency(*days: int) -> list[float]:
@@ -149,13 +152,25 @@ def test_the_foremost_are_rather_one_s_own_and_of_the_day_that_is_named():
     assert leading(today, before, query="what was on 1 May 2026?", limit=1) == [7]
 
 
-def test_evidence_by_hand():
-    found = [
-        Candidate(memory(1), cosine=0.5, coverage=0.25),
-        Candidate(memory(2), cosine=-0.2, coverage=0.25),
-        Candidate(memory(3), coverage=0.25),
-    ]
-    assert calibration.measure_evidence(tabulate(found)) == pytest.approx([0.4, 0.1, 0.25])
+def estimate(found: Candidate, count: int = 1) -> float:
+    return float(calibration.estimate_probabilities(tabulate([found]), count)[0])
+
+
+def test_the_probability_that_a_memory_answers_by_hand():
+    weights = calibration.load_weights()
+    for found, known, evidence in (
+        (Candidate(memory(1), coverage=0.25), "words", {"coverage": 0.25}),
+        (Candidate(memory(1), cosine=-0.2, coverage=0.25), "meaning", {"cosine": 0, "coverage": 0.25}),
+        (
+            Candidate(memory(1), cosine=0.5, tokens=0.7, coverage=0.25),
+            "tokens",
+            {"cosine": 0.5, "tokens": 0.7, "coverage": 0.25},
+        ),
+    ):
+        logit = sum(
+            weights[known][name] * value for name, value in {**evidence, "count": 2, "bias": 1}.items()
+        )
+        assert estimate(found, count=100) == pytest.approx(1 / (1 + np.exp(-logit)))
 
 
 def test_rising_runs_share_their_mean():
@@ -171,32 +186,48 @@ def test_a_smoothed_sequence_falls_and_keeps_its_sum(values):
 
 
 @pytest.mark.parametrize(
-    ("count", "cosine", "coverage", "match"),
+    ("count", "found", "match"),
     [
-        (1, 0.3, 0, "strong"),  # 0.18 of 0.17: the only memory is not near by chance
-        (1, 0.28, 0, "weak"),
-        (10, 0.42, 0, "strong"),  # 0.252 of 0.25
-        (10, 0.41, 0, "weak"),
-        (100, 0.56, 0, "strong"),  # 0.336 of 0.33: a paraphrase among many
-        (100, 0.54, 0, "weak"),
-        (1_000_000, 0.56, 0, "strong"),
-        (100, 0.3, 0.38, "strong"),  # 0.18 + 0.152 = 0.332
-        (100, 0.3, 0.36, "weak"),
-        (100, 0.0, 0.83, "strong"),
-        (1, None, 0.6, "strong"),
-        (1, None, 0.59, "weak"),
+        (1, {"cosine": 0.35, "tokens": 0.4}, "strong"),  # the only memory is not near by chance
+        (1_000, {"cosine": 0.35, "tokens": 0.4}, "weak"),
+        (1_000, {"cosine": 0.65, "tokens": 0.7}, "strong"),  # a paraphrase among many
+        (1_000, {"cosine": 0.45, "tokens": 0.6, "coverage": 0.5}, "strong"),
+        (1, {"cosine": 0.45}, "strong"),
+        (1_000, {"cosine": 0.45}, "weak"),
+        (1_000, {"coverage": 0.9}, "strong"),
+        (1_000, {"coverage": 0.3}, "weak"),
     ],
 )
-def test_a_strong_match_has_meaning_or_words_in_common(count, cosine, coverage, match):
-    found = [Candidate(memory(1), cosine=cosine, coverage=coverage)]
-    (ranked,) = rank(found, project=None, now=NOW, count=count)
+def test_a_strong_match_has_meaning_or_words_in_common(count, found, match):
+    (ranked,) = rank([Candidate(memory(1), **found)], project=None, now=NOW, count=count)
     assert ranked.match == match
 
 
-@given(st.integers(0, 10**9), st.integers(0, 10**9))
-def test_among_more_memories_no_less_evidence_is_asked_for(one, other):
+FOUND = st.tuples(st.none() | st.tuples(st.floats(0, 1), st.none() | st.floats(0, 1)), st.floats(0, 1))
+
+
+@given(FOUND, st.integers(0, 10**9), st.integers(0, 10**9))
+def test_among_more_memories_the_same_evidence_says_no_more(found, one, other):
+    near, coverage = found
+    cosine, tokens = near or (None, None)
+    candidate = Candidate(memory(1), cosine=cosine, tokens=tokens, coverage=coverage)
     few, many = sorted((one, other))
-    assert calibration.compute_strong_evidence(few) <= calibration.compute_strong_evidence(many)
+    assert estimate(candidate, few) >= estimate(candidate, many)
+
+
+@given(st.integers(0, 10**9), st.integers(0, 10**9))
+def test_among_more_memories_no_less_is_asked_for(one, other):
+    few, many = sorted((one, other))
+    assert calibration.compute_strong_probability(few) <= calibration.compute_strong_probability(many)
+
+
+def test_more_evidence_is_never_less_probable():
+    assert all(
+        weight >= 0
+        for weights in calibration.load_weights().values()
+        for name, weight in weights.items()
+        if name not in {"bias", "count"}
+    )
 
 
 # --- the order ----------------------------------------------------------------------------------
@@ -308,7 +339,8 @@ def test_signals_say_why():
         "relevance": pytest.approx(0.3, abs=1e-4),
         "semantic": 0.1235,
         "lexical": 0.5,
-        "context": 1.0,
+        "coverage": 0.0,
+        "session_share": 1.0,
         "recency": 0.99,
         "importance": 0.95,
         "project": 0.8,
@@ -319,21 +351,24 @@ def test_signals_say_why():
 def test_the_score_means_the_same_for_every_query():
     poor = rank([Candidate(memory(1), cosine=0.1, bm25=0.5, coverage=0.05)], project=None, now=NOW)
     good = rank([Candidate(memory(1), cosine=0.8, bm25=0.5, coverage=0.9)], project=None, now=NOW)
-    assert poor[0].score == pytest.approx(0.08)
-    assert good[0].score == pytest.approx(0.84)
+    assert poor[0].score < 0.1 < 0.9 < good[0].score
 
 
 candidates = st.lists(
     st.builds(
-        lambda number, days, importance, project, cosine, bm25, coverage, phrase, beside: Candidate(
+        lambda number, days, importance, project, cosine, bm25, coverage, phrase, beside, said: Candidate(
             memory(number, days=days, importance=importance, project=project),
             cosine=cosine,
+            tokens=None if said is None or cosine is None else said[0],
+            context_tokens=None if said is None or cosine is None else said[1],
+            is_question=bool(said and said[2]),
+            names_time=bool(said and said[3]),
             bm25=bm25,
             coverage=coverage,
             phrase=phrase,
             context_cosine=cosine,
             context_bm25=bm25 / 2,
-            neighbours=((beside,), (beside + 1,)),
+            neighbours=((beside, beside + 2), (beside + 1,)),
         ),
         st.integers(1, 40),
         st.integers(-10, 4000),
@@ -344,6 +379,7 @@ candidates = st.lists(
         st.floats(0, 1),
         st.sampled_from([0.0, 0.0, 0.05, 1.0]),
         st.integers(1, 40),
+        st.none() | st.tuples(st.floats(-0.2, 1), st.floats(-0.2, 1), st.booleans(), st.booleans()),
     ),
     max_size=20,
     unique_by=lambda candidate: candidate.memory.key,

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.embedding_double import EmbeddingDouble
 from support.host import QUIET, Host
 
 from sediment_mcp.domain.filters import Filters
@@ -56,9 +57,9 @@ def candidates(host: Host, query: str, monkeypatch: pytest.MonkeyPatch) -> dict[
     (found,) = ranked
     texts = [chunk.content for chunk in found.chunks]
     around: list[dict[int, list[str]]] = [{} for _ in texts]
-    for distance, rows, neighbours in found.links:
-        for row, neighbour in zip(rows.tolist(), neighbours.tolist(), strict=True):
-            around[row].setdefault(distance, []).append(texts[neighbour])
+    for link in found.links:
+        for row, neighbour in zip(link.rows.tolist(), link.neighbours.tolist(), strict=True):
+            around[row].setdefault(link.distance, []).append(texts[neighbour])
     return {
         text: Found(cosine, sides)
         for text, cosine, sides in zip(texts, found.cosines.tolist(), around, strict=True)
@@ -113,3 +114,34 @@ def test_what_one_index_has_found_is_not_read_again_for_the_other(
     found = candidates(host, STRONG, monkeypatch)
     assert found[STRONG].cosine == pytest.approx(1, abs=0.01)
     assert sorted(read) == sorted(set(read)) != []
+
+
+def store_without_tokens(host: Host, text: str) -> str:
+    """Store a memory as before there were token vectors."""
+    model = host.model
+    assert isinstance(model, EmbeddingDouble)
+    identity, model.token_identity = model.token_identity, None
+    try:
+        return str(host.store(text)["id"])
+    finally:
+        model.token_identity = identity
+
+
+@pytest.mark.parametrize("place", range(4))
+def test_the_one_memory_without_token_vectors_yet_is_neither_lost_nor_favoured(
+    host: Host, place: int
+) -> None:
+    texts = ["The kiwi ripens beside the plum.", "A kiwi and a pear.", "The plum is blue.", "Nothing of it."]
+    stored = [
+        store_without_tokens(host, t) if n == place else host.store(t)["id"] for n, t in enumerate(texts)
+    ]
+    found = host.query(texts[0][::-1])["results"]  # what means the same, without a word in common
+    assert found[0]["id"] == stored[0]
+    assert [one["id"] for one in found if "tokens" not in one["signals"]] == [stored[place]]
+
+
+def test_without_any_token_vectors_memories_are_found_as_before_there_were_any(host: Host) -> None:
+    ids = [store_without_tokens(host, text) for text in (STRONG, WEAK, "something else")]
+    found = host.query("kiwi plum")["results"]
+    assert found[0]["id"] == ids[0]
+    assert all("tokens" not in one["signals"] for one in found)

@@ -62,16 +62,16 @@ def test_who_is_linked_stands_at_that_distance_in_a_session_near_a_memory_asked_
     }
     memory_keys = sorted(candidates)
     found = {
-        (distance, memory_keys[row], memory_keys[other])
-        for distance, rows, others in link(lines, memory_keys)
+        (offset, memory_keys[row], memory_keys[other])
+        for offset, rows, others in link(lines, memory_keys)
         for row, other in zip(rows.tolist(), others.tolist(), strict=True)
     }
     assert found == {
-        (distance, one, other)
+        (offset, one, other)
         for one in candidates
         for other in candidates
         if place[one][0] == place[other][0]
-        and 0 < (distance := abs(place[one][1] - place[other][1])) <= NEIGHBOUR_DISTANCE
+        and 0 < abs(offset := place[other][1] - place[one][1]) <= NEIGHBOUR_DISTANCE
         and any(
             place[key][0] == place[one][0] and abs(place[key][1] - place[one][1]) <= NEIGHBOUR_DISTANCE
             for key in asked

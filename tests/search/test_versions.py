@@ -128,9 +128,16 @@ def test_the_chance_of_a_version_by_hand() -> None:
     assert estimate_version(known, other) == pytest.approx(1 / (1 + np.exp(-weighed)), rel=1e-5)
 
 
+def test_of_many_newer_memories_the_likeliest_versions_stand_before_the_best() -> None:
+    best, version = fact(1, days=300, cosine=0.8), fact(2, days=200, cosine=0.7, direction=0.95)
+    others = [fact(n, days=10 - n, cosine=0.6, direction=0.65) for n in range(3, 9)]
+    ranked = keys([best, version, *others])
+    assert ranked.index(2) < ranked.index(1) < 3
+
+
 def test_what_hardly_fits_the_question_is_no_version_however_new_and_like_it() -> None:
     answer = fact(1, days=300, cosine=0.7)
-    poor = versions.MIN_EVIDENCE * 0.7 - 0.01
+    poor = versions.MIN_FIT * 0.7 - 0.01
     others = [fact(n, days=10 - n, cosine=poor, direction=0.9) for n in range(2, 8)]
     assert keys([*others, answer])[0] == 1
     near = fact(9, days=1, cosine=0.6, direction=0.9)

@@ -17,10 +17,10 @@ from support.command_line import PROGRAM
 from support.stdio_peer import REPOSITORY, StdioPeer
 from support.storage import add
 
-from sediment_mcp.config import Tuning
 from sediment_mcp.errors import StorageError
 from sediment_mcp.storage.sqlite.read_only import ReadOnlyFile, is_read_only, open_unchanged
 from sediment_mcp.storage.sqlite.storage import DATABASE, SqliteStorage
+from sediment_mcp.tuning import Tuning
 
 IS_ROOT = sys.platform != "win32" and os.geteuid() == 0
 PLAIN = ("setpriv", "--bounding-set=-dac_override,-dac_read_search") if IS_ROOT else ()

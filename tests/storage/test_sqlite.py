@@ -14,7 +14,6 @@ from typing import Any
 import pytest
 from support.storage import NOW, add, new_memory
 
-from sediment_mcp.config import Tuning
 from sediment_mcp.domain.filters import Filters
 from sediment_mcp.domain.memory import Memory
 from sediment_mcp.errors import Busy, DamagedDatabase, DiskFull, NewerDatabase, StorageError
@@ -27,6 +26,7 @@ from sediment_mcp.storage.sqlite.migrations import MIGRATIONS
 from sediment_mcp.storage.sqlite.session import SqliteSession, open_session
 from sediment_mcp.storage.sqlite.storage import READ_CONNECTIONS, SqliteStorage
 from sediment_mcp.system.timestamps import to_micros
+from sediment_mcp.tuning import Tuning
 
 
 @pytest.fixture

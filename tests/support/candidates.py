@@ -10,16 +10,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from math import prod, sqrt
+from math import exp, log10, prod, sqrt
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sediment_mcp.domain.memory import FoundChunk, Match, Memory
-from sediment_mcp.search import calibration, ranking, versions
+from sediment_mcp.search import blend, calibration, fusion, ranking, versions
 from sediment_mcp.search.candidates import Candidates
-from sediment_mcp.search.fusion import fuse
 from sediment_mcp.search.phrase_match import PHRASE_WEIGHT
 from sediment_mcp.search.query_dates import Period, read_dates
 from sediment_mcp.search.query_tense import is_about_present
@@ -31,7 +30,8 @@ from sediment_mcp.system.timestamps import to_micros
 class Candidate:
     """A memory that may answer a query.
 
-    A cosine of None: there is no embedding yet; a context of None: it is the same as without.
+    A cosine of None: there is no embedding yet; ``tokens`` of None: there are no token vectors; a context of
+    None: it is the same as without. Of each distance in ``neighbours``, the first stands before the memory.
     """
 
     memory: Memory
@@ -41,6 +41,10 @@ class Candidate:
     phrase: float = 0.0
     context_cosine: float | None = None
     context_bm25: float | None = None
+    tokens: float | None = None
+    context_tokens: float | None = None
+    is_question: bool = False
+    names_time: bool = False
     neighbours: tuple[tuple[int, ...], ...] = ()
     terms: int = 0
     vector: NDArray[np.float32] | None = field(default=None, compare=False, repr=False)
@@ -80,6 +84,12 @@ def tabulate(candidates: Sequence[Candidate]) -> Candidates:
             [c.cosine if c.context_cosine is None else c.context_cosine for c in candidates]
         ),
         context_bm25=column([c.bm25 if c.context_bm25 is None else c.context_bm25 for c in candidates]),
+        tokens=column([c.tokens for c in candidates]),
+        context_tokens=column(
+            [c.tokens if c.context_tokens is None else c.context_tokens for c in candidates]
+        ),
+        is_question=np.array([c.is_question for c in candidates], np.bool_),
+        names_time=np.array([c.names_time for c in candidates], np.bool_),
         lengths=column([c.terms for c in candidates]),
         vectors=vectors,
         links=_link(candidates),
@@ -108,14 +118,16 @@ def _link(candidates: Sequence[Candidate]) -> list[Link]:
                 if key in row_of_key:
                     pairs.setdefault((distance, which), []).append((row, row_of_key[key]))
     return [
-        Link(distance, *(np.array(rows, np.intp) for rows in zip(*linked, strict=True)))
-        for (distance, _), linked in pairs.items()
+        Link(
+            distance if which else -distance, *(np.array(rows, np.intp) for rows in zip(*linked, strict=True))
+        )
+        for (distance, which), linked in pairs.items()
     ]
 
 
 def rank(candidates: Sequence[Candidate], *, limit: int | None = None, **asking: Any) -> list[Scored]:
     """Return the package's ranking of the candidates; ``asking`` is as for `ranking.read_asking`."""
-    count = asking.pop("count", calibration.SETTLED_COUNT)
+    count = asking.pop("count", calibration.COUNTED)
     asked = ranking.read_asking(asking.pop("query", ""), **asking)
     return [
         Scored(candidates[one.position], one.score, one.match, dict(one.signals))
@@ -133,13 +145,12 @@ def rank_by_hand(
     now: datetime,
     query: str = "",
     limit: int | None = None,
+    count: int = calibration.COUNTED,
 ) -> list[Scored]:
     """Return the ranking of the candidates, computed for each memory by itself."""
     periods = read_dates(query, now)
-    own = _compute_relevances(candidates, periods)
-    boosts = _compute_session_boosts(candidates, own)
-    gain = PHRASE_WEIGHT * (max([o + b for o, b in zip(own, boosts, strict=True)], default=0.0) or 1.0)
-    total = [o + b + gain * c.phrase for o, b, c in zip(own, boosts, candidates, strict=True)]
+    parts = _compute_parts(candidates, periods)
+    total = _sum_parts(parts, len(candidates))
     relevances = _divide_by_maximum(total) if any(total) else [1.0] * len(total)
     factors = [_compute_factors(candidate.memory, project, now) for candidate in candidates]
     products = [prod(factor.values()) for factor in factors]
@@ -153,46 +164,121 @@ def rank_by_hand(
     if is_about_present(query):
         order = versions.order_by_version(tabulate(candidates), order, limit)
     order = _promote_whole_match(candidates, order, limit)
-    scores = calibration.non_increasing([_measure_evidence(candidates[i]) * products[i] for i in order])
+    chances = [_estimate_probability(candidate, count) for candidate in candidates]
+    scores = calibration.non_increasing([chances[i] * factors[i]["project"] for i in order])
     words = _divide_by_maximum([candidate.bm25 for candidate in candidates])
     scored: list[Scored] = []
     for i, score in zip(order[:limit], scores, strict=False):
         candidate = candidates[i]
-        signals = {"relevance": relevances[i], "lexical": words[i]}
-        signals |= {"context": boosts[i] / (own[i] + boosts[i] or 1.0), **factors[i]}
+        signals = {"relevance": relevances[i], "lexical": words[i], **factors[i]}
+        signals["coverage"] = candidate.coverage
+        shares = {name: values[i] / (total[i] or 1.0) for name, values in parts.items()}
+        signals |= {f"{name}_share": share for name, share in shares.items() if share}
         if candidate.phrase:
             signals["phrase"] = candidate.phrase
         if candidate.cosine is not None:
             signals["semantic"] = candidate.cosine
+        if candidate.tokens is not None:
+            signals["tokens"] = candidate.tokens
         if periods:
             signals["date"] = float(_is_named(candidate.memory, periods))
-        scored.append(Scored(candidate, score, _classify_match(candidate), signals))
+        match = calibration.classify_match(chances[i], count, is_embedded=candidate.cosine is not None)
+        scored.append(Scored(candidate, score, match, signals))
     return scored
 
 
-def _compute_relevances(candidates: Sequence[Candidate], named: Sequence[Period]) -> list[float]:
+def _compute_parts(candidates: Sequence[Candidate], named: Sequence[Period]) -> dict[str, list[float]]:
+    if any(c.tokens is not None for c in candidates):
+        parts = _blend(candidates, named)
+    else:
+        parts = _fuse(candidates)
+        parts["date"] = [ranking.NAMED_DAY_BONUS * _is_named(c.memory, named) for c in candidates]
+        parts["session"] = _compute_session_boosts(candidates, _sum_parts(parts, len(candidates)))
+    gain = PHRASE_WEIGHT * (max(_sum_parts(parts, len(candidates)), default=0.0) or 1.0)
+    return parts | {"phrase": [gain * c.phrase for c in candidates]}
+
+
+def _sum_parts(parts: dict[str, list[float]], count: int) -> list[float]:
+    return [max(0.0, sum(values[i] for values in parts.values())) for i in range(count)]
+
+
+def _spread_words(candidates: Sequence[Candidate]) -> tuple[list[float], list[float]]:
     in_context = [c.bm25 if c.context_bm25 is None else c.context_bm25 for c in candidates]
-    both = zip(_spread([c.bm25 for c in candidates]), _spread(in_context), strict=True)
-    lexical = [(alone + around) / 2 for alone, around in both]
+    return _spread([c.bm25 for c in candidates]), _spread(in_context)
+
+
+def _fuse(candidates: Sequence[Candidate]) -> dict[str, list[float]]:
+    lexical = [(alone + around) / 2 for alone, around in zip(*_spread_words(candidates), strict=True)]
     cosines = [
         (c.cosine + (c.cosine if c.context_cosine is None else c.context_cosine)) / 2
         for c in candidates
         if c.cosine is not None
     ]
-    semantic = iter(_spread(cosines))
-    fused = (
-        [
-            fuse(words * c.coverage if c.cosine is None else next(semantic), words)
-            for c, words in zip(candidates, lexical, strict=True)
-        ]
-        if cosines
-        else lexical
-    )
-    bonus = ranking.NAMED_DAY_BONUS
-    return [
-        value + (bonus if _is_named(c.memory, named) else 0.0)
-        for c, value in zip(candidates, fused, strict=True)
+    if not cosines:
+        return {"words": lexical}
+    near = iter(_spread(cosines))
+    semantic = [
+        words * c.coverage if c.cosine is None else next(near)
+        for c, words in zip(candidates, lexical, strict=True)
     ]
+    weight = fusion.LEXICAL_WEIGHT
+    return {"meaning": [(1 - weight) * x for x in semantic], "words": [weight * x for x in lexical]}
+
+
+def _blend(candidates: Sequence[Candidate], named: Sequence[Period]) -> dict[str, list[float]]:
+    words, around = _spread_words(candidates)
+    covered = [
+        (one + other) / 2 * c.coverage for one, other, c in zip(words, around, candidates, strict=True)
+    ]
+    meaning = _fill([c.cosine for c in candidates], covered, is_level=False)
+    in_session = [c.cosine if c.context_cosine is None else c.context_cosine for c in candidates]
+    session_meaning = _fill(
+        [None if c.cosine is None else x for c, x in zip(candidates, in_session, strict=True)],
+        covered,
+        is_level=False,
+    )
+    tokens = _fill([c.tokens for c in candidates], meaning)
+    session_tokens = _fill(
+        [c.tokens if c.context_tokens is None else c.context_tokens for c in candidates], session_meaning
+    )
+    columns = zip(meaning, session_meaning, words, around, tokens, session_tokens, strict=True)
+    fit = [sum(values) / 6 for values in columns]
+    yes = min(1.0, max(fit) / blend.USUAL_BEST_FIT)
+    place = {c.memory.key: i for i, c in enumerate(candidates)}
+    signals: list[dict[str, float]] = []
+    for i, c in enumerate(candidates):
+        before = place.get(c.neighbours[0][0]) if c.neighbours and c.neighbours[0] else None
+        asked = before is not None and candidates[before].is_question
+        signals.append(
+            {
+                "meaning": meaning[i],
+                "session_meaning": session_meaning[i],
+                "session_words": around[i],
+                "tokens": tokens[i],
+                "session_tokens": session_tokens[i],
+                "named_day": float(_is_named(c.memory, named)),
+                "time_words": yes * c.names_time,
+                "question": yes * c.is_question,
+                "after_question": yes * asked,
+                "answers_question": fit[before] if asked and before is not None else 0.0,
+            }
+        )
+    weights = blend.load_weights()
+    return {
+        part: [sum(weights[name] * row[name] for name in names) for row in signals]
+        for part, names in blend.PARTS.items()
+    }
+
+
+def _fill(values: Sequence[float | None], stand_in: Sequence[float], *, is_level: bool = True) -> list[float]:
+    known = _spread([value for value in values if value is not None])
+    if not known:
+        return list(stand_in)
+    others = [x for x, value in zip(stand_in, values, strict=True) if value is not None]
+    shift = (sum(known) - sum(others)) / len(known) if is_level else 0.0
+    spread = iter(known)
+    filled = [x + shift if value is None else next(spread) for x, value in zip(stand_in, values, strict=True)]
+    return [x - min([0.0, *filled]) for x in filled]
 
 
 def _is_named(memory: Memory, named: Sequence[Period]) -> bool:
@@ -244,14 +330,13 @@ def _compute_factors(memory: Memory, project: str | None, now: datetime) -> dict
     }
 
 
-def _measure_evidence(candidate: Candidate) -> float:
-    if candidate.cosine is None:
-        return candidate.coverage
-    return fuse(min(max(candidate.cosine, 0.0), 1.0), candidate.coverage)
-
-
-def _classify_match(candidate: Candidate) -> Match:
-    needed = calibration.STRONG_COVERAGE
+def _estimate_probability(candidate: Candidate, count: int) -> float:
+    evidence = {"coverage": candidate.coverage, "count": log10(min(max(count, 1), calibration.COUNTED))}
+    known = "words"
     if candidate.cosine is not None:
-        needed = calibration.compute_strong_evidence(calibration.SETTLED_COUNT)
-    return "strong" if _measure_evidence(candidate) >= needed else "weak"
+        known, evidence["cosine"] = "meaning", min(max(candidate.cosine, 0.0), 1.0)
+        if candidate.tokens is not None:
+            known, evidence["tokens"] = "tokens", min(max(candidate.tokens, 0.0), 1.0)
+    weights = calibration.load_weights()[known]
+    logit = weights["bias"] + sum(weights[name] * evidence[name] for name in calibration.EVIDENCE[known])
+    return 1 / (1 + exp(-logit))

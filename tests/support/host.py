@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from sediment_mcp.app import Application
-from sediment_mcp.config import KEPT_BACKUPS, Config, Tuning
+from sediment_mcp.config import KEPT_BACKUPS, Config
 from sediment_mcp.embeddings.protocols import Embedder
 from sediment_mcp.embeddings.reranker import Reranker
 from sediment_mcp.errors import ModelUnavailable
@@ -24,6 +24,7 @@ from sediment_mcp.operations.list_memories import list_memories
 from sediment_mcp.operations.query_memory import query_memory
 from sediment_mcp.operations.store_memory import store_memory
 from sediment_mcp.system.progress import ignore_progress
+from sediment_mcp.tuning import Tuning
 from support.answers import DELETE, STORE, complete_list, complete_query
 from support.embedding_double import EmbeddingDouble
 

@@ -9,10 +9,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from sediment_mcp.config import Tuning
 from sediment_mcp.domain.memory import Memory, NewMemory
 from sediment_mcp.storage.protocols import MemoryStorage
 from sediment_mcp.storage.sqlite.storage import SqliteStorage
+from sediment_mcp.tuning import Tuning
 
 NOW = datetime(2026, 5, 8, 12, tzinfo=UTC)
 

@@ -11,6 +11,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from sediment_mcp.config import Config
 from sediment_mcp.errors import SedimentError
 from support.word_pieces import load_word_pieces
@@ -285,6 +287,12 @@ READERS: dict[str, Reader] = dict.fromkeys(_GIVEN_PLAINLY.split(), plainly) | {
     "recall.hook_call.parse_fields": as_bytes,
     "recall.wording.can_be_shown": lambda call, text: call(text, [text]),
     "recall.wording.render_memory": lambda call, text: [call("a", text, "new", most) for most in (99, 10**9)],
+    "search.late_interaction.weigh_query_tokens": lambda call, text: call(
+        text,
+        np.ones((3, 64), np.float32),
+        np.array([[0, 1], [len(text) // 2, len(text) // 2 + 1], [0, 0]]),
+        {},
+    ),
     "search.phrase_match.measure_string": within_itself,
     "search.phrase_match.score_phrases": as_wording,
     "search.query_dates.find_periods": with_more(TODAY),

@@ -19,11 +19,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from sediment_mcp.config import Tuning
 from sediment_mcp.indexes import quantized_index, tantivy_index
 from sediment_mcp.indexes.vector_files import VectorFiles
 from sediment_mcp.storage.sqlite.connection import SqliteDatabase
 from sediment_mcp.storage.sqlite.session import SqliteSession
+from sediment_mcp.tuning import Tuning
 from support.host import Host
 
 

@@ -22,7 +22,6 @@ import time
 from collections.abc import Callable, Generator
 from pathlib import Path
 
-from sediment_mcp.config import Tuning
 from sediment_mcp.errors import Busy, StorageError
 from sediment_mcp.storage.sqlite import swap
 from sediment_mcp.storage.sqlite.connection import SqliteDatabase
@@ -31,6 +30,7 @@ from sediment_mcp.storage.sqlite.secure_erase import erase_remains, has_remains
 from sediment_mcp.storage.sqlite.session import SqliteSession, open_session
 from sediment_mcp.system.data_directory import prepare_directory
 from sediment_mcp.system.locks import locked
+from sediment_mcp.tuning import Tuning
 
 logger = logging.getLogger(__name__)
 

@@ -30,7 +30,7 @@ export function excerpt(memory) {
   return textElement("p", memory.content + (memory.truncated ? " …" : ""), { class: "text" });
 }
 
-const IN_BRIEF = ["semantic", "lexical", "date", "context", "recency"];
+const IN_BRIEF = ["semantic", "tokens", "lexical", "date", "recency"];
 
 /** Why a result stands where it does: a small bar for each signal. */
 export function signals(result, meanings) {
