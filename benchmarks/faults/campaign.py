@@ -21,7 +21,7 @@ from .disk import Disk
 from .history import History
 from .injuries import INJURIES, KILL, Scene
 from .shim import Shim
-from .slot import Common, Slot
+from .slot import NOT_COPIED, Common, Slot
 
 LAUNCH = Path(__file__).with_name("launch.py")
 HUMAN = 120.0  # seconds without a right answer after which a person would have to look
@@ -277,7 +277,7 @@ class Campaign:
             shutil.rmtree(self.folder, ignore_errors=True)
             return 0
         if self.options.keep is not None:
-            shutil.copytree(self.folder, self.options.keep, dirs_exist_ok=True)
+            shutil.copytree(self.folder, self.options.keep, ignore=NOT_COPIED, dirs_exist_ok=True)
         where = self.options.keep or self.folder
         print(
             f"\n{len(violations)} promises broken; history and logs in {where}; "

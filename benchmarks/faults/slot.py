@@ -32,6 +32,7 @@ ACTS = {
 }  # fmt: skip
 LOOKS = ("words", "meaning", "ids", "history")
 REMOVALS = ("replace", "delete", "erase")
+NOT_COPIED = shutil.ignore_patterns("*.socket")  # a socket is no file that could be kept
 
 
 @dataclass
@@ -363,7 +364,7 @@ class Slot(threading.Thread):
         self._asks_again = True
         place = self.common.logs / f"evidence-{len(self.common.history.violations)}"
         with contextlib.suppress(OSError, shutil.Error):  # files come and go
-            shutil.copytree(self.common.directory, place)
+            shutil.copytree(self.common.directory, place, ignore=NOT_COPIED)
         for _ in range(3):
             self.look(how, words)
         self._asks_again = False

@@ -20,6 +20,7 @@ from support.storage import add
 from sediment_mcp.errors import StorageError
 from sediment_mcp.storage.sqlite.read_only import ReadOnlyFile, is_read_only, open_unchanged
 from sediment_mcp.storage.sqlite.storage import DATABASE, SqliteStorage
+from sediment_mcp.system.data_directory import SOCKET
 from sediment_mcp.tuning import Tuning
 
 IS_ROOT = sys.platform != "win32" and os.geteuid() == 0
@@ -116,7 +117,7 @@ def test_what_a_killed_process_left_in_the_log_is_read_too(
     with StdioPeer(directory) as peer:
         peer.initialize()
         peer.call("store_memory", content="It stands in the log.")
-        shutil.copytree(directory, tmp_path / "killed")
+        shutil.copytree(directory, tmp_path / "killed", ignore=shutil.ignore_patterns(SOCKET))
     killed = tmp_path / "killed"
     if left_behind != "log and index":
         (killed / f"{DATABASE}-shm").unlink()

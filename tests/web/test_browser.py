@@ -321,7 +321,7 @@ def test_every_width_and_both_schemes_are_readable(visit: Callable[..., Visit], 
         "word " * 600, "x" * 3000, "The port is 8080", color_scheme="dark" if width == 900 else "light"
     )
     there.page.set_viewport_size({"width": width, "height": 800})
-    for place in ("", "pairs", "overview", "trash"):
+    for place in ("", "pairs", "captured", "overview", "trash"):
         there.go(place)
         there.page.wait_for_load_state("networkidle")
         assert there.page.evaluate("document.documentElement.scrollWidth <= innerWidth"), place
