@@ -38,7 +38,7 @@ def _wrap_nested(names: Mapping[str, str]) -> Envelope:
 def _wrap_for_copilot(call: HookCall, text: str) -> Mapping[str, Any]:
     """Wrap text for VS Code and Copilot CLI, which share their hook files.
 
-    VS Code reads what Claude Code reads, Copilot CLI the top level alone. Their inputs do not tell them apart.
+    VS Code reads what Claude Code reads, Copilot CLI the top level alone; nothing in the input tells which.
     """
     return {"additionalContext": text, **_wrap_nested(CLAUDE_EVENTS)(call, text)}
 
