@@ -1,4 +1,4 @@
-"""Measured thresholds, batch sizes and timeouts: how the program works, not what a user may set."""
+"""The thresholds, batch sizes and timeouts that were measured, none a setting of the user."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ _ENDS = f".:'{_APOSTROPHE}\u2018\u2013\u2014"  # of a word, that belong to the s
 _ELISION = re.compile(rf"^(?:[cdjlmnst]|qu)['{_APOSTROPHE}](?=\w)", re.IGNORECASE)  # French: l'h\u00f4tel
 _LINE_MARK = re.compile(r"(?:[-+\u2022\u2013]+|\d+[.)])")  # before the first word of a line
 
-_ADDRESS = re.compile(
+_NET_ADDRESS = re.compile(
     r"[A-Za-z][A-Za-z0-9+.-]*://(?:[^/@]*@)?(?P<place>(?P<host>[^/?#:]++)[^?#]*+)(?:[?#].*)?"
 )
 _EMAIL = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
@@ -188,7 +188,7 @@ def _find_code(word: str) -> Iterator[str]:
 
 def _classify(word: str) -> Sequence[str]:
     """Return what a word of code, a path or an address names."""
-    if address := _ADDRESS.fullmatch(word):
+    if address := _NET_ADDRESS.fullmatch(word):
         return [address["place"].rstrip("/"), address["host"]]
     if "@" in word and _EMAIL.fullmatch(word):
         return [word]

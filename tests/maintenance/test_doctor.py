@@ -193,7 +193,7 @@ def test_a_model_that_needs_the_extra_is_a_problem_that_names_the_command(
 ) -> None:
     monkeypatch.delitem(sys.modules, "sediment_mcp.embeddings.sentence_transformers", raising=False)
     monkeypatch.delattr("sediment_mcp.embeddings.sentence_transformers", raising=False)
-    monkeypatch.setitem(sys.modules, "huggingface_hub", None)  # what makes "import" fail
+    monkeypatch.setitem(sys.modules, "sentence_transformers", None)  # what makes "import" fail
     config = Config(tmp_path / "data", model="some/model")
     (finding,) = (finding for finding in examine(config) if finding.name == "model")
     assert finding.state == "problem"

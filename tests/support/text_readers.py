@@ -243,6 +243,7 @@ recall.asked_text.count_words recall.asked_text.has_question recall.asked_text.s
 recall.wording.flatten
 search.date_phrases.read_tokens search.phrase_match.fold_text search.phrase_match.read_wording
 search.query_tense.is_about_present search.query_tense.remove_present_words
+search.candidates.is_question search.time_questions.asks_when search.time_questions.names_time
 search.versions.states_change
 storage.sql.fields.dump_json
 system.project_root.parse_file_uri
