@@ -3,10 +3,10 @@
     python benchmarks/recall.py PATH/TO/developer_memories [--keep DIR]
 
 Quality: the developers' memories are stored, and two kinds of prompts go the way of the hook `prompt`. None
-of `data/unrelated_prompts.jsonl` should be answered; where a question's right memory is among the first three
-of `query_memory`, it should be among what is shown. The thresholds in `sediment_mcp/recall/finding.py` are to
-be chosen on the even lines of both files (`--sweep` shows what each value would give there), and what is
-reported are the odd ones.
+of `data/unrelated_prompts.jsonl` and `data/unrelated_questions.jsonl` should be answered; where a question's
+right memory is among the first three of `query_memory`, it should be among what is shown. The thresholds in
+`sediment_mcp/recall/finding.py` are chosen on the even lines of all files, as README.md says; `--sweep` shows
+what each would give there, for prompts that ask a question and others apart. Reported are the odd lines.
 
 Time: the hook as a process, from its start to its end, over 10,000 memories, in turn with and without a
 running server.
@@ -36,13 +36,14 @@ from rich.table import Table
 from stdio_client import Server, close_input
 
 from sediment_mcp.recall import finding
-from sediment_mcp.recall.asked_text import select_asked
+from sediment_mcp.recall.asked_text import has_question, select_asked
 from sediment_mcp.recall.local_socket import ask
 from sediment_mcp.recall.prompt import MOST_SHOWN
 from sediment_mcp.system.data_directory import SOCKET
 from sediment_mcp.tuning import Tuning
 
 PROMPTS = Path(__file__).parent / "data" / "unrelated_prompts.jsonl"
+QUESTIONS = PROMPTS.with_name("unrelated_questions.jsonl")
 FIRST = 3  # results of query_memory among which the right memory must be, to count
 SIZE = 10_000  # memories over which the time is taken
 RUNS = 60  # hooks of each kind
@@ -57,32 +58,45 @@ class Asked:
 
     text: str
     found: list[tuple[int, float]]
+    least: float
     answers: tuple[int, ...] = ()
     is_found_by_query: bool = False
 
-    def shown(self, least: float) -> list[int]:
-        return [place for place, score in self.found if score >= least][:MOST_SHOWN]
+    def shown(self, least: float | None = None) -> list[int]:
+        """What is shown with the score that it must have, or with another."""
+        needed = self.least if least is None else least
+        return [place for place, score in self.found if score >= needed][:MOST_SHOWN]
 
 
 @dataclass(frozen=True)
 class Sample:
-    """The prompts that nothing answers, and the questions whose answer a query finds."""
+    """The prompts and questions that nothing answers, and the questions whose answer a query finds."""
 
-    unrelated: list[Asked]
+    prompts: list[Asked]
+    unrelated_questions: list[Asked]
     questions: list[Asked]
 
     def half(self, number: int) -> Sample:
-        return Sample(self.unrelated[number::2], self.questions[number::2])
+        return Sample(self.prompts[number::2], self.unrelated_questions[number::2], self.questions[number::2])
 
-    def false(self, least: float) -> int:
-        return sum(bool(asked.shown(least)) for asked in self.unrelated)
+    def of_kind(self, is_question: bool) -> Sample:
+        """What asks a question, or does not, in each of the lists."""
 
-    def right(self, least: float) -> int:
+        def select(some: list[Asked]) -> list[Asked]:
+            return [asked for asked in some if has_question(select_asked(asked.text)) == is_question]
+
+        return Sample(select(self.prompts), select(self.unrelated_questions), select(self.questions))
+
+    def right(self, least: float | None = None) -> int:
         return sum(not set(asked.answers).isdisjoint(asked.shown(least)) for asked in self.found_by_query)
 
     @property
     def found_by_query(self) -> list[Asked]:
         return [asked for asked in self.questions if asked.is_found_by_query]
+
+
+def count_false(unrelated: list[Asked], least: float | None = None) -> int:
+    return sum(bool(asked.shown(least)) for asked in unrelated)
 
 
 # --- quality ------------------------------------------------------------------------------------
@@ -91,32 +105,39 @@ class Sample:
 class Recalling(InProcess):
     """The operations in this process, and what the hook `prompt` looks at."""
 
-    def find(self, prompt: str) -> list[tuple[str, float]]:
-        """The ids and scores of what may be shown, whatever score is needed."""
+    def find(self, prompt: str) -> tuple[list[tuple[str, float]], float]:
+        """The ids and scores of what may be shown, whatever score is needed, and that score."""
         asked = select_asked(prompt)
-        candidates, _ = finding.find_candidates(self._app.retriever, asked, None) if asked else ([], 0.0)
-        return [(scored.memory.id, scored.score) for scored in candidates]
+        candidates, least = finding.find_candidates(self._app.retriever, asked, None) if asked else ([], 1.0)
+        return [(scored.memory.id, scored.score) for scored in candidates], least
+
+
+def read_prompts(file: Path) -> list[str]:
+    return [json.loads(line)["prompt"] for line in file.read_text().splitlines()]
 
 
 def measure_quality(folder: Path, model: Remembered | None) -> Sample:
     data = developer_memories(folder)
-    prompts = [json.loads(line)["prompt"] for line in PROMPTS.read_text().splitlines()]
     with closing(Recalling(model, Tuning())) as host:
         places = {host.store(memory): place for place, memory in enumerate(data.memories)}
 
         def ask(text: str, answers: tuple[int, ...] = ()) -> Asked:
             first = host.query({"query": text[:10_000], "limit": FIRST})["results"]
             is_found = not {places[result["id"]] for result in first}.isdisjoint(answers)
-            return Asked(text, [(places[one], score) for one, score in host.find(text)], answers, is_found)
+            found, least = host.find(text)
+            return Asked(text, [(places[one], score) for one, score in found], least, answers, is_found)
 
         return Sample(
-            [ask(prompt) for prompt in prompts],
+            [ask(prompt) for prompt in read_prompts(PROMPTS)],
+            [ask(question) for question in read_prompts(QUESTIONS)],
             [ask(question.text, question.answers) for question in data.questions],
         )
 
 
-def show_quality(sample: Sample, least: float, title: str) -> None:
-    table = Table("", "false: shown with an unrelated prompt", "right: of the questions that a query answers")
+def show_quality(sample: Sample, title: str) -> None:
+    table = Table(
+        "", "false: unrelated prompts", "false: unrelated questions", "right: questions that a query answers"
+    )
     for name, half in (
         ("chosen on (even)", sample.half(0)),
         ("reported (odd)", sample.half(1)),
@@ -124,24 +145,30 @@ def show_quality(sample: Sample, least: float, title: str) -> None:
     ):
         table.add_row(
             name,
-            f"{half.false(least)} of {len(half.unrelated)}",
-            f"{half.right(least)} of {len(half.found_by_query)} "
-            f"({half.right(least) / len(half.found_by_query):.0%})",
+            f"{count_false(half.prompts)} of {len(half.prompts)}",
+            f"{count_false(half.unrelated_questions)} of {len(half.unrelated_questions)}",
+            f"{half.right()} of {len(half.found_by_query)} ({half.right() / len(half.found_by_query):.0%})",
         )
-    table.title = f"{title}, score from {least}"
+    table.title = title
     console.print(table)
 
 
 def sweep(sample: Sample) -> None:
-    half = sample.half(0)
-    table = Table("score from", "false", "right", title="on the even lines")
+    kinds = sample.half(0).of_kind(True), sample.half(0).of_kind(False)
+    table = Table("score from", title="on the even lines")
+    for name in ("a question", "no question"):
+        table.add_column(f"{name}: false")
+        table.add_column("right")
     for hundredth in range(20, 100, 2):
         least = hundredth / 100
-        table.add_row(
-            f"{least:.2f}",
-            f"{half.false(least) / len(half.unrelated):.1%}",
-            f"{half.right(least) / len(half.found_by_query):.0%}",
-        )
+        cells: list[str] = []
+        for kind in kinds:
+            unrelated = kind.prompts + kind.unrelated_questions
+            cells += [
+                f"{count_false(unrelated, least)} of {len(unrelated)}",
+                f"{kind.right(least)} of {len(kind.found_by_query)}",
+            ]
+        table.add_row(f"{least:.2f}", *cells)
     console.print(table)
 
 
@@ -248,19 +275,15 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=RUNS, help="hooks of each kind; 0 takes no times")
     arguments = parser.parse_args()
     model = Remembered(arguments.embeddings)
-    for title, used, least in (
-        ("by meaning and words", model, finding.MIN_SCORE),
-        ("by words alone", None, finding.MIN_SCORE_BY_WORDS),
-    ):
+    for title, used in (("by meaning and words", model), ("by words alone", None)):
         sample = measure_quality(arguments.path, used)
         model.save()
-        show_quality(sample, least, title)
+        show_quality(sample, title)
         if arguments.sweep:
             sweep(sample)
     if arguments.runs:
         with tempfile.TemporaryDirectory() as temporary:
-            prompts = [json.loads(line)["prompt"] for line in PROMPTS.read_text().splitlines()]
-            asking = [prompt for prompt in prompts if select_asked(prompt)]
+            asking = [prompt for prompt in read_prompts(PROMPTS) if select_asked(prompt)]
             show_time(measure_time(fill_directory(arguments.keep or Path(temporary)), asking, arguments.runs))
 
 

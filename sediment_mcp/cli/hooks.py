@@ -41,6 +41,7 @@ EVENTS: Mapping[str, Event] = {
     "session-end": Event("sediment_mcp.capture.start.start_capture", 1.0),
     "capture": Event("sediment_mcp.capture.work.capture_turns", 0),  # what those three start
 }
+RULES_WRITTEN = ("session-start", "cursor")  # an event, and a host that may lose what is said then
 
 
 class _Unusable(Exception):
@@ -85,6 +86,21 @@ def _answer(name: str, host: str, flags: Mapping[str, str], seconds: float) -> N
         from sediment_mcp.recall.envelopes import wrap_text
 
         _write(wrap_text(call, text))
+    if (name, host) == RULES_WRITTEN:
+        _write_rules(call, answer)
+
+
+def _write_rules(call: HookCall, answer: Callable[[HookCall], str]) -> None:
+    """Write what a session begins with into the rules of its project, shown before or not."""
+    from dataclasses import replace
+    from pathlib import Path
+
+    from sediment_mcp.hosts.cursor_rules import write_rules
+    from sediment_mcp.system.project_root import find_project_of_folder
+
+    folder = Path(call.folder)
+    if find_project_of_folder(call.folder) is not None and folder.is_dir():
+        write_rules(folder, answer(replace(call, session="")))
 
 
 def _build_call(name: str, host: str, flags: Mapping[str, str]) -> HookCall:

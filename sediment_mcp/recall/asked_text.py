@@ -27,6 +27,7 @@ _MARKED_UP = re.compile(r"<(/?)([A-Za-z][\w-]{0,40})[^<>\n]{0,200}>")
 _ADDRESS = re.compile(r"\b[a-z][a-z0-9+.-]{1,20}://\S+", re.IGNORECASE)
 _WORD = re.compile(r"\w+")
 _UNSPACED = re.compile(f"[{UNSPACED}]")
+_QUESTION = re.compile(r"[\uff1f\u061f]|\?(?=[\s\"')?*]|$)")  # `a?.b` and `(?:` ask nothing
 
 
 def select_asked(prompt: str) -> str:
@@ -38,6 +39,11 @@ def select_asked(prompt: str) -> str:
         return ""
     own = _remove_pasted(_take_ends(prompt, 2 * MAX_READ_CHARS, "\n"))
     return _take_ends(own, MAX_ASKED_CHARS, " ") if count_words(own) >= MIN_WORDS else ""
+
+
+def has_question(asked: str) -> bool:
+    """Return whether a text asks a question, rather than only ordering something."""
+    return _QUESTION.search(asked) is not None
 
 
 def count_words(text: str) -> int:

@@ -38,9 +38,9 @@ def _wrap_nested(names: Mapping[str, str]) -> Envelope:
 def _wrap_for_copilot(call: HookCall, text: str) -> Mapping[str, Any]:
     """Wrap text for VS Code and Copilot CLI, which share their hook files.
 
-    VS Code names its event in the input, and reads what Claude Code reads; Copilot CLI does neither.
+    VS Code reads what Claude Code reads, Copilot CLI the top level alone; nothing in the input tells which.
     """
-    return _wrap_nested(CLAUDE_EVENTS)(call, text) if call.names_event else {"additionalContext": text}
+    return {"additionalContext": text, **_wrap_nested(CLAUDE_EVENTS)(call, text)}
 
 
 def _wrap_for_cursor(call: HookCall, text: str) -> Mapping[str, Any]:

@@ -1,8 +1,9 @@
 """Find the memories that a prompt calls for: few, and only where they fit beyond doubt.
 
 Nobody has asked for them, so one that does not fit costs more than one that is missing. Beside the match the
-score decides, from a threshold on: the least one with no false injection on one half of the prompts and
-questions of `benchmarks/recall.py`, which reports the other half.
+score decides, from a threshold on. It says how probable it is that a memory answers a question; an order is
+seldom answered by anything, so one that only orders something needs a higher score. `benchmarks/recall.py`
+says how the thresholds were chosen, and what they give.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
 from sediment_mcp.domain.filters import Filters
+from sediment_mcp.recall.asked_text import has_question
 from sediment_mcp.recall.found_memory import FoundMemory
 from sediment_mcp.recall.wording import can_be_shown
 from sediment_mcp.search.similar import find_newer
@@ -24,8 +26,9 @@ if TYPE_CHECKING:
     from sediment_mcp.search.retriever import Retriever
     from sediment_mcp.storage.protocols import ReadSession
 
-MIN_SCORE = 0.64  # of a memory that is shown, with the model
-MIN_SCORE_BY_WORDS = 0.6  # without it
+MIN_SCORE = 0.68  # of a memory that is shown, with the model
+MIN_SCORE_OF_ANSWER = 0.46  # where the prompt asks a question
+MIN_SCORE_BY_WORDS = 0.6  # without the model
 SEARCHED = 12  # memories that are looked at
 MOST_FOUND = 6  # memories that are returned, because some may have been shown already
 MAX_SNIPPET_CHARS = 500
@@ -63,7 +66,9 @@ def find_candidates(
         and scored.memory.project in (None, project)
         and can_be_shown(scored.memory.content, scored.memory.tags)
     ]
-    return candidates, MIN_SCORE if retrieval.is_semantic else MIN_SCORE_BY_WORDS
+    if not retrieval.is_semantic:
+        return candidates, MIN_SCORE_BY_WORDS
+    return candidates, MIN_SCORE_OF_ANSWER if has_question(asked) else MIN_SCORE
 
 
 def _describe(scored: ScoredMemory, newer: Memory | None) -> FoundMemory:

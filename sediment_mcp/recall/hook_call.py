@@ -21,7 +21,6 @@ SESSION = ("session_id", "sessionId", "conversation_id", "conversationId")
 FOLDER = ("cwd", "workingDirectory")
 ROOTS = ("workspace_roots", "workspaceRoots")
 PROMPT = ("prompt", "user_prompt", "userPrompt")
-EVENT = ("hook_event_name", "hookEventName")
 SOURCE = ("source", "trigger")
 TRANSCRIPT = ("transcript_path", "transcriptPath")
 
@@ -31,8 +30,7 @@ class HookCall:
     """What a hook is called with; a text that the host has not sent is empty.
 
     ``event`` is our name of the event, ``source`` why a session starts (startup, resume, clear, compact).
-    ``names_event`` says whether the host has named its own event in the input. ``fields`` is all that it has
-    sent.
+    ``fields`` is all that the host has sent.
     """
 
     event: str
@@ -43,7 +41,6 @@ class HookCall:
     prompt: str
     source: str
     transcript: str
-    names_event: bool
     fields: Mapping[str, Any]
 
 
@@ -60,7 +57,6 @@ def build_call(event: str, host: str, config: Config, data: bytes) -> HookCall:
         prompt=_find_text(fields, PROMPT),
         source=_find_text(fields, SOURCE),
         transcript=_find_text(fields, TRANSCRIPT),
-        names_event=bool(_find_text(fields, EVENT)),
         fields=fields,
     )
 

@@ -171,7 +171,7 @@ class IndexView:
         if not lines:
             return build_candidates(own, context)
         neighbourhood = read_neighbourhood(lines.items())
-        new = np.setdiff1d(neighbourhood.keys, own.memory_keys).tolist()
+        new = sorted({*neighbourhood.keys.tolist()} - {*own.memory_keys.tolist()})  # numpy's imports numpy.ma
         added = session.find_chunks_of(new, query.filters, query.now)
         features = own.append(self._extract(session, added, query, context, bm25)) if added else own
         return build_candidates(features, context, link_neighbours(neighbourhood, features.memory_keys))

@@ -23,7 +23,6 @@ from sediment_mcp.errors import DamagedSnapshot, StorageError
 from sediment_mcp.indexes.indexer import Indexer
 from sediment_mcp.search.index_view import IndexView, Query
 from sediment_mcp.search.ranking import rank, read_asking
-from sediment_mcp.search.related import RelatedMemory, find_related
 from sediment_mcp.search.reranking import MAX_RERANKED, append_next, is_unsure, rerank
 from sediment_mcp.storage.protocols import MemoryStorage, ReadSession
 from sediment_mcp.system.progress import Progress
@@ -32,6 +31,7 @@ from sediment_mcp.tuning import Tuning
 
 if TYPE_CHECKING:
     from sediment_mcp.embeddings.reranker import Reranker
+    from sediment_mcp.search.related import RelatedMemory
 
 logger = logging.getLogger(__name__)
 
@@ -175,6 +175,8 @@ class Retriever:
 
         No model is loaded for it: the embeddings compared are those that the memories have.
         """
+        from sediment_mcp.search.related import find_related  # which a query does not need
+
         model = self._ready_model or self._find_stored_model()
         if self._is_far_behind(model):
             self._catch_up(model)

@@ -24,6 +24,7 @@ from support.hooks import (
 )
 
 from sediment_mcp.cli import hooks
+from sediment_mcp.hosts.cursor_rules import RULES, write_rules
 from sediment_mcp.recall.envelopes import ENVELOPES
 
 __all__ = ["own_place", "run"]  # fixtures
@@ -46,6 +47,58 @@ def test_each_host_gets_its_answer(data: Path, event: str, host: str) -> None:
     done = run_hook(data, event, "--host", host, data=ASKING)
     assert (done.returncode, done.stderr) == (0, b"")
     assert PORT in json.dumps(json.loads(done.stdout))
+
+
+def test_cursor_s_rules_hold_what_is_known_however_often_a_session_starts(data: Path, tmp_path: Path) -> None:
+    shop = tmp_path / "shop"
+    shop.mkdir()
+    start = {"conversation_id": "s", "workspace_roots": [str(shop)]}
+    outputs = [run_hook(data, "session-start", "--host", "cursor", data=start).stdout for _ in range(2)]
+    assert PORT in json.loads(outputs[0])["additional_context"]
+    assert outputs[1] == b""  # it was said in this session
+    assert PORT in (shop / RULES).read_text()
+
+
+def test_cursor_s_rules_hold_nothing_that_is_gone(data: Path, tmp_path: Path) -> None:
+    shop = tmp_path / "shop"
+    write_rules(shop, "Nothing of this is stored any more.")
+    empty = tmp_path / "none"
+    done = run_hook(empty, "session-start", "--host", "cursor", data={"workspace_roots": [str(shop)]})
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
+    assert not (shop / RULES).exists()
+
+
+@pytest.mark.parametrize(
+    ("event", "host", "folder"),
+    [
+        ("prompt", "cursor", "shop"),
+        ("session-start", "claude-code", "shop"),
+        ("session-start", "cursor", "gone"),
+        ("session-start", "cursor", "home"),
+    ],
+)
+def test_no_rules_are_written_elsewhere(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, event: str, host: str, folder: str
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path / "home"))
+    for existing in ("shop", "home"):
+        (tmp_path / existing).mkdir()
+    done = run_hook(data, event, "--host", host, data={**ASKING, "cwd": str(tmp_path / folder)})
+    assert done.returncode == 0
+    assert PORT in done.stdout.decode()
+    assert list(tmp_path.rglob(RULES)) == []
+    assert not (tmp_path / "gone").exists()
+
+
+def test_rules_that_cannot_be_written_do_not_keep_the_answer_back(data: Path, tmp_path: Path) -> None:
+    (tmp_path / "shop").mkdir()
+    (tmp_path / "shop" / ".cursor").symlink_to(tmp_path)
+    fields = {"workspace_roots": [str(tmp_path / "shop")]}
+    done = run_hook(data, "session-start", "--host", "cursor", data=fields)
+    assert done.returncode == 0
+    assert PORT in json.loads(done.stdout)["additional_context"]
+    assert b"leads out of the project" in done.stderr
 
 
 NONSENSE: dict[str, bytes] = {
@@ -183,6 +236,7 @@ def test_any_input_ends_well(
         store_all(tmp_path / "memories", {"content": PORT, "tags": ["pinned"]})
     monkeypatch.setattr(hooks.sys, "stdin", Input)
     monkeypatch.setattr(hooks, "_write", written.append)
+    monkeypatch.setattr(hooks, "_write_rules", lambda *_: None)  # a folder of this machine may come up
     monkeypatch.setattr(hooks, "_report", lambda *problem: problems.append(problem))
     flags = {"SEDIMENT_DATA_DIR": str(tmp_path / "memories"), "SEDIMENT_MODEL": "none"}
     assert hooks.run_hook([event, "--host", host], flags) == 0

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sediment_mcp.recall.asked_text import MAX_ASKED_CHARS, count_words, select_asked
+from sediment_mcp.recall.asked_text import MAX_ASKED_CHARS, count_words, has_question, select_asked
 
 QUESTION = "Which port does the staging database use?"
 TRACE = """Traceback (most recent call last):
@@ -71,3 +71,20 @@ def test_what_is_asked_is_short_and_has_enough_words(prompt: str) -> None:
 @pytest.mark.parametrize(("text", "count"), [("a b c", 3), ("支払い", 2), ("staging の DB", 3), ("", 0)])
 def test_words_are_counted_in_every_script(text: str, count: int) -> None:
     assert count_words(text) == count
+
+
+@pytest.mark.parametrize(
+    ("asked", "expected"),
+    [
+        (QUESTION, True),
+        ("Why (in the staging database?) Just answer.", True),
+        ('They ask "why so slow?" each time', True),
+        ("データベースのポートは何ですか\uff1f教えて", True),
+        ("ما هو المنفذ\u061f", True),
+        ("List the ports of the staging database.", False),
+        ("Rewrite a?.b and the bound ?Sized without (?:x)", False),
+        ("", False),
+    ],
+)
+def test_a_question_is_told_from_an_order(asked: str, expected: bool) -> None:
+    assert has_question(asked) is expected

@@ -16,6 +16,11 @@ def nested(name: str) -> dict[str, Any]:
     return {"hookSpecificOutput": {"hookEventName": name, "additionalContext": "text"}}
 
 
+def both(name: str) -> dict[str, Any]:
+    """Return what two hosts find in one answer, each in its own place."""
+    return {"additionalContext": "text", **nested(name)}
+
+
 @pytest.mark.parametrize(
     ("host", "event", "fields", "expected"),
     [
@@ -24,8 +29,9 @@ def nested(name: str) -> dict[str, Any]:
         ("codex", "prompt", {}, nested("UserPromptSubmit")),
         ("gemini", "session-start", {}, nested("SessionStart")),
         ("gemini", "prompt", {}, nested("BeforeAgent")),
-        ("vscode", "prompt", {"hookEventName": "UserPromptSubmit"}, nested("UserPromptSubmit")),
-        ("copilot-cli", "session-start", {}, {"additionalContext": "text"}),
+        ("vscode", "prompt", {"hookEventName": "UserPromptSubmit"}, both("UserPromptSubmit")),
+        ("copilot-cli", "session-start", {}, both("SessionStart")),
+        ("copilot-cli", "prompt", {"hook_event_name": "UserPromptSubmit"}, both("UserPromptSubmit")),
         ("cursor", "session-start", {}, {"additional_context": "text"}),
         ("cursor", "prompt", {}, {"continue": True, "additional_context": "text"}),
     ],

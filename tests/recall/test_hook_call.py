@@ -35,7 +35,7 @@ SPELLINGS: dict[str, dict[str, Any]] = {
 def test_hosts_spell_the_same_call_differently(tmp_path: Path, fields: dict[str, Any]) -> None:
     call = call_of(tmp_path, **fields)
     assert (call.session, call.folder, call.prompt, call.source) == ("s", "/code", "why", "resume")
-    assert (call.transcript, call.names_event, call.fields) == ("/t.jsonl", True, fields)
+    assert (call.transcript, call.fields) == ("/t.jsonl", fields)
 
 
 def test_what_is_of_another_type_is_absent(tmp_path: Path) -> None:

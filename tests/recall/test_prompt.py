@@ -156,15 +156,21 @@ def test_a_newer_memory_that_may_contradict_is_named(data: Path, recall: Recall)
 
 
 @pytest.mark.parametrize(
-    ("recall", "threshold"), [(SERVED, "MIN_SCORE"), (ALONE, "MIN_SCORE_BY_WORDS")], indirect=["recall"]
+    ("recall", "threshold", "text"),
+    [
+        (SERVED, "MIN_SCORE_OF_ANSWER", ASKS_FOR_PORT),
+        (SERVED, "MIN_SCORE", ASKS_FOR_PORT.removesuffix("?")),
+        (ALONE, "MIN_SCORE_BY_WORDS", ASKS_FOR_PORT),
+    ],
+    indirect=["recall"],
 )
 def test_the_threshold_decides(
-    data: Path, recall: Recall, monkeypatch: pytest.MonkeyPatch, threshold: str
+    data: Path, recall: Recall, monkeypatch: pytest.MonkeyPatch, threshold: str, text: str
 ) -> None:
     store_all(data, PORT, *OTHERS)
-    assert recall()
+    assert recall(text)
     monkeypatch.setattr(finding, threshold, 1.01)
-    assert not recall()
+    assert not recall(text)
 
 
 @pytest.mark.parametrize("is_made", [False, True])

@@ -239,7 +239,8 @@ operations.argument_values.parse_id operations.argument_values.parse_ids
 operations.argument_values.parse_number operations.argument_values.parse_object
 operations.argument_values.parse_tags operations.argument_values.parse_text
 operations.argument_values.split_list
-recall.asked_text.count_words recall.asked_text.select_asked recall.wording.flatten
+recall.asked_text.count_words recall.asked_text.has_question recall.asked_text.select_asked
+recall.wording.flatten
 search.date_phrases.read_tokens search.phrase_match.fold_text search.phrase_match.read_wording
 search.query_tense.is_about_present search.query_tense.remove_present_words
 search.candidates.is_question search.time_questions.asks_when search.time_questions.names_time
