@@ -61,7 +61,7 @@ class InProcess:
         self, remembered: Remembered | None, tuning: Tuning, reranker: Reranker | None = None
     ) -> None:
         self._directory = tempfile.mkdtemp(prefix="sediment-retrieval-")
-        model = DEFAULT_MODEL if remembered else NO_MODEL
+        model = remembered.name if remembered else NO_MODEL
         config = Config(Path(self._directory), project="", model=model, tuning=tuning)
         self._app = Application(
             config, is_resident=False, load=lambda c: remembered or load_embedder(c), reranker=reranker
@@ -91,12 +91,12 @@ class CountedReranker(Reranker):
 
 
 class Remembered:
-    """The default model, asked once a text; `save` keeps the answers in a file."""
+    """A model, asked once a text; `save` keeps the answers in a file."""
 
-    def __init__(self, file: Path | None) -> None:
-        self._file = file
+    def __init__(self, file: Path | None, name: str = DEFAULT_MODEL) -> None:
+        self._file, self.name = file, name
         with tempfile.TemporaryDirectory() as empty:
-            self._embedder: Embedder = load_embedder(Config(Path(empty)))
+            self._embedder: Embedder = load_embedder(Config(Path(empty), model=name))
         self.identity, self.token_identity = self._embedder.identity, self._embedder.token_identity
         self._made: dict[str, Made] = {}
         if file is not None and file.exists():

@@ -19,7 +19,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from metrics import Outcome, hit, interval, mean
+from metrics import Outcome, add_up, hit, interval, mean
 from rich.console import Console
 from rich.table import Table
 
@@ -80,8 +80,9 @@ def is_within(outcome: Outcome) -> bool:
 
 
 def describe(outcomes: list[Outcome]) -> str:
-    low, high = interval(outcomes, FIRST)
-    return f"{mean(outcomes, FIRST):.3f} [{low:.3f}, {high:.3f}]"
+    sums = add_up(outcomes, FIRST)
+    low, high = interval(sums)
+    return f"{mean(sums):.3f} [{low:.3f}, {high:.3f}]"
 
 
 def show(console: Console, model: str, outcomes: list[Outcome]) -> None:
@@ -92,9 +93,8 @@ def show(console: Console, model: str, outcomes: list[Outcome]) -> None:
     console.print(f"across languages {describe(across)}")
     table = Table("question ↓  notes →", *LANGUAGES)
     for asked in LANGUAGES:
-        cells = [
-            mean([one for one in outcomes if one.group == f"{asked} → {notes}"], FIRST) for notes in LANGUAGES
-        ]
+        pairs = [f"{asked} → {notes}" for notes in LANGUAGES]
+        cells = [mean(add_up([one for one in outcomes if one.group == pair], FIRST)) for pair in pairs]
         table.add_row(asked, *(f"{cell:.2f}" for cell in cells))
     console.print(table)
 

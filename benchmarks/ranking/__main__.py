@@ -30,6 +30,7 @@ from rich.console import Console  # noqa: E402
 from rich.progress import track  # noqa: E402
 from rich.table import Table  # noqa: E402
 
+from sediment_mcp.config import DEFAULT_MODEL  # noqa: E402
 from sediment_mcp.search import blend, phrase_match  # noqa: E402
 
 Cases = Mapping[str, Sequence[Case]]
@@ -48,8 +49,7 @@ SHOWN: dict[str, dict[str, Measure]] = {
 # --- cases --------------------------------------------------------------------------------------
 
 
-def record(chosen: argparse.Namespace, limit: int) -> Cases:
-    model = Remembered(chosen.embeddings)
+def record(chosen: argparse.Namespace, model: Remembered, limit: int) -> Cases:
     recorder = Recorder(model, limit)
     sets = conversations(chosen.conversations)
     spoken = [case for data in track(sets, console=Console(stderr=True)) for case in recorder.record(data)]
@@ -145,9 +145,13 @@ def main() -> None:
     for name in ("conversations", "developer-memories", "devmembench"):
         parser.add_argument(f"--{name}", type=Path, required=True, help="the folder that holds the data set")
     parser.add_argument("--embeddings", type=Path, help="file (.npz) to remember embeddings in")
+    parser.add_argument("--model", default=DEFAULT_MODEL, help="as SEDIMENT_MODEL")
     parser.add_argument("--write", action="store_true", help=f"write {blend.FILE.name} in the package")
     chosen = parser.parse_args()
-    training = [record(chosen, limit) for limit in LIMITS]
+    if chosen.write and chosen.model != DEFAULT_MODEL:
+        parser.error("the weights are those learned with the default model: leave out --write or --model")
+    model = Remembered(chosen.embeddings, chosen.model)
+    training = [record(chosen, model, limit) for limit in LIMITS]
     console = Console(width=120)
     for limit, cases in zip(LIMITS, training, strict=True):
         table, figures = compare(cases, cross_validate(training, cases))

@@ -46,6 +46,11 @@ USUAL_BEST_FIT = 4.0
 far above, so that a memory names a time, is a question or follows one counts less there, too. A day that the
 query names counts in full: it is asked for."""
 
+USUAL_BEST_COVERAGE = 0.5
+"""Of the query's term weight, the share that the best candidate by it holds where words count in full. Where
+none holds as much, they count less, in proportion: the few memories that share a stray word with the query,
+which may be in another language, stand many deviations above all others, however little that says."""
+
 
 @cache
 def load_weights() -> dict[str, float]:
@@ -81,6 +86,8 @@ def compute_signals(candidates: Candidates, is_of_named_day: NDArray[np.bool_]) 
     """
     words, session_words = spread(candidates.bm25), spread(candidates.context_bm25)
     covered = (words + session_words) / 2 * candidates.coverages
+    shared = min(1.0, float(candidates.coverages.max(initial=0.0)) / USUAL_BEST_COVERAGE)
+    words, session_words = shared * words, shared * session_words
     meaning = _fill(candidates.cosines, covered)
     session_meaning = _fill(candidates.context_cosines, covered)
     tokens = _fill(candidates.tokens, meaning, is_level=True)

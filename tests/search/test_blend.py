@@ -87,6 +87,29 @@ def test_the_answer_to_a_question_comes_before_the_question() -> None:
     assert order([replace(question, is_question=False), answer, *others])[:2] == [0, 1]
 
 
+@given(EMBEDDED, st.floats(0, 1))
+def test_words_count_in_proportion_where_no_memory_holds_half_of_the_query(
+    features: list[dict[str, float]], share: float
+) -> None:
+    def weigh_words(coverage: float) -> list[float]:
+        columns = tabulate(
+            [candidate(key, **one | {"coverage": coverage}) for key, one in enumerate(features)]
+        )
+        signals = blend.compute_signals(columns, np.zeros(len(columns), np.bool_))
+        return signals["session_words"].tolist()
+
+    in_full = weigh_words(1.0)
+    assert weigh_words(share) == pytest.approx([min(1.0, 2 * share) * value for value in in_full])
+
+
+def test_a_stray_word_in_common_does_not_outweigh_meaning() -> None:
+    near = candidate(1, cosine=0.5, tokens=0.6)
+    others = [candidate(key, cosine=0.02 * key, tokens=0.02 * key) for key in range(3, 20)]
+    for coverage, best in ((0.1, 0), (0.5, 1)):
+        sharing = candidate(2, cosine=0.4, tokens=0.5, bm25=2, coverage=coverage)
+        assert order([near, sharing, *others])[0] == best
+
+
 def test_in_a_store_of_a_few_memories_what_fits_comes_before_what_only_names_a_time() -> None:
     answer = candidate(1, cosine=0.7, tokens=0.95, bm25=4)
     timed = replace(candidate(2, cosine=0.3, tokens=0.2), names_time=True)

@@ -230,6 +230,8 @@ def _blend(candidates: Sequence[Candidate], named: Sequence[Period]) -> dict[str
     covered = [
         (one + other) / 2 * c.coverage for one, other, c in zip(words, around, candidates, strict=True)
     ]
+    shared = min(1.0, max(c.coverage for c in candidates) / blend.USUAL_BEST_COVERAGE)
+    words, around = [shared * one for one in words], [shared * one for one in around]
     meaning = _fill([c.cosine for c in candidates], covered, is_level=False)
     in_session = [c.cosine if c.context_cosine is None else c.context_cosine for c in candidates]
     session_meaning = _fill(
