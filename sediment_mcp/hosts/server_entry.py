@@ -17,7 +17,6 @@ from sediment_mcp.hosts.jsonc import to_object
 from sediment_mcp.hosts.launch_command import LaunchCommand, strip_version
 from sediment_mcp.hosts.registry import Host
 
-_COMMAND_FIELDS = (COMMAND, ARGUMENTS, ENVIRONMENT)
 _OWN_PROGRAM = re.compile(r"sediment-mcp(\.(exe|cmd|bat|ps1|sh|py))?", re.IGNORECASE)
 _OWN_PACKAGE = re.compile(r"sediment-mcp(\.exe)?([\[=<>~!@].*)?", re.IGNORECASE)
 _SHELL = re.compile(r"((ba|z|da|k|fi)?sh|cmd|powershell|pwsh|env)(\.exe)?", re.IGNORECASE)

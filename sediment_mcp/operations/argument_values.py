@@ -33,11 +33,6 @@ def parse_object(value: object) -> object:
     return _parse_literal(value) if isinstance(value, str) else value
 
 
-def parse_choice(value: object) -> object:
-    """Return a word of a fixed set in the form in which it is listed."""
-    return value.strip().lower() if isinstance(value, str) else value
-
-
 def parse_number(value: object) -> object:
     """Accept a decimal comma."""
     is_decimal = isinstance(value, str) and re.fullmatch(r"\s*\d{1,9},\d{1,9}\s*", value)

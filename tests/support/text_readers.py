@@ -234,7 +234,7 @@ indexes.analyzer.analyze_chunk indexes.analyzer.extract_terms indexes.analyzer.s
 indexes.analyzer.tokenize_chunk indexes.characters.fold_case indexes.characters.normalize
 indexes.query_analysis.analyze_query indexes.query_analysis.extract_query_terms
 indexes.query_analysis.find_quotations
-operations.argument_values.is_nothing operations.argument_values.parse_choice
+operations.argument_values.is_nothing
 operations.argument_values.parse_id operations.argument_values.parse_ids
 operations.argument_values.parse_number operations.argument_values.parse_object
 operations.argument_values.parse_tags operations.argument_values.parse_text
