@@ -19,10 +19,10 @@ from sediment_mcp.config import (
     PROJECT,
     RERANKER,
     VARIABLES,
-    default_data_dir,
     load_config,
     unknown_variables,
 )
+from sediment_mcp.config_paths import default_data_dir
 from sediment_mcp.errors import BadArgument
 
 

@@ -15,7 +15,8 @@ def detect_machine() -> Machine:
     Raises:
         BadArgument: there is no home directory.
     """
-    from sediment_mcp.config import NO_HOME, environment, find_home
+    from sediment_mcp.config import environment
+    from sediment_mcp.config_paths import NO_HOME, find_home
     from sediment_mcp.errors import BadArgument
     from sediment_mcp.hosts.locations import Machine
 

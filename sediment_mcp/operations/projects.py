@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sediment_mcp.config import parse_path
+from sediment_mcp.config_paths import parse_path
 from sediment_mcp.errors import BadArgument, StorageError, UnknownProject
 from sediment_mcp.operations.project_history import find_moved_project, record_project
 from sediment_mcp.operations.results import MoveResult, ProjectResult, build_result

@@ -265,8 +265,9 @@ transfer.normalize.normalize_session transfer.normalize.parse_time transfer.norm
 READERS: dict[str, Reader] = dict.fromkeys(_GIVEN_PLAINLY.split(), plainly) | {
     "config.find_zone": plainly,
     "config.parse_model": with_more("--model", may_be_relative=True),
-    "config.parse_path": with_more("--data-dir", may_be_relative=True),
-    "config.parse_project": with_more("--project", may_be_relative=True),
+    "config_paths.parse_path": with_more("--data-dir", may_be_relative=True),
+    "config_paths.refuse_unfinished": with_more("--data-dir"),
+    "config_paths.parse_project": with_more("--project", may_be_relative=True),
     "domain.chunking.split_text": with_more(2_000),
     "domain.duplicates.is_same_text": beside_another(),
     "domain.language.is_english": plainly,

@@ -220,7 +220,8 @@ def _import_found(invocation: Invocation, options: ImportOptions, which: WhichTu
 
 
 def _find_here() -> list[Found]:
-    from sediment_mcp.config import environment, find_home
+    from sediment_mcp.config import environment
+    from sediment_mcp.config_paths import find_home
     from sediment_mcp.transfer.discovery import find_transcripts
 
     try:
