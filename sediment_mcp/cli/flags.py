@@ -5,12 +5,15 @@ from __future__ import annotations
 from sediment_mcp.config import (
     BACKUPS,
     DATA_DIR,
+    DATABASE,
     LOG_LEVEL,
     MODEL,
     PROJECT,
     QUESTIONS,
     RERANKER,
     SECRETS,
+    TEAM,
+    TENANT,
     TIMEZONE,
 )
 
@@ -24,5 +27,8 @@ FLAGS = {
     QUESTIONS: ("--questions", "CHOICE", "forget questions that find nothing, or keep them for stats"),
     BACKUPS: ("--backups", "N", "how many daily backups to keep; 0 makes none"),
     TIMEZONE: ("--timezone", "ZONE", "whose days count, such as Europe/Berlin; default: the machine's"),
+    DATABASE: ("--database", "URL", "a PostgreSQL database in the place of a file here"),
+    TENANT: ("--tenant", "NAME", "whose memories these are, in a database of several"),
+    TEAM: ("--team", "NAME", "the team whose memories are shared"),
 }
 """Variable → its flag, which takes precedence over it."""
