@@ -201,7 +201,7 @@ SENTENCES: tuple[tuple[tuple[str, ...], type[StorageError], str], ...] = (
 
 
 def _translate(error: psycopg.Error) -> SedimentError | None:
-    """Return the error that says what to do, or None for one that only a fault of this package explains."""
+    """Return the error that says what to do; None for one that is a fault of this package."""
     code, said = error.sqlstate or "", str(error).strip().split("\n")[0].removesuffix(".")
     if _is_of_connection(code) or (not code and isinstance(error, DISCONNECTED)):
         return BrokenConnection(f"The database server cannot be reached: check that it runs ({said}).")

@@ -220,7 +220,7 @@ class PostgresDatabase:
         ) from error
 
     def _read_marks(self) -> list[int] | None:
-        """Return the marks of the last writes, after all that have begun; None if that fails for now."""
+        """Return the marks of the last writes, after those under way; None if that fails for now."""
         assert self._lease is not None
         try:
             with translate_postgres_errors():
@@ -391,7 +391,7 @@ class PostgresDatabase:
         return answers[len(opening) + len(waiting) :]
 
     def _send_anew(self, statements: list[Statement]) -> list[Cursor]:
-        """Send a transaction from its beginning, again over another connection if this one is broken."""
+        """Send the beginning of a transaction, over another connection if this one is broken."""
         connection = self._connection
         try:
             return connection.send_all(statements)
