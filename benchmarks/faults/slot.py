@@ -9,7 +9,7 @@ import random
 import shutil
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -35,14 +35,21 @@ REMOVALS = ("replace", "delete", "erase")
 NOT_COPIED = shutil.ignore_patterns("*.socket")  # a socket is no file that could be kept
 
 
-@dataclass
-class Common:
-    """What all slots share. ``command`` and ``variables`` start a server; ``paused`` lets nobody ask."""
+@dataclass(frozen=True)
+class Machine:
+    """Where servers share files and a clock; ``variables`` are those of their environment."""
 
     directory: Path
+    variables: Mapping[str, str]
+
+
+@dataclass
+class Common:
+    """What all slots share. ``command`` starts a server; ``paused`` lets nobody ask."""
+
+    machines: Sequence[Machine]
     history: History
     command: list[str]
-    variables: Mapping[str, str]
     logs: Path
     seed: int
     model: bool
@@ -66,6 +73,7 @@ class Slot(threading.Thread):
     def __init__(self, number: int, common: Common) -> None:
         super().__init__(name=f"slot {number}", daemon=True)
         self.number, self.common = number, common
+        self.machine = common.machines[number % len(common.machines)]
         self.server: Server | None = None
         self.life = 0
         self.asked_at: float | None = None
@@ -171,11 +179,11 @@ class Slot(threading.Thread):
             self.life += 1
             self.may_end = False
             self.common.history.add("start", slot=self.number, life=self.life)
-            variables = {**self.common.variables, **self.variables}
+            variables = {**self.machine.variables, **self.variables}
             with self._log().open("ab") as log:
                 log.write(f"--- life {self.life}\n".encode())
                 log.flush()
-                self.server = Server(self.common.command, self.common.directory, log, **variables)
+                self.server = Server(self.common.command, self.machine.directory, log, **variables)
             self.asked_at = time.monotonic()
             self.server.initialize()
             self.asked_at = None
@@ -364,7 +372,7 @@ class Slot(threading.Thread):
         self._asks_again = True
         place = self.common.logs / f"evidence-{len(self.common.history.violations)}"
         with contextlib.suppress(OSError, shutil.Error):  # files come and go
-            shutil.copytree(self.common.directory, place, ignore=NOT_COPIED)
+            shutil.copytree(self.machine.directory, place, ignore=NOT_COPIED)
         for _ in range(3):
             self.look(how, words)
         self._asks_again = False
