@@ -1,7 +1,8 @@
 """A campaign of faults against real servers on one database.
 
-    python benchmarks/faults [--database sqlite|postgres] [--kills 1000] [--damage 50] [--processes 4] [--seconds 0]
-                             [--seed N] [--model default|none] [--only FAULT ...] [--keep FOLDER] [--list]
+    python benchmarks/faults [--database sqlite|postgres] [--kills 1000] [--damage 50] [--processes 4]
+                             [--seconds 0] [--seed N] [--model default|none] [--only FAULT ...]
+                             [--keep FOLDER] [--list]
 
 Exit status 1 if any promise was broken. Run it with the interpreter of an environment in which sediment-mcp's
 dependencies are installed; as root on Linux it can also fill a disk. It leaves nothing behind but, where a
@@ -17,7 +18,7 @@ from functools import partial
 from pathlib import Path
 
 sys.path[0] = str(Path(__file__).resolve().parents[1])
-sys.path.insert(1, str(Path(__file__).resolve().parents[2]))
+sys.path[1:1] = map(str, (Path(__file__).resolve().parents[2], Path(__file__).resolve().parents[2] / "tests"))
 
 from faults.campaign import Campaign, Options  # noqa: E402
 from faults.postgres_backend import PostgresBackend  # noqa: E402

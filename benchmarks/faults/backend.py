@@ -20,6 +20,8 @@ class Backend(Protocol):
     injuries: Mapping[str, Injury]
     """By name; those that cannot be done here are in ``skipped``, with the reason."""
     skipped: Mapping[str, str]
+    longest_call: float
+    """Seconds within which every call is answered, whatever happens."""
     shim: Shim | None
     """The system calls and the clock of the first machine."""
 

@@ -22,7 +22,6 @@ from .slot import NOT_COPIED, Common, Machine, Slot
 
 LAUNCH = Path(__file__).with_name("launch.py")
 HUMAN = 120.0  # seconds without a right answer after which a person would have to look
-HANG = 150.0  # seconds that no call takes
 BETWEEN_AUDITS = 100  # injuries
 AFTERMATH = "audits"
 
@@ -47,7 +46,8 @@ class Row:
     acknowledged: int = 0
     broken: dict[str, int] = field(default_factory=dict)
     human: int = 0
-    longest: float = 0.0
+    longest: float = 0.0  # seconds until a right answer
+    slowest: float = 0.0  # seconds that a call took
 
 
 @dataclass
@@ -143,6 +143,7 @@ class Campaign:
             row.broken[violation.kind] = row.broken.get(violation.kind, 0) + 1
         written = self.common.counts.get("writes", 0)
         row.acknowledged += written - self._written
+        row.slowest, self.common.longest = max(row.slowest, self.common.longest), 0.0
         self._told, self._written, self._current = len(violations), written, name
         self.rows.setdefault(name, Row())
 
@@ -166,15 +167,16 @@ class Campaign:
                 self._waits.remove(wait)
         for slot in self.slots:
             asked_at = slot.asked_at
-            if asked_at is not None and time.monotonic() - asked_at > HANG:
-                self.history.complain("hang", f"slot {slot.number} has not answered for {HANG:.0f} s")
+            if asked_at is not None and time.monotonic() - asked_at > self.backend.longest_call:
+                limit = self.backend.longest_call
+                self.history.complain("hang", f"slot {slot.number} has not answered for {limit:.0f} s")
                 slot.kill()
 
     @contextlib.contextmanager
     def paused(self) -> Generator[None]:
         """Nobody asks anything inside."""
         self.common.paused = True
-        limit = time.monotonic() + HANG
+        limit = time.monotonic() + self.backend.longest_call
         for slot in self.slots:
             while not (slot.is_idle.is_set() and slot.asked_at is None):
                 if time.monotonic() > limit:
@@ -202,7 +204,8 @@ class Campaign:
 
     def _tell(self) -> int:
         say("")
-        print(f"{'fault':<32}{'times':>7}{'acked':>8}{'lost':>6}{'wrong':>7}{'human':>7}{'slowest':>10}")
+        counted = f"{'times':>7}{'acked':>8}{'lost':>6}{'wrong':>7}{'human':>7}"
+        print(f"{'fault':<32}{counted}{'right after':>13}{'longest call':>14}")
         order = [*self.backend.injuries, AFTERMATH]
         for name, row in sorted(self.rows.items(), key=lambda item: order.index(item[0])):
             if not row.times:
@@ -210,11 +213,13 @@ class Campaign:
             wrong = sum(count for kind, count in row.broken.items() if kind not in ("lost", "human"))
             print(
                 f"{name:<32}{row.times:>7}{row.acknowledged:>8}{row.broken.get('lost', 0):>6}{wrong:>7}"
-                f"{row.human:>7}{row.longest:>8.1f} s"
+                f"{row.human:>7}{row.longest:>11.1f} s{row.slowest:>12.1f} s"
             )
         for name, why in self.backend.skipped.items():
             print(f"{name:<32}skipped: {why}")
-        print(f"{self._written} writes, {self.common.counts.get('questions', 0)} questions")
+        print(f"{self._written} writes")
+        for what, count in sorted(self.common.counts.items()):
+            print(f"{count:>7} {what}")
         return self._tell_violations()
 
     def _tell_violations(self) -> int:

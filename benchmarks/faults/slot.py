@@ -6,6 +6,7 @@ import contextlib
 import itertools
 import queue
 import random
+import re
 import shutil
 import threading
 import time
@@ -30,6 +31,7 @@ ACTS = {
     "store": 26, "expiring": 3, "replace": 8, "delete": 6, "erase": 4,
     "words": 24, "meaning": 14, "ids": 6, "history": 6,
 }  # fmt: skip
+ID = re.compile(r"\b[a-z0-9]{12}\b|\d+(?:\.\d+)?")  # and numbers, to count refusals that are alike
 LOOKS = ("words", "meaning", "ids", "history")
 REMOVALS = ("replace", "delete", "erase")
 NOT_COPIED = shutil.ignore_patterns("*.socket")  # a socket is no file that could be kept
@@ -56,7 +58,13 @@ class Common:
     paused: bool = False
     ending: bool = False
     excused: bool = False
+    longest: float = 0.0  # seconds that a call took
+    newest: tuple[str, int] | None = None  # a word just stored, and by which slot, for another to ask for
     counts: dict[str, int] = field(default_factory=dict)
+
+    def count(self, what: str) -> None:
+        with self.history.lock:
+            self.counts[what] = self.counts.get(what, 0) + 1
 
 
 @dataclass
@@ -200,7 +208,7 @@ class Slot(threading.Thread):
         server = self.started()
         history = self.common.history
         excused = self.common.excused
-        self.asked_at = time.monotonic()
+        self.asked_at = started = time.monotonic()
         try:
             server.ask("tools/call", {"name": tool, "arguments": arguments})
             order = self.order if may_be_cut else None
@@ -222,8 +230,10 @@ class Slot(threading.Thread):
             raise
         finally:
             self.asked_at = None
+            self.common.longest = max(self.common.longest, time.monotonic() - started)
         if result.get("isError"):
             sentence = result["content"][0]["text"]
+            self.common.count(f"refused: {ID.sub('…', sentence)}")
             history.add("end", call=begun, outcome="error", error=sentence)
             if not (excused or self.common.excused or IN_THE_PAST in sentence):
                 history.complain("wrong", f"slot {self.number}: {tool} was refused: {sentence}")
@@ -234,13 +244,15 @@ class Slot(threading.Thread):
         self.started()
         return self.common.history.begin(slot=self.number, life=self.life, act=act, **event)
 
-    def _count(self, what: str) -> None:
-        with self.common.history.lock:
-            self.common.counts[what] = self.common.counts.get(what, 0) + 1
-
     # --- changes ------------------------------------------------------------------------------
 
     def _act(self) -> None:
+        newest = self.common.newest
+        if newest is not None and newest[1] != self.number and self.order is None:
+            self.common.newest = None
+            self.look("words", [newest[0]])
+            self.common.count("read at once by another process")
+            return
         live = self._live()
         weights = {
             act: weight * (4 if len(live) > MOST_LIVE and act in REMOVALS else 1)
@@ -255,6 +267,8 @@ class Slot(threading.Thread):
             word = self.store_one()
             if word is not None and self._chance.random() < 0.6:  # one reads one's own writes
                 self.look("words", [word])
+            elif word is not None:  # and the next one reads it at once, too
+                self.common.newest = word, self.number
         elif act == "expiring":
             self.store_one(expires=time.time() + LIFE)
         elif act == "replace":
@@ -303,7 +317,7 @@ class Slot(threading.Thread):
             status=answer["status"],
             superseded=answer.get("superseded", []),
         )
-        self._count("writes")
+        self.common.count("writes")
         return word
 
     def _remove(self, act: str) -> None:
@@ -318,7 +332,7 @@ class Slot(threading.Thread):
         answer = self._call("delete_memory", arguments, begun, may_be_cut=True)
         if answer is not None:
             self.common.history.add("end", call=begun, outcome="ok", deleted=bool(answer["deleted"]))
-            self._count("writes")
+            self.common.count("writes")
 
     # --- questions ----------------------------------------------------------------------------
 
@@ -364,7 +378,7 @@ class Slot(threading.Thread):
         broken = self.common.history.add("end", call=begun, outcome="ok", results=reduced, mode=mode)
         if broken and not self._asks_again:
             self._ask_again(how, words)
-        self._count("questions")
+        self.common.count("questions")
         return reduced
 
     def _ask_again(self, how: str, words: list[str]) -> None:

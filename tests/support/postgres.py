@@ -24,7 +24,10 @@ import sys
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pwd
 
 PROGRAM = (sys.executable, "-m", "support.postgres")
 FOLDER = Path(__file__).parents[1]  # where it is started, to find `support`
@@ -192,11 +195,16 @@ def copy_wheel(wheel: Path, folder: Path) -> Path:
     return folder / "wheel"
 
 
-def become_other_user(folder: Path) -> None:
+def other_user() -> pwd.struct_passwd:
+    """A user other than root."""
     import pwd
 
     known = {entry.pw_name: entry for entry in pwd.getpwall() if entry.pw_uid != 0}
-    user = next((known[name] for name in OTHER_USERS if name in known), None) or next(iter(known.values()))
+    return next((known[name] for name in OTHER_USERS if name in known), None) or next(iter(known.values()))
+
+
+def become_other_user(folder: Path) -> None:
+    user = other_user()
     for path in (folder, *folder.rglob("*")):
         os.chown(path, user.pw_uid, user.pw_gid, follow_symlinks=False)
     os.chmod(folder, 0o755)  # for the tests to reach the socket, should their root have to heed modes
