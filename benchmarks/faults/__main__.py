@@ -15,16 +15,18 @@ import argparse
 import random
 import sys
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 
 sys.path[0] = str(Path(__file__).resolve().parents[1])
 sys.path[1:1] = map(str, (Path(__file__).resolve().parents[2], Path(__file__).resolve().parents[2] / "tests"))
 
 from faults.campaign import Campaign, Options  # noqa: E402
-from faults.postgres_backend import PostgresBackend  # noqa: E402
-from faults.sqlite_backend import SqliteBackend  # noqa: E402
 
-BACKENDS = {"sqlite": SqliteBackend, "postgres": PostgresBackend}
+BACKENDS = {
+    "sqlite": ("sqlite_backend", "SqliteBackend"),
+    "postgres": ("postgres_backend", "PostgresBackend"),
+}
 
 
 def main() -> int:
@@ -42,7 +44,8 @@ def main() -> int:
     parser.add_argument("--keep", type=Path, help="copy history and logs to this folder, whatever comes out")
     parser.add_argument("--list", action="store_true", help="name all faults")
     chosen = parser.parse_args()
-    backend = BACKENDS[chosen.database]
+    module, name = BACKENDS[chosen.database]
+    backend = getattr(import_module(f"faults.{module}"), name)
     if chosen.list:
         print("\n".join(backend.faults))
         return 0

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import subprocess
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+from sediment_mcp.storage.postgres.dialect import SCHEMA
+from sediment_mcp.storage.postgres.storage import PostgresStorage
 from support.postgres import ROLE
+
+from sediment_mcp.tuning import Tuning
 
 from . import postgres_injuries
 from .backend import variables_of_servers
@@ -45,6 +49,7 @@ class PostgresBackend:
             Machine(directory, self._variables(model, self.shim if number == 0 else None))
             for number, directory in enumerate(directories)
         ]
+        self._storage = PostgresStorage(self.url, TENANT, folder / "observer", Tuning())
         if not self.disk.is_own:
             why = "disks of their own can be mounted by root on Linux only"
             self.skipped.update(dict.fromkeys(postgres_injuries.DISKS, why))
@@ -75,10 +80,8 @@ class PostgresBackend:
     def prepare(self, make_common: Callable[[Sequence[Machine], History], Common]) -> None:
         pass
 
-    @contextlib.contextmanager
-    def read(self) -> Iterator[Any]:
-        raise NotImplementedError
-        yield
+    def read(self) -> contextlib.AbstractContextManager[Any]:
+        return self._storage.read()
 
     def find_halves(self) -> Iterable[str]:
         halves = self._rows(
@@ -101,9 +104,11 @@ class PostgresBackend:
 
     def _rows(self, sql: str, values: Sequence[object] = ()) -> list[tuple[Any, ...]]:
         with self.cluster.primary.connect(DATABASE) as connection:
+            connection.execute(f"SET search_path = {SCHEMA}")
             return connection.execute(sql, values or None).fetchall()
 
     def remove(self) -> None:
+        self._storage.close()
         for proxy in self.proxies:
             proxy.close()
         self.cluster.remove()
