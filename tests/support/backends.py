@@ -27,15 +27,15 @@ class Backend:
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self._tenants: dict[Path, str] = {}
+        self._tenants: dict[tuple[Path, str], str] = {}
 
-    def settings(self, directory: Path) -> dict[str, str]:
+    def settings(self, directory: Path, tenant: str = "") -> dict[str, str]:
         """The fields of a `Config` that say where the memories of a data directory lie."""
         if self.name == SQLITE:
-            return {}
-        if directory not in self._tenants:
-            self._tenants[directory] = postgres.new_tenant()
-        return {"database": postgres.shared_url(), "tenant": self._tenants[directory]}
+            return {"tenant": tenant or DEFAULT_TENANT}
+        if (directory, tenant) not in self._tenants:
+            self._tenants[directory, tenant] = postgres.new_tenant()
+        return {"database": postgres.shared_url(), "tenant": self._tenants[directory, tenant]}
 
 
 class Told(Backend):
@@ -44,19 +44,19 @@ class Told(Backend):
     def __init__(self) -> None:
         super().__init__(POSTGRES if os.environ.get(DATABASE) else SQLITE)
 
-    def settings(self, directory: Path) -> dict[str, str]:
+    def settings(self, directory: Path, tenant: str = "") -> dict[str, str]:
         return {
             "database": os.environ.get(DATABASE, ""),
-            "tenant": os.environ.get(TENANT) or DEFAULT_TENANT,
+            "tenant": tenant or os.environ.get(TENANT) or DEFAULT_TENANT,
         }
 
 
 _current: list[Backend] = [Told()]
 
 
-def settings(directory: Path) -> dict[str, str]:
+def settings(directory: Path, tenant: str = "") -> dict[str, str]:
     """The fields of a `Config` that say where the memories of a data directory lie, in this test."""
-    return _current[-1].settings(directory)
+    return _current[-1].settings(directory, tenant)
 
 
 def environment(directory: Path) -> dict[str, str]:

@@ -65,10 +65,11 @@ class Host:
     kept: int = KEPT_BACKUPS
     tuning: Tuning = QUIET
     reranker: Reranker | None = None
+    tenant: str = ""
     app: Application = field(init=False)
 
     def __post_init__(self) -> None:
-        self._where: dict[str, Any] = settings(self.directory)
+        self._where: dict[str, Any] = settings(self.directory, self.tenant)
         self.reopen()
 
     def reopen(self) -> None:
