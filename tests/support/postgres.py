@@ -124,10 +124,14 @@ def shared_server() -> PostgresServer:
 
 
 @functools.cache
+def shared_database() -> str:
+    """The database that all tests of this process share, each as a tenant of its own."""
+    return shared_server().new_database()
+
+
 def shared_url() -> str:
-    """The URL of a database that all tests of this process share, each as a tenant of its own."""
-    server = shared_server()
-    return server.url(server.new_database())
+    """Its URL."""
+    return shared_server().url(shared_database())
 
 
 _TENANTS = itertools.count()
