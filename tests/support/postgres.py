@@ -134,6 +134,12 @@ def shared_url() -> str:
     return shared_server().url(shared_database())
 
 
+def kill_connection(process: int) -> None:
+    """End a connection to the shared server, as the end of the process that has it would."""
+    with shared_server().connect(ADMIN) as connection:
+        connection.execute("SELECT pg_terminate_backend(%s, 10000)", (process,))
+
+
 _TENANTS = itertools.count()
 
 

@@ -60,7 +60,7 @@ class Memories:
             if ending == "roll back":
                 raise RolledBack
             if ending == "die":
-                kill_connection(session.database.scalar("SELECT pg_backend_pid()"))
+                postgres.kill_connection(session.database.scalar("SELECT pg_backend_pid()"))
 
     def since(self, number: int) -> tuple[list[str], int]:
         with self._storage.read() as session:
@@ -89,12 +89,6 @@ class PlainSequence:
         with postgres.shared_server().connect(database=self._database) as connection:
             rows = connection.execute("SELECT name, number FROM feed WHERE number > %s", (number,)).fetchall()
         return [name for name, _ in rows], max((number for _, number in rows), default=number)
-
-
-def kill_connection(process: int) -> None:
-    """End a connection of somebody else, as the end of its process would."""
-    with postgres.shared_server().connect(postgres.ADMIN) as connection:
-        connection.execute("SELECT pg_terminate_backend(%s, 10000)", (process,))
 
 
 def carry_out(feed: Feed, writer: int, plan: Plan) -> list[str]:
