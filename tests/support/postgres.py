@@ -124,10 +124,20 @@ def shared_server() -> PostgresServer:
 
 
 @functools.cache
+def shared_database() -> str:
+    """The database that all tests of this process share, each as a tenant of its own."""
+    return shared_server().new_database()
+
+
 def shared_url() -> str:
-    """The URL of a database that all tests of this process share, each as a tenant of its own."""
-    server = shared_server()
-    return server.url(server.new_database())
+    """Its URL."""
+    return shared_server().url(shared_database())
+
+
+def kill_connection(process: int) -> None:
+    """End a connection to the shared server, as the end of the process that has it would."""
+    with shared_server().connect(ADMIN) as connection:
+        connection.execute("SELECT pg_terminate_backend(%s, 10000)", (process,))
 
 
 _TENANTS = itertools.count()
