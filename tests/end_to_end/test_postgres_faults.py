@@ -25,7 +25,7 @@ ACKNOWLEDGED = 24  # stores before the kill
 
 @pytest.fixture(scope="module")
 def database() -> Iterator[PostgresServer]:
-    server = PostgresServer(durable=True)
+    server = PostgresServer()
     yield server
     server.end()
 
