@@ -105,13 +105,9 @@ def stop(scene: Scene, slot: Slot) -> Hit:
 
 def excused(scene: Scene, seconds: float, fault: AbstractContextManager[object]) -> Hit:
     """While the fault lasts, calls may be refused."""
-    scene.common.excused = True
-    try:
-        with fault:
-            time.sleep(seconds)
-        return Hit(scene.slots, time.time())
-    finally:
-        scene.common.excused = False
+    with scene.common.excusing(), fault:
+        time.sleep(seconds)
+    return Hit(scene.slots, time.time())
 
 
 def all_dead(scene: Scene) -> None:
@@ -129,14 +125,13 @@ def clock(scene: Scene, _: Slot) -> Hit:
     assert scene.shim is not None
     history, chance = scene.common.history, scene.chance
     history.add("clock", true=False)
-    scene.common.excused = True  # an end may lie in the past of a wrong clock
-    for _ in range(chance.randrange(1, 4)):
-        days = chance.choice((1 / 86400, 1 / 24, 3, 12))
-        scene.shim.shift_clock(chance.choice((-1, 1)) * days * DAYS)
-        time.sleep(chance.uniform(0.1, 0.6))
-    scene.shim.shift_clock(0)
-    time.sleep(0.5)  # calls that still saw the wrong time
-    scene.common.excused = False
+    with scene.common.excusing():  # an end may lie in the past of a wrong clock
+        for _ in range(chance.randrange(1, 4)):
+            days = chance.choice((1 / 86400, 1 / 24, 3, 12))
+            scene.shim.shift_clock(chance.choice((-1, 1)) * days * DAYS)
+            time.sleep(chance.uniform(0.1, 0.6))
+        scene.shim.shift_clock(0)
+        time.sleep(0.5)  # calls that still saw the wrong time
     history.add("clock", true=True)
     return Hit(scene.slots, time.time())
 

@@ -39,7 +39,7 @@ def _without_primary(backend: PostgresBackend, scene: Scene, how: signal.Signals
 
 
 def terminate_sessions(backend: PostgresBackend, scene: Scene, _: Slot) -> Hit:
-    with _no_excuse_after(scene):
+    with scene.common.excusing():
         backend.cluster.primary.execute(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
             "WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()"
@@ -47,20 +47,10 @@ def terminate_sessions(backend: PostgresBackend, scene: Scene, _: Slot) -> Hit:
     return Hit(scene.slots, time.time())
 
 
-@contextmanager
-def _no_excuse_after(scene: Scene) -> Iterator[None]:
-    """Excuse what is under way, and nothing that is asked later."""
-    scene.common.excused = True
-    try:
-        yield
-    finally:
-        scene.common.excused = False
-
-
 def fail_over(backend: PostgresBackend, scene: Scene, _: Slot) -> Hit:
     """The primary dies and the standby takes over; a new standby is made afterwards."""
     cluster = backend.cluster
-    with _no_excuse_after(scene):
+    with scene.common.excusing():
         cluster.primary.stop(signal.SIGKILL)
         time.sleep(scene.chance.choice((0.0, 0.5)))
         cluster.promote()
@@ -72,7 +62,7 @@ def fail_over(backend: PostgresBackend, scene: Scene, _: Slot) -> Hit:
 def fail_over_while_behind(backend: PostgresBackend, scene: Scene, _: Slot) -> Hit:
     """The standby receives nothing for a while: what is acknowledged then would be lost with the primary."""
     cluster = backend.cluster
-    with _no_excuse_after(scene):
+    with scene.common.excusing():
         cluster.standby.signal_processes("walreceiver", signal.SIGSTOP)
         time.sleep(scene.chance.uniform(1.0, backend.patience))
         cluster.primary.stop(signal.SIGKILL)
@@ -88,7 +78,7 @@ def fail_over_while_behind(backend: PostgresBackend, scene: Scene, _: Slot) -> H
 def full_disk(backend: PostgresBackend, scene: Scene, _: Slot) -> Hit:
     """Where even the log finds no room PostgreSQL ends; somebody starts it when there is room again."""
     primary = backend.cluster.primary
-    with _no_excuse_after(scene):
+    with scene.common.excusing():
         with primary.disk.full():
             time.sleep(scene.chance.uniform(0.5, 2.0))
         if not primary.answers():
@@ -124,7 +114,7 @@ def set_back(backend: PostgresBackend, scene: Scene, _: Slot) -> Hit:
 
 def _cut(point: str) -> Injury:
     def injury(backend: PostgresBackend, scene: Scene, _: Slot) -> Hit:
-        with _no_excuse_after(scene), backend.proxy.armed(point) as failure:
+        with scene.common.excusing(), backend.proxy.armed(point) as failure:
             if failure.done.wait(TIMEOUT):
                 scene.common.count("cuts")
         return Hit(scene.slots, time.time())
@@ -133,7 +123,7 @@ def _cut(point: str) -> Injury:
 
 
 def cut_all(backend: PostgresBackend, scene: Scene, _: Slot) -> Hit:
-    with _no_excuse_after(scene):
+    with scene.common.excusing():
         backend.proxy.cut_all()
     return Hit(scene.slots, time.time())
 
@@ -149,7 +139,7 @@ def hang(backend: PostgresBackend, scene: Scene, _: Slot) -> Hit:
 
 def hold_lock(backend: PostgresBackend, scene: Scene, _: Slot) -> Hit:
     """A writer hangs in its transaction: the others are refused after a while, and readers not at all."""
-    with _no_excuse_after(scene), backend.proxy.armed(proxy.HOLD_COMMIT) as failure:
+    with scene.common.excusing(), backend.proxy.armed(proxy.HOLD_COMMIT) as failure:
         if failure.done.wait(TIMEOUT):
             scene.common.count("locks held")
             time.sleep(scene.chance.choice((1.0, backend.patience + 5)))

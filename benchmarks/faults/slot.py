@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import math
 import queue
 import random
 import re
 import shutil
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -57,10 +58,23 @@ class Common:
     model: bool
     paused: bool = False
     ending: bool = False
-    excused: bool = False
     longest: float = 0.0  # seconds that a call took
     newest: tuple[str, int] | None = None  # a word just stored, and by which slot, for another to ask for
+    _excused_until: float = -math.inf
     counts: dict[str, int] = field(default_factory=dict)
+
+    @contextlib.contextmanager
+    def excusing(self) -> Iterator[None]:
+        """Calls that are under way inside may be refused."""
+        self._excused_until = math.inf
+        try:
+            yield
+        finally:
+            self._excused_until = time.monotonic()
+
+    def is_excused(self, begun: float) -> bool:
+        """Whether a call that began at this moment, and ends now, may be refused."""
+        return begun < self._excused_until
 
     def count(self, what: str) -> None:
         with self.history.lock:
@@ -207,7 +221,6 @@ class Slot(threading.Thread):
         """
         server = self.started()
         history = self.common.history
-        excused = self.common.excused
         self.asked_at = started = time.monotonic()
         try:
             server.ask("tools/call", {"name": tool, "arguments": arguments})
@@ -235,7 +248,7 @@ class Slot(threading.Thread):
             sentence = result["content"][0]["text"]
             self.common.count(f"refused: {ID.sub('…', sentence)}")
             history.add("end", call=begun, outcome="error", error=sentence)
-            if not (excused or self.common.excused or IN_THE_PAST in sentence):
+            if not (self.common.is_excused(started) or IN_THE_PAST in sentence):
                 history.complain("wrong", f"slot {self.number}: {tool} was refused: {sentence}")
             return None
         return result["structuredContent"]

@@ -30,14 +30,11 @@ def full_disk(backend: SqliteBackend, scene: Scene, _: Slot) -> Hit:
 
 
 def full_disk_and_kill(backend: SqliteBackend, scene: Scene, slot: Slot) -> Hit:
-    scene.common.excused = True
-    with backend.disk.full():
+    with scene.common.excusing(), backend.disk.full():
         time.sleep(scene.chance.uniform(0.2, 0.8))
         slot.kill()
         time.sleep(1.0)
-    hit = Hit(scene.slots, time.time())
-    scene.common.excused = False
-    return hit
+    return Hit(scene.slots, time.time())
 
 
 def _failing(error: int, *sets: int) -> Injury:
@@ -55,16 +52,13 @@ def _failing(error: int, *sets: int) -> Injury:
 
 def read_only_disk(backend: SqliteBackend, scene: Scene, _: Slot) -> Hit:
     """Nobody can be started on it and write; reading is tried, and refused in a clear sentence at worst."""
-    scene.common.excused = True
-    with scene.pause():
+    with scene.common.excusing(), scene.pause():
         all_dead(scene)
         with backend.disk.read_only():
             for future in [slot.job(lambda slot: slot.try_everything()) for slot in scene.slots]:
                 future.result(60)
             all_dead(scene)
-    hit = Hit(scene.slots, time.time())
-    scene.common.excused = False
-    return hit
+    return Hit(scene.slots, time.time())
 
 
 # --- files --------------------------------------------------------------------------------------
