@@ -21,6 +21,7 @@ from sediment_mcp.storage.postgres.connection import (
     BrokenConnection,
     Connection,
     Cursor,
+    NoAnswer,
     Statement,
     is_broken_by,
     translate_postgres_errors,
@@ -47,7 +48,9 @@ SET_WRITER = (
     f"set_config('idle_in_transaction_session_timeout', '{IDLE_WRITE_MS}', true), "
     # A write is acknowledged when it is on the disk, whatever is usual in the database.
     "set_config('synchronous_commit', CASE current_setting('synchronous_commit') WHEN 'off' THEN 'on' "
-    "ELSE current_setting('synchronous_commit') END, true)"
+    "ELSE current_setting('synchronous_commit') END, true), "
+    # A limit of the database's would end the wait of COMMIT for a standby, and have it answered all the same.
+    "set_config('statement_timeout', '0', true)"
 )
 LOCK_SEQUENCE = Statement(
     f"SELECT seq, memory, chunk, marks FROM {SCHEMA}.sequences WHERE {OWN_ROWS} FOR UPDATE"
@@ -73,6 +76,10 @@ class _Sequence:
             return self.memories
         self.chunks += 1
         return self.chunks
+
+
+def _save(sequence: _Sequence, marks: list[int]) -> Statement:
+    return Statement(SAVE_SEQUENCE, (sequence.seq, sequence.memories, sequence.chunks, marks))
 
 
 class PostgresDatabase:
@@ -163,10 +170,9 @@ class PostgresDatabase:
     def _commit(self, sequence: _Sequence) -> None:
         mark = secrets.randbits(62)
         marks = [mark, *sequence.marks[: KEPT_MARKS - 1]]
-        numbers = (sequence.seq, sequence.memories, sequence.chunks, marks)
         connection = self._connection
         try:
-            *_, answer = self._send([*self._unsent, Statement(SAVE_SEQUENCE, numbers), COMMIT])
+            *_, answer = self._send([*self._unsent, _save(sequence, marks), COMMIT])
         except Exception as error:
             if not is_broken_by(connection, error):
                 raise
@@ -203,12 +209,16 @@ class PostgresDatabase:
         ) from error
 
     def _read_marks(self) -> list[int] | None:
-        """Return the marks of the last writes, after all that have begun; None if that fails for now."""
+        """Return the marks of the last writes, after all that have begun; None if that fails for now.
+
+        They are committed once more: a server that ended the wait of an earlier COMMIT for its standbys has
+        committed alone, and a COMMIT that it answers says that they have both.
+        """
         try:
             with translate_postgres_errors():
                 self._renew()
                 sequence = self._lock_sequence()
-                self._roll_back()
+                self._send([_save(sequence, sequence.marks), COMMIT])
         except (BrokenConnection, Busy):
             return None
         return sequence.marks
@@ -303,7 +313,7 @@ class PostgresDatabase:
         try:
             return self._send(statements)
         except Exception as error:
-            if not is_broken_by(connection, error):
+            if isinstance(error, NoAnswer) or not is_broken_by(connection, error):
                 if not self._is_in_transaction:
                     self._roll_back()
                 raise
