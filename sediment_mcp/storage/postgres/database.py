@@ -26,8 +26,18 @@ from sediment_mcp.storage.postgres.connection import (
     is_broken_by,
     translate_postgres_errors,
 )
-from sediment_mcp.storage.postgres.dialect import DIALECT, OWN_ROWS, SCHEMA, to_statement
+from sediment_mcp.storage.postgres.dialect import DIALECT, to_statement
 from sediment_mcp.storage.postgres.pool import Lease
+from sediment_mcp.storage.postgres.transactions import (
+    BEGIN_READ,
+    BEGIN_WRITE,
+    COMMIT,
+    LOCK_SEQUENCE,
+    READ_SEQUENCE,
+    SET_READER,
+    SET_WRITER,
+    SequenceRow,
+)
 from sediment_mcp.storage.sql.database import placeholders
 
 FETCHED_AT_ONCE = 2000  # rows of a long answer that are held in memory
@@ -35,52 +45,6 @@ SENT_AT_ONCE = 500  # statements without an answer that wait for one with an ans
 KEPT_MARKS = 64  # of the last writes of a tenant
 ASKING_SECONDS = 10.0  # to find out whether a write is there whose COMMIT was not answered
 ASK_EVERY = 0.2  # seconds
-IDLE_WRITE_MS = 60_000  # after which a server ends a write whose process hangs or whose machine is gone
-
-BEGIN_READ = Statement("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
-BEGIN_WRITE = Statement("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE")
-COMMIT = Statement("COMMIT")
-SET_READER = (
-    f"SELECT set_config('sediment.tenant', %s, true), set_config('search_path', '{SCHEMA}, pg_catalog', true)"
-)
-SET_WRITER = (
-    f"{SET_READER}, set_config('lock_timeout', %s, true), "
-    f"set_config('idle_in_transaction_session_timeout', '{IDLE_WRITE_MS}', true), "
-    # A write is acknowledged when it is on the disk, whatever is usual in the database.
-    "set_config('synchronous_commit', CASE current_setting('synchronous_commit') WHEN 'off' THEN 'on' "
-    "ELSE current_setting('synchronous_commit') END, true), "
-    # A limit of the database's would end the wait of COMMIT for a standby, and have it answered all the same.
-    "set_config('statement_timeout', '0', true)"
-)
-LOCK_SEQUENCE = Statement(
-    f"SELECT seq, memory, chunk, marks FROM {SCHEMA}.sequences WHERE {OWN_ROWS} FOR UPDATE"
-)
-READ_SEQUENCE = Statement(f"SELECT seq FROM {SCHEMA}.sequences WHERE {OWN_ROWS}")
-SAVE_SEQUENCE = (
-    f"UPDATE {SCHEMA}.sequences SET seq = %s, memory = %s, chunk = %s, marks = %s WHERE {OWN_ROWS}"
-)
-
-
-@dataclass(slots=True)
-class _Sequence:
-    """The last numbers given, while the row that holds them is locked."""
-
-    seq: int
-    memories: int = 0
-    chunks: int = 0
-    marks: list[int] = field(default_factory=list[int])
-
-    def next_number(self, table: str) -> int:
-        """Return the number of a new row; those of other tables are given by the server."""
-        if table == "memories":
-            self.memories += 1
-            return self.memories
-        self.chunks += 1
-        return self.chunks
-
-
-def _save(sequence: _Sequence, marks: list[int]) -> Statement:
-    return Statement(SAVE_SEQUENCE, (sequence.seq, sequence.memories, sequence.chunks, marks))
 
 
 @dataclass(slots=True)
@@ -94,7 +58,7 @@ class _Transaction:
 
     opening: list[Statement]
     is_write: bool
-    sequence: _Sequence | None = None
+    sequence: SequenceRow | None = None
     unsent: list[Statement] = field(default_factory=list[Statement])
     answers: dict[Statement, _Answer] = field(default_factory=dict[Statement, "_Answer"])
     asked: dict[Statement, list[Statement]] | None = None
@@ -180,19 +144,19 @@ class PostgresDatabase:
             if self._transaction is transaction:
                 self._transaction = None
 
-    def _open(self, transaction: _Transaction) -> _Sequence:
+    def _open(self, transaction: _Transaction) -> SequenceRow:
         """Return the last numbers given; in a write, after the row that holds them is locked."""
         if transaction.sequence is None:
             self._send([])
         assert transaction.sequence is not None
         return transaction.sequence
 
-    def _commit(self, sequence: _Sequence, unsent: list[Statement]) -> None:
+    def _commit(self, sequence: SequenceRow, unsent: list[Statement]) -> None:
         mark = secrets.randbits(62)
         marks = [mark, *sequence.marks[: KEPT_MARKS - 1]]
         connection = self._connection
         try:
-            *_, answer = connection.send_all([*unsent, _save(sequence, marks), COMMIT])
+            *_, answer = connection.send_all([*unsent, sequence.save(marks), COMMIT])
         except Exception as error:
             if not is_broken_by(connection, error):
                 raise
@@ -207,7 +171,7 @@ class PostgresDatabase:
         with contextlib.suppress(Exception):
             self._connection.send(Statement("ROLLBACK"))
 
-    def _is_committed(self, mark: int, before: _Sequence, error: Exception) -> bool:
+    def _is_committed(self, mark: int, before: SequenceRow, error: Exception) -> bool:
         """Return whether a write is there whose COMMIT was not answered.
 
         Raises:
@@ -236,8 +200,8 @@ class PostgresDatabase:
             with translate_postgres_errors():
                 self._lease.renew()
                 *_, locked = self._connection.send_all([BEGIN_WRITE, self._writer, LOCK_SEQUENCE])
-                sequence = _Sequence(*locked.fetchall()[0])
-                self._connection.send_all([_save(sequence, sequence.marks), COMMIT])
+                sequence = SequenceRow(*locked.fetchall()[0])
+                self._connection.send_all([sequence.save(sequence.marks), COMMIT])
         except (BrokenConnection, Busy):
             return None
         return sequence.marks
@@ -265,7 +229,7 @@ class PostgresDatabase:
         self.execute(f"INSERT INTO {table} (number, {columns}) VALUES ({placeholders(row)})", row)
         return number
 
-    def _open_write(self) -> _Sequence:
+    def _open_write(self) -> SequenceRow:
         assert self._transaction is not None
         assert self._transaction.is_write
         with translate_postgres_errors():
@@ -395,7 +359,7 @@ class PostgresDatabase:
             answers = self._send_anew(all_of_them)
             transaction.opening = []
             (row,) = answers[len(opening) - 1].fetchall()
-            transaction.sequence = _Sequence(*row)
+            transaction.sequence = SequenceRow(*row)
         else:
             answers = self._connection.send_all(all_of_them)
         transaction.unsent = []
