@@ -266,7 +266,7 @@ def _is_of_connection(code: str) -> bool:
 
 
 def refuses_writes(error: BaseException) -> bool:
-    """Return True if the error says that the server may only be read: another may have taken its place."""
+    """Return True if the server may only be read: another one may have taken its place."""
     return getattr(error.__cause__, "sqlstate", None) == READ_ONLY
 
 
