@@ -22,6 +22,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -88,8 +89,15 @@ class PostgresServer:
         self._tell("-m", mode, "-w", "stop")
 
     def start(self) -> None:
-        """Start the server after `stop`."""
-        self._tell("start")
+        """Start the server after `stop` or `kill`, while processes of its earlier life are still leaving."""
+        limit = time.monotonic() + START_TIMEOUT
+        while True:
+            try:
+                self._tell("start")
+                return
+            except RuntimeError:
+                if time.monotonic() > limit:
+                    raise
 
     def kill(self) -> None:
         """Kill the server's first process by its id; the others end by themselves."""
