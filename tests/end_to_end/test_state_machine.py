@@ -24,7 +24,6 @@ from hypothesis.stateful import (
 )
 from support.embedding_double import DIMENSION, EmbeddingDouble
 from support.host import SMALL, Clock, Host
-from support.traces import traces
 
 from sediment_mcp.domain.chunking import split_into_chunks
 from sediment_mcp.domain.retention import Rule
@@ -532,7 +531,7 @@ class Storage(RuleBasedStateMachine):
         there = {base(m.text) for m in self.expected.memories.values()}
         for name, text in zip(NAMES, TEXTS, strict=True):
             if text not in there:
-                assert traces(self.hosts[0].files, name) == []
+                assert self.hosts[0].traces(name) == []
 
     @invariant()
     def every_host_sees_the_same(self) -> None:

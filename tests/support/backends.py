@@ -14,9 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from sediment_mcp.config import DATABASE, DEFAULT_TENANT, TENANT
+from sediment_mcp.config import DATABASE, DEFAULT_TENANT, TENANT, Config
 from support import postgres
 from support.statements import checked_statements
+from support.traces import long_words
 
 SQLITE, POSTGRES = "sqlite", "postgres"
 BACKENDS = (SQLITE, pytest.param(POSTGRES, marks=pytest.mark.postgres))
@@ -64,6 +65,11 @@ def environment(directory: Path) -> dict[str, str]:
     """The same as variables, for a process."""
     names = {"database": DATABASE, "tenant": TENANT}
     return {names[field]: value for field, value in settings(directory).items()}
+
+
+def tables_with(config: Config, text: str) -> list[str]:
+    """The tables of a server in which a row of the tenant holds any of a text's longer words."""
+    return postgres.tables_with(config.tenant, long_words(text)) if config.database else []
 
 
 @contextmanager
