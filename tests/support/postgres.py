@@ -137,18 +137,13 @@ def shared_database() -> str:
     return shared_server().new_database()
 
 
-def shared_url() -> str:
-    """Its URL."""
-    return shared_server().url(shared_database())
-
-
 def kill_connection(process: int) -> None:
     """End a connection to the shared server, as the end of the process that has it would."""
     with shared_server().connect(ADMIN) as connection:
         connection.execute("SELECT pg_terminate_backend(%s, 10000)", (process,))
 
 
-def tables_with(tenant: str, words: Sequence[str]) -> list[str]:
+def tables_with(database: str, tenant: str, words: Sequence[str]) -> list[str]:
     """The tables in which a row of a tenant holds any of the words, as the superuser sees them."""
     from sediment_mcp.storage.postgres.dialect import SCHEMA, TABLES
 
@@ -156,7 +151,7 @@ def tables_with(tenant: str, words: Sequence[str]) -> list[str]:
         f"SELECT EXISTS (SELECT 1 FROM {SCHEMA}.{{0}} JOIN {SCHEMA}.tenants ON tenants.number = {{0}}.tenant "
         "WHERE tenants.name = %s AND {0}::text LIKE ANY(%s))"
     )
-    with shared_server().connect(ADMIN, shared_database()) as connection:
+    with shared_server().connect(ADMIN, database) as connection:
         values = (tenant, [f"%{word}%" for word in words])
         return [table for table in TABLES if connection.execute(holding.format(table), values).fetchone()[0]]
 
