@@ -118,9 +118,9 @@ class Retriever:
     ) -> list[ScoredMemory] | None:
         """Return the best memories; None means that the text index should be written first."""
         with self._lend_current_view(model) as (session, view):
-            if may_write_index and view.is_far_behind(session):
-                return None
-            return _search_undamaged(lambda: self._search(session, view, query))
+            return _search_undamaged(
+                lambda: self._search(session, view, query, may_write_index=may_write_index)
+            )
 
     @property
     def _ready_model(self) -> ModelIdentity | None:
@@ -128,8 +128,13 @@ class Retriever:
         embedder = self._model.ready
         return None if embedder is None else embedder.identity
 
-    def _search(self, session: ReadSession, view: IndexView, query: Query) -> list[ScoredMemory]:
+    def _search(
+        self, session: ReadSession, view: IndexView, query: Query, *, may_write_index: bool
+    ) -> list[ScoredMemory] | None:
         with session.snapshot():
+            session.prefetch(lambda: view.read_ahead(session))
+            if may_write_index and view.is_far_behind(session):
+                return None
             view.apply_changes(session)
             candidates = view.find_candidates(session, query)
             ranked = rank(candidates, query.asking, limit=query.limit, count=view.text.count)

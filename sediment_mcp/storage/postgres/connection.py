@@ -6,8 +6,10 @@ This and `adapters` are the only modules that import psycopg.
 from __future__ import annotations
 
 import contextlib
+import logging
 import select
 from collections.abc import Generator, Sequence
+from contextlib import AbstractContextManager
 from typing import Any, ClassVar, LiteralString, NamedTuple, TypeAlias, cast
 
 import psycopg
@@ -34,6 +36,7 @@ IS_ENDING = ("57P01", "57P02", "57P03", "57P05", "25P03")
 
 DISCONNECTED = (psycopg.OperationalError, psycopg.InterfaceError)
 
+logging.getLogger("psycopg").setLevel(logging.ERROR)  # its warnings follow an error that is said anyway
 _ADAPTERS = build_adapters()
 
 
@@ -54,6 +57,7 @@ class Connection(psycopg.Connection[tuple[Any, ...]]):
     """
 
     server_id: str = ""
+    _unanswered: AbstractContextManager[Any] | None = None
 
     round_trips: ClassVar[int] = 0
     """How often this process has waited for an answer, which tests bound."""
@@ -73,8 +77,20 @@ class Connection(psycopg.Connection[tuple[Any, ...]]):
     def send_all(self, statements: Sequence[Statement]) -> list[Cursor]:
         """Run statements in one round trip, and return the cursors with their answers."""
         Connection.round_trips += 1
-        with self.pipeline() if len(statements) > 1 else contextlib.nullcontext():
+        with contextlib.ExitStack() as stack:
+            if (unanswered := self._unanswered) is not None:
+                self._unanswered = None
+                stack.push(unanswered)
+            elif len(statements) > 1:
+                stack.enter_context(self.pipeline())
             return [self.execute(cast(LiteralString, text), values) for text, values in statements]
+
+    def send_ahead(self, statement: Statement) -> None:
+        """Send a statement whose answer nobody waits for: it comes with the next one's."""
+        pipeline = self.pipeline()
+        pipeline.__enter__()
+        self._unanswered = pipeline
+        self.execute(cast(LiteralString, statement.text), statement.values)
 
     def quote(self, name: str) -> str:
         """Return a name as an identifier of SQL."""
@@ -86,7 +102,8 @@ class Connection(psycopg.Connection[tuple[Any, ...]]):
 
         A server that ends a connection says so, and closes it: both can be read.
         """
-        if self.closed or self.info.transaction_status != psycopg.pq.TransactionStatus.IDLE:
+        is_idle = self.info.transaction_status == psycopg.pq.TransactionStatus.IDLE
+        if self.closed or not (is_idle or self._unanswered is not None):
             return False
         try:
             return not select.select([self.fileno()], [], [], 0)[0] or self._is_alive()
@@ -184,7 +201,7 @@ SENTENCES: tuple[tuple[tuple[str, ...], type[StorageError], str], ...] = (
 
 
 def _translate(error: psycopg.Error) -> SedimentError | None:
-    """Return the error that says what to do, or None for one that only a fault of this package explains."""
+    """Return the error that says what to do; None for one that is a fault of this package."""
     code, said = error.sqlstate or "", str(error).strip().split("\n")[0].removesuffix(".")
     if _is_of_connection(code) or (not code and isinstance(error, DISCONNECTED)):
         return BrokenConnection(f"The database server cannot be reached: check that it runs ({said}).")

@@ -11,8 +11,8 @@ from __future__ import annotations
 import contextlib
 import secrets
 import time
-from collections.abc import Generator, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from sediment_mcp.errors import Busy, StorageError
@@ -52,6 +52,7 @@ SET_WRITER = (
 LOCK_SEQUENCE = Statement(
     f"SELECT seq, memory, chunk, marks FROM {SCHEMA}.sequences WHERE {OWN_ROWS} FOR UPDATE"
 )
+READ_SEQUENCE = Statement(f"SELECT seq FROM {SCHEMA}.sequences WHERE {OWN_ROWS}")
 SAVE_SEQUENCE = (
     f"UPDATE {SCHEMA}.sequences SET seq = %s, memory = %s, chunk = %s, marks = %s WHERE {OWN_ROWS}"
 )
@@ -62,9 +63,9 @@ class _Sequence:
     """The last numbers given, while the row that holds them is locked."""
 
     seq: int
-    memories: int
-    chunks: int
-    marks: list[int]
+    memories: int = 0
+    chunks: int = 0
+    marks: list[int] = field(default_factory=list[int])
 
     def next_number(self, table: str) -> int:
         """Return the number of a new row; those of other tables are given by the server."""
@@ -75,6 +76,31 @@ class _Sequence:
         return self.chunks
 
 
+@dataclass(slots=True)
+class _Transaction:
+    """A transaction, which begins with its first statement that needs an answer.
+
+    ``opening`` are the statements of its beginning, as long as they were not sent; the last of them tells
+    ``sequence``, of which a reader only needs ``seq``. ``unsent`` are statements without an answer.
+    ``answers`` were read ahead, ``asked`` are the statements that are being noted for that.
+    """
+
+    opening: list[Statement]
+    is_write: bool
+    sequence: _Sequence | None = None
+    unsent: list[Statement] = field(default_factory=list[Statement])
+    answers: dict[Statement, _Answer] = field(default_factory=dict[Statement, "_Answer"])
+    asked: dict[Statement, list[Statement]] | None = None
+
+
+@dataclass(slots=True)
+class _Answer:
+    """The rows of a statement, and the statement that fetches more of them, if there may be any."""
+
+    rows: list[tuple[Any, ...]]
+    more: Statement | None = None
+
+
 class PostgresDatabase:
     """`Database` of one tenant, over a connection that is lent for the time of a session.
 
@@ -83,13 +109,16 @@ class PostgresDatabase:
 
     dialect = DIALECT
 
-    def __init__(self, tenant: int, lock_timeout: float) -> None:
-        self._tenant = str(tenant)
-        self._lock_timeout = str(int(lock_timeout * 1000))
+    def __init__(self, tenant: int, lock_timeout: float, model_keys: dict[tuple[str, str], int]) -> None:
+        """Read and write the rows of a tenant.
+
+        ``model_keys`` are the keys of models that are known to be there, which never change.
+        """
+        self._reader = Statement(SET_READER, (str(tenant),))
+        self._writer = Statement(SET_WRITER, (str(tenant), str(int(lock_timeout * 1000))))
+        self._model_keys = model_keys
         self._lease: Lease | None = None
-        self._is_in_transaction = False
-        self._sequence: _Sequence | None = None
-        self._unsent: list[Statement] = []
+        self._transaction: _Transaction | None = None
         self._cursors = 0
 
     @contextlib.contextmanager
@@ -100,8 +129,7 @@ class PostgresDatabase:
         try:
             yield
         finally:
-            self._forget_transaction()
-            self._lease = None
+            self._lease = self._transaction = None
 
     @property
     def _connection(self) -> Connection:
@@ -113,20 +141,10 @@ class PostgresDatabase:
     @contextlib.contextmanager
     def snapshot(self) -> Generator[None]:
         """Let all reads inside see the same moment."""
-        assert not self._is_in_transaction, "A transaction inside another one."
-        lease = self._lease
-        with translate_postgres_errors():
-            self._is_in_transaction = True
-            self._unsent = [BEGIN_READ, self._set_reader()]
-            try:
-                yield
-                if self._lease is lease and not self._unsent:
-                    self._send([COMMIT])
-            except BaseException:
-                self._roll_back()
-                raise
-            finally:
-                self._forget_transaction()
+        with self._begin([BEGIN_READ, self._reader, READ_SEQUENCE], is_write=False) as transaction:
+            yield
+            if not transaction.opening and self._transaction is transaction:
+                self._connection.send_ahead(COMMIT)
 
     @contextlib.contextmanager
     def transaction(self) -> Generator[None]:
@@ -136,37 +154,39 @@ class PostgresDatabase:
             Busy: another process writes for too long.
             StorageError: nothing was written, unless the message says that this is not known.
         """
-        assert not self._is_in_transaction, "A transaction inside another one."
-        with translate_postgres_errors():
-            sequence = self._sequence = self._lock_sequence()
-            self._is_in_transaction = True
-            try:
-                yield
-                self._commit(sequence)
-            except BaseException:
-                self._roll_back()
-                raise
-            finally:
-                self._forget_transaction()
+        with self._begin([BEGIN_WRITE, self._writer, LOCK_SEQUENCE], is_write=True) as transaction:
+            yield
+            self._commit(self._open(transaction), transaction.unsent)
 
-    def _lock_sequence(self) -> _Sequence:
-        """Begin a write, over another connection if this one turns out to be broken."""
-        writer = Statement(SET_WRITER, (self._tenant, self._lock_timeout))
+    @contextlib.contextmanager
+    def _begin(self, opening: list[Statement], *, is_write: bool) -> Generator[_Transaction]:
+        assert self._transaction is None, "A transaction inside another one."
+        transaction = self._transaction = _Transaction(opening, is_write)
         try:
-            *_, locked = self._send_fresh([BEGIN_WRITE, writer, LOCK_SEQUENCE])
-            (row,) = locked.fetchall()
+            with translate_postgres_errors():
+                yield transaction
         except BaseException:
-            self._roll_back()
+            if self._transaction is transaction and not transaction.opening:
+                self._roll_back()
             raise
-        return _Sequence(*row)
+        finally:
+            if self._transaction is transaction:
+                self._transaction = None
 
-    def _commit(self, sequence: _Sequence) -> None:
+    def _open(self, transaction: _Transaction) -> _Sequence:
+        """Return the last numbers given; in a write, after the row that holds them is locked."""
+        if transaction.sequence is None:
+            self._send([])
+        assert transaction.sequence is not None
+        return transaction.sequence
+
+    def _commit(self, sequence: _Sequence, unsent: list[Statement]) -> None:
         mark = secrets.randbits(62)
         marks = [mark, *sequence.marks[: KEPT_MARKS - 1]]
         numbers = (sequence.seq, sequence.memories, sequence.chunks, marks)
         connection = self._connection
         try:
-            *_, answer = self._send([*self._unsent, Statement(SAVE_SEQUENCE, numbers), COMMIT])
+            *_, answer = connection.send_all([*unsent, Statement(SAVE_SEQUENCE, numbers), COMMIT])
         except Exception as error:
             if not is_broken_by(connection, error):
                 raise
@@ -180,9 +200,6 @@ class PostgresDatabase:
         """Roll back; a connection that cannot is not used again."""
         with contextlib.suppress(Exception):
             self._connection.send(Statement("ROLLBACK"))
-
-    def _forget_transaction(self) -> None:
-        self._is_in_transaction, self._sequence, self._unsent = False, None, []
 
     def _is_committed(self, mark: int, before: _Sequence, error: Exception) -> bool:
         """Return whether a write is there whose COMMIT was not answered.
@@ -203,47 +220,69 @@ class PostgresDatabase:
         ) from error
 
     def _read_marks(self) -> list[int] | None:
-        """Return the marks of the last writes, after all that have begun; None if that fails for now."""
+        """Return the marks of the last writes, after those under way; None if that fails for now."""
+        assert self._lease is not None
         try:
             with translate_postgres_errors():
-                self._renew()
-                sequence = self._lock_sequence()
+                self._lease.renew()
+                *_, locked = self._connection.send_all([BEGIN_WRITE, self._writer, LOCK_SEQUENCE])
                 self._roll_back()
         except (BrokenConnection, Busy):
             return None
-        return sequence.marks
+        return _Sequence(*locked.fetchall()[0]).marks
 
     # --- the change sequence --------------------------------------------------------------------
 
     def seq(self) -> int:
         """Return the number of the newest change."""
-        if self._sequence is not None:
-            return self._sequence.seq
-        return self.scalar("SELECT seq FROM sequences")
+        transaction = self._transaction
+        if transaction is None:
+            return self.scalar("SELECT seq FROM sequences")
+        with translate_postgres_errors():
+            return 0 if transaction.asked is not None else self._open(transaction).seq
 
     def next_seq(self) -> int:
         """Return the number of a new change; inside a transaction."""
-        assert self._sequence is not None
-        self._sequence.seq += 1
-        return self._sequence.seq
+        sequence = self._open_write()
+        sequence.seq += 1
+        return sequence.seq
 
     def insert_numbered(self, table: str, columns: str, values: Sequence[object]) -> int:
         """Insert a row of memories or chunks, and return its number; inside a transaction."""
-        assert self._sequence is not None
-        number = self._sequence.next_number(table)
+        number = self._open_write().next_number(table)
         row = (number, *values)
         self.execute(f"INSERT INTO {table} (number, {columns}) VALUES ({placeholders(row)})", row)
         return number
 
+    def _open_write(self) -> _Sequence:
+        assert self._transaction is not None
+        assert self._transaction.is_write
+        with translate_postgres_errors():
+            return self._open(self._transaction)
+
     def assert_current(self) -> None:
         """Do nothing: a connection always goes to the database that it was opened for."""
+
+    def find_model_key(self, table: str, fingerprint: str) -> int | None:
+        """Return the key of a model, or None if there is none yet.
+
+        A key that was found is remembered; in a write it could be one that is taken back.
+        """
+        name = (table, fingerprint)
+        if name in self._model_keys:
+            return self._model_keys[name]
+        rows = self.rows(f"SELECT number FROM {table} WHERE fingerprint = ?", (fingerprint,))
+        if rows and not (self._transaction is not None and self._transaction.is_write):
+            self._model_keys[name] = int(rows[0][0])
+        return int(rows[0][0]) if rows else None
 
     # --- statements -----------------------------------------------------------------------------
 
     def rows(self, sql: str, values: Sequence[object] = ()) -> list[tuple[Any, ...]]:
         """Return all rows of a statement."""
         with translate_postgres_errors():
-            return self._ask(Statement(to_statement(sql), values))
+            statement = Statement(to_statement(sql), tuple(values))
+            return self._ask(statement, [statement]).rows
 
     def column(self, sql: str, values: Sequence[object] = ()) -> list[int]:
         """Return the first column of all rows of a statement."""
@@ -251,25 +290,26 @@ class PostgresDatabase:
 
     def scalar(self, sql: str, values: Sequence[object] = ()) -> int:
         """Return the first column of the first row of a statement."""
-        return int(self.rows(sql, values)[0][0])
+        rows = self.rows(sql, values)
+        return int(rows[0][0]) if rows else 0  # no rows while they are only asked for ahead
 
     def iterate(self, sql: str, values: Sequence[object] = ()) -> Iterator[tuple[Any, ...]]:
         """Yield rows one by one, where all of them at once would be too many for memory."""
         with contextlib.ExitStack() as stack:
-            if not self._is_in_transaction:
+            if self._transaction is None:
                 stack.enter_context(self.snapshot())
             self._cursors += 1
             name = f"rows_{self._cursors}"
-            declare = f"DECLARE {name} NO SCROLL CURSOR FOR {to_statement(sql)}"
-            fetch = Statement(f"FETCH FORWARD {FETCHED_AT_ONCE} FROM {name}")
-            waiting = [Statement(declare, values)]
+            text, fetch = to_statement(sql), Statement(f"FETCH FORWARD {FETCHED_AT_ONCE} FROM {name}")
+            declare = Statement(f"DECLARE {name} NO SCROLL CURSOR FOR {text}", tuple(values))
+            with translate_postgres_errors():
+                answer = self._ask(Statement(text, tuple(values)), [declare, fetch])
             while True:
-                with translate_postgres_errors():
-                    rows = self._ask(*waiting, fetch)
-                yield from rows
-                if len(rows) < FETCHED_AT_ONCE:
+                yield from answer.rows
+                if len(answer.rows) < FETCHED_AT_ONCE or answer.more is None:
                     return
-                waiting = []
+                with translate_postgres_errors():
+                    answer = self._ask(answer.more, [answer.more])
 
     def execute(self, sql: str, values: Sequence[object] = ()) -> None:
         """Run a statement that returns nothing; inside a transaction."""
@@ -277,46 +317,88 @@ class PostgresDatabase:
 
     def execute_many(self, sql: str, values: Iterable[Sequence[object]]) -> None:
         """Run a statement once for each set of values; inside a transaction."""
-        assert self._sequence is not None
+        transaction = self._transaction
+        assert transaction is not None
+        assert transaction.is_write
         text = to_statement(sql)
+        transaction.answers.clear()
         for one in values:
-            self._unsent.append(Statement(text, one))
-            if len(self._unsent) >= SENT_AT_ONCE:
+            transaction.unsent.append(Statement(text, tuple(one)))
+            if len(transaction.unsent) >= SENT_AT_ONCE:
                 with translate_postgres_errors():
-                    self._send(self._unsent)
-                self._unsent = []
+                    self._send([])
 
-    def _ask(self, *statements: Statement) -> list[tuple[Any, ...]]:
-        """Send what waits and then the statements, and return the rows of the last."""
-        if not self._is_in_transaction:
-            *_, answer, _ = self._send_fresh([BEGIN_READ, self._set_reader(), *statements, COMMIT])
-        elif self._unsent and self._unsent[0] is BEGIN_READ:
-            *_, answer = self._send_fresh([*self._unsent, *statements])
-        else:
-            *_, answer = self._send([*self._unsent, *statements])
-        self._unsent = []
-        return answer.fetchall()
+    def prefetch(self, *reads: Callable[[], object]) -> bool:
+        """Ask at once for what the calls will ask for; inside a transaction.
 
-    def _send_fresh(self, statements: list[Statement]) -> list[Cursor]:
-        """Send the beginning of a transaction, again over another connection if this one is broken."""
-        connection = self._connection
+        Each call is made twice: now, to note its statements, which find nothing, and by the caller later.
+        """
+        transaction = self._transaction
+        if transaction is None:
+            return False
+        asked = transaction.asked = {}
         try:
-            return self._send(statements)
-        except Exception as error:
-            if not is_broken_by(connection, error):
-                if not self._is_in_transaction:
-                    self._roll_back()
-                raise
-        self._renew()
-        return self._send(statements)
+            for read in reads:
+                read()
+        finally:
+            transaction.asked = None
+        groups = list(asked.items())
+        with translate_postgres_errors():
+            answers = self._send([statement for _, group in groups for statement in group])
+        for key, group in groups:
+            done, answers = answers[: len(group)], answers[len(group) :]
+            transaction.answers[key] = _Answer(done[-1].fetchall(), group[-1])
+        return True
 
-    def _renew(self) -> None:
-        assert self._lease is not None
-        self._lease.renew()
+    def _ask(self, key: Statement, statements: list[Statement]) -> _Answer:
+        """Return the answer of the last statement, which may have been read ahead."""
+        transaction = self._transaction
+        if transaction is None:
+            opening = [BEGIN_READ, self._reader]
+            try:
+                *_, answer, _ = self._send_anew([*opening, *statements, COMMIT])
+            except BaseException:
+                self._roll_back()
+                raise
+        elif transaction.asked is not None:
+            transaction.asked[key] = statements
+            return _Answer([])
+        elif (known := transaction.answers.get(key)) is not None:
+            return known
+        else:
+            *_, answer = self._send(statements)
+        return _Answer(answer.fetchall(), statements[-1])
 
     def _send(self, statements: list[Statement]) -> list[Cursor]:
-        """Send statements in one round trip."""
-        return self._connection.send_all(statements)
+        """Send the opening of the transaction and what waits, then the statements: one round trip.
 
-    def _set_reader(self) -> Statement:
-        return Statement(SET_READER, (self._tenant,))
+        Returns the answers of ``statements``.
+        """
+        transaction = self._transaction
+        assert transaction is not None
+        opening, waiting = transaction.opening, transaction.unsent
+        if not opening and not waiting and not statements:
+            return []
+        all_of_them = [*opening, *waiting, *statements]
+        if opening:
+            answers = self._send_anew(all_of_them)
+            transaction.opening = []
+            (row,) = answers[len(opening) - 1].fetchall()
+            transaction.sequence = _Sequence(*row)
+        else:
+            answers = self._connection.send_all(all_of_them)
+        transaction.unsent = []
+        return answers[len(opening) + len(waiting) :]
+
+    def _send_anew(self, statements: list[Statement]) -> list[Cursor]:
+        """Send the beginning of a transaction, over another connection if this one is broken."""
+        connection = self._connection
+        try:
+            return connection.send_all(statements)
+        except Exception as error:
+            if not is_broken_by(connection, error):
+                self._roll_back()
+                raise
+        assert self._lease is not None
+        self._lease.renew()
+        return self._connection.send_all(statements)
