@@ -143,6 +143,11 @@ def kill_connection(process: int) -> None:
         connection.execute("SELECT pg_terminate_backend(%s, 10000)", (process,))
 
 
+def shared_url() -> str:
+    """Its URL."""
+    return shared_server().url(shared_database())
+
+
 def tables_with(database: str, tenant: str, words: Sequence[str]) -> list[str]:
     """The tables in which a row of a tenant holds any of the words, as the superuser sees them."""
     from sediment_mcp.storage.postgres.dialect import SCHEMA, TABLES
