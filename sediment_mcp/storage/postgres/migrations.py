@@ -193,7 +193,7 @@ def upgrade(url: str, role: str = "") -> int:
 def migrate(connection: Connection, role: str = "", up_to: int | None = None) -> int:
     """Bring the schema up to date, or to an earlier version; returns its version."""
     known = MIGRATIONS[:up_to]
-    with connection.transaction():
+    with connection.waiting_forever(), connection.transaction():
         connection.run("SET TRANSACTION ISOLATION LEVEL READ COMMITTED")
         connection.fetch("SELECT pg_advisory_xact_lock(%s)", (LOCK,))
         if not connection.fetch("SELECT 1 FROM pg_namespace WHERE nspname = %s", (SCHEMA,)):
