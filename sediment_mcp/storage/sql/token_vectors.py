@@ -25,27 +25,28 @@ class SqlTokenVectorReader(SqlModelTable):
 
     def get(self, model_key: int, chunk_ids: Sequence[int]) -> dict[int, bytes]:
         """Return by chunk id the token vectors of the chunks that have some."""
-        return {
-            row[0]: row[1]
-            for batch in batched_evenly(chunk_ids)
-            for row in self._database.rows(
-                "SELECT chunk, vectors FROM token_vectors JOIN token_models ON token_models.number = model "
-                f"WHERE model = ? AND chunk IN ({placeholders(batch)}) AND {IS_KEPT} AND {IS_WHOLE}",
-                (model_key, *batch),
-            )
-        }
+        tables = "token_vectors JOIN token_models ON token_models.number = model"
+        return self._get(tables, "chunk", model_key, chunk_ids)
 
     def get_of(self, model_key: int, memory_keys: Sequence[int]) -> dict[int, bytes]:
         """Return by chunk id the token vectors of the chunks of these memories that have some."""
+        tables = (
+            "chunks JOIN token_vectors ON chunk = chunks.number "
+            "JOIN token_models ON token_models.number = model"
+        )
+        return self._get(tables, "memory", model_key, memory_keys)
+
+    def _get(self, tables: str, column: str, model_key: int, keys: Sequence[int]) -> dict[int, bytes]:
+        """Return what is kept and whole, which SQL does not ask: PostgreSQL would expect few rows to be."""
         return {
-            row[0]: row[1]
-            for batch in batched_evenly(memory_keys)
-            for row in self._database.rows(
-                "SELECT chunk, vectors FROM chunks JOIN token_vectors ON chunk = chunks.number "
-                "JOIN token_models ON token_models.number = model "
-                f"WHERE model = ? AND memory IN ({placeholders(batch)}) AND {IS_KEPT} AND {IS_WHOLE}",
+            chunk_id: vectors
+            for batch in batched_evenly(keys)
+            for chunk_id, vectors, dimension in self._database.rows(
+                f"SELECT chunk, vectors, dimension FROM {tables} "
+                f"WHERE model = ? AND {column} IN ({placeholders(batch)})",
                 (model_key, *batch),
             )
+            if vectors and len(vectors) % dimension == 0
         }
 
     def count_damaged(self) -> int:
