@@ -246,6 +246,7 @@ search.query_tense.is_about_present search.query_tense.remove_present_words
 search.candidates.is_question search.time_questions.asks_when search.time_questions.names_time
 search.versions.states_change
 storage.sql.fields.dump_json
+storage.postgres.adapters.escape_nul storage.postgres.adapters.unescape_nul
 system.project_root.parse_file_uri
 system.text.compose_accents system.text.count_invisible system.text.escape_invisible
 system.text.format_value system.text.has_many_marks system.text.reveal_invisible
@@ -265,6 +266,7 @@ transfer.normalize.normalize_session transfer.normalize.parse_time transfer.norm
 READERS: dict[str, Reader] = dict.fromkeys(_GIVEN_PLAINLY.split(), plainly) | {
     "config.find_zone": plainly,
     "config.parse_model": with_more("--model", may_be_relative=True),
+    "config.parse_tenant": with_more("--team"),
     "config_paths.parse_path": with_more("--data-dir", may_be_relative=True),
     "config_paths.refuse_unfinished": with_more("--data-dir"),
     "config_paths.parse_project": with_more("--project", may_be_relative=True),

@@ -37,7 +37,10 @@ class SqlTokenVectorReader(SqlModelTable):
         return self._get(tables, "memory", model_key, memory_keys)
 
     def _get(self, tables: str, column: str, model_key: int, keys: Sequence[int]) -> dict[int, bytes]:
-        """Return what is kept and whole, which SQL does not ask: PostgreSQL would expect few rows to be."""
+        """Return what is kept and whole.
+
+        SQL does not ask for that, because PostgreSQL would expect few rows to be.
+        """
         return {
             chunk_id: vectors
             for batch in batched_evenly(keys)
