@@ -133,6 +133,10 @@ def _read_embeddings(app: Application, memory: NewMemory) -> EmbeddedTexts | Non
         if model_key is None:
             return None
         chunks = {(chunk.start, chunk.end): chunk.id for chunk in session.chunks_of(keys)}
+        session.prefetch(
+            lambda: session.embeddings.get(model_key, list(chunks.values())),
+            lambda: _read_token_vectors(session, embedder.token_identity, list(chunks.values())),
+        )
         vectors = session.embeddings.get(model_key, list(chunks.values()))
         tokens = _read_token_vectors(session, embedder.token_identity, list(chunks.values()))
     own = [chunks.get(span, 0) for span in memory.spans]

@@ -195,7 +195,7 @@ class TokenVectorReader(ModelTableReader, Protocol):
     """The token vectors of chunks, which are read for the candidates of a query."""
 
     def get_of(self, model_key: int, memory_keys: Sequence[int]) -> dict[int, bytes]:
-        """Return by chunk id the encoded token vectors of the chunks of these memories that have some."""
+        """Return by chunk id the encoded token vectors of the chunks of these memories."""
         ...
 
     def count_damaged(self) -> int:

@@ -108,8 +108,9 @@ def test_what_one_index_has_found_is_not_read_again_for_the_other(
     find_chunks = MemoryReader.find_chunks
 
     def noted(reader: MemoryReader, chunk_ids: Sequence[int], *others: Any) -> list[FoundChunk]:
-        read.extend(chunk_ids)
-        return find_chunks(reader, chunk_ids, *others)
+        found = find_chunks(reader, chunk_ids, *others)  # nothing yet, where it is asked for ahead
+        read.extend(chunk.chunk_id for chunk in found)
+        return found
 
     store_session(host, "one", STRONG, WEAK, "something else")
     monkeypatch.setattr(MemoryReader, "find_chunks", noted)

@@ -207,6 +207,7 @@ def translate_postgres_errors(broken: str = LOST) -> Generator[None]:
         raise translated from error
 
 
+READ_ONLY = "25006"  # the code of the error that a standby answers a write with
 SENTENCES: tuple[tuple[tuple[str, ...], type[StorageError], str], ...] = (
     (
         ("28", "3D"),
@@ -224,7 +225,7 @@ SENTENCES: tuple[tuple[tuple[str, ...], type[StorageError], str], ...] = (
         "Another process has been writing for too long: try again, or end the one that hangs.",
     ),
     (
-        ("25006",),
+        (READ_ONLY,),
         StorageError,
         "The database may only be read, as a standby or by its settings: name the primary server in "
         "SEDIMENT_DATABASE, or several with target_session_attrs=read-write.",
@@ -244,7 +245,7 @@ SENTENCES: tuple[tuple[tuple[str, ...], type[StorageError], str], ...] = (
 
 
 def _translate(error: psycopg.Error, broken: str) -> SedimentError | None:
-    """Return the error that says what to do, or None for one that only a fault of this package explains."""
+    """Return the error that says what to do; None for one that is a fault of this package."""
     code, said = error.sqlstate or "", str(error).strip().split("\n")[0].removesuffix(".")
     if _is_of_connection(code) or (not code and isinstance(error, DISCONNECTED)):
         return BrokenConnection(broken.format(said=said))
@@ -262,6 +263,11 @@ def is_broken_by(connection: Connection, error: BaseException) -> bool:
 
 def _is_of_connection(code: str) -> bool:
     return code in IS_ENDING or code.startswith("08")
+
+
+def refuses_writes(error: BaseException) -> bool:
+    """Return True if the server may only be read: another one may have taken its place."""
+    return getattr(error.__cause__, "sqlstate", None) == READ_ONLY
 
 
 def close_quietly(connection: Connection) -> None:

@@ -12,7 +12,6 @@ import contextlib
 import secrets
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 from sediment_mcp.errors import Busy, StorageError
@@ -23,20 +22,24 @@ from sediment_mcp.storage.postgres.connection import (
     Cursor,
     NoAnswer,
     Statement,
+    close_quietly,
     is_broken_by,
+    refuses_writes,
     translate_postgres_errors,
 )
 from sediment_mcp.storage.postgres.dialect import DIALECT, to_statement
 from sediment_mcp.storage.postgres.pool import Lease
-from sediment_mcp.storage.postgres.transactions import (
+from sediment_mcp.storage.postgres.transaction import (
     BEGIN_READ,
     BEGIN_WRITE,
     COMMIT,
-    LOCK_SEQUENCE,
-    READ_SEQUENCE,
+    LOCK_NUMBERS,
+    READ_NUMBERS,
     SET_READER,
     SET_WRITER,
-    SequenceRow,
+    Answer,
+    Numbers,
+    Transaction,
 )
 from sediment_mcp.storage.sql.database import placeholders
 
@@ -45,31 +48,6 @@ SENT_AT_ONCE = 500  # statements without an answer that wait for one with an ans
 KEPT_MARKS = 64  # of the last writes of a tenant
 ASKING_SECONDS = 10.0  # to find out whether a write is there whose COMMIT was not answered
 ASK_EVERY = 0.2  # seconds
-
-
-@dataclass(slots=True)
-class _Transaction:
-    """A transaction, which begins with its first statement that needs an answer.
-
-    ``opening`` are the statements of its beginning, as long as they were not sent; the last of them tells
-    ``sequence``, of which a reader only needs ``seq``. ``unsent`` are statements without an answer.
-    ``answers`` were read ahead, ``asked`` are the statements that are being noted for that.
-    """
-
-    opening: list[Statement]
-    is_write: bool
-    sequence: SequenceRow | None = None
-    unsent: list[Statement] = field(default_factory=list[Statement])
-    answers: dict[Statement, _Answer] = field(default_factory=dict[Statement, "_Answer"])
-    asked: dict[Statement, list[Statement]] | None = None
-
-
-@dataclass(slots=True)
-class _Answer:
-    """The rows of a statement, and the statement that fetches more of them, if there may be any."""
-
-    rows: list[tuple[Any, ...]]
-    more: Statement | None = None
 
 
 class PostgresDatabase:
@@ -89,7 +67,7 @@ class PostgresDatabase:
         self._writer = Statement(SET_WRITER, (str(tenant), str(int(lock_timeout * 1000))))
         self._model_keys = model_keys
         self._lease: Lease | None = None
-        self._transaction: _Transaction | None = None
+        self._transaction: Transaction | None = None
         self._cursors = 0
 
     @contextlib.contextmanager
@@ -112,7 +90,7 @@ class PostgresDatabase:
     @contextlib.contextmanager
     def snapshot(self) -> Generator[None]:
         """Let all reads inside see the same moment."""
-        with self._begin([BEGIN_READ, self._reader, READ_SEQUENCE], is_write=False) as transaction:
+        with self._begin([BEGIN_READ, self._reader, READ_NUMBERS], is_write=False) as transaction:
             yield
             if not transaction.opening and self._transaction is transaction:
                 self._connection.send_ahead(COMMIT)
@@ -125,33 +103,35 @@ class PostgresDatabase:
             Busy: another process writes for too long.
             StorageError: nothing was written, unless the message says that this is not known.
         """
-        with self._begin([BEGIN_WRITE, self._writer, LOCK_SEQUENCE], is_write=True) as transaction:
+        with self._begin([BEGIN_WRITE, self._writer, LOCK_NUMBERS], is_write=True) as transaction:
             yield
             self._commit(self._open(transaction), transaction.unsent)
 
     @contextlib.contextmanager
-    def _begin(self, opening: list[Statement], *, is_write: bool) -> Generator[_Transaction]:
+    def _begin(self, opening: list[Statement], *, is_write: bool) -> Generator[Transaction]:
         assert self._transaction is None, "A transaction inside another one."
-        transaction = self._transaction = _Transaction(opening, is_write)
+        transaction = self._transaction = Transaction(opening, is_write)
         try:
             with translate_postgres_errors():
                 yield transaction
-        except BaseException:
+        except BaseException as error:
             if self._transaction is transaction and not transaction.opening:
                 self._roll_back()
+            if refuses_writes(error):
+                close_quietly(self._connection)
             raise
         finally:
             if self._transaction is transaction:
                 self._transaction = None
 
-    def _open(self, transaction: _Transaction) -> SequenceRow:
+    def _open(self, transaction: Transaction) -> Numbers:
         """Return the last numbers given; in a write, after the row that holds them is locked."""
         if transaction.sequence is None:
             self._send([])
         assert transaction.sequence is not None
         return transaction.sequence
 
-    def _commit(self, sequence: SequenceRow, unsent: list[Statement]) -> None:
+    def _commit(self, sequence: Numbers, unsent: list[Statement]) -> None:
         mark = secrets.randbits(62)
         marks = [mark, *sequence.marks[: KEPT_MARKS - 1]]
         connection = self._connection
@@ -171,7 +151,7 @@ class PostgresDatabase:
         with contextlib.suppress(Exception):
             self._connection.send(Statement("ROLLBACK"))
 
-    def _is_committed(self, mark: int, before: SequenceRow, error: Exception) -> bool:
+    def _is_committed(self, mark: int, before: Numbers, error: Exception) -> bool:
         """Return whether a write is there whose COMMIT was not answered.
 
         Raises:
@@ -190,7 +170,7 @@ class PostgresDatabase:
         ) from error
 
     def _read_marks(self) -> list[int] | None:
-        """Return the marks of the last writes, after all that have begun; None if that fails for now.
+        """Return the marks of the last writes, after those under way; None if that fails for now.
 
         They are committed once more: a server that ended the wait of an earlier COMMIT for its standbys has
         committed alone, and a COMMIT that it answers says that they have both.
@@ -199,8 +179,8 @@ class PostgresDatabase:
         try:
             with translate_postgres_errors():
                 self._lease.renew()
-                *_, locked = self._connection.send_all([BEGIN_WRITE, self._writer, LOCK_SEQUENCE])
-                sequence = SequenceRow(*locked.fetchall()[0])
+                *_, locked = self._connection.send_all([BEGIN_WRITE, self._writer, LOCK_NUMBERS])
+                sequence = Numbers(*locked.fetchall()[0])
                 self._connection.send_all([sequence.save(sequence.marks), COMMIT])
         except (BrokenConnection, Busy):
             return None
@@ -229,7 +209,7 @@ class PostgresDatabase:
         self.execute(f"INSERT INTO {table} (number, {columns}) VALUES ({placeholders(row)})", row)
         return number
 
-    def _open_write(self) -> SequenceRow:
+    def _open_write(self) -> Numbers:
         assert self._transaction is not None
         assert self._transaction.is_write
         with translate_postgres_errors():
@@ -322,10 +302,10 @@ class PostgresDatabase:
             answers = self._send([statement for _, group in groups for statement in group])
         for key, group in groups:
             done, answers = answers[: len(group)], answers[len(group) :]
-            transaction.answers[key] = _Answer(done[-1].fetchall(), group[-1])
+            transaction.answers[key] = Answer(done[-1].fetchall(), group[-1])
         return True
 
-    def _ask(self, key: Statement, statements: list[Statement]) -> _Answer:
+    def _ask(self, key: Statement, statements: list[Statement]) -> Answer:
         """Return the answer of the last statement, which may have been read ahead."""
         transaction = self._transaction
         if transaction is None:
@@ -337,12 +317,12 @@ class PostgresDatabase:
                 raise
         elif transaction.asked is not None:
             transaction.asked[key] = statements
-            return _Answer([])
+            return Answer([])
         elif (known := transaction.answers.get(key)) is not None:
             return known
         else:
             *_, answer = self._send(statements)
-        return _Answer(answer.fetchall(), statements[-1])
+        return Answer(answer.fetchall(), statements[-1])
 
     def _send(self, statements: list[Statement]) -> list[Cursor]:
         """Send the opening of the transaction and what waits, then the statements: one round trip.
@@ -359,14 +339,14 @@ class PostgresDatabase:
             answers = self._send_anew(all_of_them)
             transaction.opening = []
             (row,) = answers[len(opening) - 1].fetchall()
-            transaction.sequence = SequenceRow(*row)
+            transaction.sequence = Numbers(*row)
         else:
             answers = self._connection.send_all(all_of_them)
         transaction.unsent = []
         return answers[len(opening) + len(waiting) :]
 
     def _send_anew(self, statements: list[Statement]) -> list[Cursor]:
-        """Send a transaction from its beginning, again over another connection if this one is broken."""
+        """Send the beginning of a transaction, over another connection if this one is broken."""
         connection = self._connection
         try:
             return connection.send_all(statements)

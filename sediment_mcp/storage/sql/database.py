@@ -94,10 +94,10 @@ class Database(Protocol):
         ...
 
     def prefetch(self, *reads: Callable[[], object]) -> bool:
-        """Read at once what the calls will ask for, where a round trip costs time; inside a transaction.
+        """Read at once what the calls will ask for, where a round trip costs time.
 
-        Returns whether it was done. The caller makes the same calls again, and gets their answers. Here they
-        find nothing, so they must do nothing but read, and not fail for it.
+        Inside a transaction. Returns whether it was done. The caller makes the same calls again, and gets
+        their answers. Here they find nothing, so they must do nothing but read, and not fail for it.
         """
         ...
 
