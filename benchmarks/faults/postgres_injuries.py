@@ -133,7 +133,7 @@ def refuse(backend: PostgresBackend, scene: Scene, _: Slot) -> Hit:
 
 def hang(backend: PostgresBackend, scene: Scene, _: Slot) -> Hit:
     """Nothing is forwarded and nothing closed: neither an error nor an end tells the servers of it."""
-    return excused(scene, scene.chance.choice((1.0, 5.0, backend.patience + 5)), backend.proxy.hanging())
+    return excused(scene, scene.chance.choice((1.0, 5.0, backend.longest_call + 5)), backend.proxy.hanging())
 
 
 def hold_lock(backend: PostgresBackend, scene: Scene, _: Slot) -> Hit:
@@ -141,7 +141,7 @@ def hold_lock(backend: PostgresBackend, scene: Scene, _: Slot) -> Hit:
     with scene.common.excusing(), backend.proxy.armed(proxy.HOLD_COMMIT) as failure:
         if failure.done.wait(TIMEOUT):
             scene.common.count("locks held")
-            time.sleep(scene.chance.choice((1.0, backend.patience + 5)))
+            time.sleep(scene.chance.choice((1.0, backend.patience + 5, backend.longest_call + 5)))
     return Hit(scene.slots, time.time())
 
 

@@ -101,6 +101,7 @@ def test_a_neighbour_that_is_brought_knows_its_own_neighbours_too(
     assert found["c"].neighbours == {1: ["d"], 2: [STRONG]}, "the two before it are no candidates"
 
 
+@pytest.mark.sqlite_only("over a server each call is made once more, to be sent ahead")
 def test_what_one_index_has_found_is_not_read_again_for_the_other(
     host: Host, monkeypatch: pytest.MonkeyPatch
 ) -> None:
