@@ -39,8 +39,13 @@ def _without_primary(backend: PostgresBackend, scene: Scene, how: signal.Signals
 
 
 def terminate_sessions(backend: PostgresBackend, scene: Scene, _: Slot) -> Hit:
-    with scene.common.excusing():
-        backend.cluster.end_sessions()
+    return _broken_connections(scene, backend.cluster.end_sessions)
+
+
+def _broken_connections(scene: Scene, break_all: Callable[[], None]) -> Hit:
+    """Break all connections, sometimes while nobody uses them: then nobody may notice."""
+    with scene.pause() if scene.chance.random() < 0.5 else scene.common.excusing():
+        break_all()
     return Hit(scene.slots, time.time())
 
 
@@ -122,9 +127,7 @@ def _cut(point: str) -> Injury:
 
 
 def cut_all(backend: PostgresBackend, scene: Scene, _: Slot) -> Hit:
-    with scene.common.excusing():
-        backend.proxy.cut_all()
-    return Hit(scene.slots, time.time())
+    return _broken_connections(scene, backend.proxy.cut_all)
 
 
 def refuse(backend: PostgresBackend, scene: Scene, _: Slot) -> Hit:
