@@ -126,11 +126,17 @@ class Connection(psycopg.Connection[tuple[Any, ...]]):
             return [self.execute(cast(LiteralString, text), values) for text, values in statements]
 
     def send_ahead(self, statement: Statement) -> None:
-        """Send a statement whose answer nobody waits for: it comes with the next one's."""
+        """Send a statement whose answer nobody waits for: it comes with the next one's.
+
+        What it fails with, the next one says; a broken connection is closed.
+        """
         pipeline = self.pipeline()
         pipeline.__enter__()
         self._unanswered = pipeline
-        self.execute(cast(LiteralString, statement.text), statement.values)
+        try:
+            self.execute(cast(LiteralString, statement.text), statement.values)
+        except psycopg.Error:
+            close_quietly(self)
 
     def quote(self, name: str) -> str:
         """Return a name as an identifier of SQL."""

@@ -16,7 +16,9 @@ from support import postgres
 from support.host import QUIET, Host
 from support.storage import NOW, new_memory
 
-from sediment_mcp.errors import NewerDatabase, StorageError
+from sediment_mcp.config import Config
+from sediment_mcp.errors import BadArgument, NewerDatabase, StorageError
+from sediment_mcp.recall.reading import open_unchanged
 from sediment_mcp.storage.postgres import connection as connections
 from sediment_mcp.storage.postgres import database, migrations
 from sediment_mcp.storage.postgres.adapters import escape_nul, unescape_nul
@@ -278,3 +280,25 @@ def test_what_is_read_ahead_is_what_is_read(open_storage: Callable[..., Postgres
         session.prefetch(lambda: session.get(ids[:1]))
         session.update(replace(stored[0], importance=0.9), NOW)
         assert session.get(ids[:1])[ids[0]].importance == 0.9
+
+
+# --- what a file has ------------------------------------------------------------------------------
+
+
+def test_what_is_only_done_to_a_file_says_what_takes_its_place(open_host: Callable[..., Host]) -> None:
+    app = open_host().app
+    for part in ("backups", "file"):
+        with pytest.raises(BadArgument, match="pg_dump"):
+            getattr(app, part)
+
+
+def test_what_is_read_unchanged_writes_down_no_tenant(tmp_path: Path) -> None:
+    name = postgres.new_tenant()
+    config = Config(tmp_path / "data", database=postgres.shared_url(), tenant=name)
+    with pytest.raises(StorageError, match="Nothing is stored for the tenant"):
+        open_unchanged(config)
+    assert not config.store_dir.exists()
+    with PostgresStorage(config.database, name, config.store_dir, QUIET).write() as session:
+        session.add(new_memory("A text"))
+    with closing(open_unchanged(config)) as storage, storage.read() as session:
+        assert session.changes.count_memories() == 1
