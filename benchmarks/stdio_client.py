@@ -11,7 +11,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import IO, Any
 
-
 LEAVING = "server is ending"  # of the error with which it answers what it will not finish
 
 
