@@ -66,15 +66,40 @@ class Application:
             # A server does not wait for it; a command has but one query.
             self.reranker = Reranker(lambda: load_scorer(config), 0.0 if is_resident else model_timeout)
         self.storage = SqliteStorage(
-            config.data_dir, config.tuning, on_change=self._worker.wake if is_resident else lambda: None
+            config.store_dir, config.tuning, on_change=self._worker.wake if is_resident else lambda: None
         )
-        self.backups = Backups(config.data_dir, self.storage, config.backups, clock, config.tuning)
+        self.backups = Backups(config.store_dir, self.storage, config.backups, clock, config.tuning)
         self.opened_projects: dict[str, str | None] = {}
         """By project of a call, the one that seems to have moved here; see `operations.projects`."""
         self.told_projects: set[str] = set()
         """The projects of which a call was told where they seem to come from."""
         self._building = threading.Lock()
         self._services: Services | None = None
+        self._opening = threading.Lock()
+        self._team: Application | None = None
+        self.is_team = False
+        """Whether these are the memories of a team, as the second store of another application."""
+
+    @property
+    def team(self) -> Application | None:
+        """The store of the caller's team, opened at first use; None without one.
+
+        It shares the clock and the models, and is closed with this application.
+        """
+        config = self.config.of_team
+        if config is None:
+            return None
+        with self._opening:
+            if self._team is None:
+                self._team = Application(
+                    config,
+                    clock=self.now,
+                    model=self.model,
+                    reranker=self.reranker,
+                    is_resident=self._is_resident,
+                )
+                self._team.is_team = True
+            return self._team
 
     @property
     def services(self) -> Services:
@@ -99,10 +124,14 @@ class Application:
 
         Takes at most about a second.
         """
+        if self._team is not None:
+            self._team._worker.close(0)  # so that both threads end at the same time
         self._worker.close(self.config.tuning.close_timeout)
         if self._services is not None:
             self._services.close()
         self.storage.close()
+        if self._team is not None:
+            self._team.close()
 
     def run_jobs(self, progress: Progress) -> None:
         """Run the background jobs that are due, as the background thread does when it is woken.

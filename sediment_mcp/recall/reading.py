@@ -85,13 +85,13 @@ def search_unchanged(config: Config, asked: str, project: str | None) -> list[Fo
     from sediment_mcp.recall.finding import find_memories
     from sediment_mcp.search.retriever import Retriever
 
-    storage = UnchangedStorage(config.data_dir, config.tuning)
+    storage = UnchangedStorage(config.store_dir, config.tuning)
     storage.open()
     retriever = Retriever(
-        config.data_dir,
+        config.store_dir,
         storage,
         _WithoutModel(lambda: load_embedder(config)),
-        Indexer(config.data_dir, storage, config.tuning.lock_timeout),
+        Indexer(config.store_dir, storage, config.tuning.lock_timeout),
         clock=lambda: datetime.now(UTC),
         tuning=replace(config.tuning, far_behind=sys.maxsize),  # an index is never written here
     )

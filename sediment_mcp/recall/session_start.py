@@ -39,7 +39,7 @@ def recall_at_start(call: HookCall) -> str:
     Raises:
         StorageError: the memories cannot be read.
     """
-    directory = call.config.data_dir
+    directory = call.config.store_dir
     if not has_memories(directory):
         return ""
     now = datetime.now(UTC)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from sediment_mcp.app import Application
-from sediment_mcp.config import KEPT_BACKUPS, Config
+from sediment_mcp.config import DEFAULT_TENANT, KEPT_BACKUPS, Config
 from sediment_mcp.embeddings.protocols import Embedder
 from sediment_mcp.embeddings.reranker import Reranker
 from sediment_mcp.errors import ModelUnavailable
@@ -64,13 +64,17 @@ class Host:
     kept: int = KEPT_BACKUPS
     tuning: Tuning = QUIET
     reranker: Reranker | None = None
+    tenant: str = DEFAULT_TENANT
+    team: str = ""
     app: Application = field(init=False)
 
     def __post_init__(self) -> None:
         self.reopen()
 
     def reopen(self) -> None:
-        config = Config(self.directory, backups=self.kept, tuning=self.tuning)
+        config = Config(
+            self.directory, backups=self.kept, tuning=self.tuning, tenant=self.tenant, team=self.team
+        )
         self.app = Application(
             config, clock=self.clock, load=self._load, reranker=self.reranker, model_timeout=30
         )
