@@ -149,11 +149,12 @@ def test_a_correction_names_a_memory_of_the_same_store(anna: Host) -> None:
 def test_a_long_text_of_the_team_is_embedded_by_the_team_s_own_work(anna: Host) -> None:
     text = " ".join(f"The part {number} of the handbook says what matters there." for number in range(400))
     shared = anna.store(text, scope=TEAM)["id"]
-    waiting = anna.query("handbook")["notes"]
-    assert any("still being embedded" in note for note in waiting)
+    (before,) = anna.query("handbook")["results"]
     team_of(anna).run_jobs(ignore_progress)
-    assert anna.query("handbook")["notes"] == []
-    assert anna.found("handbook") == [shared]
+    (after,) = anna.query("handbook")["results"]
+    assert before["id"] == after["id"] == shared
+    assert "semantic" in after["signals"]
+    assert "semantic" not in before["signals"]
 
 
 # --- by id --------------------------------------------------------------------------------------
