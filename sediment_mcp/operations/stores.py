@@ -194,9 +194,7 @@ def retrieve(stores: Sequence[Application], text: str, filters: Filters, limit: 
     """Return the memories of these stores that answer a query best, best first."""
     from sediment_mcp.search import joint_retrieval
 
-    return joint_retrieval.retrieve(
-        [store.retriever for store in stores], stores[0].model.embed_query, text, filters, limit
-    )
+    return joint_retrieval.retrieve([store.retriever for store in stores], text, filters, limit)
 
 
 def join_counts(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:

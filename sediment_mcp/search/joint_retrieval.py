@@ -7,7 +7,7 @@ how probable it is that a memory answers depends on all of them: it was found am
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING
@@ -17,25 +17,18 @@ from sediment_mcp.system.timestamps import to_micros
 
 if TYPE_CHECKING:
     from sediment_mcp.domain.filters import Filters
-    from sediment_mcp.embeddings.loader import EmbeddedQuery
     from sediment_mcp.search.retriever import Retrieval, Retriever
 
 
-def retrieve(
-    retrievers: Sequence[Retriever],
-    embed: Callable[[str], EmbeddedQuery | None],
-    text: str,
-    filters: Filters,
-    limit: int,
-) -> Retrieval:
+def retrieve(retrievers: Sequence[Retriever], text: str, filters: Filters, limit: int) -> Retrieval:
     """Return the ``limit`` memories of all stores that answer a query best; it is embedded once."""
     if len(retrievers) == 1:
         return retrievers[0].retrieve(text, filters, limit)
-    embed_once = cache(embed)
-    embed_once(text)  # so that the model is there, or was waited for, before anything is counted
+    embed = cache(retrievers[0].embed)
+    embed(text)  # so that the model is there, or was waited for, before anything is counted
     counts = [retriever.count_chunks() for retriever in retrievers]
     found = [
-        retriever.retrieve(text, filters, limit, embed=embed_once, others=sum(counts) - count)
+        retriever.retrieve(text, filters, limit, embed=embed, others=sum(counts) - count)
         for retriever, count in zip(retrievers, counts, strict=True)
     ]
     first = found[0]

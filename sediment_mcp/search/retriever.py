@@ -109,7 +109,7 @@ class Retriever:
         ``embed`` embeds the query where it is asked of several stores, which hold ``others`` chunks beside
         those here.
         """
-        embedded = (embed or self._model.embed_query)(text)
+        embedded = (embed or self.embed)(text)
         model = self._ready_model
         now = self._now()
         asking = read_asking(text, project=filters.project, now=to_local(now))
@@ -124,6 +124,10 @@ class Retriever:
         problem = UNREADABLE if embedded is not None else self._model.problem or EMBEDDING_FAILED
         is_semantic = query.vector is not None
         return Retrieval(memories[:limit], is_semantic, "" if is_semantic else problem, note)
+
+    def embed(self, text: str) -> EmbeddedQuery | None:
+        """Return what the model makes of a query; None without a model, or if it fails."""
+        return self._model.embed_query(text)
 
     def count_chunks(self) -> int:
         """Return among how many chunks a query searches now."""

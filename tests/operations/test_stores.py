@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.host import Host
 
+from sediment_mcp.app import Application
 from sediment_mcp.domain.filters import Filters
 from sediment_mcp.domain.memory import TEAM, NewMemory, ScoredMemory
 from sediment_mcp.errors import BadArgument, UnknownMemory
@@ -20,6 +21,7 @@ from sediment_mcp.operations.arguments import ListMemories, StoreMemory, parse_a
 from sediment_mcp.operations.edit_memory import edit_memory
 from sediment_mcp.operations.history import history, revert
 from sediment_mcp.operations.list_memories import list_matching
+from sediment_mcp.operations.store_memory import store_memory
 from sediment_mcp.operations.stores import retrieve
 from sediment_mcp.operations.trash import list_deleted, restore_memories
 from sediment_mcp.server.tool_calls import call_tool, find_tool
@@ -412,6 +414,16 @@ def test_nothing_is_written_to_the_team_but_with_its_scope_or_its_ids(
             ids += [new] if new else []
             assert seq_of_team(host) == seq
         host.end()
+
+
+def test_several_applications_may_share_the_store_of_a_team(anna: Host, bea: Host) -> None:
+    team = Application(anna.app.config.of_team or anna.app.config, model=anna.app.model, is_team=True)
+    sharing = Application(anna.app.config, model=anna.app.model, team=team)
+    assert sharing.team is team
+    sharing.close()
+    assert store_memory(bea.app, parse_arguments(StoreMemory, {"content": RULE, "scope": TEAM}), None)
+    assert len(team.retriever.retrieve("releases", Filters(), 5).memories) == 1
+    team.close()
 
 
 def test_the_process_of_a_team_closes_both_stores(anna: Host) -> None:
