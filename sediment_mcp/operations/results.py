@@ -265,8 +265,16 @@ class UnansweredResult(TypedDict):
     last: str
 
 
+class TeamStats(TypedDict):
+    """The name of the caller's team, and its memories by state and kind."""
+
+    name: str
+    memories: dict[str, int]
+    kinds: dict[str, int]
+
+
 class StatsResult(TypedDict):
-    """Counts of live memories, sizes in bytes, indexes.
+    """Counts of live memories, sizes in bytes, indexes; of the team's, where there is one, less.
 
     ``memories`` counts by state. ``projects`` has "" for global memories. ``stored_within`` counts by age
     since they were stored, ``months`` by month.
@@ -285,6 +293,7 @@ class StatsResult(TypedDict):
     indexes: list[IndexStats]
     sizes: dict[str, int]
     unanswered: list[UnansweredResult]
+    team: NotRequired[TeamStats]
 
 
 # --- how to build them --------------------------------------------------------------------------

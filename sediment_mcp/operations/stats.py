@@ -16,6 +16,7 @@ from sediment_mcp.operations.results import (
     IndexStats,
     MemoryCount,
     StatsResult,
+    TeamStats,
     UnansweredResult,
 )
 from sediment_mcp.search import unanswered_queries
@@ -39,6 +40,19 @@ SIZE_CATEGORIES = (
 
 def stats(app: Application) -> StatsResult:
     """Count everything, at one moment of the database."""
+    result = _count_own(app)
+    if app.team is not None:
+        result["team"] = _count_team(app.team)
+    return result
+
+
+def _count_team(team: Application) -> TeamStats:
+    with team.storage.read() as session:
+        counts, now = session.statistics, team.now()
+        return TeamStats(name=team.config.tenant, memories=counts.states(now), kinds=counts.kinds(now))
+
+
+def _count_own(app: Application) -> StatsResult:
     now, directory = app.now(), app.config.store_dir
     with app.storage.read() as session:
         counts = session.statistics
