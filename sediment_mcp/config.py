@@ -70,6 +70,7 @@ DEFAULT_MODEL = "all-MiniLM-L6-v2-int8"
 MULTILINGUAL_MODEL, NO_MODEL = "multilingual", "none"
 MULTILINGUAL_EXTRA, MODEL_EXTRA = "sediment-mcp[multilingual]", "sediment-mcp[sentence-transformers]"
 """What is installed to use the multilingual model, and to use any other one, or a reranker."""
+POSTGRES_EXTRA = "sediment-mcp[postgres]"
 BOTH_EXTRAS = "sediment-mcp[multilingual,sentence-transformers]"
 KEPT_BACKUPS = 7
 DEFAULT_TENANT = "default"
@@ -116,7 +117,7 @@ class Config:
     @property
     def store_dir(self) -> Path:
         """The directory of the tenant: all its files over SQLite, its indexes over PostgreSQL."""
-        if self.tenant == DEFAULT_TENANT:
+        if self.tenant == DEFAULT_TENANT and not self.database:
             return self.data_dir
         return self.data_dir / TENANTS / self.tenant
 

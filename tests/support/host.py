@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from sediment_mcp.app import Application
-from sediment_mcp.config import DEFAULT_TENANT, KEPT_BACKUPS, Config
+from sediment_mcp.config import KEPT_BACKUPS, Config
 from sediment_mcp.embeddings.protocols import Embedder
 from sediment_mcp.embeddings.reranker import Reranker
 from sediment_mcp.errors import ModelUnavailable
@@ -26,6 +26,7 @@ from sediment_mcp.operations.store_memory import store_memory
 from sediment_mcp.system.progress import ignore_progress
 from sediment_mcp.tuning import Tuning
 from support.answers import DELETE, STORE, complete_list, complete_query
+from support.backends import settings
 from support.embedding_double import EmbeddingDouble
 
 QUIET = Tuning(settle_seconds=1e6)
@@ -64,20 +65,24 @@ class Host:
     kept: int = KEPT_BACKUPS
     tuning: Tuning = QUIET
     reranker: Reranker | None = None
-    tenant: str = DEFAULT_TENANT
+    tenant: str = ""
     team: str = ""
     app: Application = field(init=False)
 
     def __post_init__(self) -> None:
+        self._where: dict[str, Any] = settings(self.directory, self.tenant)
         self.reopen()
 
     def reopen(self) -> None:
-        config = Config(
-            self.directory, backups=self.kept, tuning=self.tuning, tenant=self.tenant, team=self.team
-        )
+        config = Config(self.directory, backups=self.kept, tuning=self.tuning, team=self.team, **self._where)
         self.app = Application(
             config, clock=self.clock, load=self._load, reranker=self.reranker, model_timeout=30
         )
+
+    @property
+    def files(self) -> Path:
+        """The directory with the files of its store."""
+        return self.app.config.store_dir
 
     def _load(self, _: Config) -> Embedder:
         if self.model is None:
