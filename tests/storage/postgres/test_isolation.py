@@ -253,7 +253,7 @@ def test_a_connection_of_the_pool_keeps_nothing_of_the_tenant_before(
     for which, use in uses:
         use(storages[which], names[which])
         for connection in idle_connections(storages[which]):
-            ((left,),) = connection.execute("SELECT current_setting('sediment.tenant', true)").fetchall()
+            ((left,),) = connection.fetch("SELECT current_setting('sediment.tenant', true)")
             assert left in (None, "")
     for storage, name in zip(storages, names, strict=True):
         read(storage, name)
