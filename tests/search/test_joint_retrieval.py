@@ -15,7 +15,6 @@ from sediment_mcp.search.joint_retrieval import merge_ranked
 
 NOON = datetime(2026, 5, 8, 12, tzinfo=UTC)
 RESULTS = st.tuples(st.sampled_from([0.1, 0.3, 0.5, 0.9]), st.booleans(), st.integers(0, 3))
-RANKINGS = st.lists(st.lists(RESULTS, max_size=6), min_size=1, max_size=3)
 
 
 def build(rankings: list[list[tuple[float, bool, int]]]) -> list[list[ScoredMemory]]:
@@ -36,17 +35,19 @@ def build(rankings: list[list[tuple[float, bool, int]]]) -> list[list[ScoredMemo
     ]
 
 
+RANKINGS = st.lists(st.lists(RESULTS, max_size=6), min_size=1, max_size=3).map(build)
+
+
 def is_whole(scored: ScoredMemory) -> bool:
     return scored.signals["coverage"] == 1
 
 
 @given(RANKINGS, st.integers(1, 12))
 def test_the_best_by_score_are_taken_in_the_order_of_each(
-    given_rankings: list[list[tuple[float, bool, int]]], limit: int
+    rankings: list[list[ScoredMemory]], limit: int
 ) -> None:
-    rankings = build(given_rankings)
-    merged = merge_ranked(rankings, limit)
     scores = sorted((one.score for ranking in rankings for one in ranking), reverse=True)
+    merged = merge_ranked(rankings, limit)
     assert [one.score for one in merged[: limit - 1]] == scores[: limit - 1]
     assert len(merged) == min(limit, len(scores))
     for store, ranking in enumerate(rankings):
@@ -56,11 +57,10 @@ def test_the_best_by_score_are_taken_in_the_order_of_each(
 
 @given(RANKINGS, st.integers(2, 12))
 def test_a_memory_that_holds_all_words_is_among_them_if_there_is_one(
-    given_rankings: list[list[tuple[float, bool, int]]], limit: int
+    rankings: list[list[ScoredMemory]], limit: int
 ) -> None:
-    rankings = build(given_rankings)
-    merged = merge_ranked(rankings, limit)
-    assert any(map(is_whole, merged)) == any(is_whole(one) for ranking in rankings for one in ranking)
+    has_whole = any(is_whole(one) for ranking in rankings for one in ranking)
+    assert any(map(is_whole, merge_ranked(rankings, limit))) == has_whole
 
 
 def test_at_the_same_score_the_newer_comes_first_and_then_the_first_store() -> None:
