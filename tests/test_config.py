@@ -55,7 +55,7 @@ def test_the_settings_of_a_team_s_store_are_those_of_its_tenant(tmp_path):
 
 @pytest.mark.parametrize("given", [{TENANT: "crew", TEAM: "crew"}, {TEAM: "default"}])
 def test_a_team_is_another_tenant_than_one_s_own(given):
-    with pytest.raises(BadArgument, match="SEDIMENT_TEAM is .* your own already: name the team's tenant"):
+    with pytest.raises(BadArgument, match=r"SEDIMENT_TEAM is .* your own already: name the team's tenant"):
         load_config(given)
 
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.memories import memory_of
 
@@ -42,6 +42,7 @@ def is_whole(scored: ScoredMemory) -> bool:
     return scored.signals["coverage"] == 1
 
 
+@settings(deadline=None)
 @given(RANKINGS, st.integers(1, 12))
 def test_the_best_by_score_are_taken_in_the_order_of_each(
     rankings: list[list[ScoredMemory]], limit: int
@@ -55,6 +56,7 @@ def test_the_best_by_score_are_taken_in_the_order_of_each(
         assert keys == [one.memory.key for one in ranking if one.memory.key in keys]
 
 
+@settings(deadline=None)
 @given(RANKINGS, st.integers(2, 12))
 def test_a_memory_that_holds_all_words_is_among_them_if_there_is_one(
     rankings: list[list[ScoredMemory]], limit: int
