@@ -51,6 +51,7 @@ def test_the_settings_of_a_team_s_store_are_those_of_its_tenant(tmp_path):
     team = config.of_team
     assert (team.store_dir, team.model, team.of_team) == (tmp_path / "tenants" / "crew", NO_MODEL, None)
     assert load_config({TENANT: "anna"}).of_team is None
+    assert dataclasses.replace(team, team="crew").of_team is None, "its own memories are no second store"
 
 
 @pytest.mark.parametrize("given", [{TENANT: "crew", TEAM: "crew"}, {TEAM: "default"}])
