@@ -352,7 +352,7 @@ def _find_token_model(session: ReadSession, query: Query) -> int | None:
 def _read_chunks_of(
     session: ReadSession, query: Query, memory_keys: Sequence[int]
 ) -> tuple[list[FoundChunk], dict[int, bytes]]:
-    """Return the chunks of memories, as far as they pass the filters, and token vectors read with them."""
+    """Return the chunks of memories that pass the filters, and token vectors read with them."""
     model_key = _find_token_model(session, query)
 
     def read_tokens() -> dict[int, bytes]:

@@ -126,11 +126,17 @@ class Connection(psycopg.Connection[tuple[Any, ...]]):
             return [self.execute(cast(LiteralString, text), values) for text, values in statements]
 
     def send_ahead(self, statement: Statement) -> None:
-        """Send a statement whose answer nobody waits for: it comes with the next one's."""
+        """Send a statement whose answer nobody waits for: it comes with the next one's.
+
+        What it fails with, the next one says; a broken connection is closed.
+        """
         pipeline = self.pipeline()
         pipeline.__enter__()
         self._unanswered = pipeline
-        self.execute(cast(LiteralString, statement.text), statement.values)
+        try:
+            self.execute(cast(LiteralString, statement.text), statement.values)
+        except psycopg.Error:
+            close_quietly(self)
 
     def quote(self, name: str) -> str:
         """Return a name as an identifier of SQL."""
@@ -207,6 +213,7 @@ def translate_postgres_errors(broken: str = LOST) -> Generator[None]:
         raise translated from error
 
 
+READ_ONLY = "25006"  # the code of the error that a standby answers a write with
 SENTENCES: tuple[tuple[tuple[str, ...], type[StorageError], str], ...] = (
     (
         ("28", "3D"),
@@ -224,7 +231,7 @@ SENTENCES: tuple[tuple[tuple[str, ...], type[StorageError], str], ...] = (
         "Another process has been writing for too long: try again, or end the one that hangs.",
     ),
     (
-        ("25006",),
+        (READ_ONLY,),
         StorageError,
         "The database may only be read, as a standby or by its settings: name the primary server in "
         "SEDIMENT_DATABASE, or several with target_session_attrs=read-write.",
@@ -262,6 +269,11 @@ def is_broken_by(connection: Connection, error: BaseException) -> bool:
 
 def _is_of_connection(code: str) -> bool:
     return code in IS_ENDING or code.startswith("08")
+
+
+def refuses_writes(error: BaseException) -> bool:
+    """Return True if the server may only be read: another one may have taken its place."""
+    return getattr(error.__cause__, "sqlstate", None) == READ_ONLY
 
 
 def close_quietly(connection: Connection) -> None:

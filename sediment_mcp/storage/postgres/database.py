@@ -22,7 +22,9 @@ from sediment_mcp.storage.postgres.connection import (
     Cursor,
     NoAnswer,
     Statement,
+    close_quietly,
     is_broken_by,
+    refuses_writes,
     translate_postgres_errors,
 )
 from sediment_mcp.storage.postgres.dialect import DIALECT, to_statement
@@ -112,9 +114,11 @@ class PostgresDatabase:
         try:
             with translate_postgres_errors():
                 yield transaction
-        except BaseException:
+        except BaseException as error:
             if self._transaction is transaction and not transaction.opening:
                 self._roll_back()
+            if refuses_writes(error):
+                close_quietly(self._connection)
             raise
         finally:
             if self._transaction is transaction:

@@ -14,7 +14,10 @@ BEGIN_READ = Statement("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
 BEGIN_WRITE = Statement("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE")
 COMMIT = Statement("COMMIT")
 SET_READER = (
-    f"SELECT set_config('sediment.tenant', %s, true), set_config('search_path', '{SCHEMA}, pg_catalog', true)"
+    "SELECT set_config('sediment.tenant', %s, true), "
+    f"set_config('search_path', '{SCHEMA}, pg_catalog', true), "
+    # A plan for any tenant fits none: one has ten rows, another a million.
+    "set_config('plan_cache_mode', 'force_custom_plan', true)"
 )
 SET_WRITER = (
     f"{SET_READER}, set_config('lock_timeout', %s, true), "
