@@ -68,10 +68,12 @@ class Host:
     tuning: Tuning = QUIET
     reranker: Reranker | None = None
     tenant: str = ""
+    team: str = ""
     app: Application = field(init=False)
 
     def __post_init__(self) -> None:
         self._where: dict[str, Any] = settings(self.directory, self.tenant)
+        self._where["team"] = settings(self.directory, self.team)["tenant"] if self.team else ""
         self.reopen()
 
     def reopen(self) -> None:
