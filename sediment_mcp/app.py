@@ -13,6 +13,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from sediment_mcp.background.audit import AuditPolicy, ReadAudit
 from sediment_mcp.background.backups import Backups
 from sediment_mcp.background.worker import Worker
 from sediment_mcp.config import NO_MODEL, Config
@@ -65,9 +66,15 @@ class Application:
 
             # A server does not wait for it; a command has but one query.
             self.reranker = Reranker(lambda: load_scorer(config), 0.0 if is_resident else model_timeout)
+        policy = AuditPolicy(config, clock)
         self.storage = SqliteStorage(
-            config.data_dir, config.tuning, on_change=self._worker.wake if is_resident else lambda: None
+            config.data_dir,
+            config.tuning,
+            on_change=self._worker.wake if is_resident else lambda: None,
+            audit_time=policy.change_time,
         )
+        self.audit = ReadAudit(policy, self.storage, clock, config.audit_days)
+        """The entries of what calls have been shown; those of changes are written with these."""
         self.backups = Backups(config.data_dir, self.storage, config.backups, clock, config.tuning)
         self.opened_projects: dict[str, str | None] = {}
         """By project of a call, the one that seems to have moved here; see `operations.projects`."""
@@ -85,7 +92,13 @@ class Application:
                     from sediment_mcp.background.services import Services
 
                 self._services = Services(
-                    self.config, self.storage, self.model, self.backups, self.now, reranker=self.reranker
+                    self.config,
+                    self.storage,
+                    self.model,
+                    self.backups,
+                    self.now,
+                    audit=self.audit,
+                    reranker=self.reranker,
                 )
             return self._services
 
@@ -100,6 +113,7 @@ class Application:
         Takes at most about a second.
         """
         self._worker.close(self.config.tuning.close_timeout)
+        self.audit.flush()
         if self._services is not None:
             self._services.close()
         self.storage.close()

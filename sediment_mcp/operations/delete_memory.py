@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from sediment_mcp.background.audit import forget_queries_about
 from sediment_mcp.domain.retention import TRASH_LIFE
 from sediment_mcp.operations.arguments import DeleteMemory
 from sediment_mcp.operations.results import DeleteResult, build_result
@@ -36,6 +37,8 @@ def delete_memory(app: Application, arguments: DeleteMemory) -> DeleteResult:
                 session.erase(memory)
             else:
                 session.update(replace(memory, deleted_at=now), now)
+        if arguments.permanent:
+            forget_queries_about(session, [*found.values()])
     if arguments.permanent and found:
         app.services.erasure.purge(memory.content for memory in found.values())
     return build_result(

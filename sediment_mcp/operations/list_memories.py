@@ -68,6 +68,7 @@ def list_memories(
         total = session.count(filters, now)
     memories = page[: arguments.limit]
     shown = [preview_memory(memory, project) for memory in memories]
+    app.audit.note("list", [memory.id for memory in memories])
     notes = note_contents(shown)
     if arguments.scope == "project":
         notes += note_moved_project(app, project, is_urgent=not memories)
@@ -82,6 +83,7 @@ def _read_by_id(app: Application, ids: list[str], project: str | None) -> ListRe
         found = session.get(ids)
     wanted = list(dict.fromkeys(ids))
     there = {m.id for m in found.values() if m.state(now) in ("live", "superseded")}
+    app.audit.note("read", wanted)
     memories = _describe_within([found[memory_id] for memory_id in wanted if memory_id in there], project)
     return build_result(
         ListResult,
@@ -125,6 +127,7 @@ def _list_related(
             key=lambda one: (one.memory.occurred_at, one.memory.key), reverse=arguments.order == "newest"
         )
     shown = [_describe_related(one, project) for one in nearest]
+    app.audit.note("list", [memory_id, *(one.memory.id for one in nearest)])
     return build_result(ListResult, notes=note_contents(shown), memories=shown, total=len(related))
 
 
@@ -144,6 +147,7 @@ def list_matching(app: Application, arguments: ListMemories, project: str | None
     open_project(app, project)
     with app.storage.read() as session:
         found = session.page(filters, app.now(), "newest", limit=None)
+    app.audit.note("list", [memory.id for memory in found])
     return [preview_memory(memory, project) for memory in found]
 
 

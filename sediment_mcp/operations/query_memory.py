@@ -53,6 +53,7 @@ def query_memory(app: Application, arguments: QueryMemory, project: str | None) 
     notes += note_contents(results)
     if app.config.questions == "keep" and all(result["match"] == "weak" for result in results):
         _keep_query(app, arguments.query)
+    app.audit.note("query", [result["id"] for result in results], arguments.query)
     mode = "hybrid" if retrieval.is_semantic else "lexical"
     return build_result(QueryResult, notes=notes, mode=mode, results=results)
 

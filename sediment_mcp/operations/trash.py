@@ -44,6 +44,7 @@ def list_deleted(app: Application, limit: int, project: str | None = None) -> Tr
     """
     with app.storage.read() as session:
         memories, total = session.list_deleted(limit), session.statistics.states(app.now())["deleted"]
+    app.audit.note("list", [memory.id for memory in memories])
     return TrashResult(memories=[_describe(memory, project) for memory in memories], total=total)
 
 

@@ -32,6 +32,8 @@ class Dialect:
     """The function that gives the smallest of its arguments."""
     joined_keys: str
     """The aggregate that gives a column ``number`` as text, separated by commas."""
+    own_rows: str
+    """The condition that a row to be changed is one of the tenant's."""
 
 
 class Database(Protocol):

@@ -30,6 +30,7 @@ DIALECT = Dialect(
     greatest="MAX",
     least="MIN",
     joined_keys="group_concat(number)",
+    own_rows="TRUE",
 )
 
 

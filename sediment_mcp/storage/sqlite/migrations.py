@@ -135,6 +135,19 @@ CREATE TABLE token_vectors (
     UNIQUE (chunk, model)
 ) STRICT;
 """  # noqa: S105  its name has the word, it holds no secret
+M008_ADD_AUDIT = """
+-- Who stored, changed, deleted or was shown what (a JSON list of ids), and when.
+CREATE TABLE audit (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    at INTEGER NOT NULL,
+    caller TEXT NOT NULL,
+    action TEXT NOT NULL,
+    memories TEXT NOT NULL,
+    text TEXT
+) STRICT;
+CREATE INDEX audit_by_time ON audit (at, number);
+CREATE INDEX audit_texts ON audit (number) WHERE text IS NOT NULL;
+"""
 
 MIGRATIONS: tuple[str, ...] = (
     M001_CREATE_TABLES,
@@ -143,6 +156,7 @@ MIGRATIONS: tuple[str, ...] = (
     M004_ADD_ERASED_IDS,
     M005_ADD_CHANGED_AT,
     M006_ADD_TOKEN_VECTORS,
+    M008_ADD_AUDIT,
 )
 
 A001_CREATE_TOKENS = """
