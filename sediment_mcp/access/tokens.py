@@ -11,6 +11,7 @@ import logging
 import re
 from datetime import datetime, timedelta
 
+from sediment_mcp.app import require_postgres
 from sediment_mcp.config import Config
 from sediment_mcp.domain.access_token import StoredToken, hash_token, is_token, make_token
 from sediment_mcp.domain.caller import LOCAL, Caller
@@ -25,8 +26,17 @@ logger = logging.getLogger(__name__)
 
 
 def open_tokens(config: Config) -> TokenStorage:
-    """Return the storage of all tenants' tokens; nothing is opened before its first use."""
-    return SqliteTokens(config.data_dir)
+    """Return the storage of all tenants' tokens; nothing is opened before its first use.
+
+    Raises:
+        BadArgument: it is in PostgreSQL, and the extra for that is not installed.
+    """
+    if not config.database:
+        return SqliteTokens(config.data_dir)
+    require_postgres()
+    from sediment_mcp.storage.postgres.tokens import PostgresTokens
+
+    return PostgresTokens(config.database)
 
 
 def create_token(
