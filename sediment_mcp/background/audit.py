@@ -11,6 +11,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -85,6 +86,7 @@ class ReadAudit:
         self._guard = threading.Lock()
         self._waiting: list[AuditEntry] = []
         self._written_at = float("-inf")
+        self._seen_seq: int | None = None  # what was erased later may be what a text that waits tells of
         self._age_check = Interval(CHECK_EVERY)
 
     def note(self, action: Action, memory_ids: Iterable[str], text: str | None = None) -> None:
@@ -94,6 +96,9 @@ class ReadAudit:
         caller = current_caller()
         name = caller.name if caller else LOCAL
         kept_text = text if self._policy.records_texts else None
+        if kept_text is not None and self._seen_seq is None:
+            with self._storage.read() as session:
+                self._seen_seq = session.changes.seq()
         with self._guard:
             self._waiting.append(AuditEntry(self._now(), name, action, tuple(memory_ids), kept_text))
             is_full = len(self._waiting) > MAX_WAITING
@@ -101,7 +106,10 @@ class ReadAudit:
             self.flush()
 
     def flush(self) -> None:
-        """Write what waits; a failure is logged, and what is not too much is tried again later."""
+        """Write what waits; a failure is logged, and what is not too much is tried again later.
+
+        If anything was erased for good in the meantime, the texts are left out.
+        """
         with self._guard:
             batch, self._waiting = self._waiting, []
             self._written_at = time.monotonic()
@@ -109,7 +117,10 @@ class ReadAudit:
             return
         try:
             with self._storage.write() as session:
+                if self._seen_seq is not None and session.changes.has_erased_since(self._seen_seq):
+                    batch = [replace(entry, text=None) for entry in batch]
                 session.audit.add(batch)
+                self._seen_seq = session.changes.seq()
         except StorageError as error:
             with self._guard:
                 self._waiting = [*batch, *self._waiting][-MAX_WAITING:]

@@ -1,6 +1,6 @@
 """The audit: list who stored, changed, deleted or asked for what, and when."""
 
-from __future__ import annotations
+# Annotations are evaluated here, so that the type knows which of its fields are required.
 
 from typing import TYPE_CHECKING, NotRequired, TypedDict
 
@@ -22,7 +22,7 @@ class AuditResult(TypedDict):
     text: NotRequired[str]
 
 
-def list_audit(app: Application, wanted: AuditFilter, limit: int) -> list[AuditResult]:
+def list_audit(app: "Application", wanted: AuditFilter, limit: int) -> list[AuditResult]:
     """Return the newest entries, the newest first."""
     with app.storage.read() as session:
         return [_describe(entry) for entry in session.audit.list_entries(wanted, limit)]
