@@ -11,19 +11,19 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
-from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from sediment_mcp.background.audit import AuditPolicy, ReadAudit
 from sediment_mcp.background.backups import Backups
 from sediment_mcp.background.worker import Worker
-from sediment_mcp.config import NO_MODEL, Config
+from sediment_mcp.config import DATABASE, NO_MODEL, POSTGRES_EXTRA, Config
 from sediment_mcp.domain.retention import Removal
 from sediment_mcp.embeddings.loader import LOAD_TIMEOUT, ModelLoader, load_embedder
 from sediment_mcp.embeddings.protocols import Embedder
 from sediment_mcp.errors import BadArgument
 from sediment_mcp.storage.protocols import MemoryStorage
 from sediment_mcp.storage.sqlite.storage import SqliteStorage
+from sediment_mcp.system.extras import check_module
 from sediment_mcp.system.garbage_collection import loading
 from sediment_mcp.system.progress import Progress, ignore_progress
 
@@ -81,7 +81,17 @@ class Application:
         self._file: SqliteStorage | None = None
         self._backups: Backups | None = None
         if config.database:
-            self.storage = _build_shared(config, on_change, policy.change_time)
+            check_module("psycopg", POSTGRES_EXTRA, DATABASE)
+            from sediment_mcp.storage.postgres.storage import PostgresStorage
+
+            self.storage = PostgresStorage(
+                config.database,
+                config.tenant,
+                config.store_dir,
+                config.tuning,
+                on_change=on_change,
+                audit_time=policy.change_time,
+            )
         else:
             self.storage = self._file = SqliteStorage(
                 config.store_dir, config.tuning, on_change=on_change, audit_time=policy.change_time
@@ -207,37 +217,3 @@ class Application:
         services.indexer.write_text(rebuild=True, progress=progress("text index"))
         if embedder is not None:
             services.rebuild_vectors(embedder.identity, progress("vector index"))
-
-
-def _build_shared(
-    config: Config, on_change: Callable[[], None], audit_time: Callable[[], datetime | None]
-) -> MemoryStorage:
-    """Return the storage in PostgreSQL, which takes the extra of that name.
-
-    Raises:
-        BadArgument: the extra is not installed.
-    """
-    require_postgres()
-    from sediment_mcp.storage.postgres.storage import PostgresStorage
-
-    return PostgresStorage(
-        config.database,
-        config.tenant,
-        config.store_dir,
-        config.tuning,
-        on_change=on_change,
-        audit_time=audit_time,
-    )
-
-
-def require_postgres() -> None:
-    """Check that what talks to PostgreSQL is installed.
-
-    Raises:
-        BadArgument: it is not.
-    """
-    if find_spec("psycopg") is None:
-        raise BadArgument(
-            "SEDIMENT_DATABASE needs psycopg, which is not installed here: run pip install "
-            '"sediment-mcp[postgres]".'
-        )

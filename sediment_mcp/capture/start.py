@@ -27,7 +27,7 @@ def start_capture(call: HookCall) -> str:
     Raises:
         OSError: the process cannot be started.
     """
-    directory = call.config.data_dir
+    directory = call.config.store_dir
     if read_state(directory).since is None or not is_transcript_path(call.transcript):
         return ""
     command = [sys.executable, "-P", "-m", "sediment_mcp", "hook", WORK_EVENT, "--host", call.host]

@@ -82,6 +82,6 @@ def _keep_query(app: Application, query: str) -> None:
     from sediment_mcp.search import unanswered_queries
 
     try:
-        unanswered_queries.keep_query(app.config.data_dir, query, app.now())
+        unanswered_queries.keep_query(app.config.store_dir, query, app.now())
     except OSError as error:  # a full disk is no reason to withhold an answer
         logger.warning("A question that found nothing could not be kept: %s", error)

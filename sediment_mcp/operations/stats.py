@@ -38,7 +38,7 @@ SIZE_CATEGORIES = (
 
 def stats(app: Application) -> StatsResult:
     """Count everything, at one moment of the database."""
-    now, directory = app.now(), app.config.data_dir
+    now, directory = app.now(), app.config.store_dir
     with app.storage.read() as session:
         counts = session.statistics
         return StatsResult(

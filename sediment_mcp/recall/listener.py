@@ -59,16 +59,16 @@ class Listener:
         if self._socket is not None:
             from sediment_mcp.recall.local_socket import remove_socket
 
-            remove_socket(self._config.data_dir)
+            remove_socket(self._config.store_dir)
 
     def _run(self) -> None:
         from sediment_mcp.recall.local_socket import can_listen, listen
 
-        directory = self._config.data_dir
+        directory = self._config.store_dir
         if not can_listen(directory):
             log.debug("Hooks are not answered: no socket can lie in %s", directory)
             return
-        while not has_memories(directory):  # nobody has stored anything yet, so there is nothing to recall
+        while not has_memories(self._config):  # nobody has stored anything yet, so there is nothing to recall
             time.sleep(LOOK_AGAIN)
         try:
             with locked(directory / LOCK, threading.TIMEOUT_MAX), listen(directory) as listener:

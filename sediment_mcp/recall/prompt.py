@@ -35,7 +35,7 @@ def recall_for_prompt(call: HookCall) -> str:
 
     now = datetime.now(UTC)
     by_id = {memory.id: memory for memory in found}
-    record = ShownRecord(call.config.data_dir, call.session)
+    record = ShownRecord(call.config.store_dir, call.session)
     claimed = record.claim(list(by_id), now.timestamp(), MOST_SHOWN)
     lines = [_render(by_id[memory_id], now) for memory_id in claimed]
     return render_block(lines) if lines else ""
@@ -51,14 +51,14 @@ def _find(call: HookCall, asked: str, project: str | None) -> list[FoundMemory]:
         return found
     from sediment_mcp.recall.reading import has_memories, search_unchanged
 
-    return search_unchanged(call.config, asked, project) if has_memories(call.config.data_dir) else []
+    return search_unchanged(call.config, asked, project) if has_memories(call.config) else []
 
 
 def _ask_server(call: HookCall, asked: str, project: str | None) -> list[FoundMemory] | None:
     """Return what a running server finds; None if none answers."""
     from sediment_mcp.recall.local_socket import ask
 
-    answer = ask(call.config.data_dir, {"asked": asked, "project": project}, SERVER_TIMEOUT)
+    answer = ask(call.config.store_dir, {"asked": asked, "project": project}, SERVER_TIMEOUT)
     rows = None if answer is None else answer.get("found")
     if rows is None:
         return None

@@ -6,13 +6,14 @@ notes that have not expired, the user's preferences. It needs no model and no in
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 
 from sediment_mcp.domain.filters import Filters
 from sediment_mcp.domain.memory import Kind, Memory
 from sediment_mcp.recall.hook_call import HookCall, find_project
-from sediment_mcp.recall.reading import UnchangedStorage, has_memories
+from sediment_mcp.recall.reading import has_memories, open_unchanged
 from sediment_mcp.recall.shown import ShownRecord
 from sediment_mcp.recall.wording import can_be_shown, describe_age, fill, render_block, render_memory
 from sediment_mcp.storage.protocols import ReadSession
@@ -39,19 +40,13 @@ def recall_at_start(call: HookCall) -> str:
     Raises:
         StorageError: the memories cannot be read.
     """
-    directory = call.config.data_dir
-    if not has_memories(directory):
+    directory = call.config.store_dir
+    if not has_memories(call.config):
         return ""
     now = datetime.now(UTC)
     project = find_project(call)
-    storage = UnchangedStorage(directory, call.config.tuning)
-    storage.open()
-    session = storage.open_session()
-    try:
-        with session.snapshot():
-            chosen = choose_memories(session, project, now)
-    finally:
-        session.close()
+    with contextlib.closing(open_unchanged(call.config)) as storage, storage.read() as session:
+        chosen = choose_memories(session, project, now)
     record, is_lost = ShownRecord(directory, call.session), call.source in LOST
     known: set[str] = set() if is_lost else record.read_shown()
     lines = {memory.id: _render(memory, remark, now) for memory, remark in chosen if memory.id not in known}

@@ -29,7 +29,7 @@ def stats(invocation: Invocation, forget_questions: bool) -> int:
     from sediment_mcp.search import unanswered_queries
 
     if forget_questions:
-        unanswered_queries.delete_all(invocation.config.data_dir)
+        unanswered_queries.delete_all(invocation.config.store_dir)
     app = invocation.app
     result = stats(app)
     return invocation.print_result(result, lambda: _show(result))
