@@ -25,6 +25,7 @@ from sediment_mcp.system.extras import check_module
 if TYPE_CHECKING:
     from sediment_mcp.config import Config
     from sediment_mcp.embeddings.protocols import Embedder
+    from sediment_mcp.recall.finding import SearchedStore
     from sediment_mcp.recall.found_memory import FoundMemory
 
 
@@ -40,6 +41,12 @@ def has_memories(config: Config) -> bool:
         return path.stat().st_size > 0 and not replacement_path(path).exists()
     except OSError:
         return False
+
+
+def list_readable(config: Config) -> list[Config]:
+    """Return the settings of the stores that may be read as they are: one's own, the team's."""
+    both = (config, config.of_team)
+    return [one for one in both if one is not None and has_memories(one)]
 
 
 class UnchangedStorage(SqliteStorage):
@@ -113,8 +120,15 @@ def search_unchanged(config: Config, asked: str, project: str | None) -> list[Fo
     Raises:
         StorageError: they cannot be read.
     """
-    from sediment_mcp.indexes.indexer import Indexer
     from sediment_mcp.recall.finding import find_memories
+
+    stores = [_search_store(one, is_team=one.tenant != config.tenant) for one in list_readable(config)]
+    return find_memories(stores, None, asked, project) if stores else []
+
+
+def _search_store(config: Config, *, is_team: bool) -> SearchedStore:
+    from sediment_mcp.indexes.indexer import Indexer
+    from sediment_mcp.recall.finding import SearchedStore
     from sediment_mcp.search.retriever import Retriever
 
     storage = open_unchanged(config)
@@ -126,4 +140,4 @@ def search_unchanged(config: Config, asked: str, project: str | None) -> list[Fo
         clock=lambda: datetime.now(UTC),
         tuning=replace(config.tuning, far_behind=sys.maxsize),  # an index is never written here
     )
-    return find_memories(retriever, storage.read, None, asked, project)
+    return SearchedStore(retriever, storage.read, is_team)

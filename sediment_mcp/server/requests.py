@@ -31,6 +31,7 @@ class Requests:
     def __init__(self, config: Config, parts: Parts) -> None:
         self._parts = parts
         self._zone = config.zone
+        self._has_team = config.of_team is not None
         self._project = ProjectResolver(config.project)
         self._told_names: set[str] = set()
         self._digest_turn: DigestTurn | None = None
@@ -55,7 +56,7 @@ class Requests:
         from sediment_mcp.server.tools import list_tools
 
         refuse_cursor("tools", params.get("cursor"))
-        return list_tools()
+        return list_tools(has_team=self._has_team)
 
     def _call_tool(self, client: Client, params: Params) -> Message:
         if params["name"] in NEED_MODEL:

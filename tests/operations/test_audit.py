@@ -315,6 +315,26 @@ def test_a_tenant_s_entries_are_seen_by_nobody_else(open_host: OpenHost) -> None
     assert (len(entries(one)), len(entries(other))) == (1, 0)
 
 
+def test_what_is_done_to_a_team_s_memories_is_recorded_with_the_team(open_host: OpenHost) -> None:
+    host, team = open_host(audit="all", team="crew"), open_host(audit="all", tenant="crew")
+    with use_caller(ANNA):
+        own = host.store("kiwi of mine")["id"]
+        shared = host.store("kiwi of ours", scope="team")["id"]
+        host.query("kiwi")
+        host.list(ids=[own, shared])
+        host.delete(shared)
+    for one in (host, team):
+        one.app.audit.flush()
+    assert host.app.team is not None
+    host.app.team.audit.flush()
+    mine = [(action, ids) for _, action, ids in entries(host)]
+    ours = list_audit(host.app.team, AuditFilter(), EVERYTHING)
+    assert mine == [("store", [own]), ("query", [own]), ("read", [own])]
+    assert {(one["who"], one["action"], *one.get("ids", [])) for one in ours} == {
+        ("anna-laptop", action, shared) for action in ("store", "query", "read", "delete")
+    }
+
+
 # --- in files -----------------------------------------------------------------------------------
 
 

@@ -69,6 +69,7 @@ class Host:
     reranker: Reranker | None = None
     tenant: str = ""
     audit: Audit = ""
+    team: str = ""
     app: Application = field(init=False)
 
     def __post_init__(self) -> None:
@@ -77,7 +78,12 @@ class Host:
 
     def reopen(self) -> None:
         config = Config(
-            self.directory, backups=self.kept, audit=self.audit, tuning=self.tuning, **self._where
+            self.directory,
+            backups=self.kept,
+            audit=self.audit,
+            tuning=self.tuning,
+            team=self.team,
+            **self._where,
         )
         self.app = Application(
             config, clock=self.clock, load=self._load, reranker=self.reranker, model_timeout=30
