@@ -12,8 +12,11 @@ from pathlib import Path
 from typing import IO, Any
 
 
+LEAVING = "server is ending"  # of the error with which it answers what it will not finish
+
+
 class Gone(Exception):
-    """The server has left without an answer."""
+    """The server has left without an answer, or says that it leaves before it has one."""
 
 
 class Server:
@@ -58,6 +61,8 @@ class Server:
             if not line.endswith(b"\n"):
                 raise Gone
             answer = json.loads(line)
+        if "error" in answer and LEAVING in answer["error"]["message"]:
+            raise Gone
         return answer["result"]
 
     def initialize(self) -> float:

@@ -217,7 +217,6 @@ class Campaign:
             )
         for name, why in self.backend.skipped.items():
             print(f"{name:<32}skipped: {why}")
-        print(f"{self._written} writes")
         for what, count in sorted(self.common.counts.items()):
             print(f"{count:>7} {what}")
         return self._tell_violations()

@@ -33,7 +33,7 @@ OWN = (postgres_injuries.DATABASE, postgres_injuries.CONNECTIONS, postgres_injur
 
 class PostgresBackend:
     faults = (*PROCESSES, *CLOCK, *DERIVED, *(name for part in OWN for name in part))
-    longest_call = 90.0
+    longest_call = 75.0
     patience = 30.0
     """Seconds after which a server gives up a database, or a lock, that does not answer."""
 

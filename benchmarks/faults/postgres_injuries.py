@@ -39,8 +39,13 @@ def _without_primary(backend: PostgresBackend, scene: Scene, how: signal.Signals
 
 
 def terminate_sessions(backend: PostgresBackend, scene: Scene, _: Slot) -> Hit:
-    with scene.common.excusing():
-        backend.cluster.end_sessions()
+    return _broken_connections(scene, backend.cluster.end_sessions)
+
+
+def _broken_connections(scene: Scene, break_all: Callable[[], None]) -> Hit:
+    """Break all connections, sometimes while nobody uses them: then nobody may notice."""
+    with scene.pause() if scene.chance.random() < 0.5 else scene.common.excusing():
+        break_all()
     return Hit(scene.slots, time.time())
 
 
@@ -122,9 +127,7 @@ def _cut(point: str) -> Injury:
 
 
 def cut_all(backend: PostgresBackend, scene: Scene, _: Slot) -> Hit:
-    with scene.common.excusing():
-        backend.proxy.cut_all()
-    return Hit(scene.slots, time.time())
+    return _broken_connections(scene, backend.proxy.cut_all)
 
 
 def refuse(backend: PostgresBackend, scene: Scene, _: Slot) -> Hit:
@@ -133,7 +136,7 @@ def refuse(backend: PostgresBackend, scene: Scene, _: Slot) -> Hit:
 
 def hang(backend: PostgresBackend, scene: Scene, _: Slot) -> Hit:
     """Nothing is forwarded and nothing closed: neither an error nor an end tells the servers of it."""
-    return excused(scene, scene.chance.choice((1.0, 5.0, backend.patience + 5)), backend.proxy.hanging())
+    return excused(scene, scene.chance.choice((1.0, 5.0, backend.longest_call + 5)), backend.proxy.hanging())
 
 
 def hold_lock(backend: PostgresBackend, scene: Scene, _: Slot) -> Hit:
@@ -141,7 +144,7 @@ def hold_lock(backend: PostgresBackend, scene: Scene, _: Slot) -> Hit:
     with scene.common.excusing(), backend.proxy.armed(proxy.HOLD_COMMIT) as failure:
         if failure.done.wait(TIMEOUT):
             scene.common.count("locks held")
-            time.sleep(scene.chance.choice((1.0, backend.patience + 5)))
+            time.sleep(scene.chance.choice((1.0, backend.patience + 5, backend.longest_call + 5)))
     return Hit(scene.slots, time.time())
 
 

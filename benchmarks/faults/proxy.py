@@ -7,6 +7,7 @@ COMMIT has left, while it is under way, before its answer has come, and in the m
 from __future__ import annotations
 
 import contextlib
+import re
 import socket
 import struct
 import threading
@@ -19,7 +20,8 @@ BEFORE_COMMIT, IN_COMMIT, AFTER_COMMIT, IN_ROWS, HOLD_COMMIT = (
 )  # fmt: skip
 ENCRYPTION = (80877103, 80877104)  # codes of a client's question for TLS or GSSAPI, which is answered with no
 CANCEL = 80877102
-WRITING = (b"INSERT", b"UPDATE", b"DELETE")
+CHANGE = re.compile(rb"(INSERT INTO|UPDATE|DELETE FROM)\s+(\w+\.)?memories\b", re.IGNORECASE)
+"""What makes a transaction one of those that fail at COMMIT; others write indexes' names and the like."""
 Address = tuple[str, int] | Path
 
 
@@ -211,9 +213,9 @@ class _Link:
         return b""
 
     def _fail_at(self, statement: bytes) -> None:
-        """Fail, or prepare to, if this is the end of a transaction that writes."""
+        """Fail, or prepare to, if this is the end of a transaction that changes memories."""
         words = statement.lstrip().upper()
-        if any(word in words for word in WRITING):
+        if CHANGE.search(statement):
             self._is_writing = True
         if not words.startswith((b"COMMIT", b"ROLLBACK")) or not self._is_writing:
             return

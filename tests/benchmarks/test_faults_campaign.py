@@ -274,16 +274,25 @@ def test_what_was_refused_does_not_come_back_from_the_log_after_a_kill(tmp_path:
     assert [memory["content"] for memory in listed] == ["kept"]
 
 
+SMALL = {
+    "sqlite": (
+        "kill -9 of one", "kill -9 of all", "end of input in a call",
+        "derived file, bits flipped", "database set back",
+    ),
+    "postgres": ("kill -9 of one", "cut in COMMIT", "fail-over", "database set back"),
+}  # fmt: skip
+
+
 @pytest.mark.slow
 @pytest.mark.process
 @pytest.mark.skipif(sys.platform == "win32", reason="kill -9 is POSIX")
-def test_a_small_campaign_breaks_no_promise() -> None:
-    faults = [
-        "kill -9 of one", "kill -9 of all", "end of input in a call",
-        "derived file, bits flipped", "database set back",
-    ]  # fmt: skip
-    command = [sys.executable, BENCHMARKS / "faults", "--processes", "2", "--kills", "2", "--damage", "1"]
-    options = ["--model", "none", "--seed", "20261120", "--only", *faults]
-    done = subprocess.run([*command, *options], capture_output=True, text=True, timeout=280, check=False)
+@pytest.mark.parametrize("database", ["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
+def test_a_small_campaign_breaks_no_promise(database: str) -> None:
+    command = [sys.executable, BENCHMARKS / "faults", "--database", database, "--processes", "2"]
+    numbers = ["--kills", "2", "--damage", "1", "--model", "none", "--seed", "20261120"]
+    done = subprocess.run(
+        [*command, *numbers, "--only", *SMALL[database]],
+        capture_output=True, text=True, timeout=280, check=False,
+    )  # fmt: skip
     assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
-    assert all(fault in done.stdout for fault in faults)
+    assert all(fault in done.stdout for fault in SMALL[database])

@@ -15,13 +15,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from faults import proxy
-from faults.cluster import DATABASE, Cluster
-from faults.proxy import Proxy
 from support.postgres import ADMIN, PORT, ROLE, PostgresServer
 from support.stdio_peer import StdioPeer
 
-pytestmark = [pytest.mark.slow, pytest.mark.process]
+pytest.importorskip("psycopg")
+pytest.importorskip("faults", reason="the benchmarks are not part of a source distribution")
+from faults import proxy
+from faults.cluster import DATABASE, Cluster
+from faults.proxy import Proxy
+
+pytestmark = [pytest.mark.slow, pytest.mark.process, pytest.mark.postgres]
 
 WRITERS = 8
 ACKNOWLEDGED = 24  # stores before the kill
