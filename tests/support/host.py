@@ -74,16 +74,12 @@ class Host:
 
     def __post_init__(self) -> None:
         self._where: dict[str, Any] = settings(self.directory, self.tenant)
+        self._where["team"] = settings(self.directory, self.team)["tenant"] if self.team else ""
         self.reopen()
 
     def reopen(self) -> None:
         config = Config(
-            self.directory,
-            backups=self.kept,
-            audit=self.audit,
-            tuning=self.tuning,
-            team=self.team,
-            **self._where,
+            self.directory, backups=self.kept, audit=self.audit, tuning=self.tuning, **self._where
         )
         self.app = Application(
             config, clock=self.clock, load=self._load, reranker=self.reranker, model_timeout=30
