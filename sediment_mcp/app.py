@@ -13,6 +13,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from sediment_mcp.background.audit import AuditPolicy, ReadAudit
 from sediment_mcp.background.backups import Backups
 from sediment_mcp.background.worker import Worker
 from sediment_mcp.config import DATABASE, NO_MODEL, POSTGRES_EXTRA, Config
@@ -83,6 +84,7 @@ class Application:
             # A server does not wait for it; a command has but one query.
             self.reranker = Reranker(lambda: load_scorer(config), 0.0 if is_resident else model_timeout)
         on_change = self._worker.wake if is_resident else lambda: None
+        policy = AuditPolicy(config, clock)
         self.storage: MemoryStorage
         self._file: SqliteStorage | None = None
         self._backups: Backups | None = None
@@ -91,11 +93,20 @@ class Application:
             from sediment_mcp.storage.postgres.storage import PostgresStorage
 
             self.storage = PostgresStorage(
-                config.database, config.tenant, config.store_dir, config.tuning, on_change=on_change
+                config.database,
+                config.tenant,
+                config.store_dir,
+                config.tuning,
+                on_change=on_change,
+                audit_time=policy.change_time,
             )
         else:
-            self.storage = self._file = SqliteStorage(config.store_dir, config.tuning, on_change=on_change)
+            self.storage = self._file = SqliteStorage(
+                config.store_dir, config.tuning, on_change=on_change, audit_time=policy.change_time
+            )
             self._backups = Backups(config.store_dir, self._file, config.backups, clock, config.tuning)
+        self.audit = ReadAudit(policy, self.storage, clock, config.audit_days)
+        """The entries of what calls have been shown; those of changes are written with these."""
         self.opened_projects: dict[str, str | None] = {}
         """By project of a call, the one that seems to have moved here; see `operations.projects`."""
         self.told_projects: set[str] = set()
@@ -159,7 +170,13 @@ class Application:
                     from sediment_mcp.background.services import Services
 
                 self._services = Services(
-                    self.config, self.storage, self.model, self._backups, self.now, reranker=self.reranker
+                    self.config,
+                    self.storage,
+                    self.model,
+                    self._backups,
+                    self.now,
+                    audit=self.audit,
+                    reranker=self.reranker,
                 )
             return self._services
 
@@ -177,6 +194,7 @@ class Application:
         if team is not None:
             team._worker.close(0)  # so that both threads end at the same time
         self._worker.close(self.config.tuning.close_timeout)
+        self.audit.flush()
         if self._services is not None:
             self._services.close()
         self.storage.close()

@@ -33,6 +33,8 @@ COMMANDS = {
     "reindex": "doctor.reindex",
     "install": "install.install",
     "guidance": "agents.guidance",
+    "token": "access.token",
+    "audit": "access.audit",
     "completions": "completions.completions",
     "captured": "captured.captured",
     "hook": "hook.hook",

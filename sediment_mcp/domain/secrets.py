@@ -18,6 +18,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from sediment_mcp.domain.access_token import SHAPE
+
 if TYPE_CHECKING:
     from detect_secrets.plugins.base import BasePlugin
 
@@ -27,6 +29,7 @@ PLACEHOLDERS = ("password", "passwd", "secret", "example", "changeme", "placehol
 WINDOW_CHARS = 256  # what a detector of quadratic time gets at once; a keyword and its secret take less
 OVERLAP_CHARS = 96  # of two windows
 MAX_BACKTICKS = 12  # in a window
+ACCESS_TOKEN = "sediment-mcp Token"  # noqa: S105  the kind of a secret, and none itself
 MIN_LINE_CHARS = 8  # no detector finds anything in a shorter line
 
 _KEYWORD = (
@@ -35,6 +38,7 @@ _KEYWORD = (
 )  # those of detect-secrets
 _REPEATED_KEYWORDS = re.compile(rf"({_KEYWORD})(?:\w{{0,64}}?{_KEYWORD})+", re.IGNORECASE)
 _LONG_RUN = re.compile(r"(?<![\w+/=.-])([\w+/=.-]{64})[\w+/=.-]*+(?<=[\w+/=.-]{96})")
+_ACCESS_TOKEN = re.compile(rf"(?<![A-Za-z0-9_])({SHAPE.pattern})(?![A-Za-z0-9])", re.ASCII)
 _JWT_PAIR = re.compile(r"(?<![\w=-])([\w=-]++)\.(?=([\w=-]++))", re.ASCII)
 
 
@@ -119,7 +123,7 @@ def _is_credible(kind: str, secret: str) -> bool:
     """
     from detect_secrets.filters import heuristic
 
-    if kind in ("Private Key", "GitHub Token"):  # the detectors return only the beginning of these
+    if kind in ("Private Key", "GitHub Token", ACCESS_TOKEN):  # of the former, the beginning alone is found
         return True
     lowered = secret.lower()
     if heuristic.is_templated_secret(secret) or heuristic.is_sequential_string(secret) or secret[:1] == "$":
@@ -163,6 +167,16 @@ def _load_detectors() -> tuple[BasePlugin, ...]:
         stripe,
         twilio,
     )
+    from detect_secrets.plugins.base import RegexBasedDetector
+
+    class AccessTokenDetector(RegexBasedDetector):
+        @property
+        def secret_type(self) -> str:
+            return ACCESS_TOKEN
+
+        @property
+        def denylist(self) -> tuple[re.Pattern[str], ...]:
+            return (_ACCESS_TOKEN,)
 
     return (
         aws.AWSKeyDetector(),
@@ -183,4 +197,5 @@ def _load_detectors() -> tuple[BasePlugin, ...]:
         square_oauth.SquareOAuthDetector(),
         stripe.StripeDetector(),
         twilio.TwilioKeyDetector(),
+        AccessTokenDetector(),
     )
