@@ -66,9 +66,9 @@ class Application:
             # A server does not wait for it; a command has but one query.
             self.reranker = Reranker(lambda: load_scorer(config), 0.0 if is_resident else model_timeout)
         self.storage = SqliteStorage(
-            config.data_dir, config.tuning, on_change=self._worker.wake if is_resident else lambda: None
+            config.store_dir, config.tuning, on_change=self._worker.wake if is_resident else lambda: None
         )
-        self.backups = Backups(config.data_dir, self.storage, config.backups, clock, config.tuning)
+        self.backups = Backups(config.store_dir, self.storage, config.backups, clock, config.tuning)
         self.opened_projects: dict[str, str | None] = {}
         """By project of a call, the one that seems to have moved here; see `operations.projects`."""
         self.told_projects: set[str] = set()

@@ -42,7 +42,7 @@ class Services:
         reranker: Reranker | None = None,
     ) -> None:
         limit_pools()
-        directory, tuning = config.data_dir, config.tuning
+        directory, tuning = config.store_dir, config.tuning
         self._model = model
         self._storage = storage
         self._exact_search_limit = tuning.exact_search_limit
