@@ -90,7 +90,13 @@ class SqliteDatabase:
         self._log_id = read_file_id(self._log_path)  # noted at once, so that no later log is taken for it
 
     @classmethod
-    def prepare(cls, path: Path, *, schema_version: int | None = None) -> Self:
+    def prepare(
+        cls,
+        path: Path,
+        *,
+        schema: migrations.Schema = migrations.MEMORIES,
+        schema_version: int | None = None,
+    ) -> Self:
         """Open the database and bring its schema up to date; the caller holds the write lock.
 
         ``schema_version`` stops at an older schema, for tests of what an earlier version has left.
@@ -98,8 +104,8 @@ class SqliteDatabase:
         touch_private(path)
         database = cls(path)
         with translate_sqlite_errors():
-            database._sql.execute("PRAGMA journal_mode = WAL")
-            migrations.migrate(database._sql, schema_version)
+            database._sql.execute(f"PRAGMA journal_mode = {schema.journal}")
+            migrations.migrate(database._sql, schema_version, schema)
         return database
 
     @staticmethod
