@@ -33,7 +33,12 @@ MAX_QUOTED_CHARS = 100  # of a revision that an error repeats
 METHOD_NOT_FOUND = -32601
 UNSUPPORTED_REVISION = -32022
 
-SERVER: dict[str, Any] = {"name": "sediment-mcp", "title": "Sediment", "version": __version__, "icons": [ICON]}
+SERVER: dict[str, Any] = {
+    "name": "sediment-mcp",
+    "title": "Sediment",
+    "version": __version__,
+    "icons": [ICON],
+}
 CAPABILITIES: dict[str, Any] = {
     "completions": {},
     "prompts": {"listChanged": False},

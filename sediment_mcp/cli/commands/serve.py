@@ -83,7 +83,7 @@ def _serve_http(invocation: Invocation, given: dict[str, Any]) -> int:
 
     write_utf8()
     config = load_config(environment(), invocation.flags)
-    serve_http(config, _build_settings(given), None, _announce)
+    serve_http(config, _build_settings(given), _announce)
     return 0
 
 
@@ -91,7 +91,7 @@ def _build_settings(given: dict[str, Any]) -> HttpSettings:
     from sediment_mcp.server.http.settings import HttpSettings, parse_metrics_address, parse_public_url
 
     parsers = {"public_url": parse_public_url, "metrics": parse_metrics_address}
-    parsed = {name: parsers[name](given[name]) for name in parsers.keys() & given.keys()}
+    parsed: dict[str, Any] = {name: parsers[name](given[name]) for name in parsers.keys() & given.keys()}
     return HttpSettings(**given | parsed)
 
 

@@ -17,9 +17,10 @@ from starlette.datastructures import Headers
 from starlette.middleware.authentication import AuthenticationMiddleware
 from starlette.routing import BaseRoute, Route
 
+from sediment_mcp.access.authenticator import Authenticator
 from sediment_mcp.config import Config
 from sediment_mcp.server.http.access_log import AccessLog
-from sediment_mcp.server.http.authentication import READ, WRITE, Authenticator, CallerVerifier
+from sediment_mcp.server.http.authentication import READ, WRITE, CallerVerifier, refuse_unknown
 from sediment_mcp.server.http.calls import Calls
 from sediment_mcp.server.http.exchange import AsgiApp, Receive, Scope, Send
 from sediment_mcp.server.http.gates import Drain, DrainGate, LimitGate, ProjectGate
@@ -126,7 +127,7 @@ def _protect(
     metadata_url = None if resource is None else build_resource_metadata_url(resource)
     required = RequireAuthMiddleware(endpoint, [READ], metadata_url)
     protected = AuthenticationMiddleware(
-        cast("Any", required), BearerAuthBackend(verifier, resource_server_url=resource)
+        cast("Any", required), BearerAuthBackend(verifier, resource_server_url=resource), refuse_unknown
     )
     routes: list[BaseRoute] = []
     if resource is not None:

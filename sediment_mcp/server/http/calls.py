@@ -10,6 +10,7 @@ from collections import OrderedDict
 from collections.abc import Generator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import replace
 
 from sediment_mcp.app import Application
 from sediment_mcp.config import Config
@@ -97,14 +98,19 @@ class Calls:
 
     @contextmanager
     def _use_app(self, caller: Caller | None) -> Generator[None]:
-        tenant = self._config.tenant if caller is None else caller.tenant
-        team = self._config.team if caller is None else caller.team
-        with use_caller(caller), self._tenants.use(tenant, team) as app:
+        config = self._find_config(caller)
+        with use_caller(caller), self._tenants.use(config.tenant, config.team) as app:
             token = _app.set(app)
             try:
                 yield
             finally:
                 _app.reset(token)
+
+    def _find_config(self, caller: Caller | None) -> Config:
+        """Return the settings with the tenant and the team of a caller."""
+        if caller is None:
+            return self._config
+        return replace(self._config, tenant=caller.tenant, team=caller.team or "")
 
     def _find_requests(self, client_name: str, caller: Caller | None, project: str | None) -> Requests:
         """Return the functions for a caller, a client and a project, which know what they were told."""
@@ -113,7 +119,7 @@ class Calls:
         with self._lock:
             found = self._conversations.pop(key, None)
             if found is None:
-                found = Requests(self._config, self._parts, GivenProject(project))
+                found = Requests(self._find_config(caller), self._parts, GivenProject(project))
             self._conversations[key] = found
             if len(self._conversations) > MAX_CONVERSATIONS:
                 self._conversations.popitem(last=False)

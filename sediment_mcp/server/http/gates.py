@@ -78,8 +78,8 @@ class ProjectGate:
             named = unquote(Headers(scope=scope).get(PROJECT_HEADER, ""))
         if len(named) > MAX_PROJECT_CHARS or not (named.isprintable() and named == named.strip()):
             sentence = (
-                f"The project's name is longer than {MAX_PROJECT_CHARS} characters, or has some that cannot be "
-                f"seen: write it in the path or, percent-encoded, in {PROJECT_HEADER}."
+                f"The project's name is longer than {MAX_PROJECT_CHARS} characters, or has some that nobody "
+                f"sees: write it in the path or, percent-encoded, in {PROJECT_HEADER}."
             )
             await build_refusal(HTTPStatus.BAD_REQUEST, sentence)(scope, receive, send)
             return

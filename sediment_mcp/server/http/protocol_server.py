@@ -44,7 +44,8 @@ def build_protocol_server(calls: Calls) -> Server[Any]:
     """Build the SDK's server; requests are answered in at most `MAX_THREADS` threads."""
     schemas = {tool["name"]: tool["inputSchema"] for tool in list_tools()["tools"]}
     hints = {
-        method: CacheHint(ttl_ms=hint["ttlMs"], scope=hint["cacheScope"]) for method, hint in CACHE_HINTS.items()
+        method: CacheHint(ttl_ms=hint["ttlMs"], scope=hint["cacheScope"])
+        for method, hint in CACHE_HINTS.items()
     }
     server = Server[Any](
         SERVER["name"],

@@ -15,12 +15,12 @@ from types import FrameType
 
 import uvicorn
 
+from sediment_mcp.access.authenticator import Access
 from sediment_mcp.config import Config, unknown_variables
 from sediment_mcp.errors import BadArgument
 from sediment_mcp.server.http.access_log import log_as_json
 from sediment_mcp.server.http.app import HttpParts, build_http_parts
-from sediment_mcp.server.http.authentication import Authenticator
-from sediment_mcp.server.http.settings import DRAIN_SECONDS, HttpSettings, check_exposure
+from sediment_mcp.server.http.settings import DRAIN_SECONDS, HttpSettings, bracket, check_exposure
 
 MAX_CONNECTIONS = 2_000  # beyond which requests are answered with 503
 KEEP_ALIVE_SECONDS = 75  # longer than the proxies' own minute, so that they and not we close first
@@ -32,29 +32,32 @@ log = logging.getLogger(__name__)
 def serve_http(
     config: Config,
     settings: HttpSettings,
-    authenticator: Authenticator | None,
     announce: Callable[[str], None],
-    issuer: str = "",
 ) -> None:
     """Serve until a signal arrives and the running calls have ended; ``announce`` is told the address.
+
+    Callers are asked for a token if there is any, or an identity provider is configured.
 
     Raises:
         BadArgument: the address cannot be used, or it is reached from elsewhere and nobody is asked who they
             are.
     """
-    check_exposure(settings, has_authentication=authenticator is not None)
     log_as_json(config.log_level)
     for warning in unknown_variables():
         log.warning(warning)
-    parts = build_http_parts(config, settings, authenticator, issuer)
-    with _listen(settings) as listener, contextlib.ExitStack() as metrics:
+    access = Access(config, public_url=settings.public_url)
+    with contextlib.closing(access), contextlib.ExitStack() as closing:
+        has_callers = access.has_callers()
+        check_exposure(settings, has_authentication=has_callers)
+        parts = build_http_parts(config, settings, access if has_callers else None)
+        listener = closing.enter_context(_listen(settings))
         if settings.metrics is not None:
             server, thread = parts.metrics.serve(settings.metrics)
-            metrics.callback(thread.join)
-            metrics.callback(server.shutdown)
+            closing.callback(thread.join)
+            closing.callback(server.shutdown)
         parts.tenants.start_model()
         host, port = listener.getsockname()[:2]
-        announce(settings.public_url or f"http://{f'[{host}]' if ':' in host else host}:{port}")
+        announce(f"http://{bracket(host)}:{port}")
         try:
             _HttpServer(parts).run([listener])
         finally:

@@ -48,7 +48,7 @@ class HttpSettings:
     def allowed_hosts(self) -> list[str]:
         """Return the values of the header Host that are meant for this server."""
         own = [] if is_any_address(self.host) else [self.host]
-        names = dict.fromkeys([LOOPBACK, "localhost", "[::1]", *map(_bracket, own)])
+        names = dict.fromkeys([LOOPBACK, "localhost", "[::1]", *map(bracket, own)])
         return [*_with_ports(names), *([urlsplit(self.public_url).netloc] if self.public_url else [])]
 
     def allowed_origins(self) -> list[str]:
@@ -57,7 +57,8 @@ class HttpSettings:
         return [*_with_ports(own), *([_get_origin(self.public_url)] if self.public_url else [])]
 
 
-def _bracket(host: str) -> str:
+def bracket(host: str) -> str:
+    """Return the host as it stands in a URL."""
     return f"[{host}]" if ":" in host else host
 
 
