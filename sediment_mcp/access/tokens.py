@@ -1,7 +1,7 @@
 """Access tokens: make, list and revoke them, and find whom one belongs to.
 
-Nothing is cached: a token is looked up in the storage at each call, so that a revoked one is refused at once by
-every server.
+Nothing is cached: a token is looked up in the storage at each call, so that a revoked one is refused at
+once by every server.
 """
 
 from __future__ import annotations

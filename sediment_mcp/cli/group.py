@@ -33,6 +33,7 @@ COMMANDS = {
     "reindex": "doctor.reindex",
     "install": "install.install",
     "guidance": "agents.guidance",
+    "token": "access.token",
     "completions": "completions.completions",
     "captured": "captured.captured",
     "hook": "hook.hook",

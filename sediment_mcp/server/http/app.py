@@ -13,7 +13,6 @@ from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 from mcp.server.transport_security import TransportSecuritySettings
 from pydantic import AnyHttpUrl
 from starlette.applications import Starlette
-from starlette.datastructures import Headers
 from starlette.middleware.authentication import AuthenticationMiddleware
 from starlette.routing import BaseRoute, Route
 
@@ -23,7 +22,7 @@ from sediment_mcp.server.http.access_log import AccessLog
 from sediment_mcp.server.http.authentication import READ, WRITE, CallerVerifier, refuse_unknown
 from sediment_mcp.server.http.calls import Calls
 from sediment_mcp.server.http.exchange import AsgiApp, Receive, Scope, Send
-from sediment_mcp.server.http.gates import Drain, DrainGate, LimitGate, ProjectGate
+from sediment_mcp.server.http.gates import Drain, DrainGate, LimitGate, ProjectGate, takes_json_only
 from sediment_mcp.server.http.health import Readiness, answer_alive, check_database
 from sediment_mcp.server.http.limits import CallLimits
 from sediment_mcp.server.http.metrics import Metrics
@@ -72,9 +71,7 @@ class _Transports:
             yield
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        accepted = Headers(scope=scope).get("accept", "").replace(" ", "").lower()
-        takes_json_only = scope["method"] == "POST" and accepted == "application/json"
-        transport = self._json if takes_json_only else self._streaming
+        transport = self._json if takes_json_only(scope) else self._streaming
         await transport.handle_request(scope, receive, send)
 
 

@@ -16,15 +16,13 @@ from sediment_mcp.app import Application
 from sediment_mcp.config import Config
 from sediment_mcp.domain.caller import Caller, use_caller
 from sediment_mcp.server.connection import Client
-from sediment_mcp.server.handlers import find_tool
 from sediment_mcp.server.http.tenants import Tenants
 from sediment_mcp.server.jsonrpc import Message
-from sediment_mcp.server.protocol import Params, build_text
+from sediment_mcp.server.protocol import Params
 from sediment_mcp.server.requests import Requests
 
 MAX_CONVERSATIONS = 1_000  # of which is known what they were told
 MAX_CLIENT_CHARS = 100  # of the name that a client gives itself
-READ_ONLY = "This token may read memories only: use one that may write, or leave them as they are."
 
 _app: ContextVar[Application] = ContextVar("app")
 
@@ -88,8 +86,6 @@ class Calls:
         Raises:
             ProtocolError: it is wrong, or it failed and has no other way to say so.
         """
-        if caller is not None and not caller.may_write and _changes_memories(method, params):
-            return {"content": [build_text(READ_ONLY)], "isError": True}
         requests = self._find_requests(client_name, caller, project)
         if method in requests.light:
             return requests.light[method](params)
@@ -124,7 +120,3 @@ class Calls:
             if len(self._conversations) > MAX_CONVERSATIONS:
                 self._conversations.popitem(last=False)
             return found
-
-
-def _changes_memories(method: str, params: Params) -> bool:
-    return method == "tools/call" and not find_tool(params["name"]).hints.read_only

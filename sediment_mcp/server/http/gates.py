@@ -23,9 +23,11 @@ from sediment_mcp.server.http.exchange import (
     get_exchange,
 )
 from sediment_mcp.server.http.limits import CallLimits, Key, Refusal
+from sediment_mcp.server.protocol import HANDSHAKE_REVISIONS
 
 PROJECT_HEADER = "Sediment-Project"
 SESSION_HEADER = "Mcp-Session-Id"
+REVISION_HEADER = "MCP-Protocol-Version"
 MAX_PROJECT_CHARS = 500
 
 
@@ -103,7 +105,7 @@ class LimitGate:
         refusal = self._limits.start(key) if scope["method"] == "POST" else None
         if refusal is None and scope["method"] == "POST":
             exchange.releases.append(lambda: self._limits.finish(key))
-            refusal = self._limits.check_session(key) if session is None else None
+            refusal = self._limits.check_session(key) if _may_open_session(scope) else None
         if refusal is not None:
             await _refuse(exchange, refusal)(scope, receive, send)
             return
@@ -127,6 +129,23 @@ class LimitGate:
             self._limits.forget_session(key, session)
         elif not is_refused:
             self._limits.note_session(key, session)
+
+
+def _may_open_session(scope: Scope) -> bool:
+    """Return whether a request without a session may be the handshake of one."""
+    headers = Headers(scope=scope)
+    revision = headers.get(REVISION_HEADER)
+    return (
+        SESSION_HEADER not in headers
+        and not takes_json_only(scope)
+        and (revision is None or revision in HANDSHAKE_REVISIONS)
+    )
+
+
+def takes_json_only(scope: Scope) -> bool:
+    """Return whether a client wants its answer as JSON and not as a stream; it gets no session."""
+    accepted = Headers(scope=scope).get("accept", "").replace(" ", "").lower()
+    return scope["method"] == "POST" and accepted == "application/json"
 
 
 def _refuse(exchange: Exchange, refusal: Refusal) -> Any:

@@ -49,7 +49,7 @@ def serve_http(
     with contextlib.closing(access), contextlib.ExitStack() as closing:
         has_callers = access.has_callers()
         check_exposure(settings, has_authentication=has_callers)
-        parts = build_http_parts(config, settings, access if has_callers else None)
+        parts = build_http_parts(config, settings, access if has_callers else None, access.issuer)
         listener = closing.enter_context(_listen(settings))
         if settings.metrics is not None:
             server, thread = parts.metrics.serve(settings.metrics)

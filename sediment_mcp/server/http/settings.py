@@ -18,8 +18,8 @@ DEFAULT_CACHE = 4096  # MB of indexes on disk, over a database elsewhere
 
 MAX_BODY_BYTES = 1024 * 1024
 MAX_THREADS = 32  # in which calls run, of all callers together
-MAX_SESSIONS = 2_000
-MAX_SESSIONS_OF_CALLER = 64
+MAX_SESSIONS = 5_000
+MAX_SESSIONS_OF_CALLER = 200
 SESSION_SECONDS = 1800.0  # without a request, after which a session ends
 DRAIN_SECONDS = 10.0  # that running calls have when the server ends
 

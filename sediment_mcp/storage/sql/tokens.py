@@ -56,9 +56,7 @@ class SqlTokens:
 
     def note_use(self, token_hash: bytes, day: datetime) -> None:
         """Note the day on which a token was used."""
-        self._database.execute(
-            "UPDATE tokens SET used_at = ? WHERE hash = ?", (to_micros(day), token_hash)
-        )
+        self._database.execute("UPDATE tokens SET used_at = ? WHERE hash = ?", (to_micros(day), token_hash))
 
 
 def _decode(row: tuple[Any, ...]) -> StoredToken:

@@ -158,7 +158,7 @@ CREATE TABLE tokens (
     revoked_at INTEGER,
     used_at INTEGER
 ) STRICT;
-"""  # noqa: S105  it creates a table, and is none
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +183,8 @@ def read_version(connection: sqlite3.Connection, schema: Schema = MEMORIES) -> i
     if applied > len(schema.migrations):
         raise NewerDatabase(
             f"This database was written by a newer sediment-mcp (schema {applied}, this one knows "
-            f"{len(schema.migrations)}): update sediment-mcp, here or in the host that still runs the old one."
+            f"{len(schema.migrations)}): update sediment-mcp, here or in the host that still runs the old "
+            "one."
         )
     return int(applied)
 

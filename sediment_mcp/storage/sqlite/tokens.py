@@ -1,7 +1,7 @@
 """Access tokens in a SQLite file of their own, beside the tenants' directories.
 
-The file keeps a rollback journal, not a log: it is written a few times a day, and so needs no checkpoints, and
-no lock file between processes but while it is made.
+The file keeps a rollback journal, not a log: it is written a few times a day, and so needs no checkpoints,
+and a lock file between processes only while it is made.
 """
 
 from __future__ import annotations

@@ -163,7 +163,7 @@ def test_a_token_that_may_only_read_changes_nothing(
         )
         result = answer.json()["result"]
         assert result["isError"]
-        assert "may read memories only" in result["content"][0]["text"]
+        assert "may read memories here, but not change them" in result["content"][0]["text"]
     assert "memories" in guarded_server.call("list_memories", {}, token=tokens["reader"])
 
 
