@@ -9,6 +9,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -84,6 +85,16 @@ class HttpServer:
         """End it as a service manager does; return the exit status."""
         self.process.send_signal(signal.SIGTERM)
         return self.process.wait(TIMEOUT)
+
+    def find_line(self, answer: Response) -> dict[str, Any]:
+        """Return the line on a request, which is written once its answer has been sent."""
+        end = time.monotonic() + TIMEOUT
+        while time.monotonic() < end:
+            lines = self.log_file.read_bytes().decode().rpartition("\n")[0].splitlines()
+            for line in map(json.loads, reversed(lines)):
+                if line.get("request") == answer.headers["x-request-id"]:
+                    return line
+        raise AssertionError(f"nothing is logged of {answer}")
 
     def log(self) -> list[dict[str, Any]]:
         """Return the lines that it has logged, each of which must be JSON."""
