@@ -149,7 +149,7 @@ class Config:
     @property
     def store_dir(self) -> Path:
         """The directory of the tenant: all its files over SQLite, its indexes over PostgreSQL."""
-        if self.tenant == DEFAULT_TENANT:
+        if self.tenant == DEFAULT_TENANT and not self.database:
             return self.data_dir
         return self.data_dir / TENANTS / self.tenant
 

@@ -36,7 +36,7 @@ class Services:
         config: Config,
         storage: MemoryStorage,
         model: ModelLoader,
-        backups: Backups,
+        backups: Backups | None,
         clock: Callable[[], datetime],
         *,
         reranker: Reranker | None = None,
@@ -55,14 +55,15 @@ class Services:
         self.retention = Retention(
             directory, storage, self.indexer, clock, tuning, purge_queries=self.erasure.purge_queries
         )
-        self.jobs = (
+        self.jobs: tuple[Job, ...] = (
             Job("embed missing chunks", self._embed_missing),
             Job("finish secure erases", self.erasure.run, only_resident=True),
             Job("remove what has ended", self._remove_due, only_resident=True),
             Job("write index snapshots", self.write_due_snapshots),
             Job("verify the text index", self.indexer.verify_text, only_resident=True),
-            Job("make backups", lambda _: backups.run(), only_resident=True),
         )
+        if backups is not None:
+            self.jobs += (Job("make backups", lambda _: backups.run(), only_resident=True),)
 
     def close(self) -> None:
         """Close the connections."""

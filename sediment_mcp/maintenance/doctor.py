@@ -120,9 +120,9 @@ def fix(app: Application, progress: Callable[[str], Progress] = lambda _: ignore
         with translate_os_errors(), contextlib.suppress(PermissionError):
             environment.make_all_private(app.config.data_dir)
     findings: list[Finding] = []
-    if is_damaged(app.storage.path):
+    if is_damaged(app.file.path):
         findings.append(_describe_salvage(salvage(app, progress("damaged database"))))
-    if find_worst_state(_check_database(app.storage.path)) == "ok":
+    if find_worst_state(_check_database(app.file.path)) == "ok":
         reindex(app, progress)
     return findings
 
@@ -153,7 +153,7 @@ def reindex(
     embedder = app.model.get()
     identity = embedder.identity if embedder else None
     done = total = 0
-    if _is_anything_stored(app.storage.path):
+    if _is_anything_stored(app.file.path):
         app.rebuild_indexes(progress)
         with app.storage.read() as session:
             model_key = session.embeddings.model_key(identity.fingerprint) if identity else None

@@ -136,6 +136,12 @@ CREATE TABLE token_vectors (
 ) STRICT;
 """  # noqa: S105  its name has the word, it holds no secret
 
+M007_KEY_SNAPSHOTS_BY_CACHE = """
+-- Which directory of indexes a snapshot lies in, and when it was announced. In a file there is one.
+ALTER TABLE snapshots ADD COLUMN cache TEXT NOT NULL DEFAULT '';
+ALTER TABLE snapshots ADD COLUMN registered_at INTEGER NOT NULL DEFAULT 0;
+"""
+
 MIGRATIONS: tuple[str, ...] = (
     M001_CREATE_TABLES,
     M002_ADD_RETENTION,
@@ -143,6 +149,7 @@ MIGRATIONS: tuple[str, ...] = (
     M004_ADD_ERASED_IDS,
     M005_ADD_CHANGED_AT,
     M006_ADD_TOKEN_VECTORS,
+    M007_KEY_SNAPSHOTS_BY_CACHE,
 )
 
 A001_CREATE_TOKENS = """
