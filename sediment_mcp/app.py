@@ -55,13 +55,17 @@ class Application:
         reranker: Reranker | None = None,
         model_timeout: float = LOAD_TIMEOUT,
         is_resident: bool = True,
+        is_team: bool = False,
+        team: Application | None = None,
     ) -> None:
         """Build the parts.
 
         ``model`` is a loader that may have begun already; without one, ``load`` and ``model_timeout`` make
         one: the latter is how many seconds a call waits for the model. Without a ``reranker``, it is the
         configured one, if any. ``is_resident`` says that the process keeps running and has a background
-        thread; one that serves a single command has none.
+        thread; one that serves a single command has none. ``is_team`` says that these are the memories of a
+        team, as the second store of other applications; ``team`` is that store where several share it, and
+        then it is not closed with this one.
         """
         self.config = config
         self.now = clock
@@ -89,6 +93,31 @@ class Application:
         """The projects of which a call was told where they seem to come from."""
         self._building = threading.Lock()
         self._services: Services | None = None
+        self._opening = threading.Lock()
+        self._team: Application | None = team
+        self._owns_team = team is None
+        self.is_team = is_team
+
+    @property
+    def team(self) -> Application | None:
+        """The store of the caller's team, opened at first use; None without one.
+
+        It shares the clock and the models, and is closed with this application.
+        """
+        config = self.config.of_team
+        if config is None:
+            return None
+        with self._opening:
+            if self._team is None:
+                self._team = Application(
+                    config,
+                    clock=self.now,
+                    model=self.model,
+                    reranker=self.reranker,
+                    is_resident=self._is_resident,
+                    is_team=True,
+                )
+            return self._team
 
     @property
     def file(self) -> SqliteStorage:
@@ -135,10 +164,15 @@ class Application:
 
         Takes at most about a second.
         """
+        team = self._team if self._owns_team else None
+        if team is not None:
+            team._worker.close(0)  # so that both threads end at the same time
         self._worker.close(self.config.tuning.close_timeout)
         if self._services is not None:
             self._services.close()
         self.storage.close()
+        if team is not None:
+            team.close()
 
     def run_jobs(self, progress: Progress) -> None:
         """Run the background jobs that are due, as the background thread does when it is woken.

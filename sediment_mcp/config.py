@@ -11,7 +11,7 @@ import difflib
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, timedelta, timezone, tzinfo
 from pathlib import Path
 from typing import Literal, TypeVar
@@ -153,6 +153,11 @@ class Config:
             return self.data_dir
         return self.data_dir / TENANTS / self.tenant
 
+    @property
+    def of_team(self) -> Config | None:
+        """The settings of the team's own store, which is a tenant's like any other; None without a team."""
+        return replace(self, tenant=self.team, team="") if self.team else None
+
 
 def load_config(
     environment: Mapping[str, str],
@@ -181,6 +186,13 @@ def load_config(
             value, name_of(variable), may_be_relative=are_flags_typed and variable in typed
         )
 
+    tenant = parse_tenant(given.get(TENANT, "").strip(), name_of(TENANT)) or DEFAULT_TENANT
+    team = parse_tenant(given.get(TEAM, "").strip(), name_of(TEAM))
+    if team == tenant:
+        raise BadArgument(
+            f"{name_of(TEAM)} is {team!r}, whose memories are your own already: name the team's tenant, or "
+            "leave it out."
+        )
     return Config(
         data_dir=Path(parse(DATA_DIR) or default_data_dir()),
         project=parse(PROJECT) if PROJECT in given else None,
@@ -198,8 +210,8 @@ def load_config(
         ),
         zone=_parse_zone(given.get(TIMEZONE, "").strip()),
         database=parse_database(given.get(DATABASE, "").strip(), name_of(DATABASE)),
-        tenant=parse_tenant(given.get(TENANT, "").strip(), name_of(TENANT)) or DEFAULT_TENANT,
-        team=parse_tenant(given.get(TEAM, "").strip(), name_of(TEAM)),
+        tenant=tenant,
+        team=team,
         oidc_issuer=parse_issuer(given.get(OIDC_ISSUER, "").strip(), name_of(OIDC_ISSUER)),
         oidc_audience=parse_audience(given.get(OIDC_AUDIENCE, "").strip(), name_of(OIDC_AUDIENCE)),
         oidc_tenant_claim=parse_claim(given.get(OIDC_TENANT_CLAIM, "").strip(), name_of(OIDC_TENANT_CLAIM)),

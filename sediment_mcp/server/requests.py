@@ -44,6 +44,7 @@ class Requests:
         """Answer with the application of ``parts``; without a source, the project is looked for here."""
         self._parts = parts
         self._zone = config.zone
+        self._has_team = config.of_team is not None
         self._project = project or ProjectResolver(config.project)
         self._told_names: set[str] = set()
         self._digest_turn: DigestTurn | None = None
@@ -68,7 +69,7 @@ class Requests:
         from sediment_mcp.server.tools import list_tools
 
         refuse_cursor("tools", params.get("cursor"))
-        return list_tools()
+        return list_tools(has_team=self._has_team)
 
     def _call_tool(self, client: Client, params: Params) -> Message:
         if params["name"] in NEED_MODEL:

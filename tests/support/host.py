@@ -66,6 +66,7 @@ class Host:
     tuning: Tuning = QUIET
     reranker: Reranker | None = None
     tenant: str = ""
+    team: str = ""
     app: Application = field(init=False)
 
     def __post_init__(self) -> None:
@@ -73,7 +74,9 @@ class Host:
         self.reopen()
 
     def reopen(self) -> None:
-        config = Config(self.directory, backups=self.kept, tuning=self.tuning, **self._where)
+        config = Config(
+            self.directory, backups=self.kept, tuning=self.tuning, team=self.team, **self._where
+        )
         self.app = Application(
             config, clock=self.clock, load=self._load, reranker=self.reranker, model_timeout=30
         )
