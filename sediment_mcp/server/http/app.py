@@ -83,7 +83,7 @@ def build_http_parts(
     Without an ``authenticator`` all requests are of the local user. ``issuer`` is the URL of the identity
     provider whose tokens are taken; empty: none, so that no client is sent to one.
     """
-    tenants = Tenants(config, settings.open_tenants)
+    tenants = Tenants(config, settings.open_tenants, cache_mb=settings.cache_mb)
     limits, drain, metrics = CallLimits(settings), Drain(), Metrics()
     metrics.watch("sediment_open_tenants", "Tenants whose indexes are open.", lambda: tenants.count)
     metrics.watch("sediment_running_calls", "Calls that run now.", lambda: drain.running)

@@ -16,6 +16,7 @@ from starlette.responses import PlainTextResponse, Response
 from sediment_mcp.config import Config
 from sediment_mcp.server.http.gates import Drain
 
+CHECK_SECONDS = 2.0  # that a look at the database waits for a connection
 MAX_AGE = 1.0  # seconds for which the last look at the database counts
 
 log = logging.getLogger(__name__)
@@ -66,7 +67,24 @@ def check_database(config: Config) -> None:
 
     Raises:
         OSError: the data directory cannot be written to.
+        StorageError: the database cannot be reached, or its schema is another one than this version's.
     """
+    if config.database:
+        _check_server(config.database)
     config.data_dir.mkdir(parents=True, exist_ok=True)
     if not os.access(config.data_dir, os.W_OK | os.X_OK):
         raise PermissionError(f"{config.data_dir} cannot be written to")
+
+
+def _check_server(url: str) -> None:
+    from sediment_mcp.storage.postgres.connection import translate_postgres_errors
+    from sediment_mcp.storage.postgres.migrations import read_version
+    from sediment_mcp.storage.postgres.pool import join_pool, leave_pool
+
+    pool = join_pool(url)
+    try:
+        pool.prepare()
+        with translate_postgres_errors(), pool.lend(CHECK_SECONDS) as lease:
+            read_version(lease.connection)
+    finally:
+        leave_pool(pool)
