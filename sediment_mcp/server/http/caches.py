@@ -1,4 +1,4 @@
-"""The tenants' indexes on this machine's disk, where the memories are in a database elsewhere.
+"""The tenants' indexes on this machine, where the memories are in a database elsewhere.
 
 They are derived, so the ones used longest ago may go. Where the memories are files, nothing here is called.
 """
@@ -38,7 +38,7 @@ def list_caches(config: Config) -> list[Cache]:
 
 
 def choose_surplus(caches: Sequence[Cache], limit: int, open_tenants: Collection[str]) -> list[Cache]:
-    """Return the caches to drop so that the rest takes at most ``limit`` bytes, those used longest ago.
+    """Return the caches used longest ago, without which the rest takes at most ``limit`` bytes.
 
     Those of open tenants stay, and count.
     """

@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
 from sediment_mcp.config import Config
-from sediment_mcp.server.http.gates import Drain
+from sediment_mcp.server.http.middleware import Drain
 
 CHECK_SECONDS = 2.0  # that a look at the database waits for a connection
 MAX_AGE = 1.0  # seconds for which the last look at the database counts
@@ -28,7 +28,7 @@ async def answer_alive(_: Request) -> Response:
 
 
 class Readiness:
-    """Answers whether calls can be carried out: the database is reached, and the server is not ending."""
+    """Tells whether the database is reached, and the server is not ending."""
 
     def __init__(
         self, check: Callable[[], None], drain: Drain, clock: Callable[[], float] = time.monotonic

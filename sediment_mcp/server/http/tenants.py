@@ -1,4 +1,4 @@
-"""The open tenants of one server: opened when they are asked for, closed least recently used first."""
+"""The open tenants of a server: opened when asked for, closed least recently used first."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class _Key:
-    """Whose memories, and the team whose memories are shared with them; or those of a team as such."""
+    """Whose memories, and the team that shares its own with them; or those of a team itself."""
 
     tenant: str
     team: str = ""
