@@ -15,7 +15,7 @@ from sediment_mcp.errors import BadArgument
 if TYPE_CHECKING:
     from sediment_mcp.server.http.settings import HttpSettings
 
-MOST_TENANTS, MOST_CALLS, MOST_CACHE = 100_000, 10_000, 10_000_000
+MOST_TENANTS, MOST_CALLS, MOST_CACHE, MOST_SECONDS = 100_000, 10_000, 10_000_000, 600
 
 _http_options = combine_options(
     click.option("--http", "is_http", is_flag=True, help="serve over HTTP, to several users"),
@@ -45,6 +45,12 @@ _http_options = combine_options(
         metavar="N",
         type=WholeNumber(1, MOST_CACHE),
         help="of indexes on disk, with --database; 4096 by default",
+    ),
+    click.option(
+        "--leave-seconds",
+        metavar="N",
+        type=WholeNumber(0, MOST_SECONDS),
+        help="answer calls for so long after SIGTERM, while /readyz fails already; 0 by default",
     ),
     click.option(
         "--stateless",
