@@ -11,18 +11,19 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
-from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
+from sediment_mcp.background.audit import AuditPolicy, ReadAudit
 from sediment_mcp.background.backups import Backups
 from sediment_mcp.background.worker import Worker
-from sediment_mcp.config import NO_MODEL, Config
+from sediment_mcp.config import DATABASE, NO_MODEL, POSTGRES_EXTRA, Config
 from sediment_mcp.domain.retention import Removal
 from sediment_mcp.embeddings.loader import LOAD_TIMEOUT, ModelLoader, load_embedder
 from sediment_mcp.embeddings.protocols import Embedder
 from sediment_mcp.errors import BadArgument
 from sediment_mcp.storage.protocols import MemoryStorage
 from sediment_mcp.storage.sqlite.storage import SqliteStorage
+from sediment_mcp.system.extras import check_module
 from sediment_mcp.system.garbage_collection import loading
 from sediment_mcp.system.progress import Progress, ignore_progress
 
@@ -79,14 +80,29 @@ class Application:
             # A server does not wait for it; a command has but one query.
             self.reranker = Reranker(lambda: load_scorer(config), 0.0 if is_resident else model_timeout)
         on_change = self._worker.wake if is_resident else lambda: None
+        policy = AuditPolicy(config, clock)
         self.storage: MemoryStorage
         self._file: SqliteStorage | None = None
         self._backups: Backups | None = None
         if config.database:
-            self.storage = _build_shared(config, on_change)
+            check_module("psycopg", POSTGRES_EXTRA, DATABASE)
+            from sediment_mcp.storage.postgres.storage import PostgresStorage
+
+            self.storage = PostgresStorage(
+                config.database,
+                config.tenant,
+                config.store_dir,
+                config.tuning,
+                on_change=on_change,
+                audit_time=policy.change_time,
+            )
         else:
-            self.storage = self._file = SqliteStorage(config.store_dir, config.tuning, on_change=on_change)
+            self.storage = self._file = SqliteStorage(
+                config.store_dir, config.tuning, on_change=on_change, audit_time=policy.change_time
+            )
             self._backups = Backups(config.store_dir, self._file, config.backups, clock, config.tuning)
+        self.audit = ReadAudit(policy, self.storage, clock, config.audit_days)
+        """The entries of what calls have been shown; those of changes are written with these."""
         self.opened_projects: dict[str, str | None] = {}
         """By project of a call, the one that seems to have moved here; see `operations.projects`."""
         self.told_projects: set[str] = set()
@@ -150,7 +166,13 @@ class Application:
                     from sediment_mcp.background.services import Services
 
                 self._services = Services(
-                    self.config, self.storage, self.model, self._backups, self.now, reranker=self.reranker
+                    self.config,
+                    self.storage,
+                    self.model,
+                    self._backups,
+                    self.now,
+                    audit=self.audit,
+                    reranker=self.reranker,
                 )
             return self._services
 
@@ -168,6 +190,7 @@ class Application:
         if team is not None:
             team._worker.close(0)  # so that both threads end at the same time
         self._worker.close(self.config.tuning.close_timeout)
+        self.audit.flush()
         if self._services is not None:
             self._services.close()
         self.storage.close()
@@ -228,21 +251,3 @@ class Application:
         services.indexer.write_text(rebuild=True, progress=progress("text index"))
         if embedder is not None:
             services.rebuild_vectors(embedder.identity, progress("vector index"))
-
-
-def _build_shared(config: Config, on_change: Callable[[], None]) -> MemoryStorage:
-    """Return the storage in PostgreSQL, which takes the extra of that name.
-
-    Raises:
-        BadArgument: the extra is not installed.
-    """
-    if find_spec("psycopg") is None:
-        raise BadArgument(
-            "SEDIMENT_DATABASE needs psycopg, which is not installed here: run pip install "
-            '"sediment-mcp[postgres]".'
-        )
-    from sediment_mcp.storage.postgres.storage import PostgresStorage
-
-    return PostgresStorage(
-        config.database, config.tenant, config.store_dir, config.tuning, on_change=on_change
-    )

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Literal, NamedTuple, NoReturn
 
 from sediment_mcp.config import TEAM as TEAM_VARIABLE
+from sediment_mcp.domain.audit import Action
 from sediment_mcp.domain.filters import Filters
 from sediment_mcp.domain.memory import TEAM, Memory
 from sediment_mcp.errors import BadArgument, UnknownMemory
@@ -49,7 +50,7 @@ def select_stores(app: Application, scope: str) -> list[Application]:
 
 
 def choose_store(app: Application, scope: str | None) -> Application:
-    """Return the one store that a scope names: the team's for ``team`` alone, else the caller's own.
+    """Return the one store that a scope names: the team's for ``team``, else the caller's own.
 
     Raises:
         BadArgument: the team's is asked for, and there is no team.
@@ -89,7 +90,7 @@ def find_by_id(
 def divide_ids(
     app: Application, ids: Sequence[str], is_wanted: Callable[[Memory], bool]
 ) -> Iterator[tuple[Application, list[str]]]:
-    """Yield the stores with the ids to look for in each: the caller's own with those that none has."""
+    """Yield the stores with the ids to look for in each; the caller's own has the unknown ones."""
     if app.team is None:
         yield app, list(ids)
         return
@@ -103,7 +104,7 @@ def divide_ids(
 
 
 def find_store(app: Application, memory_id: str) -> Application:
-    """Return the store that knows an id, as a version of a memory too; the caller's own if none does."""
+    """Return the store that knows an id, of an erased version too; if none does, one's own."""
     for store in list_stores(app) if app.team is not None else ():
         with store.storage.read() as session:
             if session.versions(memory_id):
@@ -132,6 +133,23 @@ def refuse_foreign(app: Application, store: Application, ids: Sequence[str]) -> 
         )
 
 
+def note_shown(
+    asked: Iterable[Application],
+    action: Action,
+    shown: Iterable[tuple[str, Application]],
+    text: str | None = None,
+) -> None:
+    """Note in the audit of each store that was asked which of its memories a call has been shown.
+
+    ``shown`` are ids with their stores, ``text`` is that of a query.
+    """
+    ids: dict[Application, list[str]] = {store: [] for store in asked}
+    for memory_id, store in shown:
+        ids.setdefault(store, []).append(memory_id)
+    for store, own in ids.items():
+        store.audit.note(action, own, text)
+
+
 # --- pages --------------------------------------------------------------------------------------
 
 
@@ -158,7 +176,7 @@ def read_page(
     limit: int,
     after: Position | None,
 ) -> tuple[list[StoredMemory], int]:
-    """Return the next memories of these stores in the order of time, and how many there are in all."""
+    """Return the next memories of these stores in the order of time, and the number of all."""
     now, total = stores[0].now(), 0
     found: list[StoredMemory] = []
     for place, store in enumerate(stores):

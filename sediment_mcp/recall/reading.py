@@ -9,15 +9,18 @@ from __future__ import annotations
 import sys
 from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sediment_mcp.config import DATABASE as DATABASE_VARIABLE
+from sediment_mcp.config import POSTGRES_EXTRA
 from sediment_mcp.embeddings.loader import ModelLoader, load_embedder
 from sediment_mcp.errors import StorageError
+from sediment_mcp.storage.protocols import MemoryStorage
 from sediment_mcp.storage.sqlite.session import SqliteSession, open_session
 from sediment_mcp.storage.sqlite.storage import DATABASE, SqliteStorage
 from sediment_mcp.storage.sqlite.swap import replacement_path
 from sediment_mcp.system.data_directory import find_fault
+from sediment_mcp.system.extras import check_module
 
 if TYPE_CHECKING:
     from sediment_mcp.config import Config
@@ -26,9 +29,14 @@ if TYPE_CHECKING:
     from sediment_mcp.recall.found_memory import FoundMemory
 
 
-def has_memories(directory: Path) -> bool:
-    """Return whether there is a database that may be read as it is."""
-    path = directory / DATABASE
+def has_memories(config: Config) -> bool:
+    """Return whether there is a database that may be read as it is.
+
+    Whether one in PostgreSQL is, shows when it is read.
+    """
+    if config.database:
+        return True
+    path = config.store_dir / DATABASE
     try:
         return path.stat().st_size > 0 and not replacement_path(path).exists()
     except OSError:
@@ -36,9 +44,9 @@ def has_memories(directory: Path) -> bool:
 
 
 def list_readable(config: Config) -> list[Config]:
-    """Return the settings of each store that may be read as it is: the caller's own, then the team's."""
+    """Return the settings of the stores that may be read as they are: one's own, the team's."""
     both = (config, config.of_team)
-    return [one for one in both if one is not None and has_memories(one.store_dir)]
+    return [one for one in both if one is not None and has_memories(one)]
 
 
 class UnchangedStorage(SqliteStorage):
@@ -71,6 +79,30 @@ class UnchangedStorage(SqliteStorage):
             raise StorageError("The database is of another version: a server brings it up to date.")
         return session
 
+    def close(self) -> None:
+        """Close the connections."""
+        self._readers.close()
+        super().close()
+
+
+def open_unchanged(config: Config) -> MemoryStorage:
+    """Open the storage so that reading it changes nothing; see `has_memories`.
+
+    Raises:
+        StorageError: it cannot be read.
+    """
+    if config.database:
+        check_module("psycopg", POSTGRES_EXTRA, DATABASE_VARIABLE)
+        from sediment_mcp.storage.postgres.storage import PostgresStorage
+
+        storage = PostgresStorage(
+            config.database, config.tenant, config.store_dir, config.tuning, may_create=False
+        )
+    else:
+        storage = UnchangedStorage(config.store_dir, config.tuning)
+    storage.open()
+    return storage
+
 
 class _WithoutModel(ModelLoader):
     """A loader that never loads."""
@@ -99,8 +131,7 @@ def _search_store(config: Config, *, is_team: bool) -> SearchedStore:
     from sediment_mcp.recall.finding import SearchedStore
     from sediment_mcp.search.retriever import Retriever
 
-    storage = UnchangedStorage(config.store_dir, config.tuning)
-    storage.open()
+    storage = open_unchanged(config)
     retriever = Retriever(
         config.store_dir,
         storage,

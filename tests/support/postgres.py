@@ -22,7 +22,8 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -88,8 +89,15 @@ class PostgresServer:
         self._tell("-m", mode, "-w", "stop")
 
     def start(self) -> None:
-        """Start the server after `stop`."""
-        self._tell("start")
+        """Start the server after `stop` or `kill`, while processes of its earlier life are still leaving."""
+        limit = time.monotonic() + START_TIMEOUT
+        while True:
+            try:
+                self._tell("start")
+                return
+            except RuntimeError:
+                if time.monotonic() > limit:
+                    raise
 
     def kill(self) -> None:
         """Kill the server's first process by its id; the others end by themselves."""
@@ -124,10 +132,28 @@ def shared_server() -> PostgresServer:
 
 
 @functools.cache
-def shared_url() -> str:
-    """The URL of a database that all tests of this process share, each as a tenant of its own."""
-    server = shared_server()
-    return server.url(server.new_database())
+def shared_database() -> str:
+    """The database that all tests of this process share, each as a tenant of its own."""
+    return shared_server().new_database()
+
+
+def kill_connection(process: int) -> None:
+    """End a connection to the shared server, as the end of the process that has it would."""
+    with shared_server().connect(ADMIN) as connection:
+        connection.execute("SELECT pg_terminate_backend(%s, 10000)", (process,))
+
+
+def tables_with(database: str, tenant: str, words: Sequence[str]) -> list[str]:
+    """The tables in which a row of a tenant holds any of the words, as the superuser sees them."""
+    from sediment_mcp.storage.postgres.dialect import SCHEMA, TABLES
+
+    holding = (
+        f"SELECT EXISTS (SELECT 1 FROM {SCHEMA}.{{0}} JOIN {SCHEMA}.tenants ON tenants.number = {{0}}.tenant "
+        "WHERE tenants.name = %s AND {0}::text LIKE ANY(%s))"
+    )
+    with shared_server().connect(ADMIN, database) as connection:
+        values = (tenant, [f"%{word}%" for word in words])
+        return [table for table in TABLES if connection.execute(holding.format(table), values).fetchone()[0]]
 
 
 _TENANTS = itertools.count()

@@ -10,6 +10,7 @@ import contextlib
 import secrets
 import threading
 from collections.abc import Callable, Generator, Hashable
+from datetime import datetime
 from pathlib import Path
 
 from sediment_mcp.errors import StorageError
@@ -40,17 +41,23 @@ class PostgresStorage:
         tuning: Tuning,
         *,
         on_change: Callable[[], None] = lambda: None,
+        audit_time: Callable[[], datetime | None] = lambda: None,
+        may_create: bool = True,
     ) -> None:
         """Create a storage; nothing is opened before the first use.
 
         ``directory`` holds the indexes of this machine. ``on_change`` is called when the storage has been
-        opened, and after each write.
+        opened, and after each write. ``audit_time`` gives the time with which a write is recorded in the
+        audit, or None. Without ``may_create`` only what is there is used: neither are tables made, nor is a
+        tenant written down.
         """
         self._url = url
         self._tenant = tenant
         self._directory = directory
         self._tuning = tuning
         self._on_change = on_change
+        self._audit_time = audit_time
+        self._may_create = may_create
         self._opening = threading.Lock()
         self._pool: ConnectionPool | None = None
         self._number = 0
@@ -70,11 +77,11 @@ class PostgresStorage:
                 return
             pool = join_pool(self._url)
             try:
-                pool.prepare()
+                pool.prepare(may_create=self._may_create)
                 with translate_postgres_errors(), pool.lend(self._tuning.lock_timeout) as lease:
-                    self._number = _find_tenant(lease.connection, self._tenant)
+                    self._number = _find_tenant(lease.connection, self._tenant, may_create=self._may_create)
                     self._is_read_only = lease.connection.is_standby
-                self._cache_id = read_cache_id(self._directory)
+                self._cache_id = read_cache_id(self._directory) if self._may_create else ""
             except BaseException:
                 leave_pool(pool)
                 raise
@@ -107,6 +114,7 @@ class PostgresStorage:
         try:
             with self.lend() as lease:
                 session = self.build_session(lease)
+                session.audit.begin(self._audit_time())
                 with session.database.lent(lease), session.database.transaction():
                     yield session
                 self._is_read_only = False
@@ -181,11 +189,17 @@ class PostgresReader:
         """Do nothing: the connections are those of the storage."""
 
 
-def _find_tenant(connection: Connection, name: str) -> int:
-    """Return the number of a tenant, who is written down at the first use."""
+def _find_tenant(connection: Connection, name: str, *, may_create: bool) -> int:
+    """Return the number of a tenant, who is written down at the first use.
+
+    Raises:
+        StorageError: the tenant is not there, and may not be written down.
+    """
     found = connection.fetch(FIND_TENANT, (name,))
     if found:
         return int(found[0][0])
+    if not may_create:
+        raise StorageError(f"Nothing is stored for the tenant {name} yet: store something first.")
     with connection.transaction():
         connection.send(
             Statement(f"INSERT INTO {SCHEMA}.tenants (name) VALUES (%s) ON CONFLICT DO NOTHING", (name,))
