@@ -157,14 +157,16 @@ async def test_two_tenants_never_see_each_other(
 def test_a_token_that_may_only_read_changes_nothing(
     guarded_server: HttpServer, tokens: dict[str, str]
 ) -> None:
-    for tool, arguments in (("store_memory", {"content": "x"}), ("delete_memory", {"ids": ["x"]})):
+    stored = guarded_server.call("store_memory", {"content": "This stays as it is."}, token=tokens["ann"])
+    for tool, arguments in (("store_memory", {"content": "x"}), ("delete_memory", {"ids": [stored["id"]]})):
         answer = guarded_server.ask(
             "tools/call", {"name": tool, "arguments": arguments}, token=tokens["reader"]
         )
         result = answer.json()["result"]
         assert result["isError"]
         assert "may read memories here, but not change them" in result["content"][0]["text"]
-    assert "memories" in guarded_server.call("list_memories", {}, token=tokens["reader"])
+    listed = guarded_server.call("list_memories", {"ids": [stored["id"]]}, token=tokens["reader"])
+    assert [memory["content"] for memory in listed["memories"]] == ["This stays as it is."]
 
 
 @pytest.mark.parametrize("token", [None, "", "sed_wrong", "x" * 20_000, "é"])
