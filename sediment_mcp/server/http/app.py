@@ -9,17 +9,18 @@ from typing import Any, cast
 
 from mcp.server.auth.middleware.bearer_auth import BearerAuthBackend, RequireAuthMiddleware
 from mcp.server.auth.routes import build_resource_metadata_url, create_protected_resource_routes
+from mcp.server.auth.settings import AuthSettings
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 from mcp.server.transport_security import TransportSecuritySettings
-from pydantic import AnyHttpUrl
 from starlette.applications import Starlette
 from starlette.middleware.authentication import AuthenticationMiddleware
 from starlette.routing import BaseRoute, Route
 
 from sediment_mcp.access.authenticator import Authenticator
+from sediment_mcp.access.signed_tokens import READ_SCOPE, SCOPES
 from sediment_mcp.config import Config
 from sediment_mcp.server.http.access_log import AccessLog
-from sediment_mcp.server.http.authentication import READ, WRITE, CallerVerifier, refuse_unknown
+from sediment_mcp.server.http.authentication import CallerVerifier, refuse_unknown
 from sediment_mcp.server.http.calls import Calls
 from sediment_mcp.server.http.exchange import AsgiApp, Receive, Scope, Send
 from sediment_mcp.server.http.health import Readiness, answer_alive, check_database
@@ -125,14 +126,24 @@ def _protect(
     endpoint: AsgiApp, authenticator: Authenticator, settings: HttpSettings, issuer: str
 ) -> tuple[AsgiApp, list[BaseRoute]]:
     """Return the endpoint behind authentication, and the routes of its metadata (RFC 9728)."""
-    resource = AnyHttpUrl(settings.public_url) if settings.public_url and issuer else None
+    provided = _describe_provider(settings.public_url, issuer) if settings.public_url and issuer else None
+    resource = None if provided is None else provided.resource_server_url
     verifier = CallerVerifier(authenticator, None if resource is None else str(resource))
     metadata_url = None if resource is None else build_resource_metadata_url(resource)
-    required = RequireAuthMiddleware(endpoint, [READ], metadata_url)
+    required = RequireAuthMiddleware(endpoint, [READ_SCOPE], metadata_url)
     protected = AuthenticationMiddleware(
         cast("Any", required), BearerAuthBackend(verifier, resource_server_url=resource), refuse_unknown
     )
     routes: list[BaseRoute] = []
-    if resource is not None:
-        routes += create_protected_resource_routes(resource, [AnyHttpUrl(issuer)], [READ, WRITE])
+    if provided is not None and resource is not None:
+        routes += create_protected_resource_routes(resource, [provided.issuer_url], list(SCOPES))
     return cast("AsgiApp", protected), routes
+
+
+def _describe_provider(public_url: str, issuer: str) -> AuthSettings:
+    """Return both addresses as the SDK writes them: an empty path stays empty, as issuers are compared."""
+    return AuthSettings(
+        issuer_url=cast("Any", issuer),
+        resource_server_url=cast("Any", public_url),
+        validate_token_resource=True,
+    )

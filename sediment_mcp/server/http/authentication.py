@@ -16,12 +16,12 @@ from starlette.requests import HTTPConnection
 from starlette.responses import Response
 
 from sediment_mcp.access.authenticator import Authenticator
+from sediment_mcp.access.signed_tokens import READ_SCOPE, SCOPES
 from sediment_mcp.domain.caller import Caller
 from sediment_mcp.errors import SedimentError
 from sediment_mcp.server.http.exchange import build_refusal
 
 MAX_CHECKS = 8  # of tokens at the same time, each in a thread
-READ, WRITE = "memory:read", "memory:write"
 
 log = logging.getLogger(__name__)
 
@@ -58,7 +58,7 @@ class CallerVerifier:
             token="",
             client_id=caller.name,
             subject=caller.tenant,
-            scopes=[READ, WRITE] if caller.may_write else [READ],
+            scopes=[*SCOPES] if caller.may_write else [READ_SCOPE],
             resource=self._resource,
             caller=caller,
         )
