@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 WRAPPED = "arguments"  # the one member of an object in the place of arguments that are none
 
+MAX_TOLD_NAMES = 1_000  # beyond which a client that makes up names is told of no more
+
 log = logging.getLogger(__name__)
 
 Operation = Callable[["Application", Any, str | None], Mapping[str, Any]]
@@ -102,7 +104,7 @@ def _tell_of_ignored_names(
     """Tell once of each ignored name, in an answer that may have notes or warnings."""
     place = next((name for name in ("notes", "warnings") if name in tool.result.__annotations__), None)
     new = [name for name in ignored if name not in told_names]
-    if place is None or not new:
+    if place is None or not new or len(told_names) + len(new) > MAX_TOLD_NAMES:
         return answer
     told_names.update(new)
     sentence = f"Ignored, as hosts add it to calls: {list_names(new)}."

@@ -42,20 +42,20 @@ def serve_http(
 
     ``announce`` is told the address.
 
-    Callers are asked for a token if there is any, or an identity provider is configured.
+    Callers are asked for a token as soon as there is any, or an identity provider is configured.
 
     Raises:
         BadArgument: the address cannot be used, or it is reached from elsewhere and nobody is asked who they
             are.
     """
-    log_as_json(config.log_level)
-    for warning in unknown_variables():
-        log.warning(warning)
     access = Access(config, public_url=settings.public_url)
     with contextlib.closing(access), contextlib.ExitStack() as closing:
         has_callers = access.has_callers()
         check_exposure(settings, has_authentication=has_callers)
-        parts = build_http_parts(config, settings, access if has_callers else None, access.issuer)
+        log_as_json(config.log_level)
+        for warning in unknown_variables():
+            log.warning(warning)
+        parts = build_http_parts(config, settings, access, is_open=not has_callers)
         listener = closing.enter_context(_listen(settings))
         if settings.metrics is not None:
             server, thread = parts.metrics.serve(settings.metrics)
