@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 MOST_TENANTS, MOST_CALLS, MOST_CACHE, MOST_SECONDS = 100_000, 10_000, 10_000_000, 600
 
-_SETTINGS: tuple[tuple[str, str, click.ParamType | None, str], ...] = (
+_SETTINGS: tuple[tuple[str, str, WholeNumber | None, str], ...] = (
     ("--host", "ADDRESS", None, "with --http: where to listen; 127.0.0.1 by default"),
     ("--port", "N", WholeNumber(0, MAX_PORT), "8787 by default; 0 takes a free one"),
     ("--public-url", "URL", None, "how clients reach it, behind a proxy that has TLS"),

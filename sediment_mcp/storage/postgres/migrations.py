@@ -201,8 +201,8 @@ CREATE INDEX audit_texts ON audit (tenant, number) WHERE text IS NOT NULL;
 CREATE TABLE tokens (
     name text COLLATE "C" PRIMARY KEY,
     hash bytea NOT NULL UNIQUE,
-    tenant text COLLATE "C" NOT NULL,
-    team text COLLATE "C",
+    tenant_name text COLLATE "C" NOT NULL,
+    team_name text COLLATE "C",
     may_write bigint NOT NULL,
     created_at bigint NOT NULL,
     expires_at bigint,

@@ -10,7 +10,7 @@ from sediment_mcp.domain.access_token import StoredToken
 from sediment_mcp.storage.sql.database import placeholders
 from sediment_mcp.system.timestamps import from_micros, to_micros
 
-COLUMNS = "name, hash, tenant, team, may_write, created_at, expires_at, revoked_at, used_at"
+COLUMNS = "name, hash, tenant_name, team_name, may_write, created_at, expires_at, revoked_at, used_at"
 
 
 class Statements(Protocol):

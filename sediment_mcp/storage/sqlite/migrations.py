@@ -170,8 +170,8 @@ A001_CREATE_TOKENS = """
 CREATE TABLE tokens (
     name TEXT PRIMARY KEY,
     hash BLOB NOT NULL UNIQUE,
-    tenant TEXT NOT NULL,
-    team TEXT,
+    tenant_name TEXT NOT NULL,
+    team_name TEXT,
     may_write INTEGER NOT NULL,
     created_at INTEGER NOT NULL,
     expires_at INTEGER,
