@@ -68,7 +68,7 @@ class CallerVerifier:
 
 
 class OpenUntilTokens:
-    """Takes requests for the local user's until there is a token, and then asks for one for good."""
+    """Takes requests for the local user's until there is a token, then asks for one."""
 
     def __init__(
         self,
