@@ -1,4 +1,4 @@
-"""Settings of those who sign in to a server, as users write them: an identity provider, and its claims."""
+"""Settings of those who sign in, as users write them: an identity provider, and its claims."""
 
 from __future__ import annotations
 

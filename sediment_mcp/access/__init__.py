@@ -1,1 +1,1 @@
-"""Who calls a server that has several users: access tokens, and an identity provider's signed tokens."""
+"""Who calls a server of several users: access tokens, and those of an identity provider."""

@@ -31,7 +31,7 @@ class Authenticator(Protocol):
 
 
 class Access:
-    """`Authenticator` over the tokens of a database or directory, and an identity provider if there is one.
+    """`Authenticator` over all tokens, and over an identity provider if there is one.
 
     May be used from any thread; it may wait for a database or a provider, so not in an event loop.
     """
@@ -43,7 +43,7 @@ class Access:
         public_url: str = "",
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        """Prepare what it works with; nothing is opened, and no provider asked, before the first call.
+        """Prepare what it works with; nothing is opened or asked before the first call.
 
         ``public_url`` is the server's own address, for which tokens must be meant unless an audience is
         configured.

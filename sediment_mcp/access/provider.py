@@ -1,4 +1,4 @@
-"""What an identity provider publishes about itself: its metadata, and in it the address of its keys."""
+"""What an identity provider publishes: its metadata, and in it the address of its keys."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def fetch_keys(issuer: str, fetch: Fetch = fetch_document) -> list[object]:
 
 
 def list_metadata_urls(issuer: str) -> list[str]:
-    """Return where a provider's metadata may stand: after its path (OpenID), or before it (RFC 8414)."""
+    """Return where metadata may stand: after an issuer's path (OpenID) or before it (RFC 8414)."""
     parts = urlsplit(issuer)
     path = parts.path.rstrip("/")
     places = (

@@ -1,4 +1,4 @@
-"""The public keys of an identity provider: found by its address, kept, and fetched anew when they change.
+"""The public keys of an identity provider: found, kept, and fetched anew when they change.
 
 A signed token names its key. One that is not known may be new, so the keys are fetched again, but not more
 often than `RETRY_SECONDS`, whatever anybody sends: made-up names must not become requests to the provider.

@@ -123,7 +123,7 @@ def name_tenant(issuer: str, subject: str) -> str:
 
 
 def _read_scopes(claims: Mapping[str, Any]) -> set[str]:
-    """Return the scopes: words of ``scope`` (RFC 8693), or of ``scp``, which some providers have."""
+    """Return the scopes: words of ``scope`` (RFC 8693), or of ``scp``, as some providers say."""
     found: object = claims.get("scope", claims.get("scp"))
     if isinstance(found, str):
         return set(found.split())
@@ -132,7 +132,7 @@ def _read_scopes(claims: Mapping[str, Any]) -> set[str]:
 
 
 def _read_tenant(claims: Mapping[str, Any], claim: str) -> str | None:
-    """Return the tenant that a claim names, alone or as the one item of a list; None without the claim."""
+    """Return the tenant that a claim names, alone or in a list of one; None without the claim."""
     found: object = claims.get(claim)
     if found is None or found == []:
         return None

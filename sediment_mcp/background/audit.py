@@ -142,7 +142,7 @@ class ReadAudit:
 
 
 def forget_queries_about(session: WriteSession, erased: Sequence[Memory]) -> None:
-    """Forget the texts of audited queries that share a word with what is erased, or were answered by it.
+    """Forget texts of audited queries that share a word with what is erased, or found it.
 
     Who asked, when, and for which ids stays: an id tells nothing of a text. One text too many may go.
     """

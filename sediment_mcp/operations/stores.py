@@ -139,7 +139,7 @@ def note_shown(
     shown: Iterable[tuple[str, Application]],
     text: str | None = None,
 ) -> None:
-    """Note in the audit of each store that was asked which of its memories a call has been shown.
+    """Note in the audit of each store asked which of its memories a call has been shown.
 
     ``shown`` are ids with their stores, ``text`` is that of a query.
     """

@@ -1,4 +1,4 @@
-"""Access tokens in a PostgreSQL database: one table for all tenants, which no policy divides."""
+"""Access tokens in PostgreSQL: one table for all tenants, which no policy divides."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The audit in SQL: what each transaction changes is recorded in itself, what is read by its reader later."""
+"""The audit in SQL: each change is recorded in its own transaction.
+
+What is read is recorded by the reader, later: see `background.audit`.
+"""
 
 from __future__ import annotations
 

@@ -53,7 +53,7 @@ def write_copy(session: SqliteSession, path: Path) -> None:
 
 
 def _forget_audited_texts(copy: SqliteSession) -> None:
-    """Take the texts of audited queries out of a copy, so that what is erased here is told of nowhere."""
+    """Take the texts of audited queries out of a copy, so that it tells of nothing erased."""
     if copy.audit.texts():
         with copy.database.transaction():
             copy.audit.clear_texts()

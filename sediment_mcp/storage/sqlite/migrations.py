@@ -183,7 +183,7 @@ CREATE TABLE tokens (
 
 @dataclass(frozen=True, slots=True)
 class Schema:
-    """The schema of a database file: its migrations, and how SQLite keeps a change until its commit."""
+    """The schema of a file: its migrations, and how SQLite keeps a change until its commit."""
 
     migrations: tuple[str, ...]
     journal: Literal["WAL", "DELETE"]
