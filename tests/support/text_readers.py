@@ -261,6 +261,7 @@ transfer.conversations.iterate_list transfer.detect.match_transcript
 transfer.formats.chatgpt_export.is_head transfer.formats.claude_export.is_head
 transfer.formats.gemini_cli.is_head transfer.turns.digest
 transfer.normalize.normalize_session transfer.normalize.parse_time transfer.normalize.split_tags
+server.http.settings.parse_metrics_address server.http.settings.parse_public_url
 """
 
 READERS: dict[str, Reader] = dict.fromkeys(_GIVEN_PLAINLY.split(), plainly) | {
