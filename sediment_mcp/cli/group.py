@@ -37,6 +37,7 @@ COMMANDS = {
     "captured": "captured.captured",
     "hook": "hook.hook",
     "serve": "serve.serve",
+    "bridge": "bridge.bridge",
 }
 """Command → where it is defined, in the order of the help."""
 

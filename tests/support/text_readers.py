@@ -229,7 +229,8 @@ domain.prompt_injection.has_prompt_injection
 domain.tags.clean_tag domain.tags.fold_tag domain.turn_text.strip_turn
 embeddings.readability.is_plain_english embeddings.runtime.replace_surrogates
 hosts.agent_instructions.get_block_state hosts.config_file.detect_line_break hosts.hook_file.is_own_hook
-hosts.jsonc.parse hosts.launch_command.strip_version
+hosts.config_file.holds_token hosts.config_file.mask_tokens
+hosts.jsonc.parse hosts.launch_command.strip_version hosts.remote_server.encode_header
 indexes.analyzer.analyze_chunk indexes.analyzer.extract_terms indexes.analyzer.split_into_tokens
 indexes.analyzer.tokenize_chunk indexes.characters.fold_case indexes.characters.normalize
 indexes.query_analysis.analyze_query indexes.query_analysis.extract_query_terms
