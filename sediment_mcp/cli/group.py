@@ -33,6 +33,7 @@ COMMANDS = {
     "reindex": "doctor.reindex",
     "install": "install.install",
     "guidance": "agents.guidance",
+    "token": "access.token",
     "completions": "completions.completions",
     "captured": "captured.captured",
     "hook": "hook.hook",
@@ -110,6 +111,6 @@ def print_version(invocation: Invocation) -> None:
     click.echo(f"{PROGRAM} {__version__}\nPython {platform.python_version()}")
     try:
         with invocation.prepare():
-            click.echo(os.path.realpath(invocation.config.data_dir))
+            click.echo(os.path.realpath(invocation.config.store_dir))
     except BadArgument as error:
         say(str(error))

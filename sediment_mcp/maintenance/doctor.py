@@ -59,8 +59,8 @@ def examine(
     clock: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> Iterator[Finding]:
     """Yield all findings, each as soon as it is made; create and change nothing."""
-    is_safe = find_fault(config.data_dir) is None  # otherwise nothing in the directory is opened
-    yield from _check_environment(config.data_dir, is_safe=is_safe)
+    is_safe = find_fault(config.store_dir) is None  # otherwise nothing in the directory is opened
+    yield from _check_environment(config.store_dir, is_safe=is_safe)
     yield from _check_backups(config)
     embedder, finding = _check_model(config, load)
     yield finding
@@ -85,7 +85,7 @@ def _check_environment(data_dir: Path, *, is_safe: bool) -> Iterator[Finding]:
 
 def _check_backups(config: Config) -> Iterator[Finding]:
     """Report the newest backup, and damaged databases that were put aside."""
-    folder, database = config.data_dir / FOLDER, config.data_dir / DATABASE
+    folder, database = config.store_dir / FOLDER, config.store_dir / DATABASE
     made = list_backups(folder)
     if made:
         total = format_bytes(sum(backup.path.stat().st_size for backup in made))
@@ -97,7 +97,7 @@ def _check_backups(config: Config) -> Iterator[Finding]:
                 "backups", "warning", f"Nothing is stored, but there is a backup of {newest}.",
                 "sediment-mcp restore-backup shows what it holds, and goes back to it.",
             )  # fmt: skip
-    for path in sorted(config.data_dir.glob(f"{database.stem}.damaged-*{database.suffix}")):
+    for path in sorted(config.store_dir.glob(f"{database.stem}.damaged-*{database.suffix}")):
         yield Finding(
             "put aside", "ok", f"{path.name}, {format_bytes(path.stat().st_size)}: a damaged database.",
             "Delete it when you no longer need it: it holds also what has been erased.",
@@ -113,16 +113,16 @@ def fix(app: Application, progress: Callable[[str], Progress] = lambda _: ignore
     Raises:
         StorageError: the directory cannot be used, or another process is in the way for too long.
     """
-    if fault := find_fault(app.config.data_dir):
+    if fault := find_fault(app.config.store_dir):
         raise StorageError(str(fault))
-    if app.config.data_dir.is_dir():
+    if app.config.store_dir.is_dir():
         # `examine` reports files of another user.
         with translate_os_errors(), contextlib.suppress(PermissionError):
-            environment.make_all_private(app.config.data_dir)
+            environment.make_all_private(app.config.store_dir)
     findings: list[Finding] = []
-    if is_damaged(app.storage.path):
+    if is_damaged(app.file.path):
         findings.append(_describe_salvage(salvage(app, progress("damaged database"))))
-    if find_worst_state(_check_database(app.storage.path)) == "ok":
+    if find_worst_state(_check_database(app.file.path)) == "ok":
         reindex(app, progress)
     return findings
 
@@ -153,7 +153,7 @@ def reindex(
     embedder = app.model.get()
     identity = embedder.identity if embedder else None
     done = total = 0
-    if _is_anything_stored(app.storage.path):
+    if _is_anything_stored(app.file.path):
         app.rebuild_indexes(progress)
         with app.storage.read() as session:
             model_key = session.embeddings.model_key(identity.fingerprint) if identity else None
@@ -209,7 +209,7 @@ def _check_reranker(config: Config) -> Finding:
 
 
 def _check_data(config: Config, embedder: Embedder | None, now: datetime) -> Iterator[Finding]:
-    path = config.data_dir / DATABASE
+    path = config.store_dir / DATABASE
     model = embedder.identity if embedder else None
     findings = list(_check_database(path))
     yield from findings
@@ -284,11 +284,11 @@ def _check_text_index(session: ReadSession, config: Config) -> Finding:
     from sediment_mcp.indexes.segment_checksums import verify_checksums
     from sediment_mcp.indexes.tantivy_index import POINTER, TantivyWriter
 
-    writer, limit = TantivyWriter(config.data_dir), config.tuning.text_memtable_limit
-    if not (config.data_dir / POINTER).exists():
+    writer, limit = TantivyWriter(config.store_dir), config.tuning.text_memtable_limit
+    if not (config.store_dir / POINTER).exists():
         chunks = session.changes.count_chunks_until(session.changes.seq())
         return _describe_missing("text index", chunks, limit, "searched directly, no index is needed yet")
-    if is_read_only(config.data_dir / DATABASE):
+    if is_read_only(config.store_dir / DATABASE):
         return Finding("text index", "ok", "It can only be used where it can be written: all is read.")
     try:
         index = writer.open()
@@ -311,7 +311,7 @@ def _check_vector_indexes(
     """Check the index of the model in use; without a model, those of all models."""
     for stored in session.embeddings.models():
         if model is None or stored.model.fingerprint == model.fingerprint:
-            yield _check_vector_index(session, config.data_dir, stored, config.tuning)
+            yield _check_vector_index(session, config.store_dir, stored, config.tuning)
 
 
 def _check_vector_index(session: ReadSession, data_dir: Path, stored: StoredModel, tuning: Tuning) -> Finding:

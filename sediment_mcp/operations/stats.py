@@ -10,11 +10,13 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sediment_mcp.config import TENANTS
 from sediment_mcp.operations.results import (
     EmbeddingCount,
     IndexStats,
     MemoryCount,
     StatsResult,
+    TeamStats,
     UnansweredResult,
 )
 from sediment_mcp.search import unanswered_queries
@@ -38,7 +40,20 @@ SIZE_CATEGORIES = (
 
 def stats(app: Application) -> StatsResult:
     """Count everything, at one moment of the database."""
-    now, directory = app.now(), app.config.data_dir
+    result = _count_own(app)
+    if app.team is not None:
+        result["team"] = _count_team(app.team)
+    return result
+
+
+def _count_team(team: Application) -> TeamStats:
+    with team.storage.read() as session:
+        counts, now = session.statistics, team.now()
+        return TeamStats(name=team.config.tenant, memories=counts.states(now), kinds=counts.kinds(now))
+
+
+def _count_own(app: Application) -> StatsResult:
+    now, directory = app.now(), app.config.store_dir
     with app.storage.read() as session:
         counts = session.statistics
         return StatsResult(
@@ -99,6 +114,8 @@ def _measure_sizes(directory: Path) -> dict[str, int]:
     """Return the bytes of each category in `SIZE_CATEGORIES`, the largest first."""
     sizes: dict[str, int] = {}
     for path in directory.iterdir():
+        if path.name == TENANTS:  # whose sizes are in the statistics of each
+            continue
         category = next((name for start, name in SIZE_CATEGORIES if path.name.startswith(start)), "other")
         sizes[category] = sizes.get(category, 0) + sum(map(_measure_file, (path, *path.rglob("*"))))
     return dict(sorted(sizes.items(), key=lambda item: -item[1]))

@@ -22,6 +22,7 @@ from sediment_mcp.system.data_directory import find_fault
 if TYPE_CHECKING:
     from sediment_mcp.config import Config
     from sediment_mcp.embeddings.protocols import Embedder
+    from sediment_mcp.recall.finding import SearchedStore
     from sediment_mcp.recall.found_memory import FoundMemory
 
 
@@ -32,6 +33,12 @@ def has_memories(directory: Path) -> bool:
         return path.stat().st_size > 0 and not replacement_path(path).exists()
     except OSError:
         return False
+
+
+def list_readable(config: Config) -> list[Config]:
+    """Return the settings of each store that may be read as it is: the caller's own, then the team's."""
+    both = (config, config.of_team)
+    return [one for one in both if one is not None and has_memories(one.store_dir)]
 
 
 class UnchangedStorage(SqliteStorage):
@@ -81,18 +88,25 @@ def search_unchanged(config: Config, asked: str, project: str | None) -> list[Fo
     Raises:
         StorageError: they cannot be read.
     """
-    from sediment_mcp.indexes.indexer import Indexer
     from sediment_mcp.recall.finding import find_memories
+
+    stores = [_search_store(one, is_team=one.tenant != config.tenant) for one in list_readable(config)]
+    return find_memories(stores, None, asked, project) if stores else []
+
+
+def _search_store(config: Config, *, is_team: bool) -> SearchedStore:
+    from sediment_mcp.indexes.indexer import Indexer
+    from sediment_mcp.recall.finding import SearchedStore
     from sediment_mcp.search.retriever import Retriever
 
-    storage = UnchangedStorage(config.data_dir, config.tuning)
+    storage = UnchangedStorage(config.store_dir, config.tuning)
     storage.open()
     retriever = Retriever(
-        config.data_dir,
+        config.store_dir,
         storage,
         _WithoutModel(lambda: load_embedder(config)),
-        Indexer(config.data_dir, storage, config.tuning.lock_timeout),
+        Indexer(config.store_dir, storage, config.tuning.lock_timeout),
         clock=lambda: datetime.now(UTC),
         tuning=replace(config.tuning, far_behind=sys.maxsize),  # an index is never written here
     )
-    return find_memories(retriever, storage.read, None, asked, project)
+    return SearchedStore(retriever, storage.read, is_team)

@@ -93,12 +93,12 @@ TOOLS = (
 
 
 @cache
-def list_tools() -> Message:
-    """Describe the tools; built once in a process."""
-    return {"tools": [_describe(tool) for tool in TOOLS]}
+def list_tools(*, has_team: bool = False) -> Message:
+    """Describe the tools to a caller who has a team or none; each built once in a process."""
+    return {"tools": [_describe(tool, has_team) for tool in TOOLS]}
 
 
-def _describe(tool: Tool[Any]) -> Message:
+def _describe(tool: Tool[Any], has_team: bool) -> Message:
     meta = {"_meta": ALWAYS_LOAD} if tool.is_always_loaded else {}
     return {
         **meta,
@@ -110,8 +110,8 @@ def _describe(tool: Tool[Any]) -> Message:
         },
         "description": tool.description,
         "icons": ICONS,
-        "inputSchema": build_input_schema(tool.arguments),
+        "inputSchema": build_input_schema(tool.arguments, has_team=has_team),
         "name": tool.name,
-        "outputSchema": build_output_schema(tool.result),
+        "outputSchema": build_output_schema(tool.result, has_team=has_team),
         "title": tool.title,
     }

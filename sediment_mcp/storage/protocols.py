@@ -242,6 +242,11 @@ class MemoryStorage(Protocol):
     May be used from any thread and by any number of processes.
     """
 
+    @property
+    def is_read_only(self) -> bool:
+        """Whether it was found that the storage may only be read."""
+        ...
+
     def open(self) -> None:
         """Open the storage, unless it is open.
 

@@ -22,6 +22,8 @@ from sediment_mcp.operations.trash import restore_memories
 from sediment_mcp.system.progress import ignore_progress
 from sediment_mcp.tuning import Tuning
 
+pytestmark = pytest.mark.over_both
+
 OpenHost = Callable[..., Host]
 
 

@@ -32,6 +32,8 @@ from sediment_mcp.system.locks import locked
 from sediment_mcp.system.progress import ignore_progress, stop_when
 from sediment_mcp.tuning import Tuning
 
+pytestmark = pytest.mark.over_both
+
 OpenHost = Callable[..., Host]
 SECRET = "xylophonesecret qwertzuiopword zyzzyvaunique"
 DAY = timedelta(days=1)

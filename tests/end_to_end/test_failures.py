@@ -22,6 +22,8 @@ from sediment_mcp.indexes.tantivy_index import TantivyIndex, TantivyWriter
 from sediment_mcp.storage.sql.snapshots import SqlSnapshotRegistry
 from sediment_mcp.system.project_root import find_project
 
+pytestmark = pytest.mark.over_both
+
 OpenHost = Callable[..., Host]
 SECRET = "xylophonesecret qwertzuiopword"
 

@@ -11,6 +11,8 @@ from support.traces import traces
 
 from sediment_mcp.operations.trash import restore_memories
 
+pytestmark = pytest.mark.over_both
+
 OpenHost = Callable[..., Host]
 
 

@@ -14,6 +14,8 @@ from sediment_mcp.errors import BadArgument, UnknownMemory
 from sediment_mcp.operations.history import history, previous_versions, revert, sort_versions
 from sediment_mcp.operations.trash import restore_memories
 
+pytestmark = pytest.mark.over_both
+
 
 def chain_of(host: Host, clock: Clock, *texts: str, **more: Any) -> list[str]:
     """Store texts, each a day later and in the place of the one before."""

@@ -16,6 +16,8 @@ from sediment_mcp.indexes import tantivy_index
 from sediment_mcp.indexes.indexer import TEXT_LOCK
 from sediment_mcp.system.locks import locked
 
+pytestmark = pytest.mark.over_both
+
 OpenHost = Callable[..., Host]
 
 

@@ -21,6 +21,8 @@ from sediment_mcp.operations.results import StatsResult
 from sediment_mcp.operations.stats import stats
 from sediment_mcp.search import unanswered_queries
 
+pytestmark = pytest.mark.over_both
+
 __all__ = ["own_place", "run"]  # fixtures
 
 OpenHost = Callable[..., Host]

@@ -13,6 +13,8 @@ from sediment_mcp.errors import BadArgument, NoProject, UnknownMemory
 from sediment_mcp.operations.history import revert
 from sediment_mcp.operations.results import MemoryResult, RankedResult
 
+pytestmark = pytest.mark.over_both
+
 OpenHost = Callable[..., Host]
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from support.embedding_double import EmbeddingDouble
-from support.storage import BACKENDS, NOW, add, new_memory
+from support.storage import NOW, add, new_memory, open_storage
 
 from sediment_mcp.domain.filters import Filters
 from sediment_mcp.domain.memory import Memory
@@ -25,10 +25,13 @@ from sediment_mcp.system.timestamps import to_micros
 MODEL = EmbeddingDouble()
 
 
-@pytest.fixture(params=BACKENDS)
-def storage(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[MemoryStorage]:
-    """Yield an empty store of each backend."""
-    with BACKENDS[request.param](tmp_path) as opened:
+pytestmark = pytest.mark.over_both
+
+
+@pytest.fixture
+def storage(tmp_path: Path) -> Iterator[MemoryStorage]:
+    """Yield an empty store."""
+    with open_storage(tmp_path / "data") as opened:
         yield opened
 
 

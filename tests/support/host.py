@@ -26,6 +26,7 @@ from sediment_mcp.operations.store_memory import store_memory
 from sediment_mcp.system.progress import ignore_progress
 from sediment_mcp.tuning import Tuning
 from support.answers import DELETE, STORE, complete_list, complete_query
+from support.backends import settings
 from support.embedding_double import EmbeddingDouble
 
 QUIET = Tuning(settle_seconds=1e6)
@@ -64,16 +65,26 @@ class Host:
     kept: int = KEPT_BACKUPS
     tuning: Tuning = QUIET
     reranker: Reranker | None = None
+    tenant: str = ""
+    team: str = ""
     app: Application = field(init=False)
 
     def __post_init__(self) -> None:
+        self._where: dict[str, Any] = settings(self.directory, self.tenant)
         self.reopen()
 
     def reopen(self) -> None:
-        config = Config(self.directory, backups=self.kept, tuning=self.tuning)
+        config = Config(
+            self.directory, backups=self.kept, tuning=self.tuning, team=self.team, **self._where
+        )
         self.app = Application(
             config, clock=self.clock, load=self._load, reranker=self.reranker, model_timeout=30
         )
+
+    @property
+    def files(self) -> Path:
+        """The directory with the files of its store."""
+        return self.app.config.store_dir
 
     def _load(self, _: Config) -> Embedder:
         if self.model is None:

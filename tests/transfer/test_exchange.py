@@ -24,6 +24,8 @@ from sediment_mcp.operations.edit_memory import edit_memory
 from sediment_mcp.operations.history import revert
 from sediment_mcp.operations.trash import restore_memories
 
+pytestmark = pytest.mark.over_both
+
 NOON = datetime(2026, 5, 8, 12, tzinfo=UTC)
 
 # --- what counts as a change --------------------------------------------------------------------

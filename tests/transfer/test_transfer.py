@@ -33,6 +33,8 @@ from sediment_mcp.transfer.prepare import ImportOptions, derive_id
 from sediment_mcp.transfer.records import Selection
 from sediment_mcp.transfer.source import ReadLimits, wrap_bytes
 
+pytestmark = pytest.mark.over_both
+
 OpenHost = Callable[..., Host]
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -28,6 +28,7 @@ from sediment_mcp.errors import BadArgument, StorageError
 if TYPE_CHECKING:
     from collections.abc import Generator
 
+    from sediment_mcp.app import Application
     from sediment_mcp.transfer.exporter import ExportResult
     from sediment_mcp.transfer.formats.markdown import MarkdownResult
     from sediment_mcp.transfer.records import Selection
@@ -136,13 +137,20 @@ def _select(invocation: Invocation, options: _ExportOptions) -> Selection:
     return Selection(to_filters(arguments, project), include_deleted=not options.no_trash)
 
 
+def _choose_store(invocation: Invocation, options: _ExportOptions) -> Application:
+    """Return the store that is exported: the caller's own, unless the scope is that of the team."""
+    from sediment_mcp.operations.stores import choose_store
+
+    return choose_store(invocation.app, options.filters["scope"])
+
+
 def _write_export(
     invocation: Invocation, options: _ExportOptions, selection: Selection, passphrase: str | None
 ) -> ExportResult:
     from sediment_mcp.cli import terminal
     from sediment_mcp.transfer.exporter import write_export
 
-    app, embeddings = invocation.app, options.embeddings
+    app, embeddings = _choose_store(invocation, options), options.embeddings
     with _open_output(options) as out, terminal.show_progress() as bars:
         if passphrase is None:
             return write_export(app, out, selection, embeddings=embeddings, progress=bars("export"))
@@ -200,7 +208,7 @@ def _export_markdown(
     from sediment_mcp.cli import terminal
     from sediment_mcp.transfer.formats.markdown import write_markdown
 
-    app = invocation.app
+    app = _choose_store(invocation, options)
     with terminal.show_progress() as bars:
         result = write_markdown(
             app,

@@ -83,9 +83,10 @@ class SqlModelTable:
 
     def register(self, model: ModelIdentity) -> int:
         """Return the key of a model, registering it on first use; needs a transaction."""
+        if (known := self.model_key(model.fingerprint)) is not None:
+            return known
         self._database.execute(
-            f"INSERT INTO {self._models} (fingerprint, name, dimension) VALUES (?,?,?) "
-            "ON CONFLICT DO NOTHING",
+            f"INSERT INTO {self._models} (fingerprint, name, dimension) VALUES (?,?,?)",
             (model.fingerprint, model.name, model.dimension),
         )
         sql = f"SELECT number FROM {self._models} WHERE fingerprint = ?"

@@ -1,0 +1,75 @@
+"""The engines over which tests run, and where a test's memories lie in each of them.
+
+A module or a test with the mark ``over_both`` runs once over each; all others run over SQLite. Whatever asks
+`settings` for its part of a `Config` runs over the engine of the test: hosts, stores, and worker processes,
+which are told by their environment.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from sediment_mcp.config import DATABASE, DEFAULT_TENANT, TENANT
+from support import postgres
+
+SQLITE, POSTGRES = "sqlite", "postgres"
+BACKENDS = (SQLITE, pytest.param(POSTGRES, marks=pytest.mark.postgres))
+"""Each engine as a parameter of a test. A new one is one more entry, and passes the same tests."""
+
+
+class Backend:
+    """An engine, and the tenants in it: each data directory of a test is one of its own."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self._tenants: dict[tuple[Path, str], str] = {}
+
+    def settings(self, directory: Path, tenant: str = "") -> dict[str, str]:
+        """The fields of a `Config` that say where the memories of a data directory lie."""
+        if self.name == SQLITE:
+            return {"tenant": tenant or DEFAULT_TENANT}
+        if (directory, tenant) not in self._tenants:
+            self._tenants[directory, tenant] = postgres.new_tenant()
+        return {"database": postgres.shared_url(), "tenant": self._tenants[directory, tenant]}
+
+
+class Told(Backend):
+    """The engine of which the environment of a worker process tells."""
+
+    def __init__(self) -> None:
+        super().__init__(POSTGRES if os.environ.get(DATABASE) else SQLITE)
+
+    def settings(self, directory: Path, tenant: str = "") -> dict[str, str]:
+        return {
+            "database": os.environ.get(DATABASE, ""),
+            "tenant": tenant or os.environ.get(TENANT) or DEFAULT_TENANT,
+        }
+
+
+_current: list[Backend] = [Told()]
+
+
+def settings(directory: Path, tenant: str = "") -> dict[str, str]:
+    """The fields of a `Config` that say where the memories of a data directory lie, in this test."""
+    return _current[-1].settings(directory, tenant)
+
+
+def environment(directory: Path) -> dict[str, str]:
+    """The same as variables, for a process."""
+    names = {"database": DATABASE, "tenant": TENANT}
+    return {names[field]: value for field, value in settings(directory).items()}
+
+
+@contextmanager
+def use_backend(name: str) -> Iterator[Backend]:
+    """Let tests inside run over an engine."""
+    _current.append(Backend(name))
+    try:
+        yield _current[-1]
+    finally:
+        _current.pop()
