@@ -5,13 +5,12 @@ A host that cannot reach one starts a bridge in its place, see `server.bridge`.
 
 from __future__ import annotations
 
-import base64
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import quote, urlsplit, urlunsplit
 
 from sediment_mcp.errors import BadArgument
 from sediment_mcp.hosts.jsonc import to_object
@@ -20,13 +19,12 @@ ENDPOINT = "/mcp"  # the path of the server, where a URL names none
 AUTHORIZATION = "Authorization"
 TOKEN = "MEMORY_TOKEN"  # noqa: S105 - the name of a variable
 """The variable in which a bridge finds its token, unless another one is named."""
-PROJECT_HEADER = "X-Sediment-Project"
-"""What tells the server which project a host works on."""
-HOST_HEADER = "X-Sediment-Host"
+PROJECT_HEADER = "Sediment-Project"
+"""What tells the server which project a host works on, percent-encoded."""
+HOST_HEADER = "Sediment-Host"
 """What tells the server which host calls, and an entry of ours from one that the user has written."""
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_PLAIN = re.compile(r"[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?")
 _TOKEN = re.compile(r"[\x21-\x7e]+")  # what a header can carry
 
 
@@ -125,15 +123,8 @@ def build_headers(server: RemoteServer, host_name: str) -> dict[str, str]:
     if server.token:
         headers[AUTHORIZATION] = f"Bearer {server.token}"
     if server.project:
-        headers[PROJECT_HEADER] = encode_header(server.project)
+        headers[PROJECT_HEADER] = quote(server.project, safe="/:")
     return headers
-
-
-def encode_header(text: str) -> str:
-    """Return a text as a header of MCP carries it: plain ASCII as it is, else Base64."""
-    if _PLAIN.fullmatch(text) and not text.startswith("=?base64?"):
-        return text
-    return f"=?base64?{base64.b64encode(text.encode()).decode()}?="
 
 
 def find_url(entry: Any, shape: RemoteShape | None) -> str:

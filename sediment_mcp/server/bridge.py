@@ -8,8 +8,10 @@ taken effect. A session that the server does not know any more, as after a resta
 
 from __future__ import annotations
 
+import base64
 import json
 import logging
+import re
 import threading
 import time
 from collections.abc import Iterable, Mapping
@@ -18,8 +20,6 @@ from http import HTTPStatus
 from typing import IO, Any, cast
 
 import httpx2
-
-from sediment_mcp.hosts.remote_server import encode_header
 
 logger = logging.getLogger(__name__)
 
@@ -31,6 +31,7 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.25, 2.0  # seconds between two tries
 SESSION, VERSION, METHOD, NAME = "mcp-session-id", "mcp-protocol-version", "mcp-method", "mcp-name"
 FAILED = -32000  # the code of JSON-RPC for what a server says of itself
 PUT_OFF = (429, 502, 503, 504)
+_PLAIN = re.compile(r"[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?")
 _META_VERSION = "io.modelcontextprotocol/protocolVersion"
 _NAMED_BY = {"tools/call": "name", "prompts/get": "name", "resources/read": "uri"}
 """Method → the parameter that a request of the modern era repeats in a header."""
@@ -197,6 +198,13 @@ class Bridge:
                 self._client.delete(self._url, headers=self._name_session())
             except httpx2.HTTPError:
                 logger.debug("The session could not be ended", exc_info=True)
+
+
+def encode_header(text: str) -> str:
+    """Return a text as a header of MCP carries it: plain ASCII as it is, else Base64."""
+    if _PLAIN.fullmatch(text) and not text.startswith("=?base64?"):
+        return text
+    return f"=?base64?{base64.b64encode(text.encode()).decode()}?="
 
 
 def _parse(line: str) -> Message | None:

@@ -38,7 +38,7 @@ INSTALLATION = Installation(
 
 
 def by_variable(name: str, reference: str) -> dict[str, Any]:
-    return {"Authorization": f"Bearer {reference}", "X-Sediment-Host": name}
+    return {"Authorization": f"Bearer {reference}", "Sediment-Host": name}
 
 
 SHAPES: dict[str, dict[str, Any]] = {
@@ -50,7 +50,7 @@ SHAPES: dict[str, dict[str, Any]] = {
     "vscode": {"type": "http", "url": URL, "headers": by_variable("vscode", "${env:MEMORY_TOKEN}")},
     "windsurf": {"serverUrl": URL, "headers": by_variable("windsurf", "${env:MEMORY_TOKEN}")},
     "codex": {
-        "url": URL, "bearer_token_env_var": "MEMORY_TOKEN", "http_headers": {"X-Sediment-Host": "codex"},
+        "url": URL, "bearer_token_env_var": "MEMORY_TOKEN", "http_headers": {"Sediment-Host": "codex"},
         "required": True, "startup_timeout_sec": 60,
     },
     "gemini": {"httpUrl": URL, "headers": by_variable("gemini", "${MEMORY_TOKEN}")},
@@ -143,7 +143,7 @@ def test_what_starts_a_server_here_gives_way_to_a_url_by_force_alone_and_back(
 def test_what_the_user_has_added_stays(tmp_path: Path) -> None:
     target = find_target("cursor", tmp_path)
     install(target, WITH_TOKEN)
-    text = target.path.read_text().replace('"X-Sediment-Host"', '"X-Mine": "1", "X-Sediment-Host"')
+    text = target.path.read_text().replace('"Sediment-Host"', '"X-Mine": "1", "Sediment-Host"')
     target.path.write_text(text.replace('"url"', '"disabled": true, "url"'))
     assert install(target, WITH_VARIABLE).outcome == "replaced"
     entry = read(target)
@@ -236,4 +236,4 @@ def test_a_token_in_the_place_of_a_variable_s_name_is_refused() -> None:
 
 def test_a_project_is_named_in_every_request() -> None:
     entry = build_entry(RemoteServer(URL, project="Käse"), host("cursor"))
-    assert entry["headers"]["X-Sediment-Project"] == "=?base64?S8Okc2U=?="
+    assert entry["headers"]["Sediment-Project"] == "K%C3%A4se"

@@ -17,9 +17,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from mcp.shared.inbound import decode_header_value
 
-from sediment_mcp.hosts.remote_server import encode_header
 from sediment_mcp.server import bridge
-from sediment_mcp.server.bridge import Bridge
+from sediment_mcp.server.bridge import Bridge, encode_header
 
 INITIALIZE = {"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": {"protocolVersion": "2025-11-25"}}
 INITIALIZED = {"jsonrpc": "2.0", "method": "notifications/initialized"}
