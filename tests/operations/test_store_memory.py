@@ -281,6 +281,22 @@ def test_a_working_memory_ends_after_a_day(host: Host, clock: Clock) -> None:
     assert host.list(ids=[stored["id"]])["memories"] == []
 
 
+@pytest.mark.parametrize("odd", ["a\x00b", "\x1a0 and \x1a", "\uffff", "🦔🦔", "\u202egnol", "e\u0301 é"])
+def test_an_odd_text_comes_back_as_it_was_given(host: Host, odd: str) -> None:
+    text = f"lantern {odd} end"
+    stored = host.store(text, tags=["plain"], session=text, metadata={"note": text})
+    again = host.store(text, tags=["plain"], session=text, metadata={"note": text})
+    assert (again["id"], again["status"]) == (stored["id"], "duplicate")
+    (memory,) = host.list(ids=[stored["id"]])["memories"]
+    assert (memory["content"], memory["session"], memory["metadata"]) == (text, text, {"note": text})
+    assert host.found_by_words("lantern") == host.found_by_meaning(text) == {stored["id"]}
+
+
+def test_half_a_character_is_refused_with_what_to_do(host: Host) -> None:
+    with pytest.raises(BadArgument, match="half of a surrogate pair: send whole Unicode characters"):
+        host.store("half \ud83e of a hedgehog")
+
+
 def test_an_end_in_the_past_is_refused(host: Host) -> None:
     with pytest.raises(BadArgument, match="expires_at"):
         host.store("x", expires_at="2026-05-08T12:00:00Z")

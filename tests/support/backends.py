@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import pytest
 
 from sediment_mcp.config import DATABASE, DEFAULT_TENANT, TENANT
 from support import postgres
+from support.statements import checked_statements
 
 SQLITE, POSTGRES = "sqlite", "postgres"
 BACKENDS = (SQLITE, pytest.param(POSTGRES, marks=pytest.mark.postgres))
@@ -70,6 +71,7 @@ def use_backend(name: str) -> Iterator[Backend]:
     """Let tests inside run over an engine."""
     _current.append(Backend(name))
     try:
-        yield _current[-1]
+        with checked_statements() if name == POSTGRES else nullcontext():
+            yield _current[-1]
     finally:
         _current.pop()

@@ -23,6 +23,7 @@ from sediment_mcp.operations.delete_memory import delete_memory
 from sediment_mcp.operations.list_memories import list_memories
 from sediment_mcp.operations.query_memory import query_memory
 from sediment_mcp.operations.store_memory import store_memory
+from sediment_mcp.storage.sqlite.storage import SqliteStorage
 from sediment_mcp.system.progress import ignore_progress
 from sediment_mcp.tuning import Tuning
 from support.answers import DELETE, STORE, complete_list, complete_query
@@ -80,6 +81,8 @@ class Host:
         self.app = Application(
             config, clock=self.clock, load=self._load, reranker=self.reranker, model_timeout=30
         )
+        is_sqlite = isinstance(self.app.storage, SqliteStorage)
+        assert is_sqlite != bool(config.database), "the test runs over the engine that it names"
 
     @property
     def files(self) -> Path:

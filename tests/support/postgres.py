@@ -22,6 +22,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -88,8 +89,15 @@ class PostgresServer:
         self._tell("-m", mode, "-w", "stop")
 
     def start(self) -> None:
-        """Start the server after `stop`."""
-        self._tell("start")
+        """Start the server after `stop` or `kill`, while processes of its earlier life are still leaving."""
+        limit = time.monotonic() + START_TIMEOUT
+        while True:
+            try:
+                self._tell("start")
+                return
+            except RuntimeError:
+                if time.monotonic() > limit:
+                    raise
 
     def kill(self) -> None:
         """Kill the server's first process by its id; the others end by themselves."""
@@ -124,10 +132,20 @@ def shared_server() -> PostgresServer:
 
 
 @functools.cache
+def shared_database() -> str:
+    """The database that all tests of this process share, each as a tenant of its own."""
+    return shared_server().new_database()
+
+
 def shared_url() -> str:
-    """The URL of a database that all tests of this process share, each as a tenant of its own."""
-    server = shared_server()
-    return server.url(server.new_database())
+    """Its URL."""
+    return shared_server().url(shared_database())
+
+
+def kill_connection(process: int) -> None:
+    """End a connection to the shared server, as the end of the process that has it would."""
+    with shared_server().connect(ADMIN) as connection:
+        connection.execute("SELECT pg_terminate_backend(%s, 10000)", (process,))
 
 
 _TENANTS = itertools.count()

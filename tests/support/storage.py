@@ -20,9 +20,9 @@ NOW = datetime(2026, 5, 8, 12, tzinfo=UTC)
 
 
 @contextmanager
-def open_storage(directory: Path, tuning: Tuning | None = None) -> Iterator[MemoryStorage]:
+def open_storage(directory: Path, tuning: Tuning | None = None, tenant: str = "") -> Iterator[MemoryStorage]:
     """Open the store of a data directory over the engine of the test."""
-    where = settings(directory)
+    where = settings(directory, tenant)
     storage: MemoryStorage = SqliteStorage(directory, tuning or Tuning())
     if where.get("database"):
         from sediment_mcp.storage.postgres.storage import PostgresStorage
