@@ -79,13 +79,10 @@ class Application:
             # A server does not wait for it; a command has but one query.
             self.reranker = Reranker(lambda: load_scorer(config), 0.0 if is_resident else model_timeout)
         on_change = self._worker.wake if is_resident else lambda: None
-        self.storage: MemoryStorage
-        self._file: SqliteStorage | None = None
+        self.storage = build_storage(config, on_change)
+        self._file = self.storage if isinstance(self.storage, SqliteStorage) else None
         self._backups: Backups | None = None
-        if config.database:
-            self.storage = _build_shared(config, on_change)
-        else:
-            self.storage = self._file = SqliteStorage(config.store_dir, config.tuning, on_change=on_change)
+        if self._file is not None:
             self._backups = Backups(config.store_dir, self._file, config.backups, clock, config.tuning)
         self.opened_projects: dict[str, str | None] = {}
         """By project of a call, the one that seems to have moved here; see `operations.projects`."""
@@ -230,12 +227,14 @@ class Application:
             services.rebuild_vectors(embedder.identity, progress("vector index"))
 
 
-def _build_shared(config: Config, on_change: Callable[[], None]) -> MemoryStorage:
-    """Return the storage in PostgreSQL, which takes the extra of that name.
+def build_storage(config: Config, on_change: Callable[[], None] = lambda: None) -> MemoryStorage:
+    """Return the storage of one tenant, which nothing has opened yet.
 
     Raises:
-        BadArgument: the extra is not installed.
+        BadArgument: it is in PostgreSQL, and that extra is not installed.
     """
+    if not config.database:
+        return SqliteStorage(config.store_dir, config.tuning, on_change=on_change)
     if find_spec("psycopg") is None:
         raise BadArgument(
             "SEDIMENT_DATABASE needs psycopg, which is not installed here: run pip install "

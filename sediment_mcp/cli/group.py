@@ -29,6 +29,7 @@ COMMANDS = {
     "import": "import_.import_",
     "backup": "backup.backup",
     "restore-backup": "backup.restore_backup",
+    "move": "move.move",
     "doctor": "doctor.doctor_",
     "reindex": "doctor.reindex",
     "install": "install.install",
