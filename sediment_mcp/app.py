@@ -235,13 +235,22 @@ def build_storage(config: Config, on_change: Callable[[], None] = lambda: None) 
     """
     if not config.database:
         return SqliteStorage(config.store_dir, config.tuning, on_change=on_change)
-    if find_spec("psycopg") is None:
-        raise BadArgument(
-            "SEDIMENT_DATABASE needs psycopg, which is not installed here: run pip install "
-            '"sediment-mcp[postgres]".'
-        )
+    require_postgres()
     from sediment_mcp.storage.postgres.storage import PostgresStorage
 
     return PostgresStorage(
         config.database, config.tenant, config.store_dir, config.tuning, on_change=on_change
     )
+
+
+def require_postgres() -> None:
+    """Check that the extra for PostgreSQL is installed.
+
+    Raises:
+        BadArgument: it is not.
+    """
+    if find_spec("psycopg") is None:
+        raise BadArgument(
+            "A PostgreSQL database needs psycopg, which is not installed here: run pip install "
+            '"sediment-mcp[postgres]".'
+        )

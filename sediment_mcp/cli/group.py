@@ -30,6 +30,7 @@ COMMANDS = {
     "backup": "backup.backup",
     "restore-backup": "backup.restore_backup",
     "move": "move.move",
+    "database": "database.database",
     "doctor": "doctor.doctor_",
     "reindex": "doctor.reindex",
     "install": "install.install",
