@@ -117,6 +117,11 @@ class Application:
             return self._team
 
     @property
+    def is_file(self) -> bool:
+        """Whether the memories are in a file of SQLite, and not on a server."""
+        return self._file is not None
+
+    @property
     def file(self) -> SqliteStorage:
         """The storage as a file of SQLite, for what is only done to files.
 

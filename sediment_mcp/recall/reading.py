@@ -7,6 +7,8 @@ directory, brings no database up to date and finishes nothing that another proce
 from __future__ import annotations
 
 import sys
+from collections.abc import Generator
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from sediment_mcp.embeddings.protocols import Embedder
     from sediment_mcp.recall.finding import SearchedStore
     from sediment_mcp.recall.found_memory import FoundMemory
+    from sediment_mcp.storage.protocols import ReadSession
 
 
 def has_memories(directory: Path) -> bool:
@@ -36,9 +39,37 @@ def has_memories(directory: Path) -> bool:
 
 
 def list_readable(config: Config) -> list[Config]:
-    """Return the settings of each store that may be read as it is: the caller's own, then the team's."""
+    """Return the settings of each store that may be read as it is: the caller's own, then the team's.
+
+    Memories in PostgreSQL are none of these: a file beside their indexes is what was moved there once.
+    """
     both = (config, config.of_team)
-    return [one for one in both if one is not None and has_memories(one.store_dir)]
+    return [one for one in both if one is not None and not one.database and has_memories(one.store_dir)]
+
+
+def list_shared(config: Config) -> list[Config]:
+    """Return the settings of each store in PostgreSQL that this machine has used."""
+    both = (config, config.of_team)
+    return [one for one in both if one is not None and one.store_dir.is_dir()]
+
+
+@contextmanager
+def read_store(config: Config) -> Generator[ReadSession]:
+    """Read one of the stores of `list_readable` or `list_shared` at one moment.
+
+    Raises:
+        StorageError: it cannot be read.
+    """
+    if config.database:
+        from sediment_mcp.app import build_storage
+
+        with closing(build_storage(config)) as shared, shared.read() as session:
+            yield session
+        return
+    storage = UnchangedStorage(config.store_dir, config.tuning)
+    storage.open()
+    with closing(storage.open_session()) as session, session.snapshot():
+        yield session
 
 
 class UnchangedStorage(SqliteStorage):

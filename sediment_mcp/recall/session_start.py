@@ -13,7 +13,7 @@ from sediment_mcp.config import Config
 from sediment_mcp.domain.filters import Filters
 from sediment_mcp.domain.memory import Kind, Memory
 from sediment_mcp.recall.hook_call import HookCall, find_project
-from sediment_mcp.recall.reading import UnchangedStorage, list_readable
+from sediment_mcp.recall.reading import list_readable, list_shared, read_store
 from sediment_mcp.recall.shown import open_record
 from sediment_mcp.recall.wording import OF_TEAM, can_be_shown, describe_age, fill, render_block, render_memory
 from sediment_mcp.storage.protocols import ReadSession
@@ -40,7 +40,8 @@ def recall_at_start(call: HookCall) -> str:
     Raises:
         StorageError: the memories cannot be read.
     """
-    stores = list_readable(call.config)
+    is_shared = bool(call.config.database)
+    stores = list_shared(call.config) if is_shared else list_readable(call.config)
     if not stores:
         return ""
     now = datetime.now(UTC)
@@ -60,14 +61,8 @@ def recall_at_start(call: HookCall) -> str:
 
 def _choose_in(config: Config, project: str | None, now: datetime) -> list[tuple[Memory, str]]:
     """Return the memories of one store that matter; see `choose_memories`."""
-    storage = UnchangedStorage(config.store_dir, config.tuning)
-    storage.open()
-    session = storage.open_session()
-    try:
-        with session.snapshot():
-            return choose_memories(session, project, now)
-    finally:
-        session.close()
+    with read_store(config) as session:
+        return choose_memories(session, project, now)
 
 
 def choose_memories(session: ReadSession, project: str | None, now: datetime) -> list[tuple[Memory, str]]:

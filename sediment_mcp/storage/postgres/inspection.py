@@ -7,6 +7,7 @@ import time
 from dataclasses import dataclass
 
 from sediment_mcp.storage.postgres.connection import connect, translate_postgres_errors
+from sediment_mcp.storage.postgres.database import PostgresDatabase
 from sediment_mcp.storage.postgres.dialect import SCHEMA, TABLES
 from sediment_mcp.storage.postgres.migrations import (
     MIGRATIONS,
@@ -83,3 +84,12 @@ def inspect_server(url: str, tenant: str) -> ServerFacts:
             tables=len(TABLES), has_tenant=bool(found), bytes=int(size), connections=int(used),
             most_connections=int(most),
         )  # fmt: skip
+
+
+def measure_rows(database: PostgresDatabase) -> int:
+    """Return how many bytes the texts and vectors of one tenant take, the tables' own structure apart."""
+    columns = (("memories", "content"), ("embeddings", "vector"), ("token_vectors", "vectors"))
+    return sum(
+        database.scalar(f"SELECT CAST(COALESCE(SUM(OCTET_LENGTH({column})), 0) AS bigint) FROM {table}")
+        for table, column in columns
+    )
