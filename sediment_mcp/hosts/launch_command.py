@@ -14,7 +14,6 @@ import sysconfig
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib import metadata
-from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -31,6 +30,7 @@ from sediment_mcp.errors import BadArgument
 from sediment_mcp.hosts.jsonc import to_object
 from sediment_mcp.hosts.locations import WINDOWS, Machine
 from sediment_mcp.hosts.remote_server import TOKEN, RemoteServer
+from sediment_mcp.system.extras import check_module
 from sediment_mcp.system.project_root import parse_file_uri
 
 PACKAGE = "sediment-mcp"
@@ -199,11 +199,8 @@ def check_extra(models: Iterable[str]) -> None:
     for model in models:
         extra = _find_extra_of(model)
         module = "sentencepiece" if extra == MULTILINGUAL_EXTRA else "sentence_transformers"
-        if extra is not None and find_spec(module) is None:
-            raise BadArgument(
-                f"The model {model} needs {module.replace('_', '-')}, which is not installed here: "
-                f'run pip install "{extra}", then this command again.'
-            )
+        if extra is not None:
+            check_module(module, extra, f"The model {model}")
 
 
 def _find_uvx(machine: Machine, suffix: str) -> Path | None:

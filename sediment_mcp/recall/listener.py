@@ -12,7 +12,6 @@ import logging
 import socket
 import threading
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from sediment_mcp.config import NO_MODEL, Config
@@ -69,7 +68,7 @@ class Listener:
         if not can_listen(directory):
             log.debug("Hooks are not answered: no socket can lie in %s", directory)
             return
-        while not self._has_memories(directory):  # nobody has stored anything yet: there is nothing to recall
+        while not has_memories(self._config):  # nobody has stored anything yet: there is nothing to recall
             time.sleep(LOOK_AGAIN)
         try:
             with locked(directory / LOCK, threading.TIMEOUT_MAX), listen(directory) as listener:
@@ -77,10 +76,6 @@ class Listener:
                 self._answer_all(listener)
         except (SedimentError, OSError) as error:
             log.debug("Hooks are not answered: %s", error)
-
-    def _has_memories(self, directory: Path) -> bool:
-        """Return whether there may be something to recall; in PostgreSQL, once a call has been there."""
-        return directory.is_dir() if self._config.database else has_memories(directory)
 
     def _answer_all(self, listener: socket.socket) -> None:
         while True:

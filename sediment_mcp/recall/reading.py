@@ -7,31 +7,36 @@ directory, brings no database up to date and finishes nothing that another proce
 from __future__ import annotations
 
 import sys
-from collections.abc import Generator
-from contextlib import closing, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sediment_mcp.config import DATABASE as DATABASE_VARIABLE
+from sediment_mcp.config import POSTGRES_EXTRA
 from sediment_mcp.embeddings.loader import ModelLoader, load_embedder
 from sediment_mcp.errors import StorageError
+from sediment_mcp.storage.protocols import MemoryStorage
 from sediment_mcp.storage.sqlite.session import SqliteSession, open_session
 from sediment_mcp.storage.sqlite.storage import DATABASE, SqliteStorage
 from sediment_mcp.storage.sqlite.swap import replacement_path
 from sediment_mcp.system.data_directory import find_fault
+from sediment_mcp.system.extras import check_module
 
 if TYPE_CHECKING:
     from sediment_mcp.config import Config
     from sediment_mcp.embeddings.protocols import Embedder
     from sediment_mcp.recall.finding import SearchedStore
     from sediment_mcp.recall.found_memory import FoundMemory
-    from sediment_mcp.storage.protocols import ReadSession
 
 
-def has_memories(directory: Path) -> bool:
-    """Return whether there is a database that may be read as it is."""
-    path = directory / DATABASE
+def has_memories(config: Config) -> bool:
+    """Return whether there is a database that may be read as it is.
+
+    Whether one in PostgreSQL is, shows when it is read.
+    """
+    if config.database:
+        return True
+    path = config.store_dir / DATABASE
     try:
         return path.stat().st_size > 0 and not replacement_path(path).exists()
     except OSError:
@@ -39,37 +44,9 @@ def has_memories(directory: Path) -> bool:
 
 
 def list_readable(config: Config) -> list[Config]:
-    """Return the settings of each store that may be read as it is: the caller's own, then the team's.
-
-    Memories in PostgreSQL are none of these: a file beside their indexes is what was moved there once.
-    """
+    """Return the settings of each store that may be read as it is: the caller's own, then the team's."""
     both = (config, config.of_team)
-    return [one for one in both if one is not None and not one.database and has_memories(one.store_dir)]
-
-
-def list_shared(config: Config) -> list[Config]:
-    """Return the settings of each store in PostgreSQL that this machine has used."""
-    both = (config, config.of_team)
-    return [one for one in both if one is not None and one.store_dir.is_dir()]
-
-
-@contextmanager
-def read_store(config: Config) -> Generator[ReadSession]:
-    """Read one of the stores of `list_readable` or `list_shared` at one moment.
-
-    Raises:
-        StorageError: it cannot be read.
-    """
-    if config.database:
-        from sediment_mcp.app import build_storage
-
-        with closing(build_storage(config)) as shared, shared.read() as session:
-            yield session
-        return
-    storage = UnchangedStorage(config.store_dir, config.tuning)
-    storage.open()
-    with closing(storage.open_session()) as session, session.snapshot():
-        yield session
+    return [one for one in both if one is not None and has_memories(one)]
 
 
 class UnchangedStorage(SqliteStorage):
@@ -102,6 +79,30 @@ class UnchangedStorage(SqliteStorage):
             raise StorageError("The database is of another version: a server brings it up to date.")
         return session
 
+    def close(self) -> None:
+        """Close the connections."""
+        self._readers.close()
+        super().close()
+
+
+def open_unchanged(config: Config) -> MemoryStorage:
+    """Open the storage so that reading it changes nothing; see `has_memories`.
+
+    Raises:
+        StorageError: it cannot be read.
+    """
+    if config.database:
+        check_module("psycopg", POSTGRES_EXTRA, DATABASE_VARIABLE)
+        from sediment_mcp.storage.postgres.storage import PostgresStorage
+
+        storage = PostgresStorage(
+            config.database, config.tenant, config.store_dir, config.tuning, may_create=False
+        )
+    else:
+        storage = UnchangedStorage(config.store_dir, config.tuning)
+    storage.open()
+    return storage
+
 
 class _WithoutModel(ModelLoader):
     """A loader that never loads."""
@@ -130,8 +131,7 @@ def _search_store(config: Config, *, is_team: bool) -> SearchedStore:
     from sediment_mcp.recall.finding import SearchedStore
     from sediment_mcp.search.retriever import Retriever
 
-    storage = UnchangedStorage(config.store_dir, config.tuning)
-    storage.open()
+    storage = open_unchanged(config)
     retriever = Retriever(
         config.store_dir,
         storage,

@@ -7,13 +7,14 @@ notes that have not expired, the user's preferences, those of the team. It needs
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from datetime import UTC, datetime
 
 from sediment_mcp.config import Config
 from sediment_mcp.domain.filters import Filters
 from sediment_mcp.domain.memory import Kind, Memory
 from sediment_mcp.recall.hook_call import HookCall, find_project
-from sediment_mcp.recall.reading import list_readable, list_shared, read_store
+from sediment_mcp.recall.reading import list_readable, open_unchanged
 from sediment_mcp.recall.shown import open_record
 from sediment_mcp.recall.wording import OF_TEAM, can_be_shown, describe_age, fill, render_block, render_memory
 from sediment_mcp.storage.protocols import ReadSession
@@ -40,8 +41,7 @@ def recall_at_start(call: HookCall) -> str:
     Raises:
         StorageError: the memories cannot be read.
     """
-    is_shared = bool(call.config.database)
-    stores = list_shared(call.config) if is_shared else list_readable(call.config)
+    stores = list_readable(call.config)
     if not stores:
         return ""
     now = datetime.now(UTC)
@@ -61,7 +61,7 @@ def recall_at_start(call: HookCall) -> str:
 
 def _choose_in(config: Config, project: str | None, now: datetime) -> list[tuple[Memory, str]]:
     """Return the memories of one store that matter; see `choose_memories`."""
-    with read_store(config) as session:
+    with closing(open_unchanged(config)) as storage, storage.read() as session:
         return choose_memories(session, project, now)
 
 

@@ -51,8 +51,8 @@ class ConnectionPool:
         self._preparing = threading.Lock()
         self._is_prepared = False
 
-    def prepare(self) -> None:
-        """Check the role and bring the tables up to date, once in this process.
+    def prepare(self, *, may_create: bool = True) -> None:
+        """Check the role and bring the tables up to date if it may be done, once in this process.
 
         Raises:
             StorageError: see `migrations.prepare`.
@@ -60,7 +60,7 @@ class ConnectionPool:
         with self._preparing:
             if not self._is_prepared:
                 with self.lend() as lease:
-                    prepare(lease.connection)
+                    prepare(lease.connection, may_create=may_create)
                 self._is_prepared = True
 
     @contextlib.contextmanager

@@ -42,17 +42,20 @@ class PostgresStorage:
         tuning: Tuning,
         *,
         on_change: Callable[[], None] = lambda: None,
+        may_create: bool = True,
     ) -> None:
         """Create a storage; nothing is opened before the first use.
 
         ``directory`` holds the indexes of this machine. ``on_change`` is called when the storage has been
-        opened, and after each write.
+        opened, and after each write. Without ``may_create`` only what is there is used: neither are tables
+        made, nor is a tenant written down.
         """
         self._url = url
         self._tenant = tenant
         self._directory = directory
         self._tuning = tuning
         self._on_change = on_change
+        self._may_create = may_create
         self._opening = threading.Lock()
         self._pool: ConnectionPool | None = None
         self._number = 0
@@ -72,11 +75,11 @@ class PostgresStorage:
                 return
             pool = join_pool(self._url)
             try:
-                pool.prepare()
+                pool.prepare(may_create=self._may_create)
                 with translate_postgres_errors(), pool.lend(self._tuning.lock_timeout) as lease:
-                    self._number = _find_tenant(lease.connection, self._tenant)
+                    self._number = _find_tenant(lease.connection, self._tenant, may_create=self._may_create)
                     self._is_read_only = lease.connection.is_standby
-                self._cache_id = read_cache_id(self._directory)
+                self._cache_id = read_cache_id(self._directory) if self._may_create else ""
             except BaseException:
                 leave_pool(pool)
                 raise
@@ -195,11 +198,17 @@ class PostgresReader:
         """Do nothing: the connections are those of the storage."""
 
 
-def _find_tenant(connection: Connection, name: str) -> int:
-    """Return the number of a tenant, who is written down at the first use."""
+def _find_tenant(connection: Connection, name: str, *, may_create: bool) -> int:
+    """Return the number of a tenant, who is written down at the first use.
+
+    Raises:
+        StorageError: the tenant is not there, and may not be written down.
+    """
     found = connection.fetch(FIND_TENANT, (name,))
     if found:
         return int(found[0][0])
+    if not may_create:
+        raise StorageError(f"Nothing is stored for the tenant {name} yet: store something first.")
     with connection.transaction():
         connection.send(
             Statement(f"INSERT INTO {SCHEMA}.tenants (name) VALUES (%s) ON CONFLICT DO NOTHING", (name,))
