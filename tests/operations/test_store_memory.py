@@ -129,7 +129,8 @@ def test_a_corrected_memory_has_the_vectors_of_its_text_without_another_run_of_t
     host.run_jobs()
     assert host.model.documents == 1
     with host.app.storage.read() as session:
-        one, other = session.token_vectors.get(1, [1, 2]).values()
+        key = session.token_vectors.model_key(host.model.token_identity.fingerprint)
+        one, other = session.token_vectors.get(key, [1, 2]).values()
     assert one == other != b""
 
 

@@ -11,12 +11,14 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
-from sediment_mcp.config import DATABASE, DEFAULT_TENANT, TENANT
+from sediment_mcp.config import DATABASE, DEFAULT_TENANT, TENANT, Config
 from support import postgres
 from support.statements import checked_statements
+from support.traces import long_words
 
 SQLITE, POSTGRES = "sqlite", "postgres"
 BACKENDS = (SQLITE, pytest.param(POSTGRES, marks=pytest.mark.postgres))
@@ -24,10 +26,14 @@ BACKENDS = (SQLITE, pytest.param(POSTGRES, marks=pytest.mark.postgres))
 
 
 class Backend:
-    """An engine, and the tenants in it: each data directory of a test is one of its own."""
+    """An engine, and the tenants in it: each data directory of a test is one of its own.
 
-    def __init__(self, name: str) -> None:
+    ``database`` is that of a server, if not the one that all tests share.
+    """
+
+    def __init__(self, name: str, database: str = "") -> None:
         self.name = name
+        self._database = database
         self._tenants: dict[tuple[Path, str], str] = {}
 
     def settings(self, directory: Path, tenant: str = "") -> dict[str, str]:
@@ -36,7 +42,11 @@ class Backend:
             return {"tenant": tenant or DEFAULT_TENANT}
         if (directory, tenant) not in self._tenants:
             self._tenants[directory, tenant] = postgres.new_tenant()
-        return {"database": postgres.shared_url(), "tenant": self._tenants[directory, tenant]}
+        database = self._database or postgres.shared_database()
+        return {
+            "database": postgres.shared_server().url(database),
+            "tenant": self._tenants[directory, tenant],
+        }
 
 
 class Told(Backend):
@@ -66,12 +76,19 @@ def environment(directory: Path) -> dict[str, str]:
     return {names[field]: value for field, value in settings(directory).items()}
 
 
+def tables_with(config: Config, text: str) -> list[str]:
+    """The tables of a server in which a row of the tenant holds any of a text's longer words."""
+    if not config.database:
+        return []
+    return postgres.tables_with(urlsplit(config.database).path[1:], config.tenant, long_words(text))
+
+
 @contextmanager
-def use_backend(name: str) -> Iterator[Backend]:
-    """Let tests inside run over an engine."""
-    _current.append(Backend(name))
+def use_backend(name: str, database: str = "", *, is_checked: bool = True) -> Iterator[Backend]:
+    """Let tests inside run over an engine, whose statements are checked."""
+    _current.append(Backend(name, database))
     try:
-        with checked_statements() if name == POSTGRES else nullcontext():
+        with checked_statements() if name == POSTGRES and is_checked else nullcontext():
             yield _current[-1]
     finally:
         _current.pop()

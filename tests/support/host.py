@@ -27,8 +27,9 @@ from sediment_mcp.storage.sqlite.storage import SqliteStorage
 from sediment_mcp.system.progress import ignore_progress
 from sediment_mcp.tuning import Tuning
 from support.answers import DELETE, STORE, complete_list, complete_query
-from support.backends import settings
+from support.backends import settings, tables_with
 from support.embedding_double import EmbeddingDouble
+from support.traces import traces
 
 QUIET = Tuning(settle_seconds=1e6)
 """The background thread waits for ever: tests say themselves when it works."""
@@ -83,6 +84,10 @@ class Host:
         )
         is_sqlite = isinstance(self.app.storage, SqliteStorage)
         assert is_sqlite != bool(config.database), "the test runs over the engine that it names"
+
+    def traces(self, text: str) -> list[str]:
+        """Where anything of a text is left: in its files, and in the rows of a server."""
+        return traces(self.files, text) + tables_with(self.app.config, text)
 
     @property
     def files(self) -> Path:

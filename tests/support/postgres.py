@@ -23,7 +23,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -137,15 +137,23 @@ def shared_database() -> str:
     return shared_server().new_database()
 
 
-def shared_url() -> str:
-    """Its URL."""
-    return shared_server().url(shared_database())
-
-
 def kill_connection(process: int) -> None:
     """End a connection to the shared server, as the end of the process that has it would."""
     with shared_server().connect(ADMIN) as connection:
         connection.execute("SELECT pg_terminate_backend(%s, 10000)", (process,))
+
+
+def tables_with(database: str, tenant: str, words: Sequence[str]) -> list[str]:
+    """The tables in which a row of a tenant holds any of the words, as the superuser sees them."""
+    from sediment_mcp.storage.postgres.dialect import SCHEMA, TABLES
+
+    holding = (
+        f"SELECT EXISTS (SELECT 1 FROM {SCHEMA}.{{0}} JOIN {SCHEMA}.tenants ON tenants.number = {{0}}.tenant "
+        "WHERE tenants.name = %s AND {0}::text LIKE ANY(%s))"
+    )
+    with shared_server().connect(ADMIN, database) as connection:
+        values = (tenant, [f"%{word}%" for word in words])
+        return [table for table in TABLES if connection.execute(holding.format(table), values).fetchone()[0]]
 
 
 _TENANTS = itertools.count()

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 from unittest import mock
@@ -29,20 +29,43 @@ def names_its_tenant(text: str) -> bool:
 @contextmanager
 def checked_statements() -> Iterator[None]:
     """Fail at a statement of the package that does not say whose rows it means."""
+
+    def check(query: str) -> str:
+        assert names_its_tenant(query), f"whose rows does this mean? {query}"
+        return query
+
+    with _changed_statements(check):
+        yield
+
+
+@contextmanager
+def statements_without_a_tenant() -> Iterator[None]:
+    """Take out of each statement of the package whose rows it means: only the database knows it then."""
+    from sediment_mcp.storage.postgres.dialect import OWN_ROWS
+
+    def change(query: str) -> str:
+        return query.replace(OWN_ROWS, "TRUE") if DATA.match(query) else query  # the policies stay
+
+    with _changed_statements(change):
+        yield
+
+
+@contextmanager
+def _changed_statements(change: Callable[[str], str]) -> Iterator[None]:
     import psycopg
 
     from sediment_mcp.storage.postgres.connection import Connection
 
-    def check(method: Any) -> Any:
-        def checked(cursor: Any, query: Any, *arguments: Any, **options: Any) -> Any:
-            if isinstance(cursor.connection, Connection):
-                assert names_its_tenant(query), f"whose rows does this mean? {query}"
+    def changed(method: Any) -> Any:
+        def send(cursor: Any, query: Any, *arguments: Any, **options: Any) -> Any:
+            if isinstance(cursor.connection, Connection):  # not one that is the test's own
+                query = change(query)
             return method(cursor, query, *arguments, **options)
 
-        return checked
+        return send
 
     with (
-        mock.patch.object(psycopg.Cursor, "execute", check(psycopg.Cursor.execute)),
-        mock.patch.object(psycopg.Cursor, "executemany", check(psycopg.Cursor.executemany)),
+        mock.patch.object(psycopg.Cursor, "execute", changed(psycopg.Cursor.execute)),
+        mock.patch.object(psycopg.Cursor, "executemany", changed(psycopg.Cursor.executemany)),
     ):
         yield
