@@ -167,8 +167,8 @@ class StoreMemory(Arguments):
         OWN_SCOPE,
         "Default: project, where one is known. global: true everywhere",
         default=None,
-        for_team="Default: project, where one is known. global: true everywhere. team: shared; only what the "
-        "user wants the whole team to know",
+        for_team="Default: project, if known. global: true everywhere. team: what the user wants the whole "
+        "team to know",
     )
     session: str | None = parameter(SESSION, "Groups the memories of one conversation", default=None)
     importance: float = parameter(Number(0, 1, prepare=parse_number), default=0.5)
@@ -185,12 +185,7 @@ class QueryMemory(Arguments):
 
     query: str = parameter(Text(10_000, allows_blank=False), "A question or key words; any text")
     limit: int = parameter(LIMIT, default=5)
-    scope: Scope = parameter(
-        SCOPE,
-        "all ranks other projects' memories lower",
-        default="all",
-        for_team="all: the team's too; ranks other projects' memories lower",
-    )
+    scope: Scope = parameter(SCOPE, "all ranks other projects' memories lower", default="all")
     tags: list[str] = parameter(TAGS, "All must be on the memory", default=[])
     kind: Kind | None = parameter(KIND, default=None)
     session: str | None = parameter(SESSION, default=None)

@@ -157,9 +157,9 @@ def _describe_related(related: RelatedMemory, project: str | None, *, of_team: b
 
 
 def list_matching(app: Application, arguments: ListMemories, project: str | None) -> list[MemoryResult]:
-    """Return every memory that passes the filters, newest first; the team's for the scope ``team`` alone.
+    """Return every memory that passes the filters, newest first.
 
-    A person looks at this list before deleting.
+    A person looks at this list before deleting, so it holds the team's memories for the scope ``team`` alone.
 
     Raises:
         NoProject: only the project's memories are asked for, and no project is known.
@@ -198,6 +198,6 @@ def _decode_cursor(cursor: str | None, fingerprint: str, list_name: str) -> Posi
 
 
 def _compute_fingerprint(filters: Filters, order: str, stores: Sequence[Application]) -> str:
-    """Return what tells a list from others; where the team takes part, also by whose stores it is of."""
+    """Return what tells a list from others: filters, order and, with a team's, whose stores."""
     whose = [store.config.tenant for store in stores] if stores[-1].is_team else []
     return hashlib.sha256(repr((filters, order, *whose)).encode()).hexdigest()[:8]

@@ -21,7 +21,7 @@ def raise_no_project(remedy: str) -> NoReturn:
 
 
 def to_filters(arguments: QueryMemory | ListMemories, project: str | None) -> Filters:
-    """Return the filters that the arguments describe, within the stores that their scope asks for.
+    """Return the filters that the arguments describe, within the stores of their scope.
 
     Raises:
         NoProject: only the project's memories are asked for, and no project is known.

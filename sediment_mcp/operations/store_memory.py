@@ -170,7 +170,7 @@ def check_secrets(app: Application, arguments: StoreMemory) -> list[str]:
 
 
 def owner_of(scope: OwnScope | None, project: str | None) -> str | None:
-    """Return the project that a new memory belongs to; None means that it is global, or the team's.
+    """Return the project that a new memory belongs to; None: it is global, or the team's.
 
     Raises:
         NoProject: ``scope`` is "project", and no project is known.

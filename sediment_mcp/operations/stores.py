@@ -49,7 +49,7 @@ def select_stores(app: Application, scope: str) -> list[Application]:
 
 
 def choose_store(app: Application, scope: str | None) -> Application:
-    """Return the one store that a scope names: the team's for ``team`` alone, else the caller's own.
+    """Return the one store that a scope names: the team's for ``team``, else the caller's own.
 
     Raises:
         BadArgument: the team's is asked for, and there is no team.
@@ -89,7 +89,7 @@ def find_by_id(
 def divide_ids(
     app: Application, ids: Sequence[str], is_wanted: Callable[[Memory], bool]
 ) -> Iterator[tuple[Application, list[str]]]:
-    """Yield the stores with the ids to look for in each: the caller's own with those that none has."""
+    """Yield the stores with the ids to look for in each; the caller's own has the unknown ones."""
     if app.team is None:
         yield app, list(ids)
         return
@@ -103,7 +103,7 @@ def divide_ids(
 
 
 def find_store(app: Application, memory_id: str) -> Application:
-    """Return the store that knows an id, as a version of a memory too; the caller's own if none does."""
+    """Return the store that knows an id, of an erased version too; if none does, one's own."""
     for store in list_stores(app) if app.team is not None else ():
         with store.storage.read() as session:
             if session.versions(memory_id):
@@ -158,7 +158,7 @@ def read_page(
     limit: int,
     after: Position | None,
 ) -> tuple[list[StoredMemory], int]:
-    """Return the next memories of these stores in the order of time, and how many there are in all."""
+    """Return the next memories of these stores in the order of time, and the number of all."""
     now, total = stores[0].now(), 0
     found: list[StoredMemory] = []
     for place, store in enumerate(stores):

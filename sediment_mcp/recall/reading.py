@@ -44,7 +44,7 @@ def has_memories(config: Config) -> bool:
 
 
 def list_readable(config: Config) -> list[Config]:
-    """Return the settings of each store that may be read as it is: the caller's own, then the team's."""
+    """Return the settings of the stores that may be read as they are: one's own, the team's."""
     both = (config, config.of_team)
     return [one for one in both if one is not None and has_memories(one)]
 

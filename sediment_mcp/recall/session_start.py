@@ -6,8 +6,8 @@ notes that have not expired, the user's preferences, those of the team. It needs
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator, Sequence
-from contextlib import closing
 from datetime import UTC, datetime
 
 from sediment_mcp.config import Config
@@ -61,7 +61,7 @@ def recall_at_start(call: HookCall) -> str:
 
 def _choose_in(config: Config, project: str | None, now: datetime) -> list[tuple[Memory, str]]:
     """Return the memories of one store that matter; see `choose_memories`."""
-    with closing(open_unchanged(config)) as storage, storage.read() as session:
+    with contextlib.closing(open_unchanged(config)) as storage, storage.read() as session:
         return choose_memories(session, project, now)
 
 

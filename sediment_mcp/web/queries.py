@@ -103,6 +103,7 @@ def get_status(context: RequestContext, arguments: RequestArguments) -> dict[str
         "version": __version__,
         "directory": os.path.realpath(app.config.store_dir),
         "project": context.project,
+        "team": app.config.team,
         "model": app.config.model,
         "meaning": "ready" if embedder else _describe_missing_model(app.config.model, problem),
         "problem": problem,

@@ -76,9 +76,7 @@ class Host:
         self.reopen()
 
     def reopen(self) -> None:
-        config = Config(
-            self.directory, backups=self.kept, tuning=self.tuning, team=self.team, **self._where
-        )
+        config = Config(self.directory, backups=self.kept, tuning=self.tuning, team=self.team, **self._where)
         self.app = Application(
             config, clock=self.clock, load=self._load, reranker=self.reranker, model_timeout=30
         )
