@@ -41,7 +41,7 @@ class Requests:
     """The functions that answer requests; see `connection.Handlers`."""
 
     def __init__(self, config: Config, parts: Parts, project: ProjectSource | None = None) -> None:
-        """Answer with the application of ``parts``; without a source, the project is looked for here."""
+        """Answer with the application of ``parts``; without a source, look for the project here."""
         self._parts = parts
         self._zone = config.zone
         self._has_team = config.of_team is not None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
@@ -70,21 +70,20 @@ def serve(invocation: Invocation, is_http: bool, **options: Any) -> int:
     """Serve MCP over stdin and stdout (the default), or over HTTP."""
     given = {name: value for name, value in options.items() if value is not None}
     if is_http:
-        return _serve_http(invocation, given)
+        _serve_http(invocation, given)
     if given:
         flag = next(iter(given)).removeprefix("is_").replace("_", "-")
         raise BadArgument(f"--{flag} is for the server over HTTP: add --http, or leave it out.")
     return start_server(invocation.flags)
 
 
-def _serve_http(invocation: Invocation, given: dict[str, Any]) -> int:
+def _serve_http(invocation: Invocation, given: dict[str, Any]) -> NoReturn:
     from sediment_mcp.config import environment, load_config
     from sediment_mcp.server.http.run import serve_http
 
     write_utf8()
     config = load_config(environment(), invocation.flags)
     serve_http(config, _build_settings(given), _announce)
-    return 0
 
 
 def _build_settings(given: dict[str, Any]) -> HttpSettings:

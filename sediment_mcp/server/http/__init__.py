@@ -1,1 +1,1 @@
-"""Serve MCP over HTTP to several users: the SDK's transport over the same tools, resources and prompts."""
+"""Serve MCP over HTTP to several users: the SDK's transport over the same functions."""

@@ -1,4 +1,4 @@
-"""The log of a server over HTTP: one JSON object a line, without anything that a client has written."""
+"""The log over HTTP: a JSON object a line, without anything that a client has written."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class JsonFormatter(logging.Formatter):
 
 
 def log_as_json(level: str) -> None:
-    """Log messages of the package from ``level`` on, and warnings of libraries, as JSON to stderr."""
+    """Log the package's messages from ``level`` on, and libraries' warnings, as JSON."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter())
     root = logging.getLogger()

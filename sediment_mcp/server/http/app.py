@@ -22,10 +22,16 @@ from sediment_mcp.server.http.access_log import AccessLog
 from sediment_mcp.server.http.authentication import READ, WRITE, CallerVerifier, refuse_unknown
 from sediment_mcp.server.http.calls import Calls
 from sediment_mcp.server.http.exchange import AsgiApp, Receive, Scope, Send
-from sediment_mcp.server.http.gates import Drain, DrainGate, LimitGate, ProjectGate, takes_json_only
 from sediment_mcp.server.http.health import Readiness, answer_alive, check_database
 from sediment_mcp.server.http.limits import CallLimits
 from sediment_mcp.server.http.metrics import Metrics
+from sediment_mcp.server.http.middleware import (
+    Drain,
+    DrainMiddleware,
+    LimitMiddleware,
+    ProjectMiddleware,
+    takes_json_only,
+)
 from sediment_mcp.server.http.protocol_server import build_protocol_server
 from sediment_mcp.server.http.settings import MAX_BODY_BYTES, MAX_SESSIONS, SESSION_SECONDS, HttpSettings
 from sediment_mcp.server.http.tenants import Tenants
@@ -83,12 +89,12 @@ def build_http_parts(
     Without an ``authenticator`` all requests are of the local user. ``issuer`` is the URL of the identity
     provider whose tokens are taken; empty: none, so that no client is sent to one.
     """
-    tenants = Tenants(config, settings.open_tenants)
+    tenants = Tenants(config, settings.open_tenants, cache_mb=settings.cache_mb)
     limits, drain, metrics = CallLimits(settings), Drain(), Metrics()
     metrics.watch("sediment_open_tenants", "Tenants whose indexes are open.", lambda: tenants.count)
     metrics.watch("sediment_running_calls", "Calls that run now.", lambda: drain.running)
     transports = _Transports(Calls(config, tenants), settings)
-    endpoint: AsgiApp = ProjectGate(LimitGate(transports, limits))
+    endpoint: AsgiApp = ProjectMiddleware(LimitMiddleware(transports, limits))
     routes: list[BaseRoute] = []
     if authenticator is not None:
         endpoint, routes = _protect(endpoint, authenticator, settings, issuer)
@@ -98,7 +104,7 @@ def build_http_parts(
             Route("/healthz", answer_alive),
             Route("/readyz", readiness.answer),
             *routes,
-            *(Route(path, _AsgiEndpoint(DrainGate(endpoint, drain))) for path in PATHS),
+            *(Route(path, _AsgiEndpoint(DrainMiddleware(endpoint, drain))) for path in PATHS),
         ],
         lifespan=transports.run,
     )
@@ -106,7 +112,7 @@ def build_http_parts(
 
 
 class _AsgiEndpoint:
-    """An ASGI application as the endpoint of a route, which would take a bare function for a view."""
+    """An ASGI application as an endpoint; a route would take a bare function for a view."""
 
     def __init__(self, app: AsgiApp) -> None:
         self._app = app

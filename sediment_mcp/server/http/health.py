@@ -14,8 +14,9 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
 from sediment_mcp.config import Config
-from sediment_mcp.server.http.gates import Drain
+from sediment_mcp.server.http.middleware import Drain
 
+CHECK_SECONDS = 2.0  # that a look at the database waits for a connection
 MAX_AGE = 1.0  # seconds for which the last look at the database counts
 
 log = logging.getLogger(__name__)
@@ -27,7 +28,7 @@ async def answer_alive(_: Request) -> Response:
 
 
 class Readiness:
-    """Answers whether calls can be carried out: the database is reached, and the server is not ending."""
+    """Tells whether the database is reached, and the server is not ending."""
 
     def __init__(
         self, check: Callable[[], None], drain: Drain, clock: Callable[[], float] = time.monotonic
@@ -66,7 +67,24 @@ def check_database(config: Config) -> None:
 
     Raises:
         OSError: the data directory cannot be written to.
+        StorageError: the database cannot be reached, or its schema is another one than this version's.
     """
+    if config.database:
+        _check_server(config.database)
     config.data_dir.mkdir(parents=True, exist_ok=True)
     if not os.access(config.data_dir, os.W_OK | os.X_OK):
         raise PermissionError(f"{config.data_dir} cannot be written to")
+
+
+def _check_server(url: str) -> None:
+    from sediment_mcp.storage.postgres.connection import translate_postgres_errors
+    from sediment_mcp.storage.postgres.migrations import read_version
+    from sediment_mcp.storage.postgres.pool import join_pool, leave_pool
+
+    pool = join_pool(url)
+    try:
+        pool.prepare()
+        with translate_postgres_errors(), pool.lend(CHECK_SECONDS) as lease:
+            read_version(lease.connection)
+    finally:
+        leave_pool(pool)

@@ -20,7 +20,7 @@ Key = tuple[str, str]  # tenant and name of a caller
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why a call is refused, in a word and in a sentence, and after how many seconds to try again."""
+    """Why a call is refused, in a word and a sentence, and for how many seconds."""
 
     reason: str
     sentence: str
@@ -29,7 +29,7 @@ class Refusal:
 
 @dataclass(slots=True)
 class _Usage:
-    """What a caller uses: the calls that it may still make at once, as of a time, and those that run."""
+    """What a caller uses: its running calls, and how many it may still make, as of a time."""
 
     allowance: float
     updated_at: float

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import socket
 import sys
 import time
 from collections.abc import Callable
 from types import FrameType
+from typing import NoReturn
 
 import uvicorn
 
@@ -21,10 +23,12 @@ from sediment_mcp.errors import BadArgument
 from sediment_mcp.server.http.access_log import log_as_json
 from sediment_mcp.server.http.app import HttpParts, build_http_parts
 from sediment_mcp.server.http.settings import DRAIN_SECONDS, HttpSettings, bracket, check_exposure
+from sediment_mcp.server.stdio import exit_within
 
 MAX_CONNECTIONS = 2_000  # beyond which requests are answered with 503
 KEEP_ALIVE_SECONDS = 75  # longer than the proxies' own minute, so that they and not we close first
 STREAM_SECONDS = 2  # that open streams have to close, once all calls have ended
+CLOSE_SECONDS = 1.0  # that cancelled calls have to end before their tenants are closed
 
 log = logging.getLogger(__name__)
 
@@ -33,8 +37,10 @@ def serve_http(
     config: Config,
     settings: HttpSettings,
     announce: Callable[[str], None],
-) -> None:
-    """Serve until a signal arrives and the running calls have ended; ``announce`` is told the address.
+) -> NoReturn:
+    """Serve until a signal arrives and the running calls have ended, then end the process.
+
+    ``announce`` is told the address.
 
     Callers are asked for a token if there is any, or an identity provider is configured.
 
@@ -61,7 +67,9 @@ def serve_http(
         try:
             _HttpServer(parts).run([listener])
         finally:
-            parts.tenants.close(DRAIN_SECONDS)
+            parts.tenants.close(CLOSE_SECONDS)
+    sys.stderr.flush()
+    os._exit(0)  # the interpreter's own end would wait for calls that hang
 
 
 class _HttpServer(uvicorn.Server):
@@ -84,6 +92,7 @@ class _HttpServer(uvicorn.Server):
         )
         self._parts = parts
         self._deadline = 0.0
+        self._is_end_bound = False
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Begin to end; at the second signal end at once."""
@@ -95,9 +104,16 @@ class _HttpServer(uvicorn.Server):
     async def on_tick(self, counter: int) -> bool:
         """Return whether to end now; asked ten times a second."""
         if self._parts.drain.has_begun:
+            self._bound_end()
             is_late = time.monotonic() > self._deadline
             self.should_exit = self.should_exit or is_late or not self._parts.drain.running
         return await super().on_tick(counter)
+
+    def _bound_end(self) -> None:
+        """End the process at a time whatever hangs: a call's thread cannot be interrupted."""
+        if not self._is_end_bound:
+            self._is_end_bound = True
+            exit_within(DRAIN_SECONDS + STREAM_SECONDS + CLOSE_SECONDS)
 
 
 def _listen(settings: HttpSettings) -> socket.socket:

@@ -19,7 +19,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support.http_server import BOTH, JSON_ONLY, HttpServer, Response, make_token, running_server
 
-from sediment_mcp.server.http.gates import PROJECT_HEADER, SESSION_HEADER
+from sediment_mcp.server.http.middleware import PROJECT_HEADER, SESSION_HEADER
 
 pytestmark = [pytest.mark.slow, pytest.mark.process]
 

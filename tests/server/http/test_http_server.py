@@ -15,7 +15,7 @@ from mcp.client.streamable_http import streamable_http_client
 from support.http_server import BOTH, JSON_ONLY, HttpServer, make_token, running_server
 from support.sdk_client import succeeds
 
-from sediment_mcp.server.http.gates import PROJECT_HEADER
+from sediment_mcp.server.http.middleware import PROJECT_HEADER
 from sediment_mcp.server.http.settings import MAX_BODY_BYTES
 
 pytestmark = [pytest.mark.slow, pytest.mark.process]

@@ -1,4 +1,4 @@
-"""What a request passes before the protocol reads it: the server's end, its project, the caller's limits.
+"""What a request passes before the protocol reads it: its project, and its caller's limits.
 
 Each is an ASGI application around another one. What they refuse has no effect.
 """
@@ -32,7 +32,7 @@ MAX_PROJECT_CHARS = 500
 
 
 class Drain:
-    """Whether the server is ending, and how many calls run; streams that only listen are no calls."""
+    """Whether the server is ending, and how many calls run; a stream that listens is none."""
 
     def __init__(self) -> None:
         self.has_begun = False
@@ -43,7 +43,7 @@ class Drain:
         self.has_begun = True
 
 
-class DrainGate:
+class DrainMiddleware:
     """Counts the calls that run, and refuses all requests once the server is ending."""
 
     def __init__(self, app: AsgiApp, drain: Drain) -> None:
@@ -67,7 +67,7 @@ class DrainGate:
         self._drain.running -= 1
 
 
-class ProjectGate:
+class ProjectMiddleware:
     """Notes the project that the path or the header names."""
 
     def __init__(self, app: AsgiApp) -> None:
@@ -89,7 +89,7 @@ class ProjectGate:
         await self._app(scope, receive, send)
 
 
-class LimitGate:
+class LimitMiddleware:
     """Bounds the calls and sessions of each caller; streams that only listen are no calls."""
 
     def __init__(self, app: AsgiApp, limits: CallLimits) -> None:
