@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.http_server import make_token, running_server
 from support.stdio_peer import REPOSITORY, SERVER, StdioPeer
 
 from sediment_mcp.config import (
@@ -355,6 +356,33 @@ def test_a_url_that_does_not_fit_the_rest_is_explained(
     assert outcome.returncode == 2
     assert words in outcome.stderr
     assert not (home / CURSOR).exists()
+
+
+@pytest.mark.slow
+def test_the_server_elsewhere_is_asked_for_its_tools_and_a_wrong_token_is_told(
+    home: Path, tmp_path: Path
+) -> None:
+    def install(token: str, url: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [*SERVER, "install", "cursor", "--url", url, "--token-stdin"], env=environment(home), cwd=home,
+            input=token, capture_output=True, text=True, encoding="utf-8", timeout=120, check=False,
+        )  # fmt: skip
+
+    tokens = [make_token(tmp_path / "server" / "data", name) for name in ("ann", "bob")]
+    with running_server(tmp_path / "server") as server:
+        outcome = install(tokens[0], server.url)
+        assert outcome.returncode == 0, outcome.stderr
+        assert "It works: 4 tools" in outcome.stdout
+        outcome = install("wrong", server.url)
+        assert outcome.returncode == 1
+        assert "does not accept the token: ask for a new one" in outcome.stdout
+        bridge = [*SERVER, "bridge", server.url, "--token-env", "T"]
+        variables = environment(home, T=tokens[1])
+        with StdioPeer(home / "data", command=bridge, environment=variables) as peer:
+            assert peer.initialize()["serverInfo"]["name"] == "sediment-mcp"
+            assert (
+                peer.call("store_memory", content="over a bridge")["structuredContent"]["status"] == "stored"
+            )
 
 
 def test_a_bridge_without_its_token_says_so(home: Path) -> None:

@@ -136,19 +136,21 @@ def test_a_memory_comes_into_the_first_request_without_being_asked_for(
 with_remote = pytest.mark.parametrize("name", [name for name in FILES if host(name).remote])
 
 
-@pytest.fixture
-def remote(tmp_path: Path) -> Iterator[HttpServer]:
-    with running_server(tmp_path / "server") as server:
-        yield server
-
-
 @with_remote
 @pytest.mark.parametrize("has_variable", [True, False], ids=["variable", "file"])
 def test_a_host_stores_and_finds_over_http_with_its_token(
-    name: str, has_variable: bool, tmp_path: Path, endpoint: ModelEndpoint, remote: HttpServer
+    name: str, has_variable: bool, tmp_path: Path, endpoint: ModelEndpoint
 ) -> None:
     token = make_token(tmp_path / "server" / "data", "ann", "ann")
-    real = prepare(name, tmp_path, endpoint)
+    with running_server(tmp_path / "server") as remote:
+        assert remote.ask("tools/list", token="wrong").status == 401
+        check_over_http(name, has_variable, token, prepare(name, tmp_path, endpoint), endpoint, remote)
+
+
+def check_over_http(
+    name: str, has_variable: bool, token: str, real: RealHost, endpoint: ModelEndpoint, remote: HttpServer
+) -> None:
+    """Connect the host, let it store and find, look at what the server has, and disconnect it."""
     before = real.list_files()
     given = ["--url", f"{remote.url}/mcp", "--no-check"]
     if has_variable:
