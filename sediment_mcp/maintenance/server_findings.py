@@ -83,7 +83,7 @@ def _check_encryption(facts: ServerFacts) -> Finding:
     if facts.is_local:
         return Finding("encryption", "ok", "None, and the server is on this machine.")
     return Finding(
-        "encryption", "warning", "The memories travel over the network unencrypted.",
+        "encryption", "warning", "The memories cross the network unencrypted.",
         "Add sslmode=verify-full to the URL, once the server has a certificate.",
     )  # fmt: skip
 
