@@ -13,6 +13,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from sediment_mcp.background.audit import AuditPolicy, ReadAudit
 from sediment_mcp.background.backups import Backups
 from sediment_mcp.background.worker import Worker
 from sediment_mcp.config import DATABASE, NO_MODEL, POSTGRES_EXTRA, Config
@@ -79,11 +80,14 @@ class Application:
             # A server does not wait for it; a command has but one query.
             self.reranker = Reranker(lambda: load_scorer(config), 0.0 if is_resident else model_timeout)
         on_change = self._worker.wake if is_resident else lambda: None
-        self.storage = build_storage(config, on_change)
+        policy = AuditPolicy(config, clock)
+        self.storage = build_storage(config, on_change, policy.change_time)
         self._file = self.storage if isinstance(self.storage, SqliteStorage) else None
         self._backups: Backups | None = None
         if self._file is not None:
             self._backups = Backups(config.store_dir, self._file, config.backups, clock, config.tuning)
+        self.audit = ReadAudit(policy, self.storage, clock, config.audit_days)
+        """The entries of what calls have been shown; those of changes are written with these."""
         self.opened_projects: dict[str, str | None] = {}
         """By project of a call, the one that seems to have moved here; see `operations.projects`."""
         self.told_projects: set[str] = set()
@@ -152,7 +156,13 @@ class Application:
                     from sediment_mcp.background.services import Services
 
                 self._services = Services(
-                    self.config, self.storage, self.model, self._backups, self.now, reranker=self.reranker
+                    self.config,
+                    self.storage,
+                    self.model,
+                    self._backups,
+                    self.now,
+                    audit=self.audit,
+                    reranker=self.reranker,
                 )
             return self._services
 
@@ -170,6 +180,7 @@ class Application:
         if team is not None:
             team._worker.close(0)  # so that both threads end at the same time
         self._worker.close(self.config.tuning.close_timeout)
+        self.audit.flush()
         if self._services is not None:
             self._services.close()
         self.storage.close()
@@ -232,19 +243,26 @@ class Application:
             services.rebuild_vectors(embedder.identity, progress("vector index"))
 
 
-def build_storage(config: Config, on_change: Callable[[], None] = lambda: None) -> MemoryStorage:
+def build_storage(
+    config: Config,
+    on_change: Callable[[], None] = lambda: None,
+    audit_time: Callable[[], datetime | None] = lambda: None,
+) -> MemoryStorage:
     """Return the storage of one tenant, which nothing has opened yet.
+
+    ``on_change`` and ``audit_time`` are those of the storages; without the latter nothing is recorded.
 
     Raises:
         BadArgument: it is in PostgreSQL, and that extra is not installed.
     """
+    directory, tuning = config.store_dir, config.tuning
     if not config.database:
-        return SqliteStorage(config.store_dir, config.tuning, on_change=on_change)
+        return SqliteStorage(directory, tuning, on_change=on_change, audit_time=audit_time)
     require_postgres()
     from sediment_mcp.storage.postgres.storage import PostgresStorage
 
     return PostgresStorage(
-        config.database, config.tenant, config.store_dir, config.tuning, on_change=on_change
+        config.database, config.tenant, directory, tuning, on_change=on_change, audit_time=audit_time
     )
 
 

@@ -11,12 +11,13 @@ import logging
 import re
 from datetime import datetime, timedelta
 
-from sediment_mcp.config import Config
+from sediment_mcp.config import DATABASE, POSTGRES_EXTRA, Config
 from sediment_mcp.domain.access_token import StoredToken, hash_token, is_token, make_token
 from sediment_mcp.domain.caller import LOCAL, Caller
 from sediment_mcp.errors import BadArgument, StorageError
 from sediment_mcp.storage.access_protocols import TokenStorage
 from sediment_mcp.storage.sqlite.tokens import SqliteTokens
+from sediment_mcp.system.extras import check_module
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9@._-]{0,62}")  # no colon: that is in the names of signed tokens
 DAY = timedelta(days=1)
@@ -25,8 +26,17 @@ logger = logging.getLogger(__name__)
 
 
 def open_tokens(config: Config) -> TokenStorage:
-    """Return the storage of all tenants' tokens; nothing is opened before its first use."""
-    return SqliteTokens(config.data_dir)
+    """Return the storage of all tenants' tokens; nothing is opened before its first use.
+
+    Raises:
+        BadArgument: it is in PostgreSQL, and the extra for that is not installed.
+    """
+    if not config.database:
+        return SqliteTokens(config.data_dir)
+    check_module("psycopg", POSTGRES_EXTRA, DATABASE)
+    from sediment_mcp.storage.postgres.tokens import PostgresTokens
+
+    return PostgresTokens(config.database)
 
 
 def create_token(

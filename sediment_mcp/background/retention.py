@@ -15,7 +15,10 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sediment_mcp.background.audit import forget_queries_about
 from sediment_mcp.background.interval import Interval
+from sediment_mcp.domain.audit import RETENTION
+from sediment_mcp.domain.memory import Memory
 from sediment_mcp.domain.retention import Removal, plan_removals
 from sediment_mcp.embeddings.protocols import ModelIdentity
 from sediment_mcp.storage.protocols import MemoryStorage, ReadSession
@@ -129,8 +132,9 @@ class Retention:
 
     def _remove(self, batch: Sequence[Removal], *, secure_erase: bool) -> list[Removal]:
         """Remove the memories of a batch that have not changed since it was decided."""
-        removed, erased, now = list[Removal](), list[str](), self._now()
+        removed, erased, now = list[Removal](), list[Memory](), self._now()
         with self._storage.write(secure_erase=secure_erase) as writer:
+            writer.audit.act_for(RETENTION)
             memories = writer.get([removal.memory_id for removal in batch])
             for removal in batch:
                 memory = memories.get(removal.memory_id)
@@ -138,10 +142,11 @@ class Retention:
                     continue
                 if removal.action == "erase":
                     writer.erase(memory)
-                    erased.append(memory.content)
+                    erased.append(memory)
                 else:
                     writer.update(replace(memory, deleted_at=now), now)
                 removed.append(removal)
+            forget_queries_about(writer, erased)
         if erased:
-            self._purge_queries(erased)
+            self._purge_queries(memory.content for memory in erased)
         return removed

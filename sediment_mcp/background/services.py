@@ -9,6 +9,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from sediment_mcp.background.audit import ReadAudit
 from sediment_mcp.background.backups import Backups
 from sediment_mcp.background.embedding_queue import EmbeddingQueue
 from sediment_mcp.background.erasure import Erasure
@@ -39,6 +40,7 @@ class Services:
         backups: Backups | None,
         clock: Callable[[], datetime],
         *,
+        audit: ReadAudit,
         reranker: Reranker | None = None,
     ) -> None:
         limit_pools()
@@ -61,6 +63,7 @@ class Services:
             Job("remove what has ended", self._remove_due, only_resident=True),
             Job("write index snapshots", self.write_due_snapshots),
             Job("verify the text index", self.indexer.verify_text, only_resident=True),
+            Job("write the audit", audit.run, only_resident=True),
         )
         if backups is not None:
             self.jobs += (Job("make backups", lambda _: backups.run(), only_resident=True),)

@@ -36,6 +36,7 @@ COMMANDS = {
     "install": "install.install",
     "guidance": "agents.guidance",
     "token": "access.token",
+    "audit": "access.audit",
     "completions": "completions.completions",
     "captured": "captured.captured",
     "hook": "hook.hook",

@@ -77,6 +77,7 @@ def restore_backup(app: Application, name: str) -> RestoreResult:
             kept = _replace_damaged(app, copy).name
         else:
             with app.file.write(attach=copy) as session:
+                session.audit.record("restore-backup")
                 return_to_other(session, app.now())
     return build_result(RestoreResult, **preview, kept=kept)
 

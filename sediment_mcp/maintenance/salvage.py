@@ -9,6 +9,7 @@ indexes.
 from __future__ import annotations
 
 import contextlib
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +17,7 @@ from typing import Any, TypedDict
 
 from sediment_mcp.app import Application
 from sediment_mcp.background.backups import UNFINISHED
+from sediment_mcp.domain.audit import ACTIONS
 from sediment_mcp.domain.chunking import split_into_chunks
 from sediment_mcp.embeddings.codec import are_unit_tokens, are_unit_vectors
 from sediment_mcp.errors import DamagedDatabase, StorageError
@@ -29,6 +31,7 @@ from sediment_mcp.storage.sqlite.connection import SqliteDatabase
 from sediment_mcp.storage.sqlite.salvage import SalvageReader, SalvageWriter, open_damaged
 from sediment_mcp.storage.sqlite.session import SqliteSession
 from sediment_mcp.system.progress import Progress, ignore_progress
+from sediment_mcp.system.timestamps import from_micros
 
 REPORT_EVERY = 1000  # rows
 FLOAT16_BYTES = 2
@@ -59,6 +62,7 @@ class Remains:
     models: list[tuple[Any, ...]] = field(default_factory=list[tuple[Any, ...]])
     token_models: list[tuple[Any, ...]] = field(default_factory=list[tuple[Any, ...]])
     rules: list[tuple[Any, ...]] = field(default_factory=list[tuple[Any, ...]])
+    audit: list[tuple[Any, ...]] = field(default_factory=list[tuple[Any, ...]])
     erased_ids: list[str] = field(default_factory=list[str])
     known_ids: dict[int, str] = field(default_factory=dict[int, str])
     endings: dict[int, tuple[int | None, str | None]] = field(
@@ -132,6 +136,7 @@ def _read(copy: Path, pattern: Path, progress: Progress) -> Remains:
             remains.token_vectors = reader.token_vectors()
             remains.models, remains.token_models = reader.models(), reader.token_models()
             remains.rules = reader.rules()
+            remains.audit = [entry for entry in reader.audit() if _is_sound_entry(entry)]
             remains.erased_ids = reader.erased_ids()
             remains.known_ids, remains.is_complete = reader.ids()
             remains.endings = reader.endings()
@@ -169,6 +174,9 @@ def _write(session: SqliteSession, remains: Remains, app: Application, *, has_ba
     if has_backup and not remains.rules:
         writer.adopt_rules()
     writer.add_rules(remains.rules)
+    writer.add_audit(remains.audit)
+    if has_backup:
+        writer.adopt_audit()
     return _Counts(
         read=sound + doubtful,
         from_backup=from_backup,
@@ -255,6 +263,19 @@ def _write_token_vectors(writer: SalvageWriter, remains: Remains, chunk_ids: set
 
 def _read_dimensions(models: Iterable[tuple[Any, ...]]) -> dict[int, int]:
     return {row[0]: row[3] for row in models if isinstance(row[3], int)}
+
+
+def _is_sound_entry(entry: tuple[Any, ...]) -> bool:
+    """Return whether an entry of the audit is one, with a list of ids."""
+    number, at, caller, action, memories, text = entry
+    if not (isinstance(number, int) and isinstance(at, int) and isinstance(caller, str)):
+        return False
+    try:
+        ids: object = json.loads(memories)
+        from_micros(at)
+    except (ValueError, TypeError, OverflowError, RecursionError):
+        return False
+    return isinstance(ids, list) and action in ACTIONS and isinstance(text, str | None)
 
 
 def _is_sound_token_vectors(encoded: object, dimension: int) -> bool:

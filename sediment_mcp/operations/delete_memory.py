@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from sediment_mcp.background.audit import forget_queries_about
 from sediment_mcp.domain.retention import TRASH_LIFE
 from sediment_mcp.operations.arguments import DeleteMemory
 from sediment_mcp.operations.results import DeleteResult, build_result
@@ -54,6 +55,8 @@ def _delete(app: Application, ids: Sequence[str], now: datetime, *, permanent: b
                 session.erase(memory)
             else:
                 session.update(replace(memory, deleted_at=now), now)
+        if permanent:
+            forget_queries_about(session, [*found.values()])
     if permanent and found:
         app.services.erasure.purge(memory.content for memory in found.values())
     return found

@@ -49,6 +49,7 @@ def history(app: Application, memory_id: str, project: str | None = None) -> His
         chain = sort_versions(session.versions(memory_id))
     if not chain:
         raise _build_unknown_memory(memory_id)
+    app.audit.note("read", [memory.id for memory in chain])
     now = app.now()
     versions = [_describe_version(memory, project, now, of_team=app.is_team) for memory in chain]
     current = [version["id"] for version in versions if version["state"] == "current"]

@@ -36,6 +36,7 @@ from sediment_mcp.operations.stores import (
     find_by_id,
     find_position,
     list_stores,
+    note_shown,
     read_page,
     select_stores,
 )
@@ -78,6 +79,7 @@ def list_memories(
     page, total = read_page(stores, filters, arguments.order, arguments.limit + 1, after)
     chosen = page[: arguments.limit]
     shown = [preview_memory(memory, project, of_team=store.is_team) for memory, store in chosen]
+    note_shown(stores, "list", ((memory.id, store) for memory, store in chosen))
     notes = note_contents(shown)
     if arguments.scope == "project":
         notes += note_moved_project(app, project, is_urgent=not chosen)
@@ -89,6 +91,7 @@ def list_memories(
 def _read_by_id(app: Application, ids: list[str], project: str | None) -> ListResult:
     now, wanted = app.now(), list(dict.fromkeys(ids))
     there = find_by_id(list_stores(app), wanted, lambda memory: _is_there(memory, now))
+    note_shown([app], "read", ((key, there[key].store if key in there else app) for key in wanted))
     memories = _describe_within([there[memory_id] for memory_id in wanted if memory_id in there], project)
     return build_result(
         ListResult,
@@ -148,6 +151,7 @@ def _list_related(
             key=lambda one: (one.memory.occurred_at, one.memory.key), reverse=arguments.order == "newest"
         )
     shown = [_describe_related(one, project, of_team=store.is_team) for one in nearest]
+    store.audit.note("list", [memory_id, *(one.memory.id for one in nearest)])
     return build_result(ListResult, notes=note_contents(shown), memories=shown, total=len(related))
 
 
@@ -169,6 +173,7 @@ def list_matching(app: Application, arguments: ListMemories, project: str | None
     store = choose_store(app, arguments.scope)
     with store.storage.read() as session:
         found = session.page(filters, app.now(), "newest", limit=None)
+    store.audit.note("list", [memory.id for memory in found])
     return [preview_memory(memory, project, of_team=store.is_team) for memory in found]
 
 

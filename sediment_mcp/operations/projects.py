@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sediment_mcp.config_paths import parse_path
-from sediment_mcp.errors import BadArgument, StorageError, UnknownProject
+from sediment_mcp.errors import BadArgument, NotAllowed, StorageError, UnknownProject
 from sediment_mcp.operations.project_history import find_moved_project, record_project
 from sediment_mcp.operations.results import MoveResult, ProjectResult, build_result
 from sediment_mcp.system.project_root import find_project, normalize_project
@@ -44,7 +44,7 @@ def open_project(app: Application, project: str | None, *, is_storing: bool = Fa
             app.opened_projects[project] = _prepare(app, project)
         if is_storing:
             record_project(app, project)
-    except (StorageError, OSError) as error:  # such as a directory that may only be read
+    except (StorageError, NotAllowed, OSError) as error:  # such as a directory that may only be read
         app.opened_projects.setdefault(project, None)
         logger.debug("The project %s could not be prepared: %s", project, error)
 

@@ -14,7 +14,7 @@ from sediment_mcp.operations.content_notes import note_contents
 from sediment_mcp.operations.project_scope import to_filters
 from sediment_mcp.operations.projects import note_moved_project, open_project
 from sediment_mcp.operations.results import QueryResult, RankedResult, build_result, describe_memory
-from sediment_mcp.operations.stores import retrieve, select_stores
+from sediment_mcp.operations.stores import note_shown, retrieve, select_stores
 from sediment_mcp.system.text import format_subject
 
 if TYPE_CHECKING:
@@ -63,6 +63,8 @@ def query_memory(app: Application, arguments: QueryMemory, project: str | None) 
     notes += note_contents(results)
     if app.config.questions == "keep" and all(result["match"] == "weak" for result in results):
         _keep_query(app, arguments.query)
+    shown = ((scored.memory.id, stores[scored.store]) for scored in ranked[: len(results)])
+    note_shown(stores, "query", shown, arguments.query)
     mode = "hybrid" if retrieval.is_semantic else "lexical"
     return build_result(QueryResult, notes=notes, mode=mode, results=results)
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Literal, NamedTuple, NoReturn
 
 from sediment_mcp.config import TEAM as TEAM_VARIABLE
+from sediment_mcp.domain.audit import Action
 from sediment_mcp.domain.filters import Filters
 from sediment_mcp.domain.memory import TEAM, Memory
 from sediment_mcp.errors import BadArgument, UnknownMemory
@@ -130,6 +131,23 @@ def refuse_foreign(app: Application, store: Application, ids: Sequence[str]) -> 
             f"replaces names what is in another store, {list_names(foreign)}, a memory of {whose}: "
             f"{remedy} to correct it, or leave the id out. Nothing was stored."
         )
+
+
+def note_shown(
+    asked: Iterable[Application],
+    action: Action,
+    shown: Iterable[tuple[str, Application]],
+    text: str | None = None,
+) -> None:
+    """Note in the audit of each store that was asked which of its memories a call has been shown.
+
+    ``shown`` are ids with their stores, ``text`` is that of a query.
+    """
+    ids: dict[Application, list[str]] = {store: [] for store in asked}
+    for memory_id, store in shown:
+        ids.setdefault(store, []).append(memory_id)
+    for store, own in ids.items():
+        store.audit.note(action, own, text)
 
 
 # --- pages --------------------------------------------------------------------------------------

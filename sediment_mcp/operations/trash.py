@@ -62,6 +62,7 @@ def list_deleted(app: Application, limit: int, project: str | None = None) -> Tr
         with store.storage.read() as session:
             memories = session.list_deleted(limit)
             total += session.statistics.states(app.now())["deleted"]
+        store.audit.note("list", [memory.id for memory in memories])
         deleted += [_describe(memory, project, of_team=store.is_team) for memory in memories]
     deleted.sort(key=itemgetter(0), reverse=True)
     return TrashResult(memories=[result for _, result in deleted[:limit]], total=total)

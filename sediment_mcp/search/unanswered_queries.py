@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -103,22 +103,23 @@ def drop_queries_about(directory: Path, texts: Iterable[str]) -> None:
     path = directory / FILE
     if not path.exists():
         return
-    from sediment_mcp.indexes.analyzer import extract_terms
-    from sediment_mcp.indexes.query_analysis import extract_query_terms
-
-    words = {term for text in texts for term in extract_terms(text)}
     with locked(directory / LOCK, LOCK_TIMEOUT):
         data = path.read_bytes()
-        kept = [
-            line for line in data.splitlines(keepends=True) if not _is_about(line, words, extract_query_terms)
-        ]
+        lines = data.splitlines(keepends=True)
+        asked = {line: found[0] for line in lines if (found := _read_line(line))}
+        about = find_about(asked.values(), texts)
+        kept = [line for line in lines if asked.get(line) not in about]
         if len(b"".join(kept)) < len(data):
             write_atomically(path, b"".join(kept))
 
 
-def _is_about(line: bytes, words: set[str], extract: Callable[[str], list[str]]) -> bool:
-    question = _read_line(line)
-    return question is not None and not words.isdisjoint(extract(question[0]))
+def find_about(queries: Iterable[str], texts: Iterable[str]) -> set[str]:
+    """Return those of the queries that share a word with the texts."""
+    from sediment_mcp.indexes.analyzer import extract_terms
+    from sediment_mcp.indexes.query_analysis import extract_query_terms
+
+    words = {term for text in texts for term in extract_terms(text)}
+    return {query for query in queries if not words.isdisjoint(extract_query_terms(query))}
 
 
 def delete_all(directory: Path) -> None:

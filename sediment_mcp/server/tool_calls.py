@@ -11,7 +11,6 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
-from sediment_mcp.domain.caller import assert_may_write
 from sediment_mcp.errors import SedimentError
 from sediment_mcp.operations.argument_names import find_host_names
 from sediment_mcp.operations.arguments import DeleteMemory, parse_arguments, unwrap_arguments
@@ -30,6 +29,8 @@ if TYPE_CHECKING:
     from sediment_mcp.app import Application
 
 WRAPPED = "arguments"  # the one member of an object in the place of arguments that are none
+
+MAX_TOLD_NAMES = 1_000  # beyond which a client that makes up names is told of no more
 
 log = logging.getLogger(__name__)
 
@@ -78,8 +79,6 @@ def call_tool(
     ``with_digest`` adds to a query's answer how much is known.
     """
     try:
-        if not tool.hints.read_only:
-            assert_may_write()
         given = unwrap_arguments(tool.arguments, _take_object(arguments))
         answer = OPERATIONS[tool.name](app, parse_arguments(tool.arguments, given), project)
         if with_digest:
@@ -105,7 +104,7 @@ def _tell_of_ignored_names(
     """Tell once of each ignored name, in an answer that may have notes or warnings."""
     place = next((name for name in ("notes", "warnings") if name in tool.result.__annotations__), None)
     new = [name for name in ignored if name not in told_names]
-    if place is None or not new:
+    if place is None or not new or len(told_names) + len(new) > MAX_TOLD_NAMES:
         return answer
     told_names.update(new)
     sentence = f"Ignored, as hosts add it to calls: {list_names(new)}."

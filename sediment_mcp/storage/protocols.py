@@ -17,6 +17,8 @@ from typing import Literal, NamedTuple, Protocol
 from sediment_mcp.domain.filters import Filters
 from sediment_mcp.domain.memory import Chunk, FoundChunk, Kind, Memory, NewMemory
 from sediment_mcp.storage.table_protocols import (
+    AuditReader,
+    AuditTable,
     BulkReader,
     ChangeFeed,
     EmbeddingReader,
@@ -67,6 +69,11 @@ class ReadSession(Protocol):
     @property
     def retention(self) -> RetentionReader:
         """The rules of retention."""
+        ...
+
+    @property
+    def audit(self) -> AuditReader:
+        """Who stored, changed, deleted or was shown what."""
         ...
 
     @property
@@ -182,6 +189,11 @@ class WriteSession(ReadSession, Protocol):
     @property
     def retention(self) -> RetentionTable:
         """The rules of retention."""
+        ...
+
+    @property
+    def audit(self) -> AuditTable:
+        """Who stored, changed, deleted or was shown what."""
         ...
 
     @property

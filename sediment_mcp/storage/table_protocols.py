@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
+from sediment_mcp.domain.audit import Action, AuditEntry, AuditFilter
 from sediment_mcp.domain.filters import Filters
 from sediment_mcp.domain.memory import Memory
 from sediment_mcp.domain.retention import ClockReadings, RetentionCandidate, Rule
@@ -236,6 +237,50 @@ class RetentionTable(RetentionReader, Protocol):
 
     def set_readings(self, readings: ClockReadings) -> None:
         """Replace the recorded clock readings."""
+        ...
+
+
+class AuditReader(Protocol):
+    """Who stored, changed, deleted or was shown what."""
+
+    def list_entries(self, wanted: AuditFilter, limit: int) -> list[AuditEntry]:
+        """Return the newest entries, the newest first."""
+        ...
+
+    def texts(self) -> list[tuple[int, tuple[str, ...], str]]:
+        """Return (number, memory ids, text) of each query whose text is kept."""
+        ...
+
+    def is_older_than(self, time: datetime) -> bool:
+        """Return True if there is an entry from before ``time``."""
+        ...
+
+
+class AuditTable(AuditReader, Protocol):
+    """Changes to the audit."""
+
+    def act_for(self, caller: str) -> None:
+        """Record what follows as done by somebody else than who calls."""
+        ...
+
+    def record(self, action: Action, memory_ids: Iterable[str] = ()) -> None:
+        """Check that whoever calls may change memories, and record that it happens.
+
+        Raises:
+            NotAllowed: they may only read; nothing is changed.
+        """
+        ...
+
+    def add(self, entries: Iterable[AuditEntry]) -> None:
+        """Add entries as they are."""
+        ...
+
+    def clear_texts(self, numbers: Sequence[int] | None = None) -> None:
+        """Forget the texts of these queries, or of all; that they were asked stays."""
+        ...
+
+    def drop_before(self, time: datetime) -> None:
+        """Remove the entries from before ``time``."""
         ...
 
 

@@ -46,6 +46,7 @@ def write_export(
     """
     embedder = _require_model(app) if embeddings else None
     model = embedder.identity if embedder else None
+    app.audit.note("export", ())
     with app.storage.read() as session:
         rules = session.retention.rules() if selection.is_everything else []
         _write_lines(out, [sediment_jsonl.format_header(app.now(), model)])

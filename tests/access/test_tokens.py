@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support import postgres
+from support.backends import SQLITE, Backend
 from support.identity_provider import AUDIENCE, run_provider, sign
 
 from sediment_mcp.access.authenticator import MAX_BEARER_CHARS, Access
@@ -40,8 +42,12 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def config(tmp_path: Path) -> Config:
-    return Config(data_dir=tmp_path / "data")
+def config(tmp_path: Path, backend: Backend) -> Config:
+    """Say where tokens lie: in a file, or in a database of this test's own, as they are of all tenants."""
+    if backend.name == SQLITE:
+        return Config(data_dir=tmp_path / "data")
+    server = postgres.shared_server()
+    return Config(data_dir=tmp_path / "data", database=server.url(server.new_database()))
 
 
 @pytest.fixture
@@ -72,6 +78,7 @@ def create(
     )
 
 
+@pytest.mark.over_both
 def test_a_token_lets_its_tenant_in(tokens: TokenStorage, access: Access) -> None:
     assert not access.has_callers()
     token = create(tokens, team="crew")
@@ -81,6 +88,7 @@ def test_a_token_lets_its_tenant_in(tokens: TokenStorage, access: Access) -> Non
     assert access.has_callers()
 
 
+@pytest.mark.over_both
 def test_a_revoked_token_lets_nobody_in_from_that_moment_on(config: Config, access: Access) -> None:
     tokens, other = open_tokens(config), open_tokens(config)
     token = create(tokens)
@@ -96,6 +104,8 @@ def _revoke(config: Config) -> None:
     revoke_token(open_tokens(config), "anna-laptop", NOW)
 
 
+@pytest.mark.over_both
+@pytest.mark.process
 def test_a_token_that_another_process_revokes_lets_nobody_in(
     config: Config, tokens: TokenStorage, access: Access
 ) -> None:
@@ -108,6 +118,7 @@ def test_a_token_that_another_process_revokes_lets_nobody_in(
     assert access.authenticate(token) is None
 
 
+@pytest.mark.over_both
 def test_a_token_ends_at_its_time(tokens: TokenStorage, access: Access, clock: Clock) -> None:
     token = create(tokens, expires_at=NOW + timedelta(hours=1))
     clock.now += timedelta(minutes=59)
@@ -125,6 +136,7 @@ def test_only_the_hash_of_a_token_is_kept(config: Config, tokens: TokenStorage) 
     assert (config.data_dir / ACCESS_FILE).stat().st_mode & 0o077 == 0
 
 
+@pytest.mark.over_both
 def test_of_the_last_use_only_the_day_is_kept(tokens: TokenStorage, access: Access, clock: Clock) -> None:
     token = create(tokens)
     assert [one.used_at for one in tokens.list_all()] == [None]
@@ -183,6 +195,7 @@ def test_a_name_is_one_that_an_audit_can_show(tokens: TokenStorage, name: str) -
         create(tokens, name)
 
 
+@pytest.mark.over_both
 def test_a_name_is_given_once(tokens: TokenStorage) -> None:
     create(tokens)
     revoke_token(tokens, "anna-laptop", NOW)
@@ -210,6 +223,7 @@ def test_tokens_are_random_and_found_by_those_who_look_for_secrets() -> None:
     assert find_secret_kinds([f"{PREFIX}{'a1' * 22}"]) == []  # longer than a token is
 
 
+@pytest.mark.over_both
 def test_no_guess_lets_anybody_in(tokens: TokenStorage, access: Access) -> None:
     token = create(tokens)
     hashed = hash_token(token)
@@ -285,3 +299,29 @@ def test_while_the_provider_is_away_static_tokens_still_count(tmp_path: Path) ->
         access.authenticate(sign())
     tokens.close()
     access.close()
+
+
+@pytest.mark.postgres
+def test_a_broken_connection_costs_no_caller_an_error(tmp_path: Path) -> None:
+    server = postgres.shared_server()
+    database = server.new_database()
+    config = Config(data_dir=tmp_path, database=server.url(database))
+    access, tokens = Access(config, clock=lambda: NOW), open_tokens(config)
+    token = create(tokens)
+    assert access.authenticate(token) is not None
+    with server.connect(postgres.ADMIN) as connection:
+        connection.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", (database,)
+        )
+    assert access.authenticate(token) is not None
+    revoke_token(tokens, "anna-laptop", NOW)
+    assert access.authenticate(token) is None
+    tokens.close()
+    access.close()
+
+
+@pytest.mark.postgres
+def test_a_database_that_cannot_be_reached_lets_nobody_in(tmp_path: Path) -> None:
+    access = Access(Config(data_dir=tmp_path, database="postgresql://nobody@127.0.0.1:9/none"))
+    with pytest.raises(StorageError):
+        access.authenticate(make_token())

@@ -1,4 +1,4 @@
-"""The commands about those who call a server: token."""
+"""The commands about those who call a server: token, audit."""
 
 from __future__ import annotations
 
@@ -6,14 +6,20 @@ import json
 from pathlib import Path
 
 import pytest
-from support.command_line import Run, own_place, process, run
+from support.command_line import Run, own_place, process, run, store
 
 from sediment_mcp.access.authenticator import Access
-from sediment_mcp.config import Config
+from sediment_mcp.config import MODEL, NO_MODEL, Config
 from sediment_mcp.domain.access_token import SHAPE
 from sediment_mcp.domain.caller import Caller
 
 __all__ = ["own_place", "run"]  # fixtures
+
+
+@pytest.fixture(autouse=True)
+def without_model(own_place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Do without a model, which takes long to load."""
+    monkeypatch.setenv(MODEL, NO_MODEL)
 
 
 def test_a_token_is_printed_once_and_alone(run: Run, own_place: Path) -> None:
@@ -66,7 +72,7 @@ def test_without_tokens_the_list_says_so_and_makes_nothing(run: Run, own_place: 
         (("create", "anna", "--expires", "soon"), "--expires must be an ISO 8601 time"),
         (("revoke", "anna", "--read-only"), "say nothing to token revoke"),
         (("create", "anna", "--tenant", "Anna"), "--tenant is 'Anna'"),
-        (("create", "anna", "--tenant", "crew", "--team", "crew"), "tenant and team at once"),
+        (("create", "anna", "--tenant", "crew", "--team", "crew"), "whose memories are your own already"),
     ],
 )
 def test_what_makes_no_sense_is_refused(run: Run, arguments: tuple[str, ...], sentence: str) -> None:
@@ -82,3 +88,48 @@ def test_what_is_piped_is_the_token_alone(own_place: Path) -> None:
     assert SHAPE.fullmatch(done.stdout.decode().strip())
     listed = json.loads(process("token", "list", "--json").stdout)
     assert [one["name"] for one in listed["tokens"]] == ["anna"]
+
+
+# --- audit --------------------------------------------------------------------------------------
+
+
+def test_the_audit_tells_who_did_what(run: Run) -> None:
+    assert run("audit").out == "Nothing is recorded.\n"
+    quiet = store(run, "never recorded")
+    run("token", "create", "anna")
+    stored = store(run, "The port is 8080")
+    run("delete", stored)
+    assert [one["action"] for one in run("audit", "--json").json["entries"]] == ["delete", "store"]
+    shown = run("audit", "--action", "store")
+    assert f"local  store  {stored}" in shown.out
+    assert quiet not in shown.out
+    assert run("audit", "--who", "anna").out == "Nothing is recorded.\n"
+    assert run("audit", "--since", "2100-01-01", "--json").json == {"entries": []}
+    assert len(run("audit", "--id", stored, "--limit", "1", "--json").json["entries"]) == 1
+
+
+def test_questions_are_recorded_where_the_user_wants_it(run: Run) -> None:
+    stored = store(run, "The port is 8080", "--audit", "all")
+    run("query", "port", "--audit", "texts")
+    run("query", "port", "--audit", "all")
+    run("query", "port", "--audit", "off")
+    asked = run("audit", "--action", "query", "--json").json["entries"]
+    assert [one.get("text") for one in asked] == [None, "port"]
+    assert all(one["ids"] == [stored] and one["who"] == "local" for one in asked)
+    assert "'port'" in run("audit").out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("--action", "dance"), "--action must be 'store', 'change'"),
+        (("--since", "soon"), "--since must be an ISO 8601 time"),
+        (("--limit", "0"), "--limit is '0'"),
+        (("--audit", "some"), "SEDIMENT_AUDIT is 'some': set it to one of off, changes, all, texts."),
+        (("--audit-days", "0"), "SEDIMENT_AUDIT_DAYS is '0'"),
+    ],
+)
+def test_an_audit_that_cannot_be_is_refused(run: Run, arguments: tuple[str, ...], sentence: str) -> None:
+    outcome = run("audit", *arguments)
+    assert (outcome.status, outcome.out) == (2, "")
+    assert sentence in outcome.err

@@ -470,7 +470,7 @@ FOREIGN_FLAGS = {
     "--transport",  # claude's
     "--format",  # git's, and ours
     "--pythonpath", "--bundle", "--out", "--peers",  # of tools and scripts, which have tests of their own
-    "--help", "--real-hosts",
+    "--conformance", "--help", "--real-hosts",
 }  # fmt: skip
 
 

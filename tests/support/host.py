@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from sediment_mcp.app import Application
-from sediment_mcp.config import KEPT_BACKUPS, Config
+from sediment_mcp.config import KEPT_BACKUPS, Audit, Config
 from sediment_mcp.embeddings.protocols import Embedder
 from sediment_mcp.embeddings.reranker import Reranker
 from sediment_mcp.errors import ModelUnavailable
@@ -68,6 +68,7 @@ class Host:
     tuning: Tuning = QUIET
     reranker: Reranker | None = None
     tenant: str = ""
+    audit: Audit = ""
     team: str = ""
     app: Application = field(init=False)
 
@@ -76,7 +77,14 @@ class Host:
         self.reopen()
 
     def reopen(self) -> None:
-        config = Config(self.directory, backups=self.kept, tuning=self.tuning, team=self.team, **self._where)
+        config = Config(
+            self.directory,
+            backups=self.kept,
+            audit=self.audit,
+            tuning=self.tuning,
+            team=self.team,
+            **self._where,
+        )
         self.app = Application(
             config, clock=self.clock, load=self._load, reranker=self.reranker, model_timeout=30
         )

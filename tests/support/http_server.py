@@ -113,10 +113,16 @@ def list_environment(data: Path, **more: str) -> dict[str, str]:
 
 
 def make_token(
-    data: Path, name: str, tenant: str = "default", *, team: str | None = None, may_write: bool = True
+    data: Path,
+    name: str,
+    tenant: str = "default",
+    *,
+    team: str | None = None,
+    may_write: bool = True,
+    database: str = "",
 ) -> str:
-    """Create a token for a server over this directory; return it."""
-    tokens = open_tokens(Config(data_dir=data))
+    """Create a token for a server over this directory, or this database; return it."""
+    tokens = open_tokens(Config(data_dir=data, database=database))
     try:
         return create_token(
             tokens,

@@ -9,7 +9,7 @@ import click
 
 from sediment_mcp.cli.confirm import say
 from sediment_mcp.cli.invocation import Invocation
-from sediment_mcp.cli.options import command, pass_invocation
+from sediment_mcp.cli.options import MAX_COUNT, WholeNumber, command, complete_words, pass_invocation
 from sediment_mcp.cli.values import parse_value
 from sediment_mcp.errors import BadArgument
 
@@ -17,9 +17,12 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from sediment_mcp.domain.access_token import StoredToken
+    from sediment_mcp.operations.audit import AuditResult
     from sediment_mcp.storage.access_protocols import TokenStorage
 
 ACTIONS = ("create", "list", "revoke")
+DEFAULT_LIMIT = 100  # entries of the audit
+MAX_SHOWN_IDS = 10  # of an entry, to a person
 
 
 # --- token --------------------------------------------------------------------------------------
@@ -142,3 +145,76 @@ def _show(found: Sequence[dict[str, Any]]) -> None:
         for word, key in (("until", "expires_at"), ("revoked", "revoked_at")):
             facts += [(f"{word} {format_local_time(one[key])}", "yellow")] if one[key] else []
         put(out, style_words(*facts, gap="  "))
+
+
+# --- audit --------------------------------------------------------------------------------------
+
+
+def _list_actions() -> Sequence[str]:
+    from sediment_mcp.domain.audit import ACTIONS
+
+    return ACTIONS
+
+
+@command(
+    "audit",
+    "sediment-mcp audit --since 2026-05-01 --who anna-laptop",
+    "sediment-mcp audit --action delete --json",
+    "sediment-mcp audit --id 0a1b2c3d4e5f",
+)
+@click.option("--since", metavar="TIME", help="earliest, ISO 8601; a date begins that day")
+@click.option("--who", metavar="NAME", help="a token's name, oidc:SUBJECT, local or retention")
+@click.option(
+    "--action",
+    metavar="ACTION",
+    shell_complete=complete_words(_list_actions),
+    help="store, change, delete, restore, erase, query, list, read, …",
+)
+@click.option("--id", "memory_id", metavar="ID", help="what was done with this memory")
+@click.option(
+    "--limit",
+    metavar="N",
+    type=WholeNumber(1, MAX_COUNT),
+    default=DEFAULT_LIMIT,
+    help=f"how many, {DEFAULT_LIMIT} by default",
+)
+@pass_invocation
+def audit(invocation: Invocation, limit: int, **options: str | None) -> int:
+    """List who stored, changed, deleted or asked for what, newest first.
+
+    What is recorded is said by --audit, and for how long by --audit-days.
+    """
+    from sediment_mcp.domain.audit import ACTIONS, Action, AuditFilter
+    from sediment_mcp.operations.argument_types import Choice
+    from sediment_mcp.operations.arguments import MEMORY_ID, START
+    from sediment_mcp.operations.audit import list_audit
+
+    actions: Choice[Action] = Choice(ACTIONS)
+    since, action, memory_id = options["since"], options["action"], options["memory_id"]
+    wanted = AuditFilter(
+        since=None if since is None else parse_value("--since", START, since),
+        caller=options["who"],
+        action=None if action is None else parse_value("--action", actions, action),
+        memory_id=None if memory_id is None else parse_value("--id", MEMORY_ID, memory_id),
+    )
+    found = list_audit(invocation.app, wanted, limit)
+    return invocation.print_result({"entries": found}, lambda: _show_audit(found))
+
+
+def _show_audit(found: Sequence[AuditResult]) -> None:
+    from sediment_mcp.cli.terminal import format_local_time, open_console, put, style_words
+
+    out = open_console()
+    if not found:
+        put(out, "Nothing is recorded.")
+    for entry in found:
+        ids = entry.get("ids", [])
+        facts = [
+            (format_local_time(entry["at"]), ""),
+            (entry["who"], "blue"),
+            (entry["action"], "magenta"),
+            (" ".join(ids[:MAX_SHOWN_IDS]), "cyan"),
+        ]
+        facts += [(f"and {len(ids) - MAX_SHOWN_IDS} more", "dim")] if len(ids) > MAX_SHOWN_IDS else []
+        facts += [(repr(entry["text"]), "dim")] if "text" in entry else []
+        put(out, style_words(*(fact for fact in facts if fact[0]), gap="  "))

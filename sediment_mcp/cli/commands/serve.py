@@ -15,37 +15,29 @@ from sediment_mcp.errors import BadArgument
 if TYPE_CHECKING:
     from sediment_mcp.server.http.settings import HttpSettings
 
-MOST_TENANTS, MOST_CALLS, MOST_CACHE = 100_000, 10_000, 10_000_000
+MOST_TENANTS, MOST_CALLS, MOST_CACHE, MOST_SECONDS = 100_000, 10_000, 10_000_000, 600
+
+_SETTINGS: tuple[tuple[str, str, WholeNumber | None, str], ...] = (
+    ("--host", "ADDRESS", None, "with --http: where to listen; 127.0.0.1 by default"),
+    ("--port", "N", WholeNumber(0, MAX_PORT), "8787 by default; 0 takes a free one"),
+    ("--public-url", "URL", None, "how clients reach it, behind a proxy that has TLS"),
+    ("--metrics", "[HOST:]PORT", None, "answer Prometheus there; nowhere by default"),
+    ("--open-tenants", "N", WholeNumber(1, MOST_TENANTS), "users whose indexes are kept open; 64 by default"),
+    ("--rate", "N", WholeNumber(0, MOST_CALLS), "calls a second of a caller; 50, 0 for any"),
+    ("--calls-at-once", "N", WholeNumber(1, MOST_CALLS), "of one caller; 16 by default"),
+    ("--cache-mb", "N", WholeNumber(1, MOST_CACHE), "of indexes on disk, with --database; 4096 by default"),
+    (
+        "--leave-seconds",
+        "N",
+        WholeNumber(0, MOST_SECONDS),
+        "answer calls for so long after SIGTERM, while /readyz fails already; 0 by default",
+    ),
+)
+"""Flag, metavar, type and help of what is set for the server over HTTP."""
 
 _http_options = combine_options(
     click.option("--http", "is_http", is_flag=True, help="serve over HTTP, to several users"),
-    click.option("--host", metavar="ADDRESS", help="with --http: where to listen; 127.0.0.1 by default"),
-    click.option(
-        "--port", metavar="N", type=WholeNumber(0, MAX_PORT), help="8787 by default; 0 takes a free one"
-    ),
-    click.option("--public-url", metavar="URL", help="how clients reach it, behind a proxy that has TLS"),
-    click.option("--metrics", metavar="[HOST:]PORT", help="answer Prometheus there; nowhere by default"),
-    click.option(
-        "--open-tenants",
-        metavar="N",
-        type=WholeNumber(1, MOST_TENANTS),
-        help="users whose indexes are kept open; 64 by default",
-    ),
-    click.option(
-        "--rate",
-        metavar="N",
-        type=WholeNumber(0, MOST_CALLS),
-        help="calls a second of a caller; 50, 0 for any",
-    ),
-    click.option(
-        "--calls-at-once", metavar="N", type=WholeNumber(1, MOST_CALLS), help="of one caller; 16 by default"
-    ),
-    click.option(
-        "--cache-mb",
-        metavar="N",
-        type=WholeNumber(1, MOST_CACHE),
-        help="of indexes on disk, with --database; 4096 by default",
-    ),
+    *(click.option(flag, metavar=metavar, type=kind, help=text) for flag, metavar, kind, text in _SETTINGS),
     click.option(
         "--stateless",
         "is_stateless",

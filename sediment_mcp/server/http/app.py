@@ -9,17 +9,22 @@ from typing import Any, cast
 
 from mcp.server.auth.middleware.bearer_auth import BearerAuthBackend, RequireAuthMiddleware
 from mcp.server.auth.routes import build_resource_metadata_url, create_protected_resource_routes
+from mcp.server.auth.settings import AuthSettings
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 from mcp.server.transport_security import TransportSecuritySettings
-from pydantic import AnyHttpUrl
 from starlette.applications import Starlette
 from starlette.middleware.authentication import AuthenticationMiddleware
 from starlette.routing import BaseRoute, Route
 
-from sediment_mcp.access.authenticator import Authenticator
+from sediment_mcp.access.authenticator import Access
+from sediment_mcp.access.signed_tokens import READ_SCOPE, SCOPES
 from sediment_mcp.config import Config
 from sediment_mcp.server.http.access_log import AccessLog
-from sediment_mcp.server.http.authentication import READ, WRITE, CallerVerifier, refuse_unknown
+from sediment_mcp.server.http.authentication import (
+    CallerVerifier,
+    OpenUntilTokens,
+    refuse_unknown,
+)
 from sediment_mcp.server.http.calls import Calls
 from sediment_mcp.server.http.exchange import AsgiApp, Receive, Scope, Send
 from sediment_mcp.server.http.health import Readiness, answer_alive, check_database
@@ -81,13 +86,10 @@ class _Transports:
         await transport.handle_request(scope, receive, send)
 
 
-def build_http_parts(
-    config: Config, settings: HttpSettings, authenticator: Authenticator | None, issuer: str = ""
-) -> HttpParts:
+def build_http_parts(config: Config, settings: HttpSettings, access: Access, *, is_open: bool) -> HttpParts:
     """Build the application and what it is made of.
 
-    Without an ``authenticator`` all requests are of the local user. ``issuer`` is the URL of the identity
-    provider whose tokens are taken; empty: none, so that no client is sent to one.
+    With ``is_open``, all requests are of the local user for as long as ``access`` knows no callers.
     """
     tenants = Tenants(config, settings.open_tenants, cache_mb=settings.cache_mb)
     limits, drain, metrics = CallLimits(settings), Drain(), Metrics()
@@ -95,16 +97,16 @@ def build_http_parts(
     metrics.watch("sediment_running_calls", "Calls that run now.", lambda: drain.running)
     transports = _Transports(Calls(config, tenants), settings)
     endpoint: AsgiApp = ProjectMiddleware(LimitMiddleware(transports, limits))
-    routes: list[BaseRoute] = []
-    if authenticator is not None:
-        endpoint, routes = _protect(endpoint, authenticator, settings, issuer)
+    protected, routes = _protect(endpoint, access, settings)
+    if is_open:
+        protected = OpenUntilTokens(endpoint, protected, access.has_callers)
     readiness = Readiness(lambda: check_database(config), drain)
     starlette = Starlette(
         routes=[
             Route("/healthz", answer_alive),
             Route("/readyz", readiness.answer),
             *routes,
-            *(Route(path, _AsgiEndpoint(DrainMiddleware(endpoint, drain))) for path in PATHS),
+            *(Route(path, _AsgiEndpoint(DrainMiddleware(protected, drain))) for path in PATHS),
         ],
         lifespan=transports.run,
     )
@@ -121,18 +123,31 @@ class _AsgiEndpoint:
         await self._app(scope, receive, send)
 
 
-def _protect(
-    endpoint: AsgiApp, authenticator: Authenticator, settings: HttpSettings, issuer: str
-) -> tuple[AsgiApp, list[BaseRoute]]:
+def _protect(endpoint: AsgiApp, access: Access, settings: HttpSettings) -> tuple[AsgiApp, list[BaseRoute]]:
     """Return the endpoint behind authentication, and the routes of its metadata (RFC 9728)."""
-    resource = AnyHttpUrl(settings.public_url) if settings.public_url and issuer else None
-    verifier = CallerVerifier(authenticator, None if resource is None else str(resource))
+    provided = _describe_provider(settings.public_url, access.issuer)
+    resource = None if provided is None else provided.resource_server_url
+    verifier = CallerVerifier(access, None if resource is None else str(resource))
     metadata_url = None if resource is None else build_resource_metadata_url(resource)
-    required = RequireAuthMiddleware(endpoint, [READ], metadata_url)
+    required = RequireAuthMiddleware(endpoint, [READ_SCOPE], metadata_url)
     protected = AuthenticationMiddleware(
         cast("Any", required), BearerAuthBackend(verifier, resource_server_url=resource), refuse_unknown
     )
     routes: list[BaseRoute] = []
-    if resource is not None:
-        routes += create_protected_resource_routes(resource, [AnyHttpUrl(issuer)], [READ, WRITE])
+    if provided is not None and resource is not None:
+        routes += create_protected_resource_routes(resource, [provided.issuer_url], list(SCOPES))
     return cast("AsgiApp", protected), routes
+
+
+def _describe_provider(public_url: str, issuer: str) -> AuthSettings | None:
+    """Return both addresses as the SDK writes them: with an empty path, as issuers are compared.
+
+    None without a provider or a public address.
+    """
+    if not (public_url and issuer):
+        return None
+    return AuthSettings(
+        issuer_url=cast("Any", issuer),
+        resource_server_url=cast("Any", public_url),
+        validate_token_resource=True,
+    )

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import Any
 
@@ -16,12 +17,14 @@ from starlette.requests import HTTPConnection
 from starlette.responses import Response
 
 from sediment_mcp.access.authenticator import Authenticator
+from sediment_mcp.access.signed_tokens import READ_SCOPE, SCOPES
 from sediment_mcp.domain.caller import Caller
 from sediment_mcp.errors import SedimentError
-from sediment_mcp.server.http.exchange import build_refusal
+from sediment_mcp.server.http.exchange import AsgiApp, Receive, Scope, Send, build_refusal
 
 MAX_CHECKS = 8  # of tokens at the same time, each in a thread
-READ, WRITE = "memory:read", "memory:write"
+
+LOOK_SECONDS = 1.0  # between two looks whether there are tokens by now
 
 log = logging.getLogger(__name__)
 
@@ -58,10 +61,42 @@ class CallerVerifier:
             token="",
             client_id=caller.name,
             subject=caller.tenant,
-            scopes=[READ, WRITE] if caller.may_write else [READ],
+            scopes=[*SCOPES] if caller.may_write else [READ_SCOPE],
             resource=self._resource,
             caller=caller,
         )
+
+
+class OpenUntilTokens:
+    """Takes requests for the local user's until there is a token, and then asks for one for good."""
+
+    def __init__(
+        self,
+        local: AsgiApp,
+        protected: AsgiApp,
+        has_callers: Callable[[], bool],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._local = local
+        self._protected = protected
+        self._has_callers = has_callers
+        self._clock = clock
+        self._is_open = True
+        self._looked_at = -LOOK_SECONDS
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request as the local user's, or ask whose it is."""
+        if self._is_open and self._clock() - self._looked_at >= LOOK_SECONDS:
+            self._is_open = not await run_sync(self._look) and self._is_open
+            self._looked_at = self._clock()
+        await (self._local if self._is_open else self._protected)(scope, receive, send)
+
+    def _look(self) -> bool:
+        try:
+            return self._has_callers()
+        except SedimentError as error:
+            log.warning("Whether there are tokens could not be told, so one is asked for: %s", error)
+            return True
 
 
 def find_caller(scope: Mapping[str, Any]) -> Caller | None:

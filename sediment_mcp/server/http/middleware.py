@@ -36,11 +36,16 @@ class Drain:
 
     def __init__(self) -> None:
         self.has_begun = False
+        self.refuses_calls = False
         self.running = 0
 
     def begin(self) -> None:
-        """Refuse new calls from now on."""
+        """Say from now on that the server is not ready; calls are still answered."""
         self.has_begun = True
+
+    def refuse_calls(self) -> None:
+        """Refuse new calls from now on."""
+        self.refuses_calls = True
 
 
 class DrainMiddleware:
@@ -53,7 +58,7 @@ class DrainMiddleware:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request, or refuse it."""
         exchange = get_exchange(scope)
-        if not self._drain.has_begun:
+        if not self._drain.refuses_calls:
             if scope["method"] == "POST":
                 self._drain.running += 1
                 exchange.releases.append(self._forget_call)

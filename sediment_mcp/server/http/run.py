@@ -42,20 +42,20 @@ def serve_http(
 
     ``announce`` is told the address.
 
-    Callers are asked for a token if there is any, or an identity provider is configured.
+    Callers are asked for a token as soon as there is any, or an identity provider is configured.
 
     Raises:
         BadArgument: the address cannot be used, or it is reached from elsewhere and nobody is asked who they
             are.
     """
-    log_as_json(config.log_level)
-    for warning in unknown_variables():
-        log.warning(warning)
     access = Access(config, public_url=settings.public_url)
     with contextlib.closing(access), contextlib.ExitStack() as closing:
         has_callers = access.has_callers()
         check_exposure(settings, has_authentication=has_callers)
-        parts = build_http_parts(config, settings, access if has_callers else None, access.issuer)
+        log_as_json(config.log_level)
+        for warning in unknown_variables():
+            log.warning(warning)
+        parts = build_http_parts(config, settings, access, is_open=not has_callers)
         listener = closing.enter_context(_listen(settings))
         if settings.metrics is not None:
             server, thread = parts.metrics.serve(settings.metrics)
@@ -63,9 +63,9 @@ def serve_http(
             closing.callback(server.shutdown)
         parts.tenants.start_model()
         host, port = listener.getsockname()[:2]
-        announce(f"http://{bracket(host)}:{port}")
+        address = f"http://{bracket(host)}:{port}"
         try:
-            _HttpServer(parts).run([listener])
+            _HttpServer(parts, settings.leave_seconds, lambda: announce(address)).run([listener])
         finally:
             parts.tenants.close(CLOSE_SECONDS)
     sys.stderr.flush()
@@ -75,7 +75,7 @@ def serve_http(
 class _HttpServer(uvicorn.Server):
     """A server that ends when its calls have ended."""
 
-    def __init__(self, parts: HttpParts) -> None:
+    def __init__(self, parts: HttpParts, leave_seconds: int, announce: Callable[[], None]) -> None:
         super().__init__(
             uvicorn.Config(
                 parts.app,  # pyright: ignore[reportArgumentType] - its types name each message of ASGI
@@ -90,30 +90,42 @@ class _HttpServer(uvicorn.Server):
                 timeout_graceful_shutdown=STREAM_SECONDS,
             )
         )
-        self._parts = parts
-        self._deadline = 0.0
+        self._drain = parts.drain
+        self._leave_seconds = leave_seconds
+        self._announce = announce
+        self._signalled_at = 0.0
         self._is_end_bound = False
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to listen, and say so: from now on signals are handled, too."""
+        await super().startup(sockets)
+        self._announce()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Begin to end; at the second signal end at once."""
-        if self._parts.drain.has_begun:
+        if self._drain.has_begun:
             self.should_exit = self.force_exit = True
-        self._deadline = time.monotonic() + DRAIN_SECONDS
-        self._parts.drain.begin()
+        else:
+            self._signalled_at = time.monotonic()
+            self._drain.begin()
+            if not self._leave_seconds:
+                self._drain.refuse_calls()
 
     async def on_tick(self, counter: int) -> bool:
         """Return whether to end now; asked ten times a second."""
-        if self._parts.drain.has_begun:
+        if self._drain.has_begun:
             self._bound_end()
-            is_late = time.monotonic() > self._deadline
-            self.should_exit = self.should_exit or is_late or not self._parts.drain.running
+            seconds = time.monotonic() - self._signalled_at - self._leave_seconds
+            if seconds >= 0:
+                self._drain.refuse_calls()
+                self.should_exit = self.should_exit or seconds > DRAIN_SECONDS or not self._drain.running
         return await super().on_tick(counter)
 
     def _bound_end(self) -> None:
         """End the process at a time whatever hangs: a call's thread cannot be interrupted."""
         if not self._is_end_bound:
             self._is_end_bound = True
-            exit_within(DRAIN_SECONDS + STREAM_SECONDS + CLOSE_SECONDS)
+            exit_within(self._leave_seconds + DRAIN_SECONDS + STREAM_SECONDS + CLOSE_SECONDS)
 
 
 def _listen(settings: HttpSettings) -> socket.socket:

@@ -33,6 +33,8 @@ class HttpSettings:
     ``public_url`` is empty where clients use the address itself. ``metrics`` is the address of the metrics'
     own listener, None without one. ``rate`` is in calls a second of one caller, 0 for any; ``cache_mb`` is
     of all tenants together. ``is_stateless`` keeps no sessions, for several servers behind one address.
+    ``leave_seconds`` is how long calls are still answered after the signal to end, while whoever distributes
+    them finds out that the server is not ready any more.
     """
 
     host: str = LOOPBACK
@@ -44,6 +46,7 @@ class HttpSettings:
     calls_at_once: int = DEFAULT_CALLS
     cache_mb: int = DEFAULT_CACHE
     is_stateless: bool = False
+    leave_seconds: int = 0
 
     def allowed_hosts(self) -> list[str]:
         """Return the values of the header Host that are meant for this server."""

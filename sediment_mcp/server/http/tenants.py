@@ -23,6 +23,7 @@ from sediment_mcp.server.http.caches import (
 from sediment_mcp.server.http.settings import DEFAULT_CACHE
 
 MEBIBYTE = 1024 * 1024
+SETTLE_SECONDS = 2.0  # before background work begins, so that it does not slow the call that opens a tenant
 TRIM_SECONDS = 60.0  # at least, between two looks at the size of all caches
 
 log = logging.getLogger(__name__)
@@ -136,7 +137,8 @@ class Tenants:
         return found
 
     def _build_app(self, key: _Key, team: _OpenTenant | None) -> Application:
-        config = replace(self._config, tenant=key.tenant, team=key.team)
+        tuning = replace(self._config.tuning, settle_seconds=SETTLE_SECONDS)
+        config = replace(self._config, tenant=key.tenant, team=key.team, tuning=tuning)
         if config.database:
             note_use(config)
         shared = None if team is None else team.app

@@ -15,7 +15,7 @@ SCHEMA = "sediment"
 TENANT = "current_setting('sediment.tenant')::integer"
 """The number of the tenant of a transaction, which its first statement sets; an error without one."""
 OWN_ROWS = f"tenant = {TENANT}"
-TABLES = (
+FIRST_TABLES = (
     "sequences",
     "counters",
     "memories",
@@ -30,7 +30,9 @@ TABLES = (
     "snapshots",
     "retention",
 )
-"""The tables of which each row belongs to a tenant."""
+AUDIT_TABLES = ("audit",)
+TABLES = (*FIRST_TABLES, *AUDIT_TABLES)
+"""The tables of which each row belongs to a tenant, all and those of each migration."""
 DIALECT = Dialect(
     is_same="IS NOT DISTINCT FROM",
     ordered_join="JOIN",  # the planner knows how many rows there are

@@ -42,19 +42,22 @@ class PostgresStorage:
         tuning: Tuning,
         *,
         on_change: Callable[[], None] = lambda: None,
+        audit_time: Callable[[], datetime | None] = lambda: None,
         may_create: bool = True,
     ) -> None:
         """Create a storage; nothing is opened before the first use.
 
         ``directory`` holds the indexes of this machine. ``on_change`` is called when the storage has been
-        opened, and after each write. Without ``may_create`` only what is there is used: neither are tables
-        made, nor is a tenant written down.
+        opened, and after each write. ``audit_time`` gives the time with which a write is recorded in the
+        audit, or None. Without ``may_create`` only what is there is used: neither are tables made, nor is a
+        tenant written down.
         """
         self._url = url
         self._tenant = tenant
         self._directory = directory
         self._tuning = tuning
         self._on_change = on_change
+        self._audit_time = audit_time
         self._may_create = may_create
         self._opening = threading.Lock()
         self._pool: ConnectionPool | None = None
@@ -112,6 +115,7 @@ class PostgresStorage:
         try:
             with self.lend() as lease:
                 session = self.build_session(lease)
+                session.audit.begin(self._audit_time())
                 with session.database.lent(lease), session.database.transaction():
                     yield session
                 self._is_read_only = False

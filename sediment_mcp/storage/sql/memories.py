@@ -13,6 +13,7 @@ from sediment_mcp.domain.memory import Chunk, FoundChunk, Kind, Memory, NewMemor
 from sediment_mcp.domain.retention import renew_expiry
 from sediment_mcp.domain.tags import fold_tag
 from sediment_mcp.storage.protocols import StoredMemory
+from sediment_mcp.storage.sql.audit import SqlAudit
 from sediment_mcp.storage.sql.database import Database, batched, batched_evenly, placeholders
 from sediment_mcp.storage.sql.fields import (
     CONTENT_COLUMNS,
@@ -202,9 +203,14 @@ class MemoryReader:
 class MemoryWriter(MemoryReader):
     """Changes to memories; every method needs a transaction."""
 
+    def __init__(self, database: Database) -> None:
+        super().__init__(database)
+        self.audit = SqlAudit(database)
+
     def add(self, memory: NewMemory) -> StoredMemory:
         """Insert a memory with its chunks."""
         memory_id = memory.id or "".join(secrets.choice(ID_ALPHABET) for _ in range(ID_LENGTH))
+        self.audit.record("store", [memory_id])
         seq, content = self._database.next_seq(), encode_content(memory)
         key = self._database.insert_numbered(
             "memories", f"id, seq, {CONTENT_NAMES}", (memory_id, seq, *content)
@@ -222,6 +228,10 @@ class MemoryWriter(MemoryReader):
         ``changed_at`` is set if it is being changed now: the change then counts as later than every change
         recorded before, whatever the clock says. Without it, the memory's own time of change is written.
         """
+        self.audit.record("change" if memory.deleted_at is None else "delete", [memory.id])
+        self._update(memory, changed_at)
+
+    def _update(self, memory: Memory, changed_at: datetime | None) -> None:
         changed = (to_micros(memory.changed_at), 0) if changed_at is None else (to_micros(changed_at), 1)
         self._database.execute(
             f"UPDATE memories SET seq = ?, {MUTABLE_ASSIGNMENTS}, changed_at = {self.later_change} "
@@ -245,14 +255,16 @@ class MemoryWriter(MemoryReader):
 
         Its age is counted from now, because a retention rule would otherwise delete it again at once.
         """
+        self.audit.record("restore", [memory.id])
         expires_at = renew_expiry(memory.kind, memory.expires_at, now)
-        self.update(replace(memory, deleted_at=None, restored_at=now, expires_at=expires_at), now)
+        self._update(replace(memory, deleted_at=None, restored_at=now, expires_at=expires_at), now)
 
     def erase(self, memory: Memory) -> None:
         """Erase a memory permanently, keeping only its chunk ids for the indexes to remove.
 
         The memories that it superseded are kept as versions of its own successor, or else of its erased id.
         """
+        self.audit.record("erase", [memory.id])
         seq = self._database.next_seq()
         if memory.superseded_by is not None:
             self.reassign_successor(memory.id, memory.superseded_by)
@@ -275,7 +287,9 @@ class MemoryWriter(MemoryReader):
         Each counts as changed for the indexes. Its time of change stays, because a project is no attribute
         that two machines agree on.
         """
-        keys = self._database.column("SELECT number FROM memories WHERE project = ? ORDER BY seq", (old,))
+        rows = self._database.rows("SELECT number, id FROM memories WHERE project = ? ORDER BY seq", (old,))
+        self.audit.record("move", [row[1] for row in rows])
+        keys = [row[0] for row in rows]
         self._database.execute_many(
             f"UPDATE memories SET project = ?, seq = ? WHERE number = ? AND {self._own_rows}",
             [(new, self._database.next_seq(), key) for key in keys],

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from sediment_mcp.domain.retention import GRACE, TRASH_LIFE, ClockReadings, RetentionCandidate, Rule
+from sediment_mcp.storage.sql.audit import SqlAudit
 from sediment_mcp.storage.sql.database import Database
 from sediment_mcp.storage.sql.filters import tag_condition
 from sediment_mcp.system.timestamps import from_micros, to_micros
@@ -73,8 +74,13 @@ class SqlRetentionReader:
 class SqlRetentionTable(SqlRetentionReader):
     """Changes to the rules and readings; every method needs a transaction."""
 
+    def __init__(self, database: Database, audit: SqlAudit) -> None:
+        super().__init__(database)
+        self._audit = audit
+
     def set_rule(self, rule: Rule) -> None:
         """Set the rule of a kind or tag, replacing any earlier one."""
+        self._audit.record("rules")
         key = f"{self._database.dialect.tenant_key}subject, name"
         self._database.execute(
             "INSERT INTO retention (subject, name, max_age, max_count) VALUES (?,?,?,?) "
@@ -85,6 +91,7 @@ class SqlRetentionTable(SqlRetentionReader):
 
     def clear_rule(self, rule: Rule) -> None:
         """Remove the rule of a kind or tag."""
+        self._audit.record("rules")
         self._database.execute(
             f"DELETE FROM retention WHERE subject = ? AND name = ? AND {self._database.dialect.own_rows}",
             (rule.subject, rule.name),

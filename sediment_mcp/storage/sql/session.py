@@ -25,7 +25,7 @@ class SqlSession(MemoryWriter):
         self.changes = SqlChangeFeed(database)
         self.embeddings = SqlEmbeddingTable(database)
         self.token_vectors = SqlTokenVectorTable(database)
-        self.retention = SqlRetentionTable(database)
+        self.retention = SqlRetentionTable(database, self.audit)
         self.snapshots = SqlSnapshotRegistry(database, cache_id)
         self.statistics = SqlStatistics(database)
         self.bulk = SqlBulkReader(database)

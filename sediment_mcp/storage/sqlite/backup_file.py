@@ -41,12 +41,22 @@ def read_contents(path: Path, *, read_only: bool = False) -> Contents | None:
 def write_copy(session: SqliteSession, path: Path) -> None:
     """Copy a database in its current state into a new file, and check the copy.
 
+    The copy holds no texts of audited queries.
+
     Raises:
         DamagedDatabase: the copy is not sound, because the database is not.
     """
     session.database.copy_to(path)
     with contextlib.closing(open_session(path)) as copy:
         assert_sound(copy)
+        _forget_audited_texts(copy)
+
+
+def _forget_audited_texts(copy: SqliteSession) -> None:
+    """Take the texts of audited queries out of a copy, so that what is erased here is told of nowhere."""
+    if copy.audit.texts():
+        with copy.database.transaction():
+            copy.audit.clear_texts()
 
 
 def copy_sound(path: Path, copy: Path, *, read_only: bool = False) -> None:

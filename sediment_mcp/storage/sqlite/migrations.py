@@ -135,11 +135,23 @@ CREATE TABLE token_vectors (
     UNIQUE (chunk, model)
 ) STRICT;
 """  # noqa: S105  its name has the word, it holds no secret
-
 M007_KEY_SNAPSHOTS_BY_CACHE = """
 -- Which directory of indexes a snapshot lies in, and when it was announced. In a file there is one.
 ALTER TABLE snapshots ADD COLUMN cache TEXT NOT NULL DEFAULT '';
 ALTER TABLE snapshots ADD COLUMN registered_at INTEGER NOT NULL DEFAULT 0;
+"""
+M008_ADD_AUDIT = """
+-- Who stored, changed, deleted or was shown what (a JSON list of ids), and when.
+CREATE TABLE audit (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    at INTEGER NOT NULL,
+    caller TEXT NOT NULL,
+    action TEXT NOT NULL,
+    memories TEXT NOT NULL,
+    text TEXT
+) STRICT;
+CREATE INDEX audit_by_time ON audit (at, number);
+CREATE INDEX audit_texts ON audit (number) WHERE text IS NOT NULL;
 """
 
 MIGRATIONS: tuple[str, ...] = (
@@ -150,6 +162,7 @@ MIGRATIONS: tuple[str, ...] = (
     M005_ADD_CHANGED_AT,
     M006_ADD_TOKEN_VECTORS,
     M007_KEY_SNAPSHOTS_BY_CACHE,
+    M008_ADD_AUDIT,
 )
 
 A001_CREATE_TOKENS = """
@@ -157,8 +170,8 @@ A001_CREATE_TOKENS = """
 CREATE TABLE tokens (
     name TEXT PRIMARY KEY,
     hash BLOB NOT NULL UNIQUE,
-    tenant TEXT NOT NULL,
-    team TEXT,
+    tenant_name TEXT NOT NULL,
+    team_name TEXT,
     may_write INTEGER NOT NULL,
     created_at INTEGER NOT NULL,
     expires_at INTEGER,

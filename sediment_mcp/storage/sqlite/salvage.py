@@ -17,6 +17,7 @@ from sediment_mcp.storage.sqlite.connection import UNREADABLE, SqliteDatabase
 
 MEMORY_COLUMNS = ("id", *CONTENT_COLUMNS)
 """The columns of a memory that are kept; its key and its change number may be replaced."""
+AUDIT_COLUMNS = "number, at, caller, action, memories, text"
 ESSENTIAL_COLUMNS = ("number", "id", "seq", "content", CONTENT_HASH_COLUMN)
 
 LOWEST_KEY, HIGHEST_KEY = -(2**63), 2**63 - 1
@@ -143,6 +144,10 @@ class SalvageReader:
     def erased_ids(self) -> list[str]:
         """Return the ids of permanently erased memories."""
         return [row[0] for row in self._read_readable("SELECT id FROM erased")]
+
+    def audit(self) -> Iterator[Row]:
+        """Yield (number, at, caller, action, memories, text) of the audit."""
+        return self._iterate("audit", AUDIT_COLUMNS, self._find_last_key("audit"))
 
     def ids(self) -> tuple[dict[int, str], bool]:
         """Return the ids by key from the index, and whether all of it could be read.
@@ -299,6 +304,16 @@ class SalvageWriter:
     def adopt_rules(self) -> None:
         """Copy the retention rules of the attached database."""
         self._database.execute("INSERT OR IGNORE INTO main.retention SELECT * FROM other.retention", ())
+
+    def add_audit(self, entries: Iterable[Row]) -> None:
+        """Write entries of the audit as `SalvageReader.audit` gives them."""
+        self._database.execute_many(
+            f"INSERT OR IGNORE INTO audit ({AUDIT_COLUMNS}) VALUES (?,?,?,?,?,?)", entries
+        )
+
+    def adopt_audit(self) -> None:
+        """Copy the entries of the attached database that are not here: a number is given once."""
+        self._database.execute("INSERT OR IGNORE INTO main.audit SELECT * FROM other.audit", ())
 
     def set_endings(self, endings: Iterable[tuple[int | None, str | None, str]]) -> None:
         """Write (deleted_at, superseded_by, id) of memories; None leaves a value unchanged."""

@@ -47,16 +47,23 @@ class SqliteStorage:
     """
 
     def __init__(
-        self, directory: Path, tuning: Tuning, *, on_change: Callable[[], None] = lambda: None
+        self,
+        directory: Path,
+        tuning: Tuning,
+        *,
+        on_change: Callable[[], None] = lambda: None,
+        audit_time: Callable[[], datetime | None] = lambda: None,
     ) -> None:
         """Create a storage; nothing is opened before the first use.
 
-        ``on_change`` is called when the storage has been opened, and after each write.
+        ``on_change`` is called when the storage has been opened, and after each write. ``audit_time`` gives
+        the time with which a write is recorded in the audit, or None.
         """
         self.path = directory / DATABASE
         self._directory = directory
         self._tuning = tuning
         self._on_change = on_change
+        self._audit_time = audit_time
         self._opening = threading.Lock()
         self._write_lock = _ThreadLock()
         self._writer: SqliteSession | None = None
@@ -139,6 +146,7 @@ class SqliteStorage:
         self.open()
         self.assert_writable()
         with self._lend_writer() as writer:
+            writer.audit.begin(self._audit_time())
             with writer.database.attached(attach), writer.database.transaction():
                 yield writer
             if secure_erase:

@@ -121,6 +121,16 @@ def test_at_its_end_a_server_refuses_new_calls_and_completes_those_that_run(tmp_
         assert server.process.wait(30) == 0
 
 
+def test_calls_are_answered_for_a_while_after_a_proxy_can_know_that_the_server_leaves(tmp_path: Path) -> None:
+    with running_server(tmp_path, "--leave-seconds", "600") as server:
+        server.process.terminate()
+        while server.send("GET", "/readyz").status == 200:
+            pass
+        assert server.ask("tools/list").status == 200
+        server.process.terminate()
+        assert server.process.wait(30) == 0
+
+
 def test_a_second_signal_ends_a_server_at_once(tmp_path: Path) -> None:
     with running_server(tmp_path) as server, slow_request(server):
         server.process.terminate()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import socket
 from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any, Literal
@@ -133,6 +134,49 @@ def test_an_unknown_tool_is_refused_in_the_same_sentence_as_over_stdio(open_serv
     assert error["message"].startswith("Unknown tool nope: use store_memory")
 
 
+def test_a_client_that_leaves_takes_no_place_for_longer_than_its_call_runs(tmp_path: Path) -> None:
+    with running_server(tmp_path, "--calls-at-once", "1", "--rate", "0") as server:
+        arguments = {"content": "Said while hanging up."}
+        message = {"jsonrpc": "2.0", "id": 1, "method": "tools/call"}
+        body = json.dumps(message | {"params": {"name": "store_memory", "arguments": arguments}})
+        headers = JSON_ONLY | {"Host": "localhost", "Content-Length": str(len(body))}
+        head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+        for _ in range(5):
+            with socket.create_connection(("127.0.0.1", server.port)) as leaving:
+                leaving.sendall(f"POST /mcp HTTP/1.1\r\n{head}\r\n{body}".encode())
+        while server.ask("tools/list").status == 429:
+            pass
+        assert server.call("list_memories", {})["total"] <= 1
+        assert server.stop() == 0
+
+
+def test_a_session_goes_on_after_a_call_in_it_is_cancelled(open_server: HttpServer) -> None:
+    headers = BOTH | {"Mcp-Session-Id": open_session(open_server), "MCP-Protocol-Version": "2025-11-25"}
+    params = {"requestId": 1, "reason": "changed my mind"}
+    notice = {"jsonrpc": "2.0", "method": "notifications/cancelled", "params": params}
+    assert open_server.send("POST", "/mcp", json.dumps(notice).encode(), headers).status == 202
+    answer = open_server.ask("tools/call", {"name": "list_memories", "arguments": {}}, headers=headers)
+    assert (answer.status, b"memories" in answer.body) == (200, True)
+    assert open_server.send("DELETE", "/mcp", headers=headers).status == 200
+    assert open_server.ask("tools/list", headers=headers).status == 404
+
+
+def test_without_sessions_any_server_answers_any_request_of_either_era(tmp_path: Path) -> None:
+    with (
+        running_server(tmp_path / "one", "--stateless") as one,
+        running_server(tmp_path / "two", "--stateless") as two,
+    ):
+        params = {
+            "protocolVersion": "2025-11-25",
+            "capabilities": {},
+            "clientInfo": {"name": "t", "version": "1"},
+        }
+        opened = one.ask("initialize", params, headers=BOTH)
+        assert (opened.status, "mcp-session-id" in opened.headers) == (200, False)
+        headers = BOTH | {"MCP-Protocol-Version": "2025-11-25"}
+        assert b"store_memory" in two.ask("tools/list", headers=headers).body
+
+
 # --- who calls ----------------------------------------------------------------------------------
 
 
@@ -157,14 +201,16 @@ async def test_two_tenants_never_see_each_other(
 def test_a_token_that_may_only_read_changes_nothing(
     guarded_server: HttpServer, tokens: dict[str, str]
 ) -> None:
-    for tool, arguments in (("store_memory", {"content": "x"}), ("delete_memory", {"ids": ["x"]})):
+    stored = guarded_server.call("store_memory", {"content": "This stays as it is."}, token=tokens["ann"])
+    for tool, arguments in (("store_memory", {"content": "x"}), ("delete_memory", {"ids": [stored["id"]]})):
         answer = guarded_server.ask(
             "tools/call", {"name": tool, "arguments": arguments}, token=tokens["reader"]
         )
         result = answer.json()["result"]
         assert result["isError"]
         assert "may read memories here, but not change them" in result["content"][0]["text"]
-    assert "memories" in guarded_server.call("list_memories", {}, token=tokens["reader"])
+    listed = guarded_server.call("list_memories", {"ids": [stored["id"]]}, token=tokens["reader"])
+    assert [memory["content"] for memory in listed["memories"]] == ["This stays as it is."]
 
 
 @pytest.mark.parametrize("token", [None, "", "sed_wrong", "x" * 20_000, "é"])
@@ -173,6 +219,16 @@ def test_who_has_no_good_token_is_not_let_in(guarded_server: HttpServer, token: 
     answer = guarded_server.ask("tools/list", headers=headers)
     assert answer.status == 401
     assert answer.headers["www-authenticate"].startswith("Bearer ")
+
+
+def test_from_the_first_token_on_a_server_asks_for_one(tmp_path: Path) -> None:
+    with running_server(tmp_path, "--rate", "0") as server:
+        assert server.ask("tools/list").status == 200
+        token = make_token(tmp_path / "data", "ann", "ann")
+        while server.ask("tools/list").status == 200:
+            pass
+        assert server.ask("tools/list").status == 401
+        assert server.ask("tools/list", token=token).status == 200
 
 
 def test_a_session_is_of_the_caller_who_opened_it(guarded_server: HttpServer, tokens: dict[str, str]) -> None:

@@ -16,6 +16,7 @@ from support.embedding_double import EmbeddingDouble
 from support.statements import names_its_tenant
 from support.storage import NOW, add
 
+from sediment_mcp.domain.audit import AuditEntry
 from sediment_mcp.domain.retention import Rule
 from sediment_mcp.embeddings.codec import encode_vectors
 from sediment_mcp.errors import StorageError
@@ -50,6 +51,7 @@ def fill(storage: MemoryStorage, word: str) -> None:
         session.retention.set_readings(ClockReadings(NOW, NOW))
         session.erase(gone)
         session.record_erased([gone.id])
+        session.audit.add([AuditEntry(NOW, "local", "store", (memory.id,))])
 
 
 @contextlib.contextmanager
