@@ -71,7 +71,11 @@ class Application:
         self.config = config
         self.now = clock
         self._is_resident = is_resident
-        self._worker = Worker(self.run_jobs, config.tuning)
+        self._worker = Worker(
+            self.run_jobs,
+            config.tuning,
+            first_seconds=config.tuning.cold_seconds if config.database else 0.0,
+        )
         self.model = model or ModelLoader(lambda: load(config), timeout=model_timeout)
         self.reranker = reranker
         if reranker is None and config.reranker != NO_MODEL:

@@ -20,7 +20,8 @@
     └── Stopped                the progress callback of long work has stopped it; the old state stays valid
 
 All errors that leave their folder are defined here. A folder may define others for itself, which it catches
-or which its callers know only by a base class in this tree: `InvalidConfig` and `InvalidJson` in hosts,
+or which its callers know only by a base class in this tree: `BrokenConnection` in storage,
+`InvalidConfig` and `InvalidJson` in hosts,
 `InvalidMessage` in server.
 
 Each message is one sentence, or two, that ends with what to do next: hosts show it to a model and

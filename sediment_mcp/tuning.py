@@ -20,6 +20,7 @@ class Tuning:
     commit_every: int = 512  # chunks embedded between two commits; one of 32 takes a fifth longer
     retention_batch: int = 500  # memories removed between two commits
     settle_seconds: float = 0.2  # to wait for more writes before background work begins
+    cold_seconds: float = 2.0  # before the first work in the background, with a database beside which it runs
     rest_seconds: float = 60.0  # between two checks for work that other processes may have left undone
     lock_timeout: float = 30.0  # seconds; a writer holds a lock for milliseconds, unless it hangs
     close_timeout: float = 0.5  # seconds that the end of the process waits for work under way

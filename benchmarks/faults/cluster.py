@@ -171,6 +171,25 @@ class Cluster:
         self._set("synchronous_standby_names", "*")
         self.wait_for_standby()
 
+    def hold_standby(self) -> None:
+        """Let the standby receive nothing more, so that commits wait for it."""
+        self.standby.signal_processes("walreceiver", signal.SIGSTOP)
+
+    def fail_over(self) -> None:
+        """Kill the primary and let the standby take the writes, without what it has not read yet."""
+        self.primary.stop(signal.SIGKILL)
+        self.standby.signal_processes("walreceiver", signal.SIGKILL)
+        self.standby.stop(signal.SIGKILL)
+        self.standby.start()
+        self.promote()
+
+    def end_sessions(self, which: str = "true") -> None:
+        """End the primary's sessions with clients for which a condition on pg_stat_activity holds."""
+        self.primary.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            f"WHERE backend_type = 'client backend' AND pid <> pg_backend_pid() AND {which}"
+        )
+
     def promote(self) -> None:
         """Let the standby take the writes; the roles change."""
         self.primary, self.standby = self.standby, self.primary

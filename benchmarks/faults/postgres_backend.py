@@ -9,10 +9,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from sediment_mcp.storage.postgres.dialect import SCHEMA
-from sediment_mcp.storage.postgres.storage import PostgresStorage
 from support.postgres import ROLE
 
+from sediment_mcp.storage.postgres.dialect import SCHEMA
+from sediment_mcp.storage.postgres.storage import PostgresStorage
 from sediment_mcp.tuning import Tuning
 
 from . import postgres_injuries
@@ -33,7 +33,7 @@ OWN = (postgres_injuries.DATABASE, postgres_injuries.CONNECTIONS, postgres_injur
 
 class PostgresBackend:
     faults = (*PROCESSES, *CLOCK, *DERIVED, *(name for part in OWN for name in part))
-    longest_call = 60.0
+    longest_call = 90.0
     patience = 30.0
     """Seconds after which a server gives up a database, or a lock, that does not answer."""
 

@@ -40,10 +40,7 @@ def _without_primary(backend: PostgresBackend, scene: Scene, how: signal.Signals
 
 def terminate_sessions(backend: PostgresBackend, scene: Scene, _: Slot) -> Hit:
     with scene.common.excusing():
-        backend.cluster.primary.execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
-            "WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()"
-        )
+        backend.cluster.end_sessions()
     return Hit(scene.slots, time.time())
 
 
@@ -60,16 +57,18 @@ def fail_over(backend: PostgresBackend, scene: Scene, _: Slot) -> Hit:
 
 
 def fail_over_while_behind(backend: PostgresBackend, scene: Scene, _: Slot) -> Hit:
-    """The standby receives nothing for a while: what is acknowledged then would be lost with the primary."""
+    """The standby receives nothing for a while: what is acknowledged then is lost with the primary.
+
+    Sessions that are ended meanwhile no longer wait for it: they have committed on the primary alone.
+    """
     cluster = backend.cluster
     with scene.common.excusing():
-        cluster.standby.signal_processes("walreceiver", signal.SIGSTOP)
-        time.sleep(scene.chance.uniform(1.0, backend.patience))
-        cluster.primary.stop(signal.SIGKILL)
-        cluster.standby.signal_processes("walreceiver", signal.SIGKILL)  # with what it has not read yet
-        cluster.standby.stop(signal.SIGKILL)
-        cluster.standby.start()
-        cluster.promote()
+        cluster.hold_standby()
+        time.sleep(scene.chance.uniform(0.5, 3.0))
+        if scene.chance.random() < 0.6:
+            backend.cluster.end_sessions()
+        time.sleep(scene.chance.choice((1.0, 3.0, backend.patience)))
+        cluster.fail_over()
     hit = Hit(scene.slots, time.time())
     cluster.rebuild_standby()
     return hit

@@ -24,10 +24,16 @@ class Worker:
     The first `wake` starts the thread.
     """
 
-    def __init__(self, work: Callable[[Progress], None], tuning: Tuning) -> None:
-        """Run ``work`` with a progress callback that stops it when the process ends."""
+    def __init__(
+        self, work: Callable[[Progress], None], tuning: Tuning, *, first_seconds: float = 0.0
+    ) -> None:
+        """Run ``work`` with a progress callback that stops it when the process ends.
+
+        ``first_seconds`` go by before it runs for the first time, beside the usual ones.
+        """
         self._work = work
         self._tuning = tuning
+        self._first_seconds = first_seconds
         self._starting = threading.Lock()
         self._stop = threading.Event()
         self._woken = threading.Event()
@@ -51,6 +57,7 @@ class Worker:
             thread.join(timeout)
 
     def _run(self) -> None:
+        self._stop.wait(self._first_seconds)
         while not self._stop.is_set():
             self._woken.wait(self._tuning.rest_seconds)
             self._stop.wait(self._tuning.settle_seconds)

@@ -77,6 +77,11 @@ class TextSearch(SnapshotReader[TextIndex]):
         """Return in how many chunks the term occurs, as of `apply_changes`."""
         return self._build_corpus().document_frequency(term)
 
+    def read_ahead(self, session: ReadSession) -> None:
+        """Ask for what `apply_changes` reads first; see `ReadSession.prefetch`."""
+        session.changes.erased_since(self.applied_seq)
+        list(session.changes.memories_since(self.applied_seq))
+
     def apply_changes(self, session: ReadSession) -> None:
         """Apply all changes since the snapshot, or since the last call."""
         newest = session.changes.seq()

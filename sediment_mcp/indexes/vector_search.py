@@ -44,11 +44,20 @@ class VectorSearch(SnapshotReader[VectorIndex]):
         """The number of chunks in the snapshot; 0 without one."""
         return len(self._snapshot) if self._snapshot is not None else 0
 
+    def read_ahead(self, session: ReadSession) -> None:
+        """Ask for what `apply_changes` reads first; see `ReadSession.prefetch`."""
+        model = session.embeddings.model_key(self.model.fingerprint)
+        if model is not None:
+            session.embeddings.since(model, self.applied_seq)
+            session.embeddings.removed_since(model, self.applied_seq)
+
     def apply_changes(self, session: ReadSession) -> None:
         """Apply all changes since the snapshot, or since the last call."""
         newest = session.changes.seq()
+        if newest == self.applied_seq:
+            return
         model = session.embeddings.model_key(self.model.fingerprint)
-        if model is None or newest == self.applied_seq:
+        if model is None:
             return
         self._put(session.embeddings.since(model, self.applied_seq))
         self._memtable.drop(session.embeddings.removed_since(model, self.applied_seq))

@@ -68,6 +68,17 @@ def store_memory(app: Application, arguments: StoreMemory, project: str | None) 
     embedded = _embed(app, memory) if len(memory.spans) <= MAX_CHUNKS_AT_ONCE else None
     similar = find_similar(app.retriever, memory, embedded)
     with app.storage.write() as session:
+        session.prefetch(
+            lambda: session.get(arguments.replaces),
+            lambda: find_duplicate(session, memory, arguments.occurred_at),
+            lambda: find_near_duplicates(session, memory, similar, now),
+            lambda: embedded and session.embeddings.model_key(embedded.model.fingerprint),
+            lambda: (
+                embedded
+                and embedded.token_model
+                and session.token_vectors.model_key(embedded.token_model.fingerprint)
+            ),
+        )
         replaced = _find_replaced(session, arguments.replaces)
         existing = find_duplicate(session, memory, arguments.occurred_at)
         if existing is not None and existing.id in arguments.replaces and changes(arguments, existing):
@@ -127,6 +138,10 @@ def _read_embeddings(app: Application, memory: NewMemory) -> EmbeddedTexts | Non
         if model_key is None:
             return None
         chunks = {(chunk.start, chunk.end): chunk.id for chunk in session.chunks_of(keys)}
+        session.prefetch(
+            lambda: session.embeddings.get(model_key, list(chunks.values())),
+            lambda: _read_token_vectors(session, embedder.token_identity, list(chunks.values())),
+        )
         vectors = session.embeddings.get(model_key, list(chunks.values()))
         tokens = _read_token_vectors(session, embedder.token_identity, list(chunks.values()))
     own = [chunks.get(span, 0) for span in memory.spans]

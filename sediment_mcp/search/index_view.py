@@ -69,10 +69,14 @@ class Query:
 
 @dataclass(slots=True)
 class _FoundChunks:
-    """The proposed chunks that pass the filters, by id, and those still to be read."""
+    """The proposed chunks that pass the filters, by id, and those still to be read.
+
+    ``tokens`` are the encoded token vectors that were read with them, where that saves a round trip.
+    """
 
     chunks: dict[int, FoundChunk] = field(default_factory=dict[int, FoundChunk])
     unread: list[int] = field(default_factory=list[int])
+    tokens: dict[int, bytes] = field(default_factory=dict[int, bytes])
 
 
 class IndexView:
@@ -107,6 +111,8 @@ class IndexView:
 
     def is_far_behind(self, session: ReadSession) -> bool:
         """Return True if the text index should be written before a search, as it lacks too much."""
+        if session.changes.seq() == self.text.applied_seq:
+            return False
         limit = self._tuning.far_behind
         return session.changes.count_chunks_since(self.text.applied_seq, limit) == limit
 
@@ -138,6 +144,13 @@ class IndexView:
             limit = max(self._tuning.vector_memtable_limit, share)
         return session.embeddings.count_since(model_key, seq, limit) >= limit
 
+    def read_ahead(self, session: ReadSession) -> None:
+        """Ask for what `is_far_behind` and `apply_changes` read first; see `ReadSession.prefetch`."""
+        session.changes.count_chunks_since(self.text.applied_seq, self._tuning.far_behind)
+        self.text.read_ahead(session)
+        if self.vectors is not None:
+            self.vectors.read_ahead(session)
+
     def apply_changes(self, session: ReadSession) -> None:
         """Read the newest changes into the memtables."""
         self.text.apply_changes(session)
@@ -164,7 +177,9 @@ class IndexView:
         terms = self.text.select_terms(remove_present_words(query.text))
         context = _read_context(query, terms)
         bm25 = self._search_text(query, terms)
-        own = self._extract(session, self._find_chunks(session, query, bm25), query, context, bm25)
+        found = _FoundChunks(unread=list(bm25))
+        chunks = self._find_chunks(session, query, bm25, found)
+        own = self._extract(session, chunks, query, context, bm25, tokens=found.tokens)
         foremost = max(self._tuning.foremost, self._tuning.foremost_per_result * query.limit)
         leading = select_leading(build_candidates(own, context), query.asking, foremost)
         lines = session.session_neighbours(leading, 2 * NEIGHBOUR_DISTANCE)
@@ -172,8 +187,10 @@ class IndexView:
             return build_candidates(own, context)
         neighbourhood = read_neighbourhood(lines.items())
         new = sorted({*neighbourhood.keys.tolist()} - {*own.memory_keys.tolist()})  # numpy's imports numpy.ma
-        added = session.find_chunks_of(new, query.filters, query.now)
-        features = own.append(self._extract(session, added, query, context, bm25)) if added else own
+        added, tokens = _read_chunks_of(session, query, new)
+        features = (
+            own.append(self._extract(session, added, query, context, bm25, tokens=tokens)) if added else own
+        )
         return build_candidates(features, context, link_neighbours(neighbourhood, features.memory_keys))
 
     def _extract(
@@ -183,6 +200,8 @@ class IndexView:
         query: Query,
         context: QueryContext,
         bm25: Mapping[int, float],
+        *,
+        tokens: Mapping[int, bytes],
     ) -> CandidateFeatures:
         vectors = None
         if self.vectors is not None and context.vector is not None:
@@ -191,7 +210,9 @@ class IndexView:
         if context.tokens is None:
             return features
         chunk_ids = [chunk.chunk_id for chunk in features.chunks]
-        return features.with_tokens(context.tokens, _read_tokens(session, query, chunk_ids))
+        unread = [chunk_id for chunk_id in chunk_ids if chunk_id not in tokens]
+        known = {**tokens, **_read_tokens(session, query, unread)}
+        return features.with_tokens(context.tokens, [known[chunk_id] for chunk_id in chunk_ids])
 
     def nearest(
         self,
@@ -207,9 +228,18 @@ class IndexView:
         """
         if self.vectors is None:
             return []
-        self.vectors.apply_changes(session)
-        hits = self.vectors.search(vector, FIRST_FETCH)
-        cosines = {hit.chunk_id: hit.cosine for hit in hits if hit.cosine >= min_cosine}
+        vectors = self.vectors
+
+        def search() -> dict[int, float]:
+            hits = vectors.search(vector, FIRST_FETCH)
+            return {hit.chunk_id: hit.cosine for hit in hits if hit.cosine >= min_cosine}
+
+        # Mostly nothing has changed, or nothing that is near; then this was all to be read.
+        session.prefetch(
+            lambda: vectors.read_ahead(session), lambda: session.resolve_chunks(list(search()), filters, now)
+        )
+        vectors.apply_changes(session)
+        cosines = search()
         pairs = session.resolve_chunks(list(cosines), filters, now) if cosines else []
         pairs.sort(key=lambda pair: (-cosines[pair[1].id], pair[1].id))
         best: dict[int, tuple[Memory, Chunk, float]] = {}
@@ -227,9 +257,10 @@ class IndexView:
         )
         return {hit.chunk_id: hit.score for hit in hits}
 
-    def _find_chunks(self, session: ReadSession, query: Query, bm25: Mapping[int, float]) -> list[FoundChunk]:
+    def _find_chunks(
+        self, session: ReadSession, query: Query, bm25: Mapping[int, float], found: _FoundChunks
+    ) -> list[FoundChunk]:
         """Return the chunks that either index proposes, as far as they pass the filters."""
-        found = _FoundChunks(unread=list(bm25))
         self._search_vectors(session, query, found)
         _read(session, query, found)
         return sorted(found.chunks.values(), key=lambda chunk: chunk.chunk_id not in bm25)
@@ -306,14 +337,34 @@ def _read_context(query: Query, terms: QueryTerms) -> QueryContext:
     return QueryContext(terms, query.vector, read_wording(query.text), tokens, asks_when(query.text))
 
 
-def _read_tokens(session: ReadSession, query: Query, chunk_ids: Sequence[int]) -> list[bytes]:
+def _read_tokens(session: ReadSession, query: Query, chunk_ids: Sequence[int]) -> dict[int, bytes]:
     """Return the encoded token vectors of chunks, empty where there are none yet."""
+    model_key = _find_token_model(session, query) if chunk_ids else None
+    kept = session.token_vectors.get(model_key, chunk_ids) if model_key is not None else {}
+    return dict.fromkeys(chunk_ids, b"") | kept
+
+
+def _find_token_model(session: ReadSession, query: Query) -> int | None:
     model = query.embedded.token_model if query.embedded else None
-    model_key = session.token_vectors.model_key(model.fingerprint) if model else None
-    if model_key is None:
-        return [b""] * len(chunk_ids)
-    kept = session.token_vectors.get(model_key, chunk_ids)
-    return [kept.get(chunk_id, b"") for chunk_id in chunk_ids]
+    return session.token_vectors.model_key(model.fingerprint) if model else None
+
+
+def _read_chunks_of(
+    session: ReadSession, query: Query, memory_keys: Sequence[int]
+) -> tuple[list[FoundChunk], dict[int, bytes]]:
+    """Return the chunks of memories that pass the filters, and token vectors read with them."""
+    model_key = _find_token_model(session, query)
+
+    def read_tokens() -> dict[int, bytes]:
+        return session.token_vectors.get_of(model_key, memory_keys) if model_key is not None else {}
+
+    def read_chunks() -> list[FoundChunk]:
+        return session.find_chunks_of(memory_keys, query.filters, query.now)
+
+    if not session.prefetch(read_chunks, read_tokens):
+        return read_chunks(), {}
+    chunks = read_chunks()
+    return chunks, dict.fromkeys((chunk.chunk_id for chunk in chunks), b"") | read_tokens()
 
 
 def _has_enough(query: Query, found: _FoundChunks, hits: Iterable[VectorHit]) -> bool:
@@ -325,5 +376,10 @@ def _has_enough(query: Query, found: _FoundChunks, hits: Iterable[VectorHit]) ->
 def _read(session: ReadSession, query: Query, found: _FoundChunks) -> None:
     """Read the chunks that are still to be read, of both indexes at once."""
     unread, found.unread = list(dict.fromkeys(found.unread)), []
-    for chunk in session.find_chunks(unread, query.filters, query.now):
-        found.chunks[chunk.chunk_id] = chunk
+
+    def read_chunks() -> list[FoundChunk]:
+        return session.find_chunks(unread, query.filters, query.now)
+
+    if session.prefetch(read_chunks, lambda: _read_tokens(session, query, unread)):
+        found.tokens |= _read_tokens(session, query, unread)
+    found.chunks |= {chunk.chunk_id: chunk for chunk in read_chunks()}

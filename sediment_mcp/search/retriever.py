@@ -143,9 +143,9 @@ class Retriever:
     ) -> list[ScoredMemory] | None:
         """Return the best memories; None means that the text index should be written first."""
         with self._lend_current_view(model) as (session, view):
-            if may_write_index and view.is_far_behind(session):
-                return None
-            return _search_undamaged(lambda: self._search(session, view, query, others))
+            return _search_undamaged(
+                lambda: self._search(session, view, query, others, may_write_index=may_write_index)
+            )
 
     @property
     def _ready_model(self) -> ModelIdentity | None:
@@ -153,8 +153,13 @@ class Retriever:
         embedder = self._model.ready
         return None if embedder is None else embedder.identity
 
-    def _search(self, session: ReadSession, view: IndexView, query: Query, others: int) -> list[ScoredMemory]:
+    def _search(
+        self, session: ReadSession, view: IndexView, query: Query, others: int, *, may_write_index: bool
+    ) -> list[ScoredMemory] | None:
         with session.snapshot():
+            session.prefetch(lambda: view.read_ahead(session))
+            if may_write_index and view.is_far_behind(session):
+                return None
             view.apply_changes(session)
             candidates = view.find_candidates(session, query)
             count = view.text.count + others

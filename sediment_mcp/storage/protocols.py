@@ -9,7 +9,7 @@ alone and not part of this interface.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Literal, NamedTuple, Protocol
@@ -93,6 +93,14 @@ class ReadSession(Protocol):
 
     def snapshot(self) -> AbstractContextManager[None]:
         """Let all reads inside see the same moment."""
+        ...
+
+    def prefetch(self, *reads: Callable[[], object]) -> bool:
+        """Read at once what the calls will ask for, where a round trip costs time.
+
+        Inside a transaction. Returns whether it was done. The caller makes the same calls again, and gets
+        their answers. Here they find nothing, so they must do nothing but read, and not fail for it.
+        """
         ...
 
     def assert_current(self) -> None:

@@ -195,6 +195,10 @@ class EmbeddingTable(EmbeddingReader, ModelTable, Protocol):
 class TokenVectorReader(ModelTableReader, Protocol):
     """The token vectors of chunks, which are read for the candidates of a query."""
 
+    def get_of(self, model_key: int, memory_keys: Sequence[int]) -> dict[int, bytes]:
+        """Return by chunk id the encoded token vectors of the chunks of these memories."""
+        ...
+
     def count_damaged(self) -> int:
         """Return how many are cut short."""
         ...

@@ -36,7 +36,7 @@ from support.documents import (
 )
 from support.stdio_peer import SERVER, StdioPeer
 
-from sediment_mcp.config import MODEL_EXTRA, MULTILINGUAL_EXTRA, VARIABLES, load_config
+from sediment_mcp.config import MODEL_EXTRA, MULTILINGUAL_EXTRA, POSTGRES_EXTRA, VARIABLES, load_config
 from sediment_mcp.hosts.agent_instructions import INSTRUCTIONS_FILES, USER_FILES
 from sediment_mcp.hosts.launch_command import detect_installation
 from sediment_mcp.hosts.locations import Machine, resolve_path
@@ -147,7 +147,11 @@ def test_the_build_of_torch_that_is_told_of_is_the_one_that_install_asks_for() -
     assert detect_installation(machine, "").torch_backend == "cpu"
 
 
-EXTRAS = {MODEL_EXTRA: "sentence_transformers", MULTILINGUAL_EXTRA: "multilingual"}
+EXTRAS = {
+    MODEL_EXTRA: "sentence_transformers",
+    MULTILINGUAL_EXTRA: "multilingual",
+    POSTGRES_EXTRA: "postgres",
+}
 """What is told of in commands, and the marker of the tests that need it."""
 
 

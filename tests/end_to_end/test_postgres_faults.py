@@ -5,6 +5,9 @@ In small what the campaign in benchmarks/faults does at length.
 
 from __future__ import annotations
 
+import shutil
+import sys
+import tempfile
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -13,6 +16,7 @@ from typing import Any
 
 import pytest
 from faults import proxy
+from faults.cluster import DATABASE, Cluster
 from faults.proxy import Proxy
 from support.postgres import ADMIN, PORT, ROLE, PostgresServer
 from support.stdio_peer import StdioPeer
@@ -30,6 +34,13 @@ def database() -> Iterator[PostgresServer]:
     server.end()
 
 
+def start_server(url: str, directory: Path, stack: ExitStack) -> StdioPeer:
+    environment = {"SEDIMENT_DATABASE": url, "SEDIMENT_MODEL": "none", "SEDIMENT_PROJECT": ""}
+    peer = stack.enter_context(StdioPeer(directory, environment=environment))
+    peer.initialize()
+    return peer
+
+
 class Machines:
     """Servers on machines of their own, each with its own cache, over one database behind a proxy."""
 
@@ -40,10 +51,7 @@ class Machines:
         self._url = f"postgresql://{ROLE}@127.0.0.1:{self.proxy.port}/{database.new_database()}"
 
     def start(self, name: str) -> StdioPeer:
-        environment = {"SEDIMENT_DATABASE": self._url, "SEDIMENT_MODEL": "none", "SEDIMENT_PROJECT": ""}
-        peer = self._stack.enter_context(StdioPeer(self._folder / name, environment=environment))
-        peer.initialize()
-        return peer
+        return start_server(self._url, self._folder / name, self._stack)
 
 
 @pytest.fixture
@@ -200,3 +208,32 @@ def test_servers_go_on_by_themselves_after_the_database_was_ended(machines: Mach
     for peer in peers:
         found = succeed(peer, "query_memory", query="before after")["results"]
         assert {memory["id"] for memory in found} == set(kept)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="finds the standby's processes in /proc")
+def test_a_write_that_no_longer_waits_for_the_standby_is_not_acknowledged_before_it_is_there(
+    tmp_path: Path,
+) -> None:
+    """The primary has it, as it says when it ends the wait; the standby that takes over has not."""
+    folder, text = Path(tempfile.mkdtemp(prefix="pg-")), "a text that the primary alone has"
+    with ExitStack() as stack:
+        stack.callback(shutil.rmtree, folder)
+        cluster = Cluster(folder)
+        stack.callback(cluster.remove)
+        hosts = ",".join(str(node.folder) for node in cluster.nodes)
+        url = (
+            f"postgresql://{ROLE}@/{DATABASE}?host={hosts}&port={PORT},{PORT}&target_session_attrs=read-write"
+        )
+        peer = start_server(url, tmp_path / "one", stack)
+        store(peer, "before")
+        cluster.hold_standby()
+        call = peer.start_call("store_memory", content=text)
+        waiting = "FROM pg_stat_activity WHERE wait_event = 'SyncRep' AND backend_type = 'client backend'"
+        cluster.wait_for(cluster.primary, f"SELECT count(*) {waiting}")
+        first = cluster.primary.scalar(f"SELECT pid {waiting}")
+        cluster.end_sessions(f"pid = {first}")
+        cluster.wait_for(cluster.primary, f"SELECT count(*) {waiting} AND pid <> {first}")
+        cluster.fail_over()
+        assert "nothing was changed" in peer.answer_to(call)["result"]["content"][0]["text"]
+        assert everything(peer) == ["before"]
+        store(peer, text)

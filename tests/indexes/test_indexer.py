@@ -16,6 +16,8 @@ from sediment_mcp.indexes.tantivy_index import TantivyIndex
 from sediment_mcp.storage.protocols import ReadSession
 from sediment_mcp.storage.sql.changes import SqlChangeFeed
 
+pytestmark = pytest.mark.over_both
+
 # --- what goes wrong while a snapshot is written ------------------------------------------------
 
 
@@ -33,7 +35,7 @@ def test_a_vector_index_that_is_damaged_after_its_check_is_written_anew(
     def damage_first(writer: QuantizedWriter, base: QuantizedIndex | None, *others: Any) -> None:
         bases.append(base is not None)
         if base is not None:
-            (matrix,) = host.directory.glob("vectors-*.npy")
+            (matrix,) = host.files.glob("vectors-*.npy")
             with matrix.open("r+b") as there:
                 there.seek(-1, 2)
                 there.write(b"\0")
@@ -42,7 +44,7 @@ def test_a_vector_index_that_is_damaged_after_its_check_is_written_anew(
     monkeypatch.setattr(QuantizedWriter, "write", damage_first)
     host.app.services.indexer.write_vectors(model)
     assert bases == [True, False]
-    assert len(QuantizedIndex(host.directory, model.fingerprint, DIMENSION)) == 7
+    assert len(QuantizedIndex(host.files, model.fingerprint, DIMENSION)) == 7
     host.crash()
     assert host.found_by_meaning("kiwi number2") == {ids[2]}
 
@@ -56,14 +58,14 @@ def test_a_text_index_that_is_damaged_after_its_check_is_written_anew(
     announce = indexer.Indexer._announce
 
     def damage_then_announce(self: indexer.Indexer, name: str, session: ReadSession) -> Any:
-        for folder in host.directory.glob("text-*"):
+        for folder in host.files.glob("text-*"):
             (folder / "meta.json").write_bytes(b"{")
         return announce(self, name, session)
 
     monkeypatch.setattr(indexer.Indexer, "_announce", damage_then_announce)
     host.app.services.indexer.write_text()
-    assert len(TantivyIndex(host.directory)) == 2
-    assert len(list(host.directory.glob("text-*"))) == 1
+    assert len(TantivyIndex(host.files)) == 2
+    assert len(list(host.files.glob("text-*"))) == 1
 
 
 def test_a_damaged_database_is_not_taken_for_a_damaged_index(

@@ -22,6 +22,8 @@ from sediment_mcp.operations.trash import restore_memories
 from sediment_mcp.storage.protocols import ReadSession
 from sediment_mcp.storage.table_protocols import SnapshotId
 
+pytestmark = pytest.mark.over_both
+
 ANY = Filters()
 VOCABULARY = ["kiwi", "plum", "fig", "pear", "lime"]
 TEXTS = st.lists(
@@ -100,7 +102,7 @@ def test_a_common_word_is_not_dropped_for_being_counted_twice(host: Host) -> Non
     for n in range(4):
         host.store(f"kiwi and number{n}", tags=["again"])
     host.app.services.indexer.write_text()
-    snapshot = TantivyIndex(host.directory)
+    snapshot = TantivyIndex(host.files)
     assert snapshot.document_frequency("kiwi") > len(snapshot), "no longer so: then this test may go"
     assert host.found_by_words("kiwi number3") == set(ids)
 
@@ -156,8 +158,8 @@ def test_what_is_deleted_or_erased_leaves_the_snapshots_with_the_next_write(host
         host.app.services.indexer.write_text()
         host.app.services.indexer.write_vectors(embedder.identity)
         identity = embedder.identity
-        vectors = QuantizedIndex(host.directory, identity.fingerprint, identity.dimension)
-        return len(TantivyIndex(host.directory)), len(vectors)
+        vectors = QuantizedIndex(host.files, identity.fingerprint, identity.dimension)
+        return len(TantivyIndex(host.files)), len(vectors)
 
     assert counts() == (8, 8)
     host.delete(ids[0])

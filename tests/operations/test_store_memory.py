@@ -302,3 +302,16 @@ def test_an_end_in_the_past_is_refused(host: Host) -> None:
     with pytest.raises(BadArgument, match="expires_at"):
         host.store("x", expires_at="2026-05-08T12:00:00Z")
     assert host.list()["total"] == 0
+
+
+def test_nul_comes_back_byte_for_byte_wherever_it_stood(host: Host) -> None:
+    text = "a\x00b \x1a0 \x1a end\x00"
+    given = {"tags": ["t\x00", "\x1a0"], "session": "s\x00", "metadata": {"k\x00": "\x1a\x00"}}
+    stored = host.store(text, **given)
+    (shown,) = host.list(ids=[stored["id"]])["memories"]
+    assert (shown["content"], {name: shown[name] for name in given}) == (text, given)
+    assert host.store(text, **given)["status"] == "duplicate"
+    assert [memory["id"] for memory in host.list(tags=["t\x00"], session="s\x00")["memories"]] == [
+        stored["id"]
+    ]
+    assert host.list(session="s")["memories"] == []

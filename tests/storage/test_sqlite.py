@@ -25,6 +25,7 @@ from sediment_mcp.storage.sqlite.connection import DIALECT, SqliteDatabase
 from sediment_mcp.storage.sqlite.migrations import MIGRATIONS
 from sediment_mcp.storage.sqlite.session import SqliteSession, open_session
 from sediment_mcp.storage.sqlite.storage import READ_CONNECTIONS, SqliteStorage
+from sediment_mcp.storage.table_protocols import SnapshotId
 from sediment_mcp.system.timestamps import to_micros
 from sediment_mcp.tuning import Tuning
 
@@ -135,6 +136,16 @@ def test_a_database_of_each_earlier_schema_is_brought_up_to_date(tmp_path: Path,
         assert session.page(Filters(tags=("a",), session="s"), NOW, "newest", 9) == [memory]
         assert session.session_neighbours([memory.key], 2) == {memory.key: [memory.key]}
         assert session.database.integrity_faults() == []
+
+
+def test_a_snapshot_of_the_version_before_is_still_known(tmp_path: Path) -> None:
+    path = tmp_path / "memories.db"
+    with contextlib.closing(SqliteDatabase.prepare(path, schema_version=6)) as earlier, earlier.transaction():
+        earlier.execute("INSERT INTO snapshots VALUES (?,?,?)", (77, "text", 5))
+    SqliteDatabase.prepare(path).close()
+    with contextlib.closing(open_session(path)) as session:
+        assert session.snapshots.knows("text", SnapshotId(5, 77))
+        assert session.snapshots.reached("text") == 5
 
 
 def test_a_count_and_a_page_that_finds_nothing_read_an_index_alone(session: SqliteSession) -> None:

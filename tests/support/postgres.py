@@ -137,6 +137,11 @@ def shared_database() -> str:
     return shared_server().new_database()
 
 
+def shared_url() -> str:
+    """The URL of that database."""
+    return shared_server().url(shared_database())
+
+
 def kill_connection(process: int) -> None:
     """End a connection to the shared server, as the end of the process that has it would."""
     with shared_server().connect(ADMIN) as connection:

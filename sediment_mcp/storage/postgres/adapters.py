@@ -1,4 +1,4 @@
-"""How values travel to PostgreSQL and back: whole numbers as 64 bits, and texts with NUL characters.
+"""Convert values for PostgreSQL and back: numbers as 64 bits, texts with NUL characters.
 
 A text there cannot hold NUL, and the contract keeps a text byte for byte. So NUL is written as two other
 characters, and the first of these as two where a text has it itself. Equal texts stay equal, others differ.

@@ -6,12 +6,16 @@ This and `adapters` are the only modules that import psycopg.
 from __future__ import annotations
 
 import contextlib
+import logging
 import select
+import time
 from collections.abc import Generator, Sequence
+from contextlib import AbstractContextManager
 from typing import Any, ClassVar, LiteralString, NamedTuple, TypeAlias, cast
 
 import psycopg
 from psycopg import sql
+from psycopg.abc import RV, PQGen
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from sediment_mcp.errors import Busy, DiskFull, SedimentError, StorageError
@@ -28,12 +32,20 @@ OPTIONS: dict[str, Any] = {
     "client_encoding": "UTF8",
 }
 """What a URL may say otherwise: a server that went away without a word is noticed within a minute."""
+ANSWER_SECONDS = 35.0
+"""Within which a server answers; a little longer than a write waits for its lock (`Tuning.lock_timeout`).
+
+Neither keepalives nor an error tell of a server, or a proxy before it, that hangs and keeps its connections.
+"""
 BROKEN = "The connection to the database broke"
+LOST = f"{BROKEN}, nothing was changed: try again ({{said}})."
+UNREACHABLE = "The database server cannot be reached: check that it runs ({said})."
 IS_ENDING = ("57P01", "57P02", "57P03", "57P05", "25P03")
 """The server is ending or starting, or has ended a connection that was idle for too long."""
 
 DISCONNECTED = (psycopg.OperationalError, psycopg.InterfaceError)
 
+logging.getLogger("psycopg").setLevel(logging.ERROR)  # its warnings follow an error that is said anyway
 _ADAPTERS = build_adapters()
 
 
@@ -47,6 +59,10 @@ class Statement(NamedTuple):
     values: Sequence[object] = ()
 
 
+class NoAnswer(psycopg.OperationalError):
+    """The server has not answered in time, and the connection was closed."""
+
+
 class Connection(psycopg.Connection[tuple[Any, ...]]):
     """A connection in which each statement is a transaction of its own, unless one is begun.
 
@@ -54,9 +70,37 @@ class Connection(psycopg.Connection[tuple[Any, ...]]):
     """
 
     server_id: str = ""
+    _unanswered: AbstractContextManager[Any] | None = None
+    answer_seconds: float | None = ANSWER_SECONDS
+    """Within which an answer must come; None where a statement may take any time."""
+
+    @contextlib.contextmanager
+    def waiting_forever(self) -> Generator[None]:
+        """Let statements inside take any time."""
+        before, self.answer_seconds = self.answer_seconds, None
+        try:
+            yield
+        finally:
+            self.answer_seconds = before
 
     round_trips: ClassVar[int] = 0
     """How often this process has waited for an answer, which tests bound."""
+
+    def wait(self, gen: PQGen[RV], interval: float = 0.1, timeout: float | None = None) -> RV:
+        """Wait for an answer as psycopg does, and close the connection when none comes in time.
+
+        Raises:
+            NoAnswer: none came.
+        """
+        limit = self.answer_seconds if timeout is None else timeout
+        began = time.monotonic()
+        try:
+            return super().wait(gen, interval, limit)
+        except psycopg.OperationalError as error:
+            if limit is None or time.monotonic() - began < limit:
+                raise
+            self.pgconn.finish()  # how that ends which is under way is unknown, so nothing may follow it
+            raise NoAnswer(f"no answer within {limit:.0f} s") from error
 
     def fetch(self, statement: str, values: Sequence[object] = ()) -> list[tuple[Any, ...]]:
         """Return all rows of a statement."""
@@ -73,8 +117,26 @@ class Connection(psycopg.Connection[tuple[Any, ...]]):
     def send_all(self, statements: Sequence[Statement]) -> list[Cursor]:
         """Run statements in one round trip, and return the cursors with their answers."""
         Connection.round_trips += 1
-        with self.pipeline() if len(statements) > 1 else contextlib.nullcontext():
+        with contextlib.ExitStack() as stack:
+            if (unanswered := self._unanswered) is not None:
+                self._unanswered = None
+                stack.push(unanswered)
+            elif len(statements) > 1:
+                stack.enter_context(self.pipeline())
             return [self.execute(cast(LiteralString, text), values) for text, values in statements]
+
+    def send_ahead(self, statement: Statement) -> None:
+        """Send a statement whose answer nobody waits for: it comes with the next one's.
+
+        What it fails with, the next one says; a broken connection is closed.
+        """
+        pipeline = self.pipeline()
+        pipeline.__enter__()
+        self._unanswered = pipeline
+        try:
+            self.execute(cast(LiteralString, statement.text), statement.values)
+        except psycopg.Error:
+            close_quietly(self)
 
     def quote(self, name: str) -> str:
         """Return a name as an identifier of SQL."""
@@ -86,7 +148,8 @@ class Connection(psycopg.Connection[tuple[Any, ...]]):
 
         A server that ends a connection says so, and closes it: both can be read.
         """
-        if self.closed or self.info.transaction_status != psycopg.pq.TransactionStatus.IDLE:
+        is_idle = self.info.transaction_status == psycopg.pq.TransactionStatus.IDLE
+        if self.closed or not (is_idle or self._unanswered is not None):
             return False
         try:
             return not select.select([self.fileno()], [], [], 0)[0] or self._is_alive()
@@ -110,7 +173,7 @@ def connect(url: str) -> Connection:
     Raises:
         StorageError: the server cannot be reached, or refuses the role.
     """
-    with translate_postgres_errors():
+    with translate_postgres_errors(UNREACHABLE):
         given = conninfo_to_dict(url)
         connection = Connection.connect(
             make_conninfo(url, **{k: v for k, v in OPTIONS.items() if k not in given}),
@@ -136,17 +199,21 @@ class BrokenConnection(StorageError):
 
 
 @contextlib.contextmanager
-def translate_postgres_errors() -> Generator[None]:
-    """Translate the errors of server and connection into errors whose messages say what to do."""
+def translate_postgres_errors(broken: str = LOST) -> Generator[None]:
+    """Translate the errors of server and connection into errors whose messages say what to do.
+
+    ``broken`` is the sentence for a connection that cannot be used.
+    """
     try:
         yield
     except psycopg.Error as error:
-        translated = _translate(error)
+        translated = _translate(error, broken)
         if translated is None:
             raise
         raise translated from error
 
 
+READ_ONLY = "25006"  # the code of the error that a standby answers a write with
 SENTENCES: tuple[tuple[tuple[str, ...], type[StorageError], str], ...] = (
     (
         ("28", "3D"),
@@ -164,7 +231,7 @@ SENTENCES: tuple[tuple[tuple[str, ...], type[StorageError], str], ...] = (
         "Another process has been writing for too long: try again, or end the one that hangs.",
     ),
     (
-        ("25006",),
+        (READ_ONLY,),
         StorageError,
         "The database may only be read, as a standby or by its settings: name the primary server in "
         "SEDIMENT_DATABASE, or several with target_session_attrs=read-write.",
@@ -183,11 +250,11 @@ SENTENCES: tuple[tuple[tuple[str, ...], type[StorageError], str], ...] = (
 """By the beginning of an error's code, the error that says what to do."""
 
 
-def _translate(error: psycopg.Error) -> SedimentError | None:
-    """Return the error that says what to do, or None for one that only a fault of this package explains."""
+def _translate(error: psycopg.Error, broken: str) -> SedimentError | None:
+    """Return the error that says what to do; None for one that is a fault of this package."""
     code, said = error.sqlstate or "", str(error).strip().split("\n")[0].removesuffix(".")
     if _is_of_connection(code) or (not code and isinstance(error, DISCONNECTED)):
-        return BrokenConnection(f"The database server cannot be reached: check that it runs ({said}).")
+        return BrokenConnection(broken.format(said=said))
     for codes, kind, sentence in SENTENCES:
         if code.startswith(codes):
             return kind(sentence.format(said=said))
@@ -202,6 +269,11 @@ def is_broken_by(connection: Connection, error: BaseException) -> bool:
 
 def _is_of_connection(code: str) -> bool:
     return code in IS_ENDING or code.startswith("08")
+
+
+def refuses_writes(error: BaseException) -> bool:
+    """Return True if the server may only be read: another one may have taken its place."""
+    return getattr(error.__cause__, "sqlstate", None) == READ_ONLY
 
 
 def close_quietly(connection: Connection) -> None:

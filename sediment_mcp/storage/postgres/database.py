@@ -11,8 +11,7 @@ from __future__ import annotations
 import contextlib
 import secrets
 import time
-from collections.abc import Generator, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from typing import Any
 
 from sediment_mcp.errors import Busy, StorageError
@@ -21,12 +20,27 @@ from sediment_mcp.storage.postgres.connection import (
     BrokenConnection,
     Connection,
     Cursor,
+    NoAnswer,
     Statement,
+    close_quietly,
     is_broken_by,
+    refuses_writes,
     translate_postgres_errors,
 )
-from sediment_mcp.storage.postgres.dialect import DIALECT, OWN_ROWS, SCHEMA, to_statement
+from sediment_mcp.storage.postgres.dialect import DIALECT, to_statement
 from sediment_mcp.storage.postgres.pool import Lease
+from sediment_mcp.storage.postgres.transaction import (
+    BEGIN_READ,
+    BEGIN_WRITE,
+    COMMIT,
+    LOCK_NUMBERS,
+    READ_NUMBERS,
+    SET_READER,
+    SET_WRITER,
+    Answer,
+    Numbers,
+    Transaction,
+)
 from sediment_mcp.storage.sql.database import placeholders
 
 FETCHED_AT_ONCE = 2000  # rows of a long answer that are held in memory
@@ -34,45 +48,6 @@ SENT_AT_ONCE = 500  # statements without an answer that wait for one with an ans
 KEPT_MARKS = 64  # of the last writes of a tenant
 ASKING_SECONDS = 10.0  # to find out whether a write is there whose COMMIT was not answered
 ASK_EVERY = 0.2  # seconds
-IDLE_WRITE_MS = 60_000  # after which a server ends a write whose process hangs or whose machine is gone
-
-BEGIN_READ = Statement("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
-BEGIN_WRITE = Statement("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE")
-COMMIT = Statement("COMMIT")
-SET_READER = (
-    f"SELECT set_config('sediment.tenant', %s, true), set_config('search_path', '{SCHEMA}, pg_catalog', true)"
-)
-SET_WRITER = (
-    f"{SET_READER}, set_config('lock_timeout', %s, true), "
-    f"set_config('idle_in_transaction_session_timeout', '{IDLE_WRITE_MS}', true), "
-    # A write is acknowledged when it is on the disk, whatever is usual in the database.
-    "set_config('synchronous_commit', CASE current_setting('synchronous_commit') WHEN 'off' THEN 'on' "
-    "ELSE current_setting('synchronous_commit') END, true)"
-)
-LOCK_SEQUENCE = Statement(
-    f"SELECT seq, memory, chunk, marks FROM {SCHEMA}.sequences WHERE {OWN_ROWS} FOR UPDATE"
-)
-SAVE_SEQUENCE = (
-    f"UPDATE {SCHEMA}.sequences SET seq = %s, memory = %s, chunk = %s, marks = %s WHERE {OWN_ROWS}"
-)
-
-
-@dataclass(slots=True)
-class _Sequence:
-    """The last numbers given, while the row that holds them is locked."""
-
-    seq: int
-    memories: int
-    chunks: int
-    marks: list[int]
-
-    def next_number(self, table: str) -> int:
-        """Return the number of a new row; those of other tables are given by the server."""
-        if table == "memories":
-            self.memories += 1
-            return self.memories
-        self.chunks += 1
-        return self.chunks
 
 
 class PostgresDatabase:
@@ -83,13 +58,16 @@ class PostgresDatabase:
 
     dialect = DIALECT
 
-    def __init__(self, tenant: int, lock_timeout: float) -> None:
-        self._tenant = str(tenant)
-        self._lock_timeout = str(int(lock_timeout * 1000))
+    def __init__(self, tenant: int, lock_timeout: float, model_keys: dict[tuple[str, str], int]) -> None:
+        """Read and write the rows of a tenant.
+
+        ``model_keys`` are the keys of models that are known to be there, which never change.
+        """
+        self._reader = Statement(SET_READER, (str(tenant),))
+        self._writer = Statement(SET_WRITER, (str(tenant), str(int(lock_timeout * 1000))))
+        self._model_keys = model_keys
         self._lease: Lease | None = None
-        self._is_in_transaction = False
-        self._sequence: _Sequence | None = None
-        self._unsent: list[Statement] = []
+        self._transaction: Transaction | None = None
         self._cursors = 0
 
     @contextlib.contextmanager
@@ -100,8 +78,7 @@ class PostgresDatabase:
         try:
             yield
         finally:
-            self._forget_transaction()
-            self._lease = None
+            self._lease = self._transaction = None
 
     @property
     def _connection(self) -> Connection:
@@ -113,20 +90,10 @@ class PostgresDatabase:
     @contextlib.contextmanager
     def snapshot(self) -> Generator[None]:
         """Let all reads inside see the same moment."""
-        assert not self._is_in_transaction, "A transaction inside another one."
-        lease = self._lease
-        with translate_postgres_errors():
-            self._is_in_transaction = True
-            self._unsent = [BEGIN_READ, self._set_reader()]
-            try:
-                yield
-                if self._lease is lease and not self._unsent:
-                    self._send([COMMIT])
-            except BaseException:
-                self._roll_back()
-                raise
-            finally:
-                self._forget_transaction()
+        with self._begin([BEGIN_READ, self._reader, READ_NUMBERS], is_write=False) as transaction:
+            yield
+            if not transaction.opening and self._transaction is transaction:
+                self._connection.send_ahead(COMMIT)
 
     @contextlib.contextmanager
     def transaction(self) -> Generator[None]:
@@ -136,37 +103,40 @@ class PostgresDatabase:
             Busy: another process writes for too long.
             StorageError: nothing was written, unless the message says that this is not known.
         """
-        assert not self._is_in_transaction, "A transaction inside another one."
-        with translate_postgres_errors():
-            sequence = self._sequence = self._lock_sequence()
-            self._is_in_transaction = True
-            try:
-                yield
-                self._commit(sequence)
-            except BaseException:
-                self._roll_back()
-                raise
-            finally:
-                self._forget_transaction()
+        with self._begin([BEGIN_WRITE, self._writer, LOCK_NUMBERS], is_write=True) as transaction:
+            yield
+            self._commit(self._open(transaction), transaction.unsent)
 
-    def _lock_sequence(self) -> _Sequence:
-        """Begin a write, over another connection if this one turns out to be broken."""
-        writer = Statement(SET_WRITER, (self._tenant, self._lock_timeout))
+    @contextlib.contextmanager
+    def _begin(self, opening: list[Statement], *, is_write: bool) -> Generator[Transaction]:
+        assert self._transaction is None, "A transaction inside another one."
+        transaction = self._transaction = Transaction(opening, is_write)
         try:
-            *_, locked = self._send_fresh([BEGIN_WRITE, writer, LOCK_SEQUENCE])
-            (row,) = locked.fetchall()
-        except BaseException:
-            self._roll_back()
+            with translate_postgres_errors():
+                yield transaction
+        except BaseException as error:
+            if self._transaction is transaction and not transaction.opening:
+                self._roll_back()
+            if refuses_writes(error):
+                close_quietly(self._connection)
             raise
-        return _Sequence(*row)
+        finally:
+            if self._transaction is transaction:
+                self._transaction = None
 
-    def _commit(self, sequence: _Sequence) -> None:
+    def _open(self, transaction: Transaction) -> Numbers:
+        """Return the last numbers given; in a write, after the row that holds them is locked."""
+        if transaction.sequence is None:
+            self._send([])
+        assert transaction.sequence is not None
+        return transaction.sequence
+
+    def _commit(self, sequence: Numbers, unsent: list[Statement]) -> None:
         mark = secrets.randbits(62)
         marks = [mark, *sequence.marks[: KEPT_MARKS - 1]]
-        numbers = (sequence.seq, sequence.memories, sequence.chunks, marks)
         connection = self._connection
         try:
-            *_, answer = self._send([*self._unsent, Statement(SAVE_SEQUENCE, numbers), COMMIT])
+            *_, answer = connection.send_all([*unsent, sequence.save(marks), COMMIT])
         except Exception as error:
             if not is_broken_by(connection, error):
                 raise
@@ -181,10 +151,7 @@ class PostgresDatabase:
         with contextlib.suppress(Exception):
             self._connection.send(Statement("ROLLBACK"))
 
-    def _forget_transaction(self) -> None:
-        self._is_in_transaction, self._sequence, self._unsent = False, None, []
-
-    def _is_committed(self, mark: int, before: _Sequence, error: Exception) -> bool:
+    def _is_committed(self, mark: int, before: Numbers, error: Exception) -> bool:
         """Return whether a write is there whose COMMIT was not answered.
 
         Raises:
@@ -203,12 +170,18 @@ class PostgresDatabase:
         ) from error
 
     def _read_marks(self) -> list[int] | None:
-        """Return the marks of the last writes, after all that have begun; None if that fails for now."""
+        """Return the marks of the last writes, after those under way; None if that fails for now.
+
+        They are committed once more: a server that ended the wait of an earlier COMMIT for its standbys has
+        committed alone, and a COMMIT that it answers says that they have both.
+        """
+        assert self._lease is not None
         try:
             with translate_postgres_errors():
-                self._renew()
-                sequence = self._lock_sequence()
-                self._roll_back()
+                self._lease.renew()
+                *_, locked = self._connection.send_all([BEGIN_WRITE, self._writer, LOCK_NUMBERS])
+                sequence = Numbers(*locked.fetchall()[0])
+                self._connection.send_all([sequence.save(sequence.marks), COMMIT])
         except (BrokenConnection, Busy):
             return None
         return sequence.marks
@@ -217,33 +190,54 @@ class PostgresDatabase:
 
     def seq(self) -> int:
         """Return the number of the newest change."""
-        if self._sequence is not None:
-            return self._sequence.seq
-        return self.scalar("SELECT seq FROM sequences")
+        transaction = self._transaction
+        if transaction is None:
+            return self.scalar("SELECT seq FROM sequences")
+        with translate_postgres_errors():
+            return 0 if transaction.asked is not None else self._open(transaction).seq
 
     def next_seq(self) -> int:
         """Return the number of a new change; inside a transaction."""
-        assert self._sequence is not None
-        self._sequence.seq += 1
-        return self._sequence.seq
+        sequence = self._open_write()
+        sequence.seq += 1
+        return sequence.seq
 
     def insert_numbered(self, table: str, columns: str, values: Sequence[object]) -> int:
         """Insert a row of memories or chunks, and return its number; inside a transaction."""
-        assert self._sequence is not None
-        number = self._sequence.next_number(table)
+        number = self._open_write().next_number(table)
         row = (number, *values)
         self.execute(f"INSERT INTO {table} (number, {columns}) VALUES ({placeholders(row)})", row)
         return number
 
+    def _open_write(self) -> Numbers:
+        assert self._transaction is not None
+        assert self._transaction.is_write
+        with translate_postgres_errors():
+            return self._open(self._transaction)
+
     def assert_current(self) -> None:
         """Do nothing: a connection always goes to the database that it was opened for."""
+
+    def find_model_key(self, table: str, fingerprint: str) -> int | None:
+        """Return the key of a model, or None if there is none yet.
+
+        A key that was found is remembered; in a write it could be one that is taken back.
+        """
+        name = (table, fingerprint)
+        if name in self._model_keys:
+            return self._model_keys[name]
+        rows = self.rows(f"SELECT number FROM {table} WHERE fingerprint = ?", (fingerprint,))
+        if rows and not (self._transaction is not None and self._transaction.is_write):
+            self._model_keys[name] = int(rows[0][0])
+        return int(rows[0][0]) if rows else None
 
     # --- statements -----------------------------------------------------------------------------
 
     def rows(self, sql: str, values: Sequence[object] = ()) -> list[tuple[Any, ...]]:
         """Return all rows of a statement."""
         with translate_postgres_errors():
-            return self._ask(Statement(to_statement(sql), values))
+            statement = Statement(to_statement(sql), tuple(values))
+            return self._ask(statement, [statement]).rows
 
     def column(self, sql: str, values: Sequence[object] = ()) -> list[int]:
         """Return the first column of all rows of a statement."""
@@ -251,25 +245,26 @@ class PostgresDatabase:
 
     def scalar(self, sql: str, values: Sequence[object] = ()) -> int:
         """Return the first column of the first row of a statement."""
-        return int(self.rows(sql, values)[0][0])
+        rows = self.rows(sql, values)
+        return int(rows[0][0]) if rows else 0  # no rows while they are only asked for ahead
 
     def iterate(self, sql: str, values: Sequence[object] = ()) -> Iterator[tuple[Any, ...]]:
         """Yield rows one by one, where all of them at once would be too many for memory."""
         with contextlib.ExitStack() as stack:
-            if not self._is_in_transaction:
+            if self._transaction is None:
                 stack.enter_context(self.snapshot())
             self._cursors += 1
             name = f"rows_{self._cursors}"
-            declare = f"DECLARE {name} NO SCROLL CURSOR FOR {to_statement(sql)}"
-            fetch = Statement(f"FETCH FORWARD {FETCHED_AT_ONCE} FROM {name}")
-            waiting = [Statement(declare, values)]
+            text, fetch = to_statement(sql), Statement(f"FETCH FORWARD {FETCHED_AT_ONCE} FROM {name}")
+            declare = Statement(f"DECLARE {name} NO SCROLL CURSOR FOR {text}", tuple(values))
+            with translate_postgres_errors():
+                answer = self._ask(Statement(text, tuple(values)), [declare, fetch])
             while True:
-                with translate_postgres_errors():
-                    rows = self._ask(*waiting, fetch)
-                yield from rows
-                if len(rows) < FETCHED_AT_ONCE:
+                yield from answer.rows
+                if len(answer.rows) < FETCHED_AT_ONCE or answer.more is None:
                     return
-                waiting = []
+                with translate_postgres_errors():
+                    answer = self._ask(answer.more, [answer.more])
 
     def execute(self, sql: str, values: Sequence[object] = ()) -> None:
         """Run a statement that returns nothing; inside a transaction."""
@@ -277,46 +272,88 @@ class PostgresDatabase:
 
     def execute_many(self, sql: str, values: Iterable[Sequence[object]]) -> None:
         """Run a statement once for each set of values; inside a transaction."""
-        assert self._sequence is not None
+        transaction = self._transaction
+        assert transaction is not None
+        assert transaction.is_write
         text = to_statement(sql)
+        transaction.answers.clear()
         for one in values:
-            self._unsent.append(Statement(text, one))
-            if len(self._unsent) >= SENT_AT_ONCE:
+            transaction.unsent.append(Statement(text, tuple(one)))
+            if len(transaction.unsent) >= SENT_AT_ONCE:
                 with translate_postgres_errors():
-                    self._send(self._unsent)
-                self._unsent = []
+                    self._send([])
 
-    def _ask(self, *statements: Statement) -> list[tuple[Any, ...]]:
-        """Send what waits and then the statements, and return the rows of the last."""
-        if not self._is_in_transaction:
-            *_, answer, _ = self._send_fresh([BEGIN_READ, self._set_reader(), *statements, COMMIT])
-        elif self._unsent and self._unsent[0] is BEGIN_READ:
-            *_, answer = self._send_fresh([*self._unsent, *statements])
-        else:
-            *_, answer = self._send([*self._unsent, *statements])
-        self._unsent = []
-        return answer.fetchall()
+    def prefetch(self, *reads: Callable[[], object]) -> bool:
+        """Ask at once for what the calls will ask for; inside a transaction.
 
-    def _send_fresh(self, statements: list[Statement]) -> list[Cursor]:
-        """Send the beginning of a transaction, again over another connection if this one is broken."""
-        connection = self._connection
+        Each call is made twice: now, to note its statements, which find nothing, and by the caller later.
+        """
+        transaction = self._transaction
+        if transaction is None:
+            return False
+        asked = transaction.asked = {}
         try:
-            return self._send(statements)
-        except Exception as error:
-            if not is_broken_by(connection, error):
-                if not self._is_in_transaction:
-                    self._roll_back()
-                raise
-        self._renew()
-        return self._send(statements)
+            for read in reads:
+                read()
+        finally:
+            transaction.asked = None
+        groups = list(asked.items())
+        with translate_postgres_errors():
+            answers = self._send([statement for _, group in groups for statement in group])
+        for key, group in groups:
+            done, answers = answers[: len(group)], answers[len(group) :]
+            transaction.answers[key] = Answer(done[-1].fetchall(), group[-1])
+        return True
 
-    def _renew(self) -> None:
-        assert self._lease is not None
-        self._lease.renew()
+    def _ask(self, key: Statement, statements: list[Statement]) -> Answer:
+        """Return the answer of the last statement, which may have been read ahead."""
+        transaction = self._transaction
+        if transaction is None:
+            opening = [BEGIN_READ, self._reader]
+            try:
+                *_, answer, _ = self._send_anew([*opening, *statements, COMMIT])
+            except BaseException:
+                self._roll_back()
+                raise
+        elif transaction.asked is not None:
+            transaction.asked[key] = statements
+            return Answer([])
+        elif (known := transaction.answers.get(key)) is not None:
+            return known
+        else:
+            *_, answer = self._send(statements)
+        return Answer(answer.fetchall(), statements[-1])
 
     def _send(self, statements: list[Statement]) -> list[Cursor]:
-        """Send statements in one round trip."""
-        return self._connection.send_all(statements)
+        """Send the opening of the transaction and what waits, then the statements: one round trip.
 
-    def _set_reader(self) -> Statement:
-        return Statement(SET_READER, (self._tenant,))
+        Returns the answers of ``statements``.
+        """
+        transaction = self._transaction
+        assert transaction is not None
+        opening, waiting = transaction.opening, transaction.unsent
+        if not opening and not waiting and not statements:
+            return []
+        all_of_them = [*opening, *waiting, *statements]
+        if opening:
+            answers = self._send_anew(all_of_them)
+            transaction.opening = []
+            (row,) = answers[len(opening) - 1].fetchall()
+            transaction.sequence = Numbers(*row)
+        else:
+            answers = self._connection.send_all(all_of_them)
+        transaction.unsent = []
+        return answers[len(opening) + len(waiting) :]
+
+    def _send_anew(self, statements: list[Statement]) -> list[Cursor]:
+        """Send the beginning of a transaction, over another connection if this one is broken."""
+        connection = self._connection
+        try:
+            return connection.send_all(statements)
+        except Exception as error:
+            if isinstance(error, NoAnswer) or not is_broken_by(connection, error):
+                self._roll_back()
+                raise
+        assert self._lease is not None
+        self._lease.renew()
+        return self._connection.send_all(statements)

@@ -50,9 +50,9 @@ DIALECT = Dialect(
 
 @functools.cache
 def to_statement(sql: str) -> str:
-    """Return a shared statement as psycopg takes it: ``%s`` for each ``?``, and with the tenant's own rows.
+    """Return a shared statement as psycopg takes it, with the tenant's own rows.
 
-    No shared statement has a question mark but those that stand for a value.
+    Each ``?`` becomes ``%s``. No shared statement has a question mark but those that stand for a value.
     """
     if sql.startswith(("UPDATE", "DELETE")) and OWN_ROWS not in sql:
         raise RuntimeError(f"A statement must say whose rows it changes: {sql}")

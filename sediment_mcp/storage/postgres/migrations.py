@@ -1,4 +1,4 @@
-"""The schema of the PostgreSQL database, as a list of named migrations, and whether a role may use it.
+"""The schema of the PostgreSQL database, as a list of migrations, and who may use it.
 
 Each migration is one transaction with its number, under an advisory lock, so that of several servers that
 start at once only one migrates. A migration is never edited once released; a change of schema is a new one at
@@ -256,9 +256,9 @@ def _list_grants(quoted_role: str) -> tuple[str, str]:
 
 
 def migrate(connection: Connection, role: str = "", up_to: int | None = None) -> int:
-    """Bring the schema up to date over a connection, or to an earlier version; returns its version."""
+    """Bring the schema up to date, or to an earlier version; returns its version."""
     known = MIGRATIONS[:up_to]
-    with connection.transaction():
+    with connection.waiting_forever(), connection.transaction():
         connection.run("SET TRANSACTION ISOLATION LEVEL READ COMMITTED")
         connection.fetch("SELECT pg_advisory_xact_lock(%s)", (LOCK,))
         if not connection.fetch("SELECT 1 FROM pg_namespace WHERE nspname = %s", (SCHEMA,)):
@@ -295,7 +295,7 @@ def read_version(connection: Connection) -> int:
 
 
 def prepare(connection: Connection, *, may_create: bool = True) -> None:
-    """Check that the role is confined to a tenant's rows, and create or upgrade the tables if it may.
+    """Check that the role is confined to a tenant, and bring the tables up to date if it may.
 
     Raises:
         NewerDatabase: the schema is of a newer version of this package.
@@ -324,7 +324,7 @@ def prepare(connection: Connection, *, may_create: bool = True) -> None:
 
 
 def read_role(connection: Connection) -> tuple[str, bool, bool]:
-    """Return the role's name, whether policies do not bind it, and whether it may make the tables."""
+    """Return the role's name, whether policies spare it, and whether it may make tables."""
     ((name, is_unbound, may_create),) = connection.fetch(
         "SELECT rolname, rolsuper OR rolbypassrls, COALESCE("
         f"(SELECT pg_has_role(nspowner, 'USAGE') FROM pg_namespace WHERE nspname = '{SCHEMA}'), "

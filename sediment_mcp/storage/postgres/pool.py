@@ -11,7 +11,12 @@ import threading
 from collections.abc import Generator
 
 from sediment_mcp.errors import Busy
-from sediment_mcp.storage.postgres.connection import Connection, close_quietly, connect
+from sediment_mcp.storage.postgres.connection import (
+    Connection,
+    close_quietly,
+    connect,
+    translate_postgres_errors,
+)
 from sediment_mcp.storage.postgres.migrations import prepare
 
 MAX_IN_USE = 16  # threads that use a connection at once; a server takes 100 connections unless told otherwise
@@ -59,7 +64,7 @@ class ConnectionPool:
         """
         with self._preparing:
             if not self._is_prepared:
-                with self.lend() as lease:
+                with translate_postgres_errors(), self.lend() as lease:
                     prepare(lease.connection, may_create=may_create)
                 self._is_prepared = True
 

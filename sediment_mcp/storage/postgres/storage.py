@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import secrets
 import threading
+from collections import defaultdict
 from collections.abc import Callable, Generator, Hashable
 from datetime import datetime
 from pathlib import Path
@@ -66,6 +67,7 @@ class PostgresStorage:
         self._is_closed = False
         self._is_read_only = False
         self._writing = threading.local()
+        self._model_keys = defaultdict[str, dict[tuple[str, str], int]](dict)
 
     # --- opening and closing ------------------------------------------------------------------
 
@@ -169,7 +171,9 @@ class PostgresStorage:
 
     def build_session(self, lease: Lease) -> PostgresSession:
         """Return a session, which has no connection yet."""
-        database = PostgresDatabase(self._number, self._tuning.lock_timeout)
+        database = PostgresDatabase(
+            self._number, self._tuning.lock_timeout, self._model_keys[lease.connection.server_id]
+        )
         return PostgresSession(database, self.identify(lease), self._cache_id)
 
     def identify(self, lease: Lease) -> Hashable:

@@ -8,7 +8,7 @@ are the constants of a `Dialect`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
@@ -87,6 +87,18 @@ class Database(Protocol):
 
     def insert_numbered(self, table: str, columns: str, values: Sequence[object]) -> int:
         """Insert a row of memories or chunks, and return its number; inside a transaction."""
+        ...
+
+    def find_model_key(self, table: str, fingerprint: str) -> int | None:
+        """Return the key of a model in a table of models, or None if there is none yet."""
+        ...
+
+    def prefetch(self, *reads: Callable[[], object]) -> bool:
+        """Read at once what the calls will ask for, where a round trip costs time.
+
+        Inside a transaction. Returns whether it was done. The caller makes the same calls again, and gets
+        their answers. Here they find nothing, so they must do nothing but read, and not fail for it.
+        """
         ...
 
     def seq(self) -> int:

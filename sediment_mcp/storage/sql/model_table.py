@@ -25,9 +25,7 @@ class SqlModelTable:
 
     def model_key(self, fingerprint: str) -> int | None:
         """Return the key of a model, or None if it has never been used here."""
-        sql = f"SELECT number FROM {self._models} WHERE fingerprint = ?"
-        rows = self._database.rows(sql, (fingerprint,))
-        return int(rows[0][0]) if rows else None
+        return self._database.find_model_key(self._models, fingerprint)
 
     def models(self) -> list[StoredModel]:
         """Return every model that has been used here, with for how many chunks something is kept."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from contextlib import AbstractContextManager
 
 from sediment_mcp.storage.sql.bulk import SqlBulkReader
@@ -33,6 +33,10 @@ class SqlSession(MemoryWriter):
     def snapshot(self) -> AbstractContextManager[None]:
         """Let all reads inside see the same moment."""
         return self._database.snapshot()
+
+    def prefetch(self, *reads: Callable[[], object]) -> bool:
+        """Read at once what the calls will ask for; see `ReadSession`."""
+        return self._database.prefetch(*reads)
 
     def assert_current(self) -> None:
         """Check that this is still the database that was opened; see `ReadSession`."""

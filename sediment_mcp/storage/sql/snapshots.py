@@ -51,6 +51,6 @@ class SqlSnapshotRegistry:
         return self._database.scalar(sql, (snapshot.token, index_name, snapshot.seq)) == 1
 
     def reached(self, index_name: str) -> int:
-        """Return the change number announced for the newest snapshot of an index in this cache, or 0."""
+        """Return the change number announced for this cache's newest snapshot, or 0."""
         sql = "SELECT COALESCE(MAX(seq), 0) FROM snapshots WHERE index_name = ? AND cache = ?"
         return self._database.scalar(sql, (index_name, self._cache_id))

@@ -35,6 +35,19 @@ class SqlTokenVectorReader(SqlModelTable):
             )
         }
 
+    def get_of(self, model_key: int, memory_keys: Sequence[int]) -> dict[int, bytes]:
+        """Return by chunk id the token vectors of the chunks of these memories that have some."""
+        return {
+            row[0]: row[1]
+            for batch in batched_evenly(memory_keys)
+            for row in self._database.rows(
+                "SELECT chunk, vectors FROM chunks JOIN token_vectors ON chunk = chunks.number "
+                "JOIN token_models ON token_models.number = model "
+                f"WHERE model = ? AND memory IN ({placeholders(batch)}) AND {IS_KEPT} AND {IS_WHOLE}",
+                (model_key, *batch),
+            )
+        }
+
     def count_damaged(self) -> int:
         """Return how many rows are cut short."""
         return self._database.scalar(

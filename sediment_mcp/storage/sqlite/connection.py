@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -306,6 +306,15 @@ class SqliteDatabase:
         return self.scalar(
             f"INSERT INTO {table} ({columns}) VALUES ({placeholders(values)}) RETURNING number", values
         )
+
+    def find_model_key(self, table: str, fingerprint: str) -> int | None:
+        """Return the key of a model in a table of models, or None if there is none yet."""
+        rows = self.rows(f"SELECT number FROM {table} WHERE fingerprint = ?", (fingerprint,))
+        return int(rows[0][0]) if rows else None
+
+    def prefetch(self, *reads: Callable[[], object]) -> bool:
+        """Do nothing: a read takes microseconds."""
+        return False
 
     # --- statements ---------------------------------------------------------------------------------
 

@@ -254,8 +254,8 @@ def test_a_connection_of_the_pool_keeps_nothing_of_the_tenant_before(
     storages = [open_tenant(name) for name in names]
     for which, use in uses:
         use(storages[which], names[which])
-        for connection in idle_connections(storages[which]):
-            ((left,),) = connection.execute("SELECT current_setting('sediment.tenant', true)").fetchall()
-            assert left in (None, "")
     for storage, name in zip(storages, names, strict=True):
         read(storage, name)
+    for connection in idle_connections(storages[0]):
+        ((left,),) = connection.fetch("SELECT current_setting('sediment.tenant', true)")
+        assert left in (None, "")
