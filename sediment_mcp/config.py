@@ -157,7 +157,7 @@ class Config:
     @property
     def of_team(self) -> Config | None:
         """The settings of the team's store, a tenant's like any other; None without a team."""
-        return replace(self, tenant=self.team, team="") if self.team else None
+        return replace(self, tenant=self.team, team="") if self.team not in ("", self.tenant) else None
 
 
 def load_config(

@@ -18,6 +18,8 @@ from sediment_mcp.config import (
     NO_MODEL,
     PROJECT,
     RERANKER,
+    TEAM,
+    TENANT,
     VARIABLES,
     load_config,
     unknown_variables,
@@ -41,6 +43,21 @@ def test_the_environment_is_read(tmp_path):
         NO_MODEL,
         "DEBUG",
     )
+
+
+def test_the_settings_of_a_team_s_store_are_those_of_its_tenant(tmp_path):
+    config = load_config({DATA_DIR: str(tmp_path), TENANT: "anna", TEAM: "crew", MODEL: NO_MODEL})
+    assert config.store_dir == tmp_path / "tenants" / "anna"
+    team = config.of_team
+    assert (team.store_dir, team.model, team.of_team) == (tmp_path / "tenants" / "crew", NO_MODEL, None)
+    assert load_config({TENANT: "anna"}).of_team is None
+    assert dataclasses.replace(team, team="crew").of_team is None, "its own memories are no second store"
+
+
+@pytest.mark.parametrize("given", [{TENANT: "crew", TEAM: "crew"}, {TEAM: "default"}])
+def test_a_team_is_another_tenant_than_one_s_own(given):
+    with pytest.raises(BadArgument, match=r"SEDIMENT_TEAM is .* your own already: name the team's tenant"):
+        load_config(given)
 
 
 def test_a_flag_wins_over_the_environment_and_an_absent_flag_does_not():

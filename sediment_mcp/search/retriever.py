@@ -132,9 +132,18 @@ class Retriever:
     def count_chunks(self) -> int:
         """Return among how many chunks a query searches now."""
         model = self._ready_model
-        if self._is_far_behind(model):
+        count = self._count_chunks(model, may_write_index=True)
+        if count is None:
             self._catch_up(model)
+            count = self._count_chunks(model, may_write_index=False)
+        return count or 0
+
+    def _count_chunks(self, model: ModelIdentity | None, *, may_write_index: bool) -> int | None:
+        """Return the number of chunks; None means that the text index should be written first."""
         with self._lend_current_view(model) as (session, view), session.snapshot():
+            session.prefetch(lambda: view.read_ahead(session))
+            if may_write_index and view.is_far_behind(session):
+                return None
             view.apply_changes(session)
             return view.text.count
 

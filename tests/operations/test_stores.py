@@ -27,6 +27,8 @@ from sediment_mcp.operations.trash import list_deleted, restore_memories
 from sediment_mcp.server.tool_calls import call_tool, find_tool
 from sediment_mcp.system.progress import ignore_progress
 
+pytestmark = pytest.mark.over_both
+
 ANNA, BEA, CREW = "anna", "bea", "crew"
 RULE = "Releases are cut on Tuesdays, after the nightly build is green."
 
@@ -104,6 +106,7 @@ def test_a_memory_of_the_team_belongs_to_no_project(anna: Host, bea: Host) -> No
     assert found["signals"]["project"] == 1
 
 
+@pytest.mark.sqlite_only("a server has no directory for its tenants")
 def test_without_a_team_the_scope_is_refused_and_nothing_is_opened(tmp_path: Path) -> None:
     host = Host(tmp_path)
     for call in (host.store, host.query):
@@ -117,6 +120,7 @@ def test_without_a_team_the_scope_is_refused_and_nothing_is_opened(tmp_path: Pat
     assert not (tmp_path / "tenants").exists()
 
 
+@pytest.mark.sqlite_only("a server has no directory for its tenants")
 def test_each_tenant_has_a_directory_of_its_own(anna: Host, bea: Host) -> None:
     anna.store(RULE, scope=TEAM)
     bea.store("Something of Bea's own.")

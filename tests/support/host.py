@@ -74,6 +74,7 @@ class Host:
 
     def __post_init__(self) -> None:
         self._where: dict[str, Any] = settings(self.directory, self.tenant)
+        self._where["team"] = settings(self.directory, self.team)["tenant"] if self.team else ""
         self.reopen()
 
     def reopen(self) -> None:

@@ -266,6 +266,7 @@ transfer.normalize.normalize_session transfer.normalize.parse_time transfer.norm
 READERS: dict[str, Reader] = dict.fromkeys(_GIVEN_PLAINLY.split(), plainly) | {
     "config.find_zone": plainly,
     "config.parse_model": with_more("--model", may_be_relative=True),
+    "config.parse_tenant": with_more("--team"),
     "config_paths.parse_path": with_more("--data-dir", may_be_relative=True),
     "config_paths.refuse_unfinished": with_more("--data-dir"),
     "config_paths.parse_project": with_more("--project", may_be_relative=True),
