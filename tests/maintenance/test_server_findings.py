@@ -18,6 +18,7 @@ from sediment_mcp.maintenance import server_findings
 from sediment_mcp.maintenance.doctor import examine, fix, reindex
 from sediment_mcp.maintenance.findings import Finding
 from sediment_mcp.storage.postgres import migrations
+from sediment_mcp.storage.postgres.dialect import TABLES
 from sediment_mcp.storage.postgres.inspection import ServerFacts, inspect_server
 
 pytestmark = pytest.mark.postgres
@@ -55,7 +56,9 @@ def test_all_is_well_and_nothing_was_changed(tmp_path: Path) -> None:
         assert {name: one.sentence for name, one in found.items() if one.state != "ok"} == {}
         assert found["server"].sentence.startswith("PostgreSQL ")
         assert found["encryption"].sentence == "None, and the server is on this machine."
-        assert found["row security"].sentence == "It is on and forced for all 13 tables of memories."
+        assert (
+            found["row security"].sentence == f"It is on and forced for all {len(TABLES)} tables of memories."
+        )
         assert "pg_amcheck" in found["integrity"].sentence
         assert "pg_dump" in found["backups"].sentence
         assert found["memories"].sentence == "12 live."

@@ -83,7 +83,6 @@ class Host:
             backups=self.kept,
             audit=self.audit,
             tuning=self.tuning,
-            team=self.team,
             **self._where,
         )
         self.app = Application(
