@@ -26,7 +26,7 @@ ACTIONS = ("upgrade",)
 )
 @pass_invocation
 def database(invocation: Invocation, action: str, role: str, is_printed: bool) -> int:
-    """Make the tables in a PostgreSQL database, or bring them up to date, as the role that owns it.
+    """Make the tables in a PostgreSQL database as its owner, or bring them up to date.
 
     A server whose own role owns the database does this by itself.
     """
