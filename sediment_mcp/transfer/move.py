@@ -1,4 +1,4 @@
-"""Move a whole store to another engine: a verified copy, after which the source is as it was.
+"""Move a whole store to another engine by a copy that is compared with it.
 
 The copy keeps the ids and the order of the memories, their history, trash and times, what models have made
 of them, the rules of retention and the ids of what was erased. Memories are copied in the order of their
@@ -31,7 +31,7 @@ PASSES = 5  # over a source in which others write meanwhile
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """What a store holds: counts, and a digest of each memory's line, in their order, and of the rules."""
+    """What a store holds: counts, and a digest of its memories and rules."""
 
     memories: int
     rules: int
@@ -141,7 +141,7 @@ def _copy(here: ReadSession, target: MemoryStorage, total: int, progress: Progre
 
 
 def _copy_batch(here: ReadSession, there: WriteSession, batch: _Batch) -> None:
-    """Bring memories over, those that are there already up to date, with what models made of them."""
+    """Bring memories over, or up to date, with what models made of them."""
     known = there.get([memory.id for memory in batch.memories])
     known_chunks: dict[int, list[int]] = {memory.key: [] for memory in known.values()}
     for chunk in sorted(there.chunks_of(list(known_chunks)), key=lambda one: one.id):
