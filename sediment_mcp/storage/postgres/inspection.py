@@ -87,7 +87,7 @@ def inspect_server(url: str, tenant: str) -> ServerFacts:
 
 
 def measure_rows(database: PostgresDatabase) -> int:
-    """Return how many bytes the texts and vectors of one tenant take, the tables' own structure apart."""
+    """Return how many bytes the texts and vectors of one tenant take."""
     columns = (("memories", "content"), ("embeddings", "vector"), ("token_vectors", "vectors"))
     return sum(
         database.scalar(f"SELECT CAST(COALESCE(SUM(OCTET_LENGTH({column})), 0) AS bigint) FROM {table}")

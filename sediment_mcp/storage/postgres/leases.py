@@ -1,4 +1,4 @@
-"""Leases: what one process of all machines does at a time for a tenant, as a counter with an end.
+"""Leases: what one process of all machines does at a time, as a counter with an end.
 
 A lease is taken and given back in transactions of their own, so no connection and no lock is held meanwhile.
 """
