@@ -85,25 +85,10 @@ class Application:
             self.reranker = Reranker(lambda: load_scorer(config), 0.0 if is_resident else model_timeout)
         on_change = self._worker.wake if is_resident else lambda: None
         policy = AuditPolicy(config, clock)
-        self.storage: MemoryStorage
-        self._file: SqliteStorage | None = None
+        self.storage = build_storage(config, on_change, policy.change_time)
+        self._file = self.storage if isinstance(self.storage, SqliteStorage) else None
         self._backups: Backups | None = None
-        if config.database:
-            check_module("psycopg", POSTGRES_EXTRA, DATABASE)
-            from sediment_mcp.storage.postgres.storage import PostgresStorage
-
-            self.storage = PostgresStorage(
-                config.database,
-                config.tenant,
-                config.store_dir,
-                config.tuning,
-                on_change=on_change,
-                audit_time=policy.change_time,
-            )
-        else:
-            self.storage = self._file = SqliteStorage(
-                config.store_dir, config.tuning, on_change=on_change, audit_time=policy.change_time
-            )
+        if self._file is not None:
             self._backups = Backups(config.store_dir, self._file, config.backups, clock, config.tuning)
         self.audit = ReadAudit(policy, self.storage, clock, config.audit_days)
         """The entries of what calls have been shown; those of changes are written with these."""
@@ -138,6 +123,11 @@ class Application:
                     is_team=True,
                 )
             return self._team
+
+    @property
+    def is_file(self) -> bool:
+        """Whether the memories are in a file of SQLite, and not on a server."""
+        return self._file is not None
 
     @property
     def file(self) -> SqliteStorage:
@@ -255,3 +245,35 @@ class Application:
         services.indexer.write_text(rebuild=True, progress=progress("text index"))
         if embedder is not None:
             services.rebuild_vectors(embedder.identity, progress("vector index"))
+
+
+def build_storage(
+    config: Config,
+    on_change: Callable[[], None] = lambda: None,
+    audit_time: Callable[[], datetime | None] = lambda: None,
+) -> MemoryStorage:
+    """Return the storage of one tenant, which nothing has opened yet.
+
+    ``on_change`` and ``audit_time`` are those of the storages; without the latter nothing is recorded.
+
+    Raises:
+        BadArgument: it is in PostgreSQL, and that extra is not installed.
+    """
+    directory, tuning = config.store_dir, config.tuning
+    if not config.database:
+        return SqliteStorage(directory, tuning, on_change=on_change, audit_time=audit_time)
+    require_postgres()
+    from sediment_mcp.storage.postgres.storage import PostgresStorage
+
+    return PostgresStorage(
+        config.database, config.tenant, directory, tuning, on_change=on_change, audit_time=audit_time
+    )
+
+
+def require_postgres() -> None:
+    """Check that the extra for PostgreSQL is installed.
+
+    Raises:
+        BadArgument: it is not.
+    """
+    check_module("psycopg", POSTGRES_EXTRA, DATABASE)

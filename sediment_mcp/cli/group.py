@@ -29,6 +29,8 @@ COMMANDS = {
     "import": "import_.import_",
     "backup": "backup.backup",
     "restore-backup": "backup.restore_backup",
+    "move": "move.move",
+    "database": "database.database",
     "doctor": "doctor.doctor_",
     "reindex": "doctor.reindex",
     "install": "install.install",
@@ -39,6 +41,7 @@ COMMANDS = {
     "captured": "captured.captured",
     "hook": "hook.hook",
     "serve": "serve.serve",
+    "bridge": "bridge.bridge",
 }
 """Command → where it is defined, in the order of the help."""
 

@@ -12,7 +12,7 @@ import shutil
 import sys
 import sysconfig
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib import metadata
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -29,6 +29,7 @@ from sediment_mcp.config import (
 from sediment_mcp.errors import BadArgument
 from sediment_mcp.hosts.jsonc import to_object
 from sediment_mcp.hosts.locations import WINDOWS, Machine
+from sediment_mcp.hosts.remote_server import TOKEN, RemoteServer
 from sediment_mcp.system.extras import check_module
 from sediment_mcp.system.project_root import parse_file_uri
 
@@ -140,6 +141,21 @@ def build_launch_command(
         {**installation.constraints, **({_TORCH_BACKEND: backend} if backend else {})},
         tuple(LaunchCommand(program, (*names, *arguments), variables) for variables, names in earlier),
     )
+
+
+def build_bridge_command(installation: Installation, server: RemoteServer, host_name: str) -> LaunchCommand:
+    """Return the command by which a host that reaches no URL talks with a server.
+
+    Raises:
+        BadArgument: As `build_launch_command`.
+    """
+    named = ("--token-env", server.token_variable) if server.token_variable else ()
+    project = ("--project", server.project) if server.project else ()
+    command = build_launch_command(
+        installation, ("bridge", server.url, *named, "--host", host_name, *project)
+    )
+    token = {TOKEN: server.token} if server.token else {}
+    return replace(command, environment={**command.environment, **token})
 
 
 def _name_packages(

@@ -74,7 +74,7 @@ def _count_own(app: Application) -> StatsResult:
                 for stored in session.token_vectors.models()
             ],
             indexes=list(_describe_indexes(session, directory)),
-            sizes=_measure_sizes(directory),
+            sizes=_measure_sizes(directory) if app.is_file else _measure_shared(session, directory),
             unanswered=[
                 UnansweredResult(question=one.question, times=one.times, last=one.last)
                 for one in unanswered_queries.list_unanswered(directory)
@@ -118,6 +118,19 @@ def _measure_sizes(directory: Path) -> dict[str, int]:
             continue
         category = next((name for start, name in SIZE_CATEGORIES if path.name.startswith(start)), "other")
         sizes[category] = sizes.get(category, 0) + sum(map(_measure_file, (path, *path.rglob("*"))))
+    return dict(sorted(sizes.items(), key=lambda item: -item[1]))
+
+
+def _measure_shared(session: ReadSession, directory: Path) -> dict[str, int]:
+    """Return the bytes of what a tenant has on the server, and of its indexes on this machine."""
+    from sediment_mcp.storage.postgres.inspection import measure_rows
+    from sediment_mcp.storage.postgres.session import PostgresSession
+
+    sizes = _measure_sizes(directory)
+    for category in ("database", "log", "backups"):  # of a file whose memories were moved to the server
+        sizes.pop(category, None)
+    if isinstance(session, PostgresSession):
+        sizes["database"] = measure_rows(session.database)
     return dict(sorted(sizes.items(), key=lambda item: -item[1]))
 
 

@@ -68,7 +68,7 @@ class Listener:
         if not can_listen(directory):
             log.debug("Hooks are not answered: no socket can lie in %s", directory)
             return
-        while not has_memories(self._config):  # nobody has stored anything yet, so there is nothing to recall
+        while not has_memories(self._config):  # nobody has stored anything yet: there is nothing to recall
             time.sleep(LOOK_AGAIN)
         try:
             with locked(directory / LOCK, threading.TIMEOUT_MAX), listen(directory) as listener:

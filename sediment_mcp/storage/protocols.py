@@ -298,6 +298,14 @@ class MemoryStorage(Protocol):
         """Return a connection that is kept open over many calls."""
         ...
 
+    def lease(self, name: str, now: datetime) -> AbstractContextManager[bool]:
+        """Hold what one process of all machines does at a time; False if another one holds it.
+
+        Between the processes of one machine a file lock decides before. A lease ends by itself some minutes
+        after ``now``, because its holder may have died.
+        """
+        ...
+
     def finish_secure_erase(self) -> None:
         """Finish a secure erase that another process left unfinished.
 

@@ -79,7 +79,11 @@ class Host:
 
     def reopen(self) -> None:
         config = Config(
-            self.directory, backups=self.kept, audit=self.audit, tuning=self.tuning, **self._where
+            self.directory,
+            backups=self.kept,
+            audit=self.audit,
+            tuning=self.tuning,
+            **self._where,
         )
         self.app = Application(
             config, clock=self.clock, load=self._load, reranker=self.reranker, model_timeout=30

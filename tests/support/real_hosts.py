@@ -85,12 +85,12 @@ class RealHost:
             (self.home / path).write_text(text, encoding="utf-8")
         self.variables |= VARIABLES[self.name](self.url)
 
-    def run_sediment(self, *arguments: str) -> Any:
-        """Run a command of this program; return its result."""
+    def run_sediment(self, *arguments: str, text: str = "") -> Any:
+        """Run a command of this program with a text as its input; return its result."""
         data = ("--data-dir", str(self.home / "memories"), "--model", "none")
         done = subprocess.run(
             [*SERVER, *data, *arguments, "--json"],
-            env=self.environment, cwd=self.project,
+            env=self.environment, cwd=self.project, input=text,
             capture_output=True, text=True, timeout=RUN_SECONDS, check=False,
         )  # fmt: skip
         assert done.returncode == 0, done.stderr

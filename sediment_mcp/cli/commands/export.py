@@ -107,6 +107,29 @@ def export(
     return invocation.print_result(place, lambda: _show_exported(result, chosen.file))
 
 
+def export_everything(
+    invocation: Invocation, file: str, *, encrypt: bool, passphrase_file: str | None
+) -> ExportResult:
+    """Write all memories to a new file, with their embeddings where there is a model.
+
+    Raises:
+        BadArgument: the file is there already, or no passphrase can be had.
+        StorageError: the file cannot be written.
+    """
+    from sediment_mcp.config import NO_MODEL
+
+    options = _ExportOptions(
+        file=file, markdown=None, by_tag=False, no_history=False, no_trash=False,
+        embeddings=invocation.config.model != NO_MODEL, encrypt=encrypt, passphrase_file=passphrase_file,
+        force=False, filters=dict.fromkeys(("scope", "kind", "tags", "session", "since", "until")),
+    )  # fmt: skip
+    _check_export(options, prints_json=False)
+    passphrase = read_passphrase(passphrase_file, twice=True) if encrypt else None
+    if options.embeddings:
+        invocation.load_model()
+    return _write_export(invocation, options, _select(invocation, options), passphrase)
+
+
 def _check_export(options: _ExportOptions, *, prints_json: bool) -> None:
     is_stream = options.file == STREAM
     if options.markdown is not None and (options.encrypt or options.embeddings or not is_stream):

@@ -146,6 +146,15 @@ def import_(
     return _import_and_report(invocation, opened, options)
 
 
+def import_everything(invocation: Invocation, file: str, passphrase_file: str | None) -> int:
+    """Take over what an export of one's own holds, rules included; return the exit status."""
+    from sediment_mcp.transfer.opening import EXPORT, open_items
+    from sediment_mcp.transfer.prepare import ImportOptions
+
+    opened = open_items(Path(file).expanduser(), EXPORT, lambda: read_passphrase(passphrase_file))
+    return _import_and_report(invocation, opened, ImportOptions(invocation.project, trusted=True, rules=True))
+
+
 def _import_and_report(invocation: Invocation, opened: OpenedItems, options: ImportOptions) -> int:
     """Import and print the result; return the exit status."""
     from sediment_mcp.transfer.importer import ImportReport

@@ -217,8 +217,8 @@ MIGRATIONS: tuple[str, ...] = (
 )
 
 
-def upgrade(url: str, role: str = "") -> int:
-    """Bring the schema up to date as the role of the URL, and return its version.
+def upgrade(url: str, role: str = "") -> tuple[int, int]:
+    """Bring the schema up to date as the role of the URL; return its versions before and after.
 
     ``role`` is the one under which servers run, where that is another; it may then use the tables.
 
@@ -227,7 +227,32 @@ def upgrade(url: str, role: str = "") -> int:
         StorageError: the database cannot be reached, or the role of the URL may not create tables.
     """
     with translate_postgres_errors(), connect(url) as connection:
-        return migrate(connection, role)
+        before = read_version(connection)
+        return before, migrate(connection, role)
+
+
+def list_statements(role: str = "") -> str:
+    """Return the SQL by which `upgrade` makes the tables in an empty database, for who runs it by hand."""
+    quoted = '"' + role.replace('"', '""') + '"'
+    return "\n".join(
+        [
+            "BEGIN;",
+            f"CREATE SCHEMA {SCHEMA};",
+            f"SET LOCAL search_path TO {SCHEMA};",
+            "CREATE TABLE schema_version (version integer NOT NULL);",
+            *(migration.strip() for migration in MIGRATIONS),
+            f"INSERT INTO schema_version VALUES ({len(MIGRATIONS)});",
+            *(f"{grant};" for grant in (_list_grants(quoted) if role else ())),
+            "COMMIT;\n",
+        ]
+    )
+
+
+def _list_grants(quoted_role: str) -> tuple[str, str]:
+    return (
+        f"GRANT USAGE ON SCHEMA {SCHEMA} TO {quoted_role}",
+        f"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA {SCHEMA} TO {quoted_role}",
+    )
 
 
 def migrate(connection: Connection, role: str = "", up_to: int | None = None) -> int:
@@ -247,9 +272,8 @@ def migrate(connection: Connection, role: str = "", up_to: int | None = None) ->
             connection.run("DELETE FROM schema_version")
             connection.run(f"INSERT INTO schema_version VALUES ({len(known)})")
         if role:
-            name = connection.quote(role)
-            connection.run(f"GRANT USAGE ON SCHEMA {SCHEMA} TO {name}")
-            connection.run(f"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA {SCHEMA} TO {name}")
+            for grant in _list_grants(connection.quote(role)):
+                connection.run(grant)
         return max(applied, len(known))
 
 
@@ -278,7 +302,7 @@ def prepare(connection: Connection, *, may_create: bool = True) -> None:
         StorageError: the role could read the rows of every tenant, or the tables are missing or older and it
             may not create them.
     """
-    applied, (role, is_unbound, is_owner) = read_version(connection), _read_role(connection)
+    applied, (role, is_unbound, is_owner) = read_version(connection), read_role(connection)
     if is_unbound:
         raise StorageError(
             f"The role {role} could read the memories of every tenant, as a superuser or by BYPASSRLS: give "
@@ -292,14 +316,14 @@ def prepare(connection: Connection, *, may_create: bool = True) -> None:
                 "owns the database."
             )
         migrate(connection)
-    if unprotected := _list_unprotected(connection):
+    if unprotected := list_unprotected(connection):
         raise StorageError(
             f"Row-level security is off for {', '.join(unprotected)}: run ALTER TABLE {SCHEMA}.… ENABLE ROW "
             "LEVEL SECURITY and FORCE ROW LEVEL SECURITY for each, as their owner."
         )
 
 
-def _read_role(connection: Connection) -> tuple[str, bool, bool]:
+def read_role(connection: Connection) -> tuple[str, bool, bool]:
     """Return the role's name, whether policies spare it, and whether it may make tables."""
     ((name, is_unbound, may_create),) = connection.fetch(
         "SELECT rolname, rolsuper OR rolbypassrls, COALESCE("
@@ -309,7 +333,7 @@ def _read_role(connection: Connection) -> tuple[str, bool, bool]:
     return name, is_unbound, may_create
 
 
-def _list_unprotected(connection: Connection) -> list[str]:
+def list_unprotected(connection: Connection) -> list[str]:
     """Return the tables whose rows are not kept apart by the database."""
     rows = connection.fetch(
         "SELECT relname FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace "

@@ -18,6 +18,7 @@ from sediment_mcp.errors import StorageError
 from sediment_mcp.storage.postgres.connection import Connection, Statement, translate_postgres_errors
 from sediment_mcp.storage.postgres.database import PostgresDatabase
 from sediment_mcp.storage.postgres.dialect import SCHEMA
+from sediment_mcp.storage.postgres.leases import give_lease_back, take_lease
 from sediment_mcp.storage.postgres.pool import ConnectionPool, Lease, join_pool, leave_pool
 from sediment_mcp.storage.postgres.session import PostgresSession
 from sediment_mcp.system.data_directory import prepare_directory
@@ -137,6 +138,18 @@ class PostgresStorage:
             session = self.build_session(lease)
             with session.database.lent(lease):
                 yield session
+
+    @contextlib.contextmanager
+    def lease(self, name: str, now: datetime) -> Generator[bool]:
+        """Hold a row of the tenant's until ``now`` and `LEASE_LIFE`; see `MemoryStorage`."""
+        with self.write() as session:
+            end = take_lease(session.database, name, now)
+        try:
+            yield end is not None
+        finally:
+            if end is not None:
+                with contextlib.suppress(StorageError), self.write() as session:  # it ends by itself, too
+                    give_lease_back(session.database, name, end)
 
     def reader(self) -> PostgresReader:
         """Return a session that is kept over many calls, each with a connection of the pool."""

@@ -173,6 +173,10 @@ class SqliteStorage:
         with contextlib.closing(self.open_session()) as session:
             yield session
 
+    def lease(self, name: str, now: datetime) -> contextlib.AbstractContextManager[bool]:
+        """Return True: all processes are on this machine, and file locks decide between them."""
+        return contextlib.nullcontext(True)
+
     def reader(self) -> SqliteReader:
         """Return a connection that is kept open over many calls."""
         return SqliteReader(self)
