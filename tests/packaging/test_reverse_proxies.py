@@ -87,9 +87,7 @@ def test_a_caller_comes_back_to_the_same_server(name: str, tmp_path: Path, upstr
         for caller in range(16):
             for _ in range(2):
                 proxy.request("POST", "/mcp", b"{}", {"Authorization": f"Bearer {caller}"})
-    callers = [
-        {headers["Authorization"] for _, _, headers, _ in one.requests} for one in (upstream, other)
-    ]
+    callers = [{headers["Authorization"] for _, _, headers, _ in one.requests} for one in (upstream, other)]
     assert callers[0] | callers[1] == {f"Bearer {caller}" for caller in range(16)}
     assert not callers[0] & callers[1]
     assert all(callers), "one server alone has got all calls"

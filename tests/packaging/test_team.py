@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import yaml
 from support.documents import ROOT
+from support.postgres import ADMIN, ROLE, PostgresServer
 
 from sediment_mcp.config import VARIABLES, parse_database
 
@@ -122,7 +125,9 @@ def faults_of_compose(text: str) -> list[str]:
     written: dict[str, Any] = yaml.safe_load(text)
     services: dict[str, dict[str, Any]] = written["services"]
     server, database = services["server"], services["database"]
-    variables = {name: value for one in services.values() for name, value in one.get("environment", {}).items()}
+    variables = {
+        name: value for one in services.values() for name, value in one.get("environment", {}).items()
+    }
     mounts = [mount.split(":") for one in services.values() for mount in one.get("volumes", [])]
     names = {mount[0] for mount in mounts if not mount[0].startswith(".")}
     checks: dict[str, bool] = {
@@ -138,7 +143,9 @@ def faults_of_compose(text: str) -> list[str]:
         "a variable means nothing": all(
             name in VARIABLES for name in variables if name.startswith("SEDIMENT_")
         ),
-        "a file is not there": all((TEAM / mount[0]).exists() for mount in mounts if mount[0].startswith(".")),
+        "a file is not there": all(
+            (TEAM / mount[0]).exists() for mount in mounts if mount[0].startswith(".")
+        ),
         "a volume is not declared": names == set(written["volumes"]),
         "the server may more than it needs": server.get("cap_drop") == ["ALL"]
         and server.get("read_only") is True
@@ -185,8 +192,16 @@ def test_a_compose_file_that_breaks_a_rule_is_found(good: str, bad: str, fault: 
 # --- passwords and roles ------------------------------------------------------------------------
 
 needs_root = pytest.mark.skipif(
-    not hasattr(shutil.os, "geteuid") or shutil.os.geteuid() != 0, reason="only root may give files away"
+    not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root may give files away"
 )
+
+
+@pytest.fixture
+def role_server() -> Iterator[PostgresServer]:
+    """A server of its own, since roles are those of a whole server."""
+    server = PostgresServer()
+    yield server
+    server.end()
 
 
 @pytest.fixture
@@ -196,3 +211,100 @@ def folders(tmp_path: Path) -> dict[str, str]:
     for folder in found.values():
         folder.mkdir()
     return {name: str(folder) for name, folder in found.items()}
+
+
+@needs_root
+def test_passwords_are_made_once_and_open_to_their_readers_alone(folders: dict[str, str]) -> None:
+    owner, server = (Path(folder) for folder in folders.values())
+
+    def make() -> dict[str, str]:
+        command = ["sh", str(TEAM / "database" / "passwords.sh")]
+        subprocess.run(command, env={**os.environ, **folders}, check=True, timeout=60)
+        files = (owner / "password", server / "password", server / "pgpass")
+        assert {file.name for file in (*owner.iterdir(), *server.iterdir())} == {"password", "pgpass"}
+        assert {file.stat().st_mode & 0o777 for file in files} == {0o600}
+        assert files[2].stat().st_uid == 10001
+        return {str(file): file.read_text() for file in files}
+
+    made = make()
+    assert make() == made
+    first, second, passfile = made.values()
+    assert first != second
+    assert all(re.fullmatch(r"[0-9a-f]{64}", password) for password in (first, second))
+    assert passfile == f"*:*:*:sediment:{second}\n"
+
+
+@pytest.mark.postgres
+@pytest.mark.skipif(shutil.which("psql") is None, reason="psql is not installed")
+def test_the_server_s_role_owns_its_tables_and_no_right_more(
+    folders: dict[str, str], role_server: PostgresServer
+) -> None:
+    (Path(folders["SERVER_FOLDER"]) / "password").write_text("it's $ecret")
+    database = role_server.new_database()
+    url = urlsplit(role_server.url(database))
+    variables = {
+        "PGHOST": parse_qs(url.query)["host"][0],
+        "PGPORT": parse_qs(url.query)["port"][0],
+        "POSTGRES_DB": database,
+        **folders,
+    }
+    with role_server.connect(ADMIN) as connection:
+        connection.execute(f"ALTER DATABASE {database} OWNER TO {ADMIN}")
+        connection.execute(f"ALTER ROLE {ROLE} RENAME TO sediment_before")  # the script makes the role
+    command = ["sh", str(TEAM / "database" / "roles.sh")]
+    subprocess.run(command, env={**os.environ, **variables}, check=True, timeout=60)
+    with role_server.connect(ADMIN, database) as connection:
+        rights = connection.execute(
+            "SELECT rolcanlogin, rolsuper, rolcreatedb, rolcreaterole, rolreplication, rolbypassrls, "
+            f"rolpassword LIKE 'SCRAM-SHA-256$%' FROM pg_authid WHERE rolname = '{ROLE}'"
+        ).fetchone()
+    assert rights == (True, False, False, False, False, False, True)
+    with role_server.connect(ROLE, database) as connection:
+        connection.execute("CREATE TABLE mine (id int)")
+        owned = connection.execute(
+            "SELECT schemaname, tableowner FROM pg_tables WHERE tablename = 'mine'"
+        ).fetchone()
+        assert owned == (ROLE, ROLE)
+        with pytest.raises(Exception, match="permission denied for schema public"):
+            connection.execute("CREATE TABLE public.other (id int)")
+
+
+# --- the unit -----------------------------------------------------------------------------------
+
+
+def entries(text: str) -> dict[str, list[str]]:
+    """The values of a unit by their names."""
+    found: dict[str, list[str]] = {}
+    for line in text.splitlines():
+        if line and line[0] not in "#[":
+            name, _, value = line.partition("=")
+            found.setdefault(name, []).append(value)
+    return found
+
+
+def test_the_unit_starts_the_server_without_rights_and_hands_it_the_password_as_a_file() -> None:
+    unit = entries(UNIT)
+    variables = dict(one.split("=", 1) for one in unit["Environment"])
+    assert set(variables) <= set(VARIABLES)
+    url = variables["SEDIMENT_DATABASE"]
+    assert parse_database(url, "SEDIMENT_DATABASE") == url
+    assert url.endswith("passfile=%d/pgpass")
+    assert unit["LoadCredential"] == ["pgpass:/etc/sediment/pgpass"]
+    assert (unit["DynamicUser"], unit["NoNewPrivileges"], unit["ProtectSystem"]) == (
+        ["yes"],
+        ["yes"],
+        ["strict"],
+    )
+    assert (unit["Restart"], unit["CapabilityBoundingSet"]) == (["on-failure"], [""])
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd is not installed")
+def test_systemd_understands_the_unit(tmp_path: Path) -> None:
+    text = UNIT.replace("/opt/sediment/bin/sediment-mcp", sys.executable)
+    for line, wrong in (("", False), ("[Service]\nNoNewPrivilege=yes\n", True)):
+        unit = tmp_path / "sediment-mcp.service"
+        unit.write_text(text + line)
+        command = ["systemd-analyze", "verify", str(unit)]
+        outcome = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        told = [said for said in outcome.stderr.splitlines() if "sediment-mcp.service" in said]
+        assert bool(told) == wrong, outcome.stderr

@@ -176,10 +176,18 @@ def make_certificate(folder: Path) -> tuple[Path, Path]:
     openssl = which("openssl")
     assert openssl is not None, "openssl makes the certificate: install it"
     certificate, key = folder / "certificate.pem", folder / "key.pem"
+    asked = f"req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN={HOST}"
     subprocess.run(
-        [openssl, "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
-        + ["-days", "2", "-subj", f"/CN={HOST}", "-addext", f"subjectAltName=DNS:{HOST}"]
-        + ["-keyout", str(key), "-out", str(certificate)],
+        [
+            openssl,
+            *asked.split(),
+            "-addext",
+            f"subjectAltName=DNS:{HOST}",
+            "-keyout",
+            key,
+            "-out",
+            certificate,
+        ],
         check=True,
         capture_output=True,
         timeout=60,
