@@ -13,6 +13,8 @@ from pathlib import Path
 from corpus import Embed, Vectors, fill
 from hosts import SCRIPT
 
+from sediment_mcp.config import Config
+
 TELL_EVERY = 20_000  # memories
 
 Say = Callable[[str], None]
@@ -45,7 +47,7 @@ class Directories:
 
     def _fill(self, directory: Path, size: int) -> None:
         started = time.monotonic()
-        fill(directory, size, self.vectors, lambda done: self._tell(size, done))
+        fill(Config(directory), size, self.vectors, lambda done: self._tell(size, done))
         self._say(f"{size:,} memories: writing the indexes")
         self.rebuilt[size] = reindex(directory)
         self.filled[size] = time.monotonic() - started
@@ -68,11 +70,14 @@ class Directories:
             shutil.rmtree(copy)
 
 
-def reindex(directory: Path) -> float:
+def reindex(directory: Path, **variables: str) -> float:
     """Seconds that `sediment-mcp reindex` takes: both indexes anew, with all embeddings there."""
     started = time.perf_counter()
     subprocess.run(
-        [str(SCRIPT), "--data-dir", str(directory), "reindex"], check=True, stdout=subprocess.DEVNULL
+        [str(SCRIPT), "--data-dir", str(directory), "reindex"],
+        check=True,
+        stdout=subprocess.DEVNULL,
+        env=os.environ | variables,
     )
     return time.perf_counter() - started
 
