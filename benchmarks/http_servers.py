@@ -21,7 +21,7 @@ from sediment_mcp.config import DATA_DIR, DATABASE, Config
 
 ANSWER_SECONDS = 60.0
 END_SECONDS = 30.0
-JSON = {"Content-Type": "application/json", "Accept": "application/json, text/event-stream"}
+JSON = {"Content-Type": "application/json", "Accept": "application/json"}
 UNLIMITED = ("--stateless", "--rate", "0", "--calls-at-once", "64")
 GONE = (ConnectionError, http.client.HTTPException, TimeoutError)
 
