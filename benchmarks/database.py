@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import shutil
 import statistics
 import subprocess
@@ -31,7 +32,7 @@ sys.path.append(str(Path(__file__).resolve().parent / "speed"))
 
 from cells import percentile  # noqa: E402  the path above comes first
 from corpus import Vectors, fill  # noqa: E402
-from directories import Directories, reindex  # noqa: E402
+from directories import Directories  # noqa: E402
 from hosts import SCRIPT, Remembered  # noqa: E402
 from machine import machine  # noqa: E402
 from postgres_server import Database, Wire  # noqa: E402
@@ -39,6 +40,7 @@ from report import TARGETS, Column, table  # noqa: E402
 from sentences import TOPICS, Writer  # noqa: E402
 from stdio_client import Server, close_input  # noqa: E402
 
+from sediment_mcp.app import Application  # noqa: E402
 from sediment_mcp.config import DATABASE, TENANT, Config  # noqa: E402
 
 PARTS = ("calls", "fresh", "tenants")
@@ -51,6 +53,11 @@ MOST = {  # milliseconds above SQLite, p50
 MOST_TRIPS = {"query": 5, "store": 4}
 MOST_FRESH = {10_000: 2.0, 100_000: 12.0}  # seconds to an answer by words and by meaning
 MOST_COLD, MOST_WARM, MOST_OPEN = 250.0, 40.0, 5.0  # ms at p95, ms at p50, MB
+
+OWN_ROWS = re.compile(
+    r"(WITH |, )\w+ AS NOT MATERIALIZED \(SELECT \* FROM \S+ WHERE [^()]*\([^()]*\)[^()]*\) ?"
+)
+SHOWN_CHARS = 120  # of a statement
 
 Figures = dict[str, Any]
 Times = dict[tuple[str, str], list[float]]
@@ -137,6 +144,7 @@ class Benchmark:
             answer_by_both(server)
         writer = Writer(1000 + number)
         names = list(servers)
+        busy = {name: server.busy() for name, server in servers.items()}
         for call, tool, arguments in (
             ("query", "query_memory", lambda: {"query": question(writer)}),
             ("store", "store_memory", lambda: {"content": sentence(writer)}),
@@ -149,6 +157,10 @@ class Benchmark:
                     if name == FAR:
                         trips[call].append([describe(trip) for trip in wire.take()])
                     times.setdefault((name, call), []).append(took)
+            for name, server in servers.items():
+                processor = (server.busy() - busy[name]) / self._chosen.calls
+                times.setdefault((name, f"{call} processor"), []).append(processor)
+                busy[name] = server.busy()
         for server in servers.values():
             server.end(close_input)
         wire.end()
@@ -157,7 +169,7 @@ class Benchmark:
         """Start a server whose cache has the indexes already."""
         cache = self._base / "caches" / tenant
         if not cache.exists():
-            reindex(cache, **{DATABASE: self._database.url, TENANT: tenant})
+            write_indexes(Config(cache, database=self._database.url, tenant=tenant))
         return Server([str(SCRIPT)], cache, **{DATABASE: url, TENANT: tenant})
 
     def _add_calls(self, size: int, call: str, times: Times, trips: list[list[str]]) -> None:
@@ -170,6 +182,7 @@ class Benchmark:
                 {
                     "memories": size, "call": call, "database": name, "p50": statistics.median(took),
                     "p95": percentile(took, 0.95), "above": above,
+                    "processor": statistics.median(times[name, f"{call} processor"]),
                     "trips": f"{statistics.median(counts):g}" if name == FAR else "",
                 }
             )  # fmt: skip
@@ -237,6 +250,12 @@ def measure_open_tenants(url: str, cache: Path, names: Sequence[str]) -> Figures
     return dict(json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout))
 
 
+def write_indexes(config: Config) -> None:
+    app = Application(config, is_resident=False)
+    app.rebuild_indexes()
+    app.close()
+
+
 def question(writer: Writer) -> str:
     return writer.question(writer.chance.choice(TOPICS))
 
@@ -266,7 +285,9 @@ def start_to_both(server: Server) -> tuple[float, float]:
 
 
 def describe(trip: dict[str, Any]) -> str:
-    return f"connection {trip['connection']}: {' ; '.join(trip['statements']) or '(no statement)'}"
+    """A round trip in a line, without what says the tenant in each statement."""
+    said = [OWN_ROWS.sub("", statement)[:SHOWN_CHARS] for statement in trip["statements"]]
+    return f"connection {trip['connection']}: {' ; '.join(said) or '(no statement)'}"
 
 
 def most_frequent(found: Sequence[Sequence[str]]) -> list[str]:
@@ -289,7 +310,8 @@ def _text(name: str) -> Callable[[Figures], object]:
 CALLS: tuple[Column, ...] = (
     ("memories", _number("memories", ",")), ("call", _text("call")), ("database", _text("database")),
     ("p50 ms", _number("p50", ".1f")), ("p95 ms", _number("p95", ".1f")),
-    ("above SQLite ms", _number("above", "+.1f")), ("round trips", _text("trips")),
+    ("above SQLite ms", _number("above", "+.1f")), ("server's processor ms", _number("processor", ".1f")),
+    ("round trips", _text("trips")),
 )  # fmt: skip
 FRESH: tuple[Column, ...] = (
     ("memories", _number("memories", ",")), ("database", _text("database")),

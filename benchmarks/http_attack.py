@@ -323,7 +323,7 @@ class _Attacker:
 
 def read_all(client: Client, ids: list[str]) -> list[Any]:
     """What the victim has, by id."""
-    found = client.call("list_memories", {"ids": ids, "max_chars": 100_000}, patience=30)
+    found = client.call("list_memories", {"ids": ids}, patience=30)
     return sorted(found["memories"], key=lambda memory: memory["id"])
 
 

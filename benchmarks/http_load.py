@@ -264,7 +264,7 @@ def count_missing(client: Client | ProxyClient, ids: Sequence[str]) -> int:
     missing = 0
     for start in range(0, len(ids), 100):
         asked_for = list(ids[start : start + 100])
-        found = client.call("list_memories", {"ids": asked_for, "max_chars": 100_000})
+        found = client.call("list_memories", {"ids": asked_for})
         missing += len(asked_for) - len(found["memories"])
     return missing
 
@@ -295,7 +295,8 @@ LOAD: tuple[Column, ...] = (
 RESTART: tuple[Column, ...] = (
     ("through", _text("through")), ("clients", _text("clients")), ("restarts", _text("restarts")),
     ("stored", _number("stored", ",")), ("repeated by clients", _number("repeated", ",")),
-    ("requests lost", _text("lost")), ("memories lost", _text("missing")), ("longest end s", _number("end", ".1f")),
+    ("requests lost", _text("lost")), ("memories lost", _text("missing")),
+    ("longest end s", _number("end", ".1f")),
 )  # fmt: skip
 FUZZ: tuple[Column, ...] = (
     ("attack", _text("attack")), ("messages", _number("messages", ",")), ("let in", _text("let_in")),

@@ -1,4 +1,4 @@
-"""Servers over HTTP for the benchmarks: several processes over one store, and clients that keep a connection."""
+"""Servers over HTTP for the benchmarks: processes over one store, and clients that keep a connection."""
 
 from __future__ import annotations
 

@@ -13,12 +13,14 @@ sys.path.append(str(Path(__file__).resolve().parent.parent / "tests"))
 
 from support.postgres import ADMIN, PORT, ROLE, PostgresServer
 
+from sediment_mcp.storage.postgres.dialect import SCHEMA, TABLES
+
 SETTINGS = {"shared_buffers": "256MB", "max_connections": "300", "max_wal_size": "4GB"}
 WIRE = Path(__file__).with_name("wire.py")
 
 
 class Database:
-    """An empty database; with ``data`` of tenants that can be copied to others by SQL."""
+    """An empty database of a server of its own."""
 
     def __init__(self) -> None:
         self.server = PostgresServer(durable=True, settings=SETTINGS)
@@ -35,31 +37,28 @@ class Database:
             cursor = connection.execute(sql, values)
             return cursor.fetchall() if cursor.description else []
 
-    def tables(self) -> list[tuple[str, str, list[str]]]:
-        """Schema, name and other columns of every table that has a tenant."""
-        rows = self.execute(
-            "SELECT table_schema, table_name, array_agg(column_name::text) "
-            "FROM information_schema.columns JOIN information_schema.tables USING (table_schema, table_name) "
-            "WHERE table_type = 'BASE TABLE' AND table_schema NOT IN ('pg_catalog', 'information_schema') "
-            "AND is_generated = 'NEVER' GROUP BY 1, 2 HAVING bool_or(column_name = 'tenant')"
-        )
-        return [
-            (schema, table, [name for name in names if name != "tenant"]) for schema, table, names in rows
-        ]
-
     def copy_tenant(self, original: str, copies: Sequence[str]) -> None:
         """Give each of the other tenants all rows of one, numbers and ids included.
 
-        In one transaction with foreign keys and triggers off: the rows are whole as they are.
+        Foreign keys and triggers are off meanwhile: the rows are whole as they are.
         """
         with self.server.connect(ADMIN, self.name) as connection, connection.transaction():
+            connection.execute(f"SET LOCAL search_path TO {SCHEMA}")
             connection.execute("SET LOCAL session_replication_role = replica")
-            for schema, table, columns in self.tables():
-                listed = ", ".join(f'"{column}"' for column in columns)
+            connection.execute("INSERT INTO tenants (name) SELECT unnest(%s::text[])", (list(copies),))
+            for table in TABLES:
+                rows = connection.execute(
+                    "SELECT quote_ident(attname) FROM pg_attribute WHERE attrelid = %s::regclass "
+                    "AND attnum > 0 AND NOT attisdropped AND attname <> 'tenant'",
+                    (table,),
+                )
+                columns = ", ".join(name for (name,) in rows)
+                chosen = columns.replace(", ", ", own.")
                 connection.execute(
-                    f'INSERT INTO "{schema}"."{table}" (tenant, {listed}) SELECT copy, {listed} '
-                    f'FROM "{schema}"."{table}" CROSS JOIN unnest(%s::text[]) AS copy WHERE tenant = %s',
-                    (list(copies), original),
+                    f"INSERT INTO {table} (tenant, {columns}) SELECT copy.number, own.{chosen} "
+                    f"FROM {table} own JOIN tenants original ON own.tenant = original.number, tenants copy "
+                    "WHERE original.name = %s AND copy.name = ANY(%s)",
+                    (original, list(copies)),
                 )
 
     def analyze(self) -> None:

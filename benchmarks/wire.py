@@ -24,7 +24,7 @@ from typing import Any
 
 CHUNK = 1 << 16
 UNTYPED_CODES = {80877103, 80877104, 80877102}  # TLS, GSS and cancel requests, before a session begins
-SQL_CHARS = 90
+SQL_CHARS = 2000
 
 
 class Wire:

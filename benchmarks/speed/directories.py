@@ -70,14 +70,11 @@ class Directories:
             shutil.rmtree(copy)
 
 
-def reindex(directory: Path, **variables: str) -> float:
+def reindex(directory: Path) -> float:
     """Seconds that `sediment-mcp reindex` takes: both indexes anew, with all embeddings there."""
     started = time.perf_counter()
     subprocess.run(
-        [str(SCRIPT), "--data-dir", str(directory), "reindex"],
-        check=True,
-        stdout=subprocess.DEVNULL,
-        env=os.environ | variables,
+        [str(SCRIPT), "--data-dir", str(directory), "reindex"], check=True, stdout=subprocess.DEVNULL
     )
     return time.perf_counter() - started
 
