@@ -102,6 +102,10 @@ class Attack:
         faults += [f"the victim's words were shown: {text}" for text in self._shown[:3]]
         if read_all(victim, ids) != before:
             faults.append("the victim's memories are not what they were")
+        failed = sum(
+            count for one in self._statuses.values() for status, count in one.items() if status >= "5"
+        )
+        faults += [f"{failed} messages were answered with a failure of the server"] * bool(failed)
         faults += self._look_at(servers)
         figures = [
             {
@@ -157,7 +161,7 @@ class Attack:
             try:
                 status, answer = client.send(body, own)
             except (OSError, *GONE) as error:  # a server may close the connection of a body that is too large
-                status, answer = type(error).__name__, b""
+                status, answer = f"({type(error).__name__})", b""
             self._judge(kind, attacker, str(status), answer)
 
     def _judge(self, kind: str, attacker: _Attacker, status: str, answer: bytes) -> None:

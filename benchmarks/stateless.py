@@ -87,7 +87,8 @@ class Candidates:
         text = write(vector)
         found = self._search(
             "by meaning",
-            "SELECT chunk_id, -(embedding <#> %s::vector) FROM meanings ORDER BY embedding <#> %s::vector LIMIT %s",
+            "SELECT chunk_id, -(embedding <#> %s::vector) FROM meanings "
+            "ORDER BY embedding <#> %s::vector LIMIT %s",
             (text, text, limit),
         )
         return [VectorHit(*row) for row in found]
