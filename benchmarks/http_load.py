@@ -222,7 +222,7 @@ class Benchmark:
         )  # fmt: skip
         if lost or missing:
             self.measured.faults.append(
-                f"rolling restart: {len(lost)} requests and {missing} memories lost: {lost[:3]}"
+                f"rolling restart: {len(lost)} requests and {missing} memories lost: {lost[:3]} … {lost[-1:]}"
             )
 
     # --- fuzz -----------------------------------------------------------------------------------
@@ -245,7 +245,7 @@ class ProxyClient:
 
     def call(self, tool: str, arguments: dict[str, Any], patience: float = 0.0) -> dict[str, Any]:
         status, answer = self._proxy.request("POST", "/mcp", build_message(tool, arguments), self._headers)
-        assert status == 200, (status, answer[:200])
+        assert status == 200, (status, answer[:200], time.strftime("%H:%M:%S"))
         return read_result(answer)
 
 
