@@ -1,6 +1,6 @@
 """What would be found without indexes of our own: candidates from PostgreSQL, ranked as ever?
 
-    python benchmarks/stateless.py PATH/TO/locomo [--embeddings FILE] [--conversations 5]
+    python benchmarks/stateless.py PATH/TO/locomo [--embeddings FILE] [--pooled]
 
 A server without a disk, as serverless hosts start them, could ask PostgreSQL for candidates: the nearest
 embeddings by pgvector's HNSW, and the chunks that hold any of the query's terms by `ts_rank`. This is not
@@ -18,7 +18,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from data_sets import DataSet, conversations
+from data_sets import DataSet, conversations, pooled
 from hosts import InProcess, Remembered
 from metrics import add_up, change, interval, mean
 from postgres_server import ADMIN, Database
@@ -172,9 +172,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("path", type=Path, help="the folder that holds the conversations")
     parser.add_argument("--embeddings", type=Path, help="file (.npz) to remember embeddings in")
-    parser.add_argument("--conversations", type=int, default=5, help="only so many")
+    parser.add_argument("--pooled", action="store_true", help="all conversations in one store")
     chosen = parser.parse_args()
-    sets = conversations(chosen.path)[: chosen.conversations]
+    sets = conversations(chosen.path)
+    sets = [pooled(sets)] if chosen.pooled else sets
     remembered = Remembered(chosen.embeddings)
     own = ask(sets, lambda: InProcess(remembered, Tuning()), "own indexes")
     database = Database()
@@ -190,7 +191,7 @@ def main() -> None:
     finally:
         database.end()
     remembered.save()
-    print(f"\n{len(own)} questions of {len(sets)} conversations\n")
+    print(f"\n{len(own)} questions, {len(sets)} stores\n")
     print("| measure | own indexes | candidates of PostgreSQL | change |\n|---|---|---|---|")
     for measure, of in SHARES.items():
         before, after = add_up(own, of), add_up(others, of)
