@@ -327,7 +327,7 @@ class _Attacker:
 
 def read_all(client: Client, ids: list[str]) -> list[Any]:
     """What the victim has, by id."""
-    found = client.call("list_memories", {"ids": ids}, patience=30)
+    found = client.call("list_memories", {"ids": ids}, retry_seconds=30)
     return sorted(found["memories"], key=lambda memory: memory["id"])
 
 

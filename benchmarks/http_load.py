@@ -50,7 +50,7 @@ from sediment_mcp.config import Config
 PARTS = ("load", "restart", "fuzz")
 SERVERS, TENANTS, MEMORIES = 2, 8, 500
 WARM_UP = 3  # calls of each client before anything is measured
-PATIENCE = 30.0  # seconds in which calls must go on while servers are restarted
+RETRY_SECONDS = 30.0  # seconds in which calls must go on while servers are restarted
 RESTARTS = 2  # of each server
 
 Figures = dict[str, Any]
@@ -176,7 +176,7 @@ class Benchmark:
         def work(client: Client | ProxyClient, writer: Writer, ids: list[str]) -> None:
             while not has_ended.is_set():
                 try:
-                    found = client.call(*asked("store", writer), patience=client.patience)
+                    found = client.call(*asked("store", writer), retry_seconds=client.retry_seconds)
                 except Exception as error:  # noqa: BLE001  whatever it is, the request is lost
                     lost.append(repr(error)[:200])
                 else:
@@ -196,7 +196,7 @@ class Benchmark:
                     lambda: (
                         all(len(ids) >= n for ids, n in zip(stored, most, strict=True)) or len(lost) > 100
                     ),
-                    PATIENCE * 4,
+                    RETRY_SECONDS * 4,
                 )
 
         ends: list[float] = []
@@ -238,12 +238,12 @@ class Benchmark:
 class ProxyClient:
     """A caller through a reverse proxy, who repeats nothing."""
 
-    patience, repeated = 0.0, 0
+    retry_seconds, repeated = 0.0, 0
 
     def __init__(self, proxy: ReverseProxy, token: str) -> None:
         self._proxy, self._headers = proxy, JSON | {"Authorization": f"Bearer {token}"}
 
-    def call(self, tool: str, arguments: dict[str, Any], patience: float = 0.0) -> dict[str, Any]:
+    def call(self, tool: str, arguments: dict[str, Any], retry_seconds: float = 0.0) -> dict[str, Any]:
         status, answer = self._proxy.request("POST", "/mcp", build_message(tool, arguments), self._headers)
         assert status == 200, (status, answer[:200], time.strftime("%H:%M:%S"))
         return read_result(answer)

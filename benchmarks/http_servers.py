@@ -72,10 +72,10 @@ class HttpServer:
 class Client:
     """One caller with one connection to one of the servers; another one, where that fails.
 
-    ``patience`` is how many seconds it may repeat a call while servers are restarted.
+    ``retry_seconds`` is how many seconds it may repeat a call while servers are restarted.
     """
 
-    patience = 30.0
+    retry_seconds = 30.0
 
     def __init__(self, ports: Sequence[int], token: str | None, first: int = 0) -> None:
         self._ports, self._place = list(ports), first % len(ports)
@@ -109,13 +109,13 @@ class Client:
             self._connection.close()
             self._connection = None
 
-    def call(self, tool: str, arguments: Mapping[str, Any], patience: float = 0.0) -> dict[str, Any]:
-        """Call a tool; for ``patience`` seconds repeat what a server refused or did not answer.
+    def call(self, tool: str, arguments: Mapping[str, Any], retry_seconds: float = 0.0) -> dict[str, Any]:
+        """Call a tool; for ``retry_seconds`` seconds repeat what a server refused or did not answer.
 
         Raises:
             OSError, HTTPException: no server has answered in time.
         """
-        until = time.monotonic() + patience
+        until = time.monotonic() + retry_seconds
         body = build_message(tool, arguments)
         while True:
             try:

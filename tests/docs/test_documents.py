@@ -470,6 +470,7 @@ FOREIGN_FLAGS = {
     "--marketplace",  # Claude Code's
     "--transport",  # claude's
     "--format",  # git's, and ours
+    "--rm",  # of a container
     "--pythonpath", "--bundle", "--out", "--peers",  # of tools and scripts, which have tests of their own
     "--help", "--real-hosts",
 }  # fmt: skip
