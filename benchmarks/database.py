@@ -34,9 +34,9 @@ from cells import percentile  # noqa: E402  the path above comes first
 from corpus import Vectors, fill  # noqa: E402
 from directories import Directories  # noqa: E402
 from hosts import SCRIPT, Remembered  # noqa: E402
-from machine import machine  # noqa: E402
+from machine import start_clock  # noqa: E402
 from postgres_server import Database, Wire  # noqa: E402
-from report import TARGETS, Column, table  # noqa: E402
+from report import TARGETS, Column, formatted, headed, shown  # noqa: E402
 from sentences import TOPICS, Writer  # noqa: E402
 from stdio_client import Server, close_input  # noqa: E402
 
@@ -87,14 +87,11 @@ class Benchmark:
 
     def __init__(self, chosen: argparse.Namespace, base: Path) -> None:
         self._chosen, self._base = chosen, base
-        self._started = time.monotonic()
+        self.say = start_clock()
         self._remembered = Remembered(base / "embeddings.npz")
         self._directories = Directories(base, self._remembered.embed_documents, self.say)
         self._database = Database()
         self.measured = Measured()
-
-    def say(self, what: str) -> None:
-        print(f"{time.monotonic() - self._started:7.1f} s  {what}", file=sys.stderr, flush=True)
 
     def run(self) -> None:
         try:
@@ -304,46 +301,34 @@ def most_frequent(found: Sequence[Sequence[str]]) -> list[str]:
 # --- tables -------------------------------------------------------------------------------------
 
 
-def _number(name: str, form: str) -> Callable[[Figures], object]:
-    return lambda row: format(row[name], form)
-
-
-def _text(name: str) -> Callable[[Figures], object]:
-    return lambda row: row[name]
-
-
 CALLS: tuple[Column, ...] = (
-    ("memories", _number("memories", ",")), ("call", _text("call")), ("over", _text("over")),
-    ("p50 ms", _number("p50", ".1f")), ("p95 ms", _number("p95", ".1f")),
-    ("above SQLite ms", _number("above", "+.1f")), ("server's processor ms", _number("processor", ".1f")),
-    ("database's", _text("database")), ("round trips", _text("trips")),
+    ("memories", formatted("memories", ",")), ("call", shown("call")), ("over", shown("over")),
+    ("p50 ms", formatted("p50", ".1f")), ("p95 ms", formatted("p95", ".1f")),
+    ("above SQLite ms", formatted("above", "+.1f")), ("server's processor ms", formatted("processor", ".1f")),
+    ("database's", shown("database")), ("round trips", shown("trips")),
 )  # fmt: skip
 FRESH: tuple[Column, ...] = (
-    ("memories", _number("memories", ",")), ("database", _text("database")),
-    ("first answer s", _number("first", ".2f")), ("by words and meaning s", _number("both", ".2f")),
+    ("memories", formatted("memories", ",")), ("database", shown("database")),
+    ("first answer s", formatted("first", ".2f")), ("by words and meaning s", formatted("both", ".2f")),
 )  # fmt: skip
 OPENED: tuple[Column, ...] = (
-    ("tenants", _number("tenants", ",")), ("opened", _number("opened", ",")),
-    ("first query p50 ms", _number("cold_p50", ".0f")), ("p95 ms", _number("cold_p95", ".0f")),
-    ("processor ms", _number("cold_processor", ".0f")), ("further query p50 ms", _number("warm_p50", ".1f")),
-    ("p95 ms", _number("warm_p95", ".1f")), ("processor ms", _number("warm_processor", ".1f")),
-    ("MB an open tenant", _number("open_mb", ".2f")), ("cache kB a memory", _number("cache_kb", ".2f")),
-    ("database kB a memory", _number("kb", ".2f")),
+    ("tenants", formatted("tenants", ",")), ("opened", formatted("opened", ",")),
+    ("first query p50 ms", formatted("cold_p50", ".0f")), ("p95 ms", formatted("cold_p95", ".0f")),
+    ("processor ms", formatted("cold_processor", ".0f")), ("further query p50 ms", formatted("warm_p50", ".1f")),
+    ("p95 ms", formatted("warm_p95", ".1f")), ("processor ms", formatted("warm_processor", ".1f")),
+    ("MB an open tenant", formatted("open_mb", ".2f")), ("cache kB a memory", formatted("cache_kb", ".2f")),
+    ("database kB a memory", formatted("kb", ".2f")),
 )  # fmt: skip
 
 
 def report(measured: Measured, with_trips: bool) -> Iterator[str]:
-    yield "# What a database costs\n"
-    yield from (f"- {name}: {value}" for name, value in machine().items())
-    for title, columns, rows in (
+    parts = (
         ("Targets", TARGETS, measured.targets),
         ("Calls", CALLS, measured.calls),
         ("A machine without indexes", FRESH, measured.fresh),
         ("Tenants", OPENED, measured.tenants),
-    ):
-        if rows:
-            yield f"\n## {title}\n"
-            yield table(columns, rows)
+    )
+    yield from headed("What a database costs", parts)
     for call, trips in measured.trips.items() if with_trips else ():
         yield f"\n## Round trips of a {call}\n"
         yield from (f"{number}. {trip}" for number, trip in enumerate(trips, 1))

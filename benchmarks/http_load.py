@@ -38,9 +38,9 @@ from http_servers import (
     read_result,
     start_servers,
 )
-from machine import machine
+from machine import start_clock
 from postgres_server import Database
-from report import Column, table
+from report import Column, formatted, headed, shown
 from sentences import TOPICS, Writer
 from stdio_client import do_at_once
 from support.reverse_proxy import HOST, ReverseProxy
@@ -69,16 +69,13 @@ class Benchmark:
 
     def __init__(self, chosen: argparse.Namespace, base: Path) -> None:
         self._chosen, self._base = chosen, base
-        self._started = time.monotonic()
+        self.say = start_clock()
         self._database = None if chosen.sqlite else Database()
         url = self._database.url if self._database else ""
         self._config = Config(base / "data", project="", database=url)
         self._tenants = [f"tenant-{number}" for number in range(TENANTS)]
         self._tokens = make_tokens(self._config, self._tenants, chosen.clients)
         self.measured = Measured()
-
-    def say(self, what: str) -> None:
-        print(f"{time.monotonic() - self._started:7.1f} s  {what}", file=sys.stderr, flush=True)
 
     def run(self) -> None:
         try:
@@ -278,43 +275,31 @@ def stop(servers: Sequence[HttpServer]) -> None:
 # --- tables -------------------------------------------------------------------------------------
 
 
-def _number(name: str, form: str) -> Callable[[Figures], object]:
-    return lambda row: format(row[name], form)
-
-
-def _text(name: str) -> Callable[[Figures], object]:
-    return lambda row: row[name]
-
-
 LOAD: tuple[Column, ...] = (
-    ("version", _text("version")), ("clients", _text("clients")), ("call", _text("call")),
-    ("calls a second", _number("per_second", ".0f")), ("p50 ms", _number("p50", ".1f")),
-    ("p95 ms", _number("p95", ".1f")), ("p99 ms", _number("p99", ".1f")),
-    ("servers' processor ms a call", _number("cpu", ".1f")), ("calls", _number("calls", ",")),
+    ("version", shown("version")), ("clients", shown("clients")), ("call", shown("call")),
+    ("calls a second", formatted("per_second", ".0f")), ("p50 ms", formatted("p50", ".1f")),
+    ("p95 ms", formatted("p95", ".1f")), ("p99 ms", formatted("p99", ".1f")),
+    ("servers' processor ms a call", formatted("cpu", ".1f")), ("calls", formatted("calls", ",")),
 )  # fmt: skip
 RESTART: tuple[Column, ...] = (
-    ("through", _text("through")), ("clients", _text("clients")), ("restarts", _text("restarts")),
-    ("stored", _number("stored", ",")), ("repeated by clients", _number("repeated", ",")),
-    ("requests lost", _text("lost")), ("memories lost", _text("missing")),
-    ("longest end s", _number("end", ".1f")),
+    ("through", shown("through")), ("clients", shown("clients")), ("restarts", shown("restarts")),
+    ("stored", formatted("stored", ",")), ("repeated by clients", formatted("repeated", ",")),
+    ("requests lost", shown("lost")), ("memories lost", shown("missing")),
+    ("longest end s", formatted("end", ".1f")),
 )  # fmt: skip
 FUZZ: tuple[Column, ...] = (
-    ("attack", _text("attack")), ("messages", _number("messages", ",")), ("let in", _text("let_in")),
-    ("answers by status", _text("statuses")),
+    ("attack", shown("attack")), ("messages", formatted("messages", ",")), ("let in", shown("let_in")),
+    ("answers by status", shown("statuses")),
 )  # fmt: skip
 
 
 def report(measured: Measured) -> Iterator[str]:
-    yield "# Servers over HTTP\n"
-    yield from (f"- {name}: {value}" for name, value in machine().items())
-    for title, columns, rows in (
+    parts = (
         ("Load", LOAD, measured.load),
         ("Rolling restart", RESTART, measured.restart),
         ("Attackers", FUZZ, measured.fuzz),
-    ):
-        if rows:
-            yield f"\n## {title}\n"
-            yield table(columns, rows)
+    )
+    yield from headed("Servers over HTTP", parts)
     yield ""
     yield from measured.faults or ["No call and no memory was lost, and nobody was let in."]
 
