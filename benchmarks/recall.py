@@ -108,7 +108,9 @@ class Recalling(InProcess):
     def find(self, prompt: str) -> tuple[list[tuple[str, float]], float]:
         """The ids and scores of what may be shown, whatever score is needed, and that score."""
         asked = select_asked(prompt)
-        candidates, least = finding.find_candidates(self._app.retriever, asked, None) if asked else ([], 1.0)
+        candidates, least = (
+            finding.find_candidates([self._app.retriever], asked, None) if asked else ([], 1.0)
+        )
         return [(scored.memory.id, scored.score) for scored in candidates], least
 
 

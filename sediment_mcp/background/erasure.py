@@ -23,7 +23,9 @@ logger = logging.getLogger(__name__)
 class Erasure:
     """Purges erased memories from all indexes and backups."""
 
-    def __init__(self, directory: Path, storage: MemoryStorage, indexer: Indexer, backups: Backups) -> None:
+    def __init__(
+        self, directory: Path, storage: MemoryStorage, indexer: Indexer, backups: Backups | None
+    ) -> None:
         self._directory = directory
         self._storage = storage
         self._indexer = indexer
@@ -51,7 +53,9 @@ class Erasure:
             logger.warning("The kept questions may still tell of what was erased: %s", error)
 
     def purge_backups(self) -> None:
-        """Purge erased memories from the backups."""
+        """Purge erased memories from the backups, if this package makes them."""
+        if self._backups is None:
+            return
         try:
             self._backups.purge_erased()
         except StorageError as error:

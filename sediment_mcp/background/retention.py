@@ -9,6 +9,7 @@ starts a run has seen what it removes.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from sediment_mcp.indexes.indexer import Indexer
 
 LOCK = "retention.lock"
+LEASE = "retention"  # what the lock is between machines
 CHECK_EVERY = timedelta(hours=1)  # between two checks of one process
 
 
@@ -80,7 +82,10 @@ class Retention:
         self._had_model = model is not None
         with locked_if_free(self._lock) as is_held:
             if is_held:
-                self._remove_all(self._confirm_due(now), model, progress, wait=False)
+                found = self._confirm_due(now)
+                with self._storage.lease(LEASE, now) if found else nullcontext(True) as is_ours:
+                    if is_ours:
+                        self._remove_all(found, model, progress, wait=False)
 
     def run(self, model: ModelIdentity | None, progress: Progress = ignore_progress) -> list[Removal]:
         """Remove the memories that are due now, and return what was removed.

@@ -36,13 +36,13 @@ class Services:
         config: Config,
         storage: MemoryStorage,
         model: ModelLoader,
-        backups: Backups,
+        backups: Backups | None,
         clock: Callable[[], datetime],
         *,
         reranker: Reranker | None = None,
     ) -> None:
         limit_pools()
-        directory, tuning = config.data_dir, config.tuning
+        directory, tuning = config.store_dir, config.tuning
         self._model = model
         self._storage = storage
         self._exact_search_limit = tuning.exact_search_limit
@@ -55,14 +55,15 @@ class Services:
         self.retention = Retention(
             directory, storage, self.indexer, clock, tuning, purge_queries=self.erasure.purge_queries
         )
-        self.jobs = (
+        self.jobs: tuple[Job, ...] = (
             Job("embed missing chunks", self._embed_missing),
             Job("finish secure erases", self.erasure.run, only_resident=True),
             Job("remove what has ended", self._remove_due, only_resident=True),
             Job("write index snapshots", self.write_due_snapshots),
             Job("verify the text index", self.indexer.verify_text, only_resident=True),
-            Job("make backups", lambda _: backups.run(), only_resident=True),
         )
+        if backups is not None:
+            self.jobs += (Job("make backups", lambda _: backups.run(), only_resident=True),)
 
     def close(self) -> None:
         """Close the connections."""

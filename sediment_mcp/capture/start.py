@@ -27,11 +27,13 @@ def start_capture(call: HookCall) -> str:
     Raises:
         OSError: the process cannot be started.
     """
-    directory = call.config.data_dir
+    directory = call.config.store_dir
     if read_state(directory).since is None or not is_transcript_path(call.transcript):
         return ""
     command = [sys.executable, "-P", "-m", "sediment_mcp", "hook", WORK_EVENT, "--host", call.host]
-    command += ["--data-dir", str(directory)]
+    command += ["--data-dir", str(call.config.data_dir), "--tenant", call.config.tenant]
+    if call.config.database:
+        command += ["--database", call.config.database]
     if call.config.project is not None:
         command += ["--project", call.config.project]
     said = {"session_id": call.session, "transcript_path": call.transcript, "cwd": call.folder}

@@ -56,7 +56,7 @@ def capture_turns(call: HookCall) -> str:
     app = Application(replace(call.config, secrets="refuse"), is_resident=False)
     try:
         app.storage.open()
-        with locked(call.config.data_dir / LOCK, LOCK_TIMEOUT):
+        with locked(call.config.store_dir / LOCK, LOCK_TIMEOUT):
             capture_transcript(app, Path(call.transcript), call.session, call.folder)
     finally:
         app.close()
@@ -72,7 +72,7 @@ def capture_transcript(app: Application, path: Path, session: str = "", folder: 
         BadArgument: it is no transcript.
         SedimentError, OSError: it cannot be read, or nothing can be stored.
     """
-    report, directory = ImportReport(), app.config.data_dir
+    report, directory = ImportReport(), app.config.store_dir
     state = read_state(directory)
     since = state.since
     if since is None:

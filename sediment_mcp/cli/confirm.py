@@ -103,6 +103,25 @@ def read_passphrase(file: str | None, *, twice: bool = False) -> str:
     return passphrase
 
 
+def read_token(*, is_piped: bool) -> str:
+    """Return the token that is piped or that a person is asked for; it may be empty.
+
+    Raises:
+        BadArgument: it was to be piped, and nothing was.
+    """
+    from sediment_mcp.errors import BadArgument
+
+    if is_piped:
+        if token := sys.stdin.readline().strip():
+            return token
+        raise BadArgument("--token-stdin reads the token from standard input, which is empty: pipe it in.")
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        return ""
+    from getpass import getpass
+
+    return getpass("Token (empty for none, or to keep the one that is there): ").strip()
+
+
 def _read_first_line(path: Path) -> str:
     from sediment_mcp.errors import BadArgument
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from sediment_mcp.config import (
+    AUDIT,
+    AUDIT_DAYS,
     BACKUPS,
     DATA_DIR,
     DATABASE,
@@ -16,6 +18,7 @@ from sediment_mcp.config import (
     TENANT,
     TIMEZONE,
 )
+from sediment_mcp.config_access import OIDC_AUDIENCE, OIDC_ISSUER, OIDC_TEAM_CLAIM, OIDC_TENANT_CLAIM
 
 FLAGS = {
     DATA_DIR: ("--data-dir", "DIR", "where the memories are"),
@@ -30,5 +33,11 @@ FLAGS = {
     DATABASE: ("--database", "URL", "a PostgreSQL database in the place of a file here"),
     TENANT: ("--tenant", "NAME", "whose memories these are, in a database of several"),
     TEAM: ("--team", "NAME", "the team whose memories are shared"),
+    OIDC_ISSUER: ("--oidc-issuer", "URL", "an identity provider whose tokens let somebody in"),
+    OIDC_AUDIENCE: ("--oidc-audience", "NAME", "for whom those must be; default: the public address"),
+    OIDC_TENANT_CLAIM: ("--oidc-tenant-claim", "CLAIM", "the claim with the tenant; default: one a user"),
+    OIDC_TEAM_CLAIM: ("--oidc-team-claim", "CLAIM", "the claim with the team"),
+    AUDIT: ("--audit", "CHOICE", "record nothing (off), changes, all, or texts of questions too"),
+    AUDIT_DAYS: ("--audit-days", "DAYS", "how long records of calls are kept"),
 }
 """Variable → its flag, which takes precedence over it."""

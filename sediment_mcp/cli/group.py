@@ -29,14 +29,18 @@ COMMANDS = {
     "import": "import_.import_",
     "backup": "backup.backup",
     "restore-backup": "backup.restore_backup",
+    "move": "move.move",
+    "database": "database.database",
     "doctor": "doctor.doctor_",
     "reindex": "doctor.reindex",
     "install": "install.install",
     "guidance": "agents.guidance",
+    "token": "access.token",
     "completions": "completions.completions",
     "captured": "captured.captured",
     "hook": "hook.hook",
     "serve": "serve.serve",
+    "bridge": "bridge.bridge",
 }
 """Command → where it is defined, in the order of the help."""
 
@@ -109,6 +113,6 @@ def print_version(invocation: Invocation) -> None:
     click.echo(f"{PROGRAM} {__version__}\nPython {platform.python_version()}")
     try:
         with invocation.prepare():
-            click.echo(os.path.realpath(invocation.config.data_dir))
+            click.echo(os.path.realpath(invocation.config.store_dir))
     except BadArgument as error:
         say(str(error))

@@ -13,9 +13,10 @@ if TYPE_CHECKING:
     from sediment_mcp.hosts.install_plan import HostStatus, PlannedChange, Target
     from sediment_mcp.hosts.launch_command import LaunchCommand
     from sediment_mcp.hosts.registry import Host
+    from sediment_mcp.hosts.remote_server import RemoteServer
     from sediment_mcp.hosts.smoke_test import SmokeTestResult
 
-STYLES = {"installed": "green", "another command": "yellow", "unusable": "bold red"}
+STYLES = {"installed": "green", "remote": "green", "another command": "yellow", "unusable": "bold red"}
 OUTCOMES = {
     "added": ("added to", "green"),
     "replaced": ("replaced in", "green"),
@@ -41,7 +42,7 @@ def describe_status(status: HostStatus) -> dict[str, Any]:
         "path": str(status.target.path),
         "state": status.state,
         "name": status.name,
-        "entry": status.entry,
+        "entry": _mask_entry(status.entry),
         "problem": status.problem,
     }
 
@@ -77,7 +78,7 @@ def show_statuses(statuses: Sequence[HostStatus]) -> None:
                 (str(status.target.path), "dim"),
             ),
         )
-        if status.state == "another command":
+        if status.state in ("another command", "remote"):
             show_body(out, _format_entry(status.entry))
         if status.problem:
             show_body(out, status.problem)
@@ -114,9 +115,33 @@ def show_installed(
     for change in hook_changes:
         _show_hook_change(out, change, dry_run)
     if test is not None:
-        _show_smoke_test(out, test, command)
+        _show_smoke_test(out, test, shlex.join(command.argv))
     if changes and not any(change.has_hooks for change in hook_changes) and _may_have_hooks(changes):
         put(out, "With --hooks, a host brings memories into conversations without being asked.")
+
+
+def show_connected(
+    changes: Sequence[PlannedChange], server: RemoteServer, test: SmokeTestResult | None, *, dry_run: bool
+) -> None:
+    """Print which hosts were connected to a server, and where its token lies."""
+    from sediment_mcp.cli.terminal import open_console, show_body
+    from sediment_mcp.hosts.config_file import holds_token
+
+    out = open_console()
+    for change in changes:
+        _show_change(out, change, dry_run)
+        if change.outcome == "kept":
+            show_body(
+                out, f"There: {_format_entry(change.entry)}\n--force connects it to {server.url} instead."
+            )
+        elif change.outcome != "unusable" and not dry_run:
+            show_body(out, f"{change.target.host.next_step}.")
+            if server.token_variable:
+                show_body(out, f"It reads the token from {server.token_variable}: set that where it starts.")
+            elif holds_token(change.after):
+                show_body(out, "The token lies in that file, which you alone can read.")
+    if test is not None:
+        _show_smoke_test(out, test, server.url)
 
 
 def show_by_hand(configs: Mapping[str, Any]) -> None:
@@ -164,7 +189,14 @@ def _format_entry(entry: Any) -> str:
     try:
         return shlex.join([entry["command"], *entry.get("args", [])])
     except (AttributeError, KeyError, TypeError):
-        return json.dumps(entry, ensure_ascii=False)
+        return json.dumps(_mask_entry(entry), ensure_ascii=False)
+
+
+def _mask_entry(entry: Any) -> Any:
+    """Return an entry as it may be shown."""
+    from sediment_mcp.hosts.config_file import mask_tokens
+
+    return json.loads(mask_tokens(json.dumps(entry)))
 
 
 def _show_change(out: Console, change: PlannedChange, dry_run: bool) -> None:
@@ -221,10 +253,13 @@ def _name_entry(name: str) -> str:
     return "" if name == SERVER_NAME else f", as “{name}”"
 
 
-def _show_smoke_test(out: Console, test: SmokeTestResult, command: LaunchCommand) -> None:
+def _show_smoke_test(out: Console, test: SmokeTestResult, line: str) -> None:
+    """Print how the test of a command line, or of a URL, went."""
     from sediment_mcp.cli.terminal import put, style_words
 
-    line = shlex.join(command.argv)
+    if test.problem and "://" in line.partition(" ")[0]:
+        put(out, style_words(("It does not answer:", "bold red"), (test.problem, "")))
+        return
     if test.problem:
         put(out, style_words(("It does not start:", "bold red"), (line, ""), (test.problem, "")))
         put(out, "Run that line in a terminal to see why; --uninstall takes the entry out again.")

@@ -86,7 +86,7 @@ class Invocation:
         if embedder is None and app.config.model != NO_MODEL:
             say(app.model.problem)
 
-    def embed_pending(self) -> None:
+    def embed_pending(self, app: Application) -> None:
         """Run the background worker's jobs for a limited time, to embed the rest of a long text."""
         import time
 
@@ -95,7 +95,7 @@ class Invocation:
 
         end = time.monotonic() + EMBEDDING_TIME
         try:
-            self.app.run_jobs(stop_when(lambda: time.monotonic() > end))
+            app.run_jobs(stop_when(lambda: time.monotonic() > end))
         except Stopped:
             return
 

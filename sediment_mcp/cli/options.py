@@ -172,7 +172,7 @@ passphrase_option = click.option(
     help="its first line is the passphrase",
 )
 selection_options = combine_options(
-    scope_option("all (default), project or global", "all", "project", "global"),
+    scope_option("all (default), project, global or team", "all", "project", "global", "team"),
     kind_option,
     tags_option,
     session_option,

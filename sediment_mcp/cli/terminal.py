@@ -14,7 +14,7 @@ from collections.abc import Callable, Generator, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from sediment_mcp.operations.results import DEFAULTS, stored_at
+from sediment_mcp.operations.results import DEFAULTS, name_owner, stored_at
 from sediment_mcp.system.progress import Progress
 from sediment_mcp.system.text import show_control_characters
 from sediment_mcp.system.time_zone import current_zone
@@ -59,8 +59,8 @@ def list_facts(memory: results.MemoryResult) -> list[tuple[str, str]]:
 
 def _name_owner(memory: results.MemoryResult) -> str:
     """Return whom a memory belongs to; the details show the whole name of a project."""
-    if "project" not in memory:
-        return "this project" if "scope" in memory else "global"
+    if "project" not in memory or "scope" in memory:
+        return name_owner(memory) or "global"
     project = memory["project"]
     return re.split(r"[\\/]", project.rstrip("\\/"))[-1] or project
 

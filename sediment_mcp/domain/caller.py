@@ -7,6 +7,11 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 
+from sediment_mcp.errors import NotAllowed
+
+LOCAL = "local"
+"""The name of the local user, over stdio or the command line, in an audit."""
+
 
 @dataclass(frozen=True, slots=True)
 class Caller:
@@ -37,3 +42,17 @@ def use_caller(caller: Caller | None) -> Generator[None]:
         yield
     finally:
         _caller.reset(token)
+
+
+def assert_may_write() -> None:
+    """Check that whoever calls may change memories.
+
+    Raises:
+        NotAllowed: they may only read.
+    """
+    caller = _caller.get()
+    if caller is not None and not caller.may_write:
+        raise NotAllowed(
+            "You may read memories here, but not change them: ask whoever runs this server for a token that "
+            "may write."
+        )

@@ -8,11 +8,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from datetime import datetime
-from typing import Any, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
 MAX_TAGS = 20
 MAX_TAG = 64  # characters
 MAX_METADATA_BYTES = 4096
+
+TEAM: Final = "team"
+"""The scope of what the whole team shares; its memories are a store of their own."""
 
 Kind = Literal["semantic", "episodic", "procedural", "working"]
 Match = Literal["strong", "weak"]
@@ -148,6 +151,7 @@ class ScoredMemory:
     """A memory that answers a query.
 
     ``passage`` is the span of its best chunk, ``score`` is between 0 and 1, and ``signals`` are its parts.
+    ``store`` is the place of its store among those that were searched together.
     """
 
     memory: Memory
@@ -155,3 +159,4 @@ class ScoredMemory:
     score: float
     match: Match
     signals: Mapping[str, float] = field(default_factory=dict[str, float])
+    store: int = 0

@@ -18,6 +18,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from sediment_mcp.domain.access_token import SHAPE
+
 if TYPE_CHECKING:
     from detect_secrets.plugins.base import BasePlugin
 
@@ -35,6 +37,7 @@ _KEYWORD = (
 )  # those of detect-secrets
 _REPEATED_KEYWORDS = re.compile(rf"({_KEYWORD})(?:\w{{0,64}}?{_KEYWORD})+", re.IGNORECASE)
 _LONG_RUN = re.compile(r"(?<![\w+/=.-])([\w+/=.-]{64})[\w+/=.-]*+(?<=[\w+/=.-]{96})")
+_ACCESS_TOKEN = re.compile(rf"(?<![A-Za-z0-9_])({SHAPE.pattern})(?![A-Za-z0-9])", re.ASCII)
 _JWT_PAIR = re.compile(r"(?<![\w=-])([\w=-]++)\.(?=([\w=-]++))", re.ASCII)
 
 
@@ -163,6 +166,16 @@ def _load_detectors() -> tuple[BasePlugin, ...]:
         stripe,
         twilio,
     )
+    from detect_secrets.plugins.base import RegexBasedDetector
+
+    class AccessTokenDetector(RegexBasedDetector):
+        @property
+        def secret_type(self) -> str:
+            return "sediment-mcp Token"
+
+        @property
+        def denylist(self) -> tuple[re.Pattern[str], ...]:
+            return (_ACCESS_TOKEN,)
 
     return (
         aws.AWSKeyDetector(),
@@ -183,4 +196,5 @@ def _load_detectors() -> tuple[BasePlugin, ...]:
         square_oauth.SquareOAuthDetector(),
         stripe.StripeDetector(),
         twilio.TwilioKeyDetector(),
+        AccessTokenDetector(),
     )

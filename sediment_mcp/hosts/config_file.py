@@ -10,6 +10,7 @@ from __future__ import annotations
 import codecs
 import difflib
 import os
+import re
 import stat
 import sys
 from pathlib import Path
@@ -18,6 +19,7 @@ from sediment_mcp.errors import UnusableFile
 from sediment_mcp.system.files import PRIVATE_FILE, write_atomically
 
 BACKUP_SUFFIX = ".sediment.bak"
+_TOKEN = re.compile(r"(Bearer\s+)(?![${])[^\s\"',}]+|(MEMORY_TOKEN[\"']?\s*[:=]\s*[\"']?)[^\s\"',}]+")
 _OTHER_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
@@ -52,6 +54,8 @@ def replace_text(path: Path, before: str | None, after: str | None, *, keep_back
         after: The new text; None removes the file.
         keep_backup: Whether ``before`` is kept beside the file.
 
+    A file that gets a token with this is readable by its owner alone from then on.
+
     Raises:
         UnusableFile: The file cannot be written, or does not hold ``before`` any more.
     """
@@ -63,6 +67,8 @@ def replace_text(path: Path, before: str | None, after: str | None, *, keep_back
         status = target.stat() if before is not None else _find_folder(target).stat()
         owner = status.st_uid, status.st_gid  # of a user's file that root changes
         mode = stat.S_IMODE(status.st_mode) if before is not None else PRIVATE_FILE
+        if holds_token(after) and not holds_token(before):
+            mode &= PRIVATE_FILE
         if before is not None and keep_backup:
             _write(get_backup_path(path), mark + before.encode(), mode, owner)
         if after is None:
@@ -77,10 +83,20 @@ def replace_text(path: Path, before: str | None, after: str | None, *, keep_back
 
 
 def format_diff(path: Path, before: str | None, after: str | None) -> str:
-    """Return what `diff -u` would show of the change; empty where there is none."""
+    """Return what `diff -u` would show of the change, tokens masked; empty where there is none."""
     old_name, new_name = ("/dev/null" if text is None else str(path) for text in (before, after))
     old_lines, new_lines = ((text or "").splitlines() for text in (before, after))
-    return "\n".join(difflib.unified_diff(old_lines, new_lines, old_name, new_name, lineterm=""))
+    return mask_tokens("\n".join(difflib.unified_diff(old_lines, new_lines, old_name, new_name, lineterm="")))
+
+
+def mask_tokens(text: str) -> str:
+    """Return a text of a host's file as it may be shown: without the tokens in it."""
+    return _TOKEN.sub(lambda match: f"{match[1] or match[2]}…", text)
+
+
+def holds_token(text: str | None) -> bool:
+    """Return whether a text of a host's file holds a token, and not only the name of a variable."""
+    return _TOKEN.search(text or "") is not None
 
 
 def remove_backup(path: Path) -> None:

@@ -29,7 +29,7 @@ class EntryShape:
         """Return an entry of the common form as the host has it."""
         names = {COMMAND: self.command, ARGUMENTS: self.arguments, ENVIRONMENT: self.environment}
         written = {names.get(name, name): value for name, value in entry.items()}
-        if not self.arguments:
+        if not self.arguments and COMMAND in entry:
             written[self.command] = [entry[COMMAND], *written.pop("", [])]
         return written
 

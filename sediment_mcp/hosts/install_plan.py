@@ -16,7 +16,6 @@ from typing import Any, Literal, Protocol
 from sediment_mcp.errors import UnusableFile
 from sediment_mcp.hosts import config_file
 from sediment_mcp.hosts.config_format import InvalidConfig
-from sediment_mcp.hosts.launch_command import LaunchCommand
 from sediment_mcp.hosts.locations import Machine
 from sediment_mcp.hosts.registry import (
     HOSTS,
@@ -25,15 +24,18 @@ from sediment_mcp.hosts.registry import (
     find_config_files,
     get_default_config_file,
 )
+from sediment_mcp.hosts.remote_server import find_url
 from sediment_mcp.hosts.server_entry import (
+    Connection,
     build_entry,
     has_same_command,
+    is_ours,
     merge_entry,
     renew_entry,
     starts_this_program,
 )
 
-InstallState = Literal["not installed", "installed", "another command", "unusable"]
+InstallState = Literal["not installed", "installed", "another command", "remote", "unusable"]
 Outcome = Literal["added", "replaced", "unchanged", "kept", "removed", "not there", "unusable"]
 
 
@@ -164,8 +166,8 @@ def find_targets(machine: Machine) -> list[ConfigTarget]:
     return [ConfigTarget(host, path) for host in HOSTS for path in find_config_files(host, machine)]
 
 
-def inspect_target(target: ConfigTarget, command: LaunchCommand) -> HostStatus:
-    """Return whether the host starts this command; never raises."""
+def inspect_target(target: ConfigTarget, command: Connection) -> HostStatus:
+    """Return whether the host starts this command, or is connected to a server; never raises."""
     try:
         entries = target.read_entries(config_file.read_text(target.path))
     except UnusableFile as problem:
@@ -173,16 +175,18 @@ def inspect_target(target: ConfigTarget, command: LaunchCommand) -> HostStatus:
     if not entries:
         return HostStatus(target, "not installed")
     name, entry = next(iter(entries.items()))
+    if find_url(entry, target.host.remote):
+        return HostStatus(target, "remote", entry, name=name)
     is_same = has_same_command(entry, build_entry(command, target.host), target.host)
     return HostStatus(target, "installed" if is_same else "another command", entry, name=name)
 
 
-def plan_install(target: ConfigTarget, command: LaunchCommand, *, force: bool = False) -> PlannedChange:
+def plan_install(target: ConfigTarget, command: Connection, *, force: bool = False) -> PlannedChange:
     """Return what installing changes.
 
     ``force`` replaces an entry under our name that starts another program. No second entry is added beside
     one that starts this program under another name: that one counts as ours. What an earlier version wrote
-    is brought into today's form.
+    is brought into today's form, and a server's entry gets the token that is given now.
     """
     try:
         text = config_file.read_text(target.path)
@@ -196,15 +200,15 @@ def plan_install(target: ConfigTarget, command: LaunchCommand, *, force: bool = 
             return PlannedChange(target, "unchanged", text, text, entry, "", name, others)
         if name in entries and not force and not is_same:
             return PlannedChange(target, "kept", text, text, entry, "", name, others)
-        is_ours, original = _find_original_of_entry(target, text, entry)
+        is_alone, original = _find_original_of_entry(target, text, entry)
         if is_same:  # as if it had been added in today's form, so that removal recognises it
-            after = target.put_entry(original if is_ours else text, renewed, name)
+            after = target.put_entry(original if is_alone else text, renewed, name)
         else:
             after = target.put_entry(text, merge_entry(entry, expected, target.host), name)
     except UnusableFile as problem:
         return PlannedChange(target, "unusable", problem=str(problem))
     outcome: Outcome = "replaced" if entries else "added"
-    return PlannedChange(target, outcome, text, after, entry, "", name, others, is_ours)
+    return PlannedChange(target, outcome, text, after, entry, "", name, others, is_alone)
 
 
 def plan_removal(target: ConfigTarget, *, force: bool = False) -> PlannedChange:
@@ -221,7 +225,7 @@ def plan_removal(target: ConfigTarget, *, force: bool = False) -> PlannedChange:
             return PlannedChange(target, "not there", text, text)
         name, entry = next(iter(entries.items()))
         others = tuple(other for other in entries if other != name)
-        if not force and (name != SERVER_NAME or not starts_this_program(entry)):
+        if not force and (name != SERVER_NAME or not is_ours(entry, target.host)):
             return PlannedChange(target, "kept", text, text, entry, "", name, others)
         is_known, original = _find_original_of_entry(target, text, entry)
         after = original if is_known else target.take_entry(text, name)
@@ -254,7 +258,7 @@ def apply_change(change: PlannedChange) -> None:
         config_file.remove_backup(path)
 
 
-def build_config(host: Host, command: LaunchCommand) -> dict[str, Any]:
+def build_config(host: Host, command: Connection) -> dict[str, Any]:
     """Return the whole configuration, for a host that only takes it by hand."""
     return {host.section: {SERVER_NAME: host.shape.write(build_entry(command, host))}}
 
@@ -277,7 +281,7 @@ def find_original(
 
 def _find_original_of_entry(target: ConfigTarget, text: str | None, entry: Any) -> tuple[bool, str | None]:
     """Return whether the text is an original plus our entry alone, and that original."""
-    if not starts_this_program(entry):
+    if not is_ours(entry, target.host):
         return False, None
     return find_original(target.path, text, lambda before: _add_to_original(target, before, entry))
 

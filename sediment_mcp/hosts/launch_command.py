@@ -12,9 +12,8 @@ import shutil
 import sys
 import sysconfig
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib import metadata
-from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -30,6 +29,8 @@ from sediment_mcp.config import (
 from sediment_mcp.errors import BadArgument
 from sediment_mcp.hosts.jsonc import to_object
 from sediment_mcp.hosts.locations import WINDOWS, Machine
+from sediment_mcp.hosts.remote_server import TOKEN, RemoteServer
+from sediment_mcp.system.extras import check_module
 from sediment_mcp.system.project_root import parse_file_uri
 
 PACKAGE = "sediment-mcp"
@@ -142,6 +143,21 @@ def build_launch_command(
     )
 
 
+def build_bridge_command(installation: Installation, server: RemoteServer, host_name: str) -> LaunchCommand:
+    """Return the command by which a host that reaches no URL talks with a server.
+
+    Raises:
+        BadArgument: As `build_launch_command`.
+    """
+    named = ("--token-env", server.token_variable) if server.token_variable else ()
+    project = ("--project", server.project) if server.project else ()
+    command = build_launch_command(
+        installation, ("bridge", server.url, *named, "--host", host_name, *project)
+    )
+    token = {TOKEN: server.token} if server.token else {}
+    return replace(command, environment={**command.environment, **token})
+
+
 def _name_packages(
     origin: str, revision: str = "", version: str = "", *, extra: str | None = None
 ) -> tuple[str, ...]:
@@ -183,11 +199,8 @@ def check_extra(models: Iterable[str]) -> None:
     for model in models:
         extra = _find_extra_of(model)
         module = "sentencepiece" if extra == MULTILINGUAL_EXTRA else "sentence_transformers"
-        if extra is not None and find_spec(module) is None:
-            raise BadArgument(
-                f"The model {model} needs {module.replace('_', '-')}, which is not installed here: "
-                f'run pip install "{extra}", then this command again.'
-            )
+        if extra is not None:
+            check_module(module, extra, f"The model {model}")
 
 
 def _find_uvx(machine: Machine, suffix: str) -> Path | None:

@@ -46,6 +46,7 @@ from sediment_mcp.hosts.locations import (
     locate_everywhere,
     resolve_location,
 )
+from sediment_mcp.hosts.remote_server import RemoteShape
 from sediment_mcp.hosts.toml_format import TOML_LIST, TOML_TABLES
 from sediment_mcp.hosts.yaml_format import YAML_LIST, YAML_MAPPING
 
@@ -74,6 +75,8 @@ class Host:
     new_file: str = ""
     """What a file must hold that is made by us."""
     hooks: HookFile | None = None
+    remote: RemoteShape | None = None
+    """How it is told of a server with a URL; None: it starts a bridge to it."""
     next_step: str = "Restart it"
     """What the user has to do before the host starts the server, or where to paste what is shown."""
 
@@ -108,6 +111,8 @@ def _locate_at_home(folder: str, file: str) -> LocationsByPlatform:
 _STDIO = {"type": "stdio"}
 _OPENCODE = EntryShape(arguments="", environment="environment")
 _LOCAL, _ENABLED = {"type": "local"}, {"enabled": True}
+_HTTP = {"type": "http"}
+_ENV_COLON = "${env:NAME}"
 _START_SECONDS = 60  # for a first start, in which uvx fetches the package
 _CLAUDE_DESKTOP = "Claude/claude_desktop_config.json"
 _CLAUDE_PACKAGE = "{LOCALAPPDATA}/Packages/Claude_*"
@@ -144,6 +149,7 @@ HOSTS = (
         format=JSON,
         hooks=CLAUDE_CODE_HOOKS,
         next_step="Start a new session",
+        remote=RemoteShape(fixed_fields=_HTTP, variable="${NAME}"),
     ),
     Host(
         "cursor",
@@ -151,6 +157,7 @@ HOSTS = (
         locate_everywhere(ConfigLocation("~/.cursor/mcp.json")),
         hooks=CURSOR_HOOKS,
         next_step="Switch it on in Settings → MCP",
+        remote=RemoteShape(variable=_ENV_COLON),
     ),
     Host(
         "vscode",
@@ -160,6 +167,7 @@ HOSTS = (
         fixed_fields=_STDIO,
         hooks=COPILOT_HOOKS,
         next_step="Run “MCP: List Servers” and start it",
+        remote=RemoteShape(fixed_fields=_HTTP, variable=_ENV_COLON),
     ),
     Host(
         "windsurf",
@@ -172,6 +180,7 @@ HOSTS = (
                 "{XDG_CONFIG_HOME}/devin/mcp_config.json",
             ),
         ),
+        remote=RemoteShape(url="serverUrl", variable=_ENV_COLON),
     ),
     Host(
         "zed",
@@ -195,10 +204,21 @@ HOSTS = (
         format=TOML_TABLES,
         hooks=CODEX_HOOKS,
         next_step="Start a new session",
+        remote=RemoteShape(headers="http_headers", token_variable="bearer_token_env_var"),  # noqa: S106
     ),
-    Host("gemini", "Gemini CLI", _locate_at_home("~/.gemini", "settings.json")),
+    Host(
+        "gemini",
+        "Gemini CLI",
+        _locate_at_home("~/.gemini", "settings.json"),
+        remote=RemoteShape(url="httpUrl", variable="${NAME}"),
+    ),
     Host("antigravity", "Antigravity", locate_everywhere(ConfigLocation("~/.gemini/config/mcp_config.json"))),
-    Host("qwen", "Qwen Code", _locate_at_home("~/.qwen", "settings.json")),
+    Host(
+        "qwen",
+        "Qwen Code",
+        _locate_at_home("~/.qwen", "settings.json"),
+        remote=RemoteShape(url="httpUrl", variable="${NAME}"),
+    ),
     Host(
         "opencode",
         "opencode",
@@ -207,6 +227,8 @@ HOSTS = (
         fixed_fields=_LOCAL,
         default_fields=_ENABLED,
         shape=_OPENCODE,
+        # It would first ask the server how to sign in by OAuth.
+        remote=RemoteShape(fixed_fields={"type": "remote", "oauth": False}, variable="{env:NAME}"),
     ),
     Host(
         "copilot-cli",
@@ -215,6 +237,7 @@ HOSTS = (
         fixed_fields=_LOCAL,
         default_fields={"tools": ["*"]},
         hooks=COPILOT_HOOKS,
+        remote=RemoteShape(fixed_fields=_HTTP, variable="${NAME}"),
     ),
     Host(
         "cline",

@@ -1,7 +1,7 @@
 """Server entries: what a host's file says of one server, in the common form.
 
-`entry_shape` has that form. An entry is ours if it starts this program, whatever its name is; what the user
-has added to it stays.
+`entry_shape` has that form. An entry is ours if it starts this program, whatever its name is, or connects to
+a server as we have written it; what the user has added to it stays.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from sediment_mcp.hosts.entry_shape import ARGUMENTS, COMMAND, ENVIRONMENT
 from sediment_mcp.hosts.jsonc import to_object
 from sediment_mcp.hosts.launch_command import LaunchCommand, strip_version
 from sediment_mcp.hosts.registry import Host
+from sediment_mcp.hosts.remote_server import RemoteServer, find_url, is_remote_of_ours
 
 _OWN_PROGRAM = re.compile(r"sediment-mcp(\.(exe|cmd|bat|ps1|sh|py))?", re.IGNORECASE)
 _OWN_PACKAGE = re.compile(r"sediment-mcp(\.exe)?([\[=<>~!@].*)?", re.IGNORECASE)
@@ -23,15 +24,27 @@ _SHELL = re.compile(r"((ba|z|da|k|fi)?sh|cmd|powershell|pwsh|env)(\.exe)?", re.I
 _WORD_BREAK = re.compile(r"[\s\"'&|;]+")
 
 
-def build_entry(command: LaunchCommand, host: Host) -> dict[str, Any]:
-    """Return the entry of the command for a host."""
+Connection = LaunchCommand | RemoteServer
+"""What an entry says: a command to be started, or a server to be connected to."""
+
+
+def build_entry(connection: Connection, host: Host) -> dict[str, Any]:
+    """Return the entry of a command, or of a server that the host can reach, for a host."""
+    if isinstance(connection, RemoteServer):
+        assert host.remote is not None  # else a bridge is started
+        return host.remote.write(connection, host.name) | dict(host.default_fields)
     entry: dict[str, Any] = {
         **host.fixed_fields,
-        COMMAND: command.program,
-        ARGUMENTS: list(command.arguments),
+        COMMAND: connection.program,
+        ARGUMENTS: list(connection.arguments),
     }
-    environment = {ENVIRONMENT: dict(command.environment)} if command.environment else {}
+    environment = {ENVIRONMENT: dict(connection.environment)} if connection.environment else {}
     return entry | environment | dict(host.default_fields)
+
+
+def is_ours(entry: Any, host: Host) -> bool:
+    """Return True if an entry starts this program, or is one of ours that connects to a server."""
+    return starts_this_program(entry) or is_remote_of_ours(entry, host.remote)
 
 
 def starts_this_program(entry: Any) -> bool:
@@ -74,10 +87,13 @@ def is_switched_off(entry: Any) -> bool:
 def has_same_command(entry: Any, expected: Mapping[str, Any], host: Host) -> bool:
     """Return True if an entry does the same as the expected one, in whatever version.
 
-    The user may have added flags, variables and other fields, but no other command of ours behind the
-    arguments, and may have set the fields for which the host has a default of ours.
+    One that connects to a server does so if its URL is the same. The user may have added flags, variables and
+    other fields, but no other command of ours behind the arguments, and may have set the fields for which
+    the host has a default of ours.
     """
     found = to_object(entry)
+    if url := find_url(expected, host.remote):
+        return find_url(found, host.remote).rstrip("/") == url
     if found is None or found.get(COMMAND) != expected[COMMAND]:
         return False
     arguments, environment = found.get(ARGUMENTS, []), to_object(found.get(ENVIRONMENT, {}))
@@ -90,11 +106,14 @@ def has_same_command(entry: Any, expected: Mapping[str, Any], host: Host) -> boo
     )
 
 
-def renew_entry(entry: Any, command: LaunchCommand, host: Host) -> Any:
+def renew_entry(entry: Any, command: Connection, host: Host) -> Any:
     """Return an entry of ours in today's form and of today's version; any other one as it is.
 
     Flags, variables and fields that the user has added stay.
     """
+    if isinstance(command, RemoteServer):
+        expected = build_entry(command, host)
+        return merge_entry(entry, expected, host) if has_same_command(entry, expected, host) else entry
     for earlier in (*command.earlier, replace(command, earlier=())):
         if has_same_command(entry, build_entry(earlier, host), host):
             return _renew(entry, earlier, command, host)
@@ -117,8 +136,12 @@ def _renew(
 def merge_entry(entry: Any, expected: Mapping[str, Any], host: Host) -> dict[str, Any]:
     """Return the expected entry, with what the user has added to the one that exists."""
     found = to_object(entry) or {}
+    if bool(find_url(found, host.remote)) != bool(find_url(expected, host.remote)):
+        return dict(expected)  # nothing of a command fits a server
     environment = {**(to_object(found.get(ENVIRONMENT)) or {}), **expected.get(ENVIRONMENT, {})}
     own = {name: found[name] for name in host.default_fields if name in found}
+    if host.remote is not None and find_url(expected, host.remote):
+        return {**host.remote.merge(found, expected), **own}
     return {**found, **expected, **own} | ({ENVIRONMENT: environment} if environment else {})
 
 

@@ -1,7 +1,8 @@
 """Examine an installation and its data, and fix what is wrong with them.
 
 Examining changes nothing and does not hinder running servers: the database is opened read-only, and the model
-is loaded with its files verified anew. Only `fix` and `reindex` write.
+is loaded with its files verified anew. Only `fix` and `reindex` write. Of memories in PostgreSQL the indexes
+here are examined alike; what is said of the server stands in `server_findings`.
 """
 
 from __future__ import annotations
@@ -14,38 +15,35 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sediment_mcp.app import Application
+from sediment_mcp.app import Application, build_storage
 from sediment_mcp.background.backups import FOLDER, list_backups
 from sediment_mcp.config import NO_MODEL, Config
 from sediment_mcp.embeddings.loader import load_embedder
-from sediment_mcp.embeddings.protocols import Embedder, ModelIdentity
+from sediment_mcp.embeddings.protocols import Embedder
 from sediment_mcp.embeddings.reranker import load_scorer
-from sediment_mcp.errors import DamagedSnapshot, ModelUnavailable, NewerDatabase, StorageError
+from sediment_mcp.errors import ModelUnavailable, NewerDatabase, StorageError
 from sediment_mcp.maintenance import environment
 from sediment_mcp.maintenance.embedding_findings import check_embeddings, check_token_vectors
 from sediment_mcp.maintenance.findings import Finding, find_worst_state
+from sediment_mcp.maintenance.index_findings import check_text_index, check_vector_indexes
 from sediment_mcp.maintenance.restore import is_damaged
 from sediment_mcp.maintenance.results import ReindexResult, SalvageResult
 from sediment_mcp.maintenance.row_repair import count_wrong_rows
 from sediment_mcp.maintenance.salvage import salvage
+from sediment_mcp.maintenance.server_findings import check_backups, check_cache, check_server
 from sediment_mcp.operations.language_hint import find_language_hint
 from sediment_mcp.operations.results import build_result
 from sediment_mcp.storage.protocols import ReadSession
-from sediment_mcp.storage.sqlite.read_only import is_read_only, open_unchanged
+from sediment_mcp.storage.sqlite.read_only import open_unchanged
 from sediment_mcp.storage.sqlite.storage import DATABASE, WRITE_LOCK
-from sediment_mcp.storage.table_protocols import StoredModel
 from sediment_mcp.system.data_directory import find_fault
 from sediment_mcp.system.files import format_bytes, translate_os_errors
 from sediment_mcp.system.progress import Progress, ignore_progress
-from sediment_mcp.system.text import format_count, format_subject
-from sediment_mcp.tuning import Tuning
+from sediment_mcp.system.text import format_count
 
 if TYPE_CHECKING:
-    from sediment_mcp.indexes.protocols import Snapshot
+    pass
 
-MAX_COUNTED = 10_000_000  # changed chunks; a greater number is given as this one
-LAG_FACTOR = 4  # a memtable this many times the usual size means that no index is being written
-REBUILD = "sediment-mcp doctor --fix writes it anew."
 RECOVER = (
     "sediment-mcp doctor --fix saves what can be read, takes the rest from a backup and keeps this file."
 )
@@ -59,14 +57,19 @@ def examine(
     clock: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> Iterator[Finding]:
     """Yield all findings, each as soon as it is made; create and change nothing."""
-    is_safe = find_fault(config.data_dir) is None  # otherwise nothing in the directory is opened
-    yield from _check_environment(config.data_dir, is_safe=is_safe)
-    yield from _check_backups(config)
+    is_safe = find_fault(config.store_dir) is None  # otherwise nothing in the directory is opened
+    yield from _check_environment(config.store_dir, is_safe=is_safe)
+    if config.database:
+        yield check_backups(config)
+    else:
+        yield from _check_backups(config)
     embedder, finding = _check_model(config, load)
     yield finding
     if config.reranker != NO_MODEL:
         yield _check_reranker(config)
-    if is_safe:
+    if config.database:
+        yield from _check_shared(config, embedder, clock(), is_safe=is_safe)
+    elif is_safe:
         yield from _check_data(config, embedder, clock())
 
 
@@ -85,7 +88,7 @@ def _check_environment(data_dir: Path, *, is_safe: bool) -> Iterator[Finding]:
 
 def _check_backups(config: Config) -> Iterator[Finding]:
     """Report the newest backup, and damaged databases that were put aside."""
-    folder, database = config.data_dir / FOLDER, config.data_dir / DATABASE
+    folder, database = config.store_dir / FOLDER, config.store_dir / DATABASE
     made = list_backups(folder)
     if made:
         total = format_bytes(sum(backup.path.stat().st_size for backup in made))
@@ -97,7 +100,7 @@ def _check_backups(config: Config) -> Iterator[Finding]:
                 "backups", "warning", f"Nothing is stored, but there is a backup of {newest}.",
                 "sediment-mcp restore-backup shows what it holds, and goes back to it.",
             )  # fmt: skip
-    for path in sorted(config.data_dir.glob(f"{database.stem}.damaged-*{database.suffix}")):
+    for path in sorted(config.store_dir.glob(f"{database.stem}.damaged-*{database.suffix}")):
         yield Finding(
             "put aside", "ok", f"{path.name}, {format_bytes(path.stat().st_size)}: a damaged database.",
             "Delete it when you no longer need it: it holds also what has been erased.",
@@ -113,16 +116,19 @@ def fix(app: Application, progress: Callable[[str], Progress] = lambda _: ignore
     Raises:
         StorageError: the directory cannot be used, or another process is in the way for too long.
     """
-    if fault := find_fault(app.config.data_dir):
+    if fault := find_fault(app.config.store_dir):
         raise StorageError(str(fault))
-    if app.config.data_dir.is_dir():
+    if app.config.store_dir.is_dir():
         # `examine` reports files of another user.
         with translate_os_errors(), contextlib.suppress(PermissionError):
-            environment.make_all_private(app.config.data_dir)
+            environment.make_all_private(app.config.store_dir)
     findings: list[Finding] = []
-    if is_damaged(app.storage.path):
+    if app.config.database:
+        reindex(app, progress)
+        return findings
+    if is_damaged(app.file.path):
         findings.append(_describe_salvage(salvage(app, progress("damaged database"))))
-    if find_worst_state(_check_database(app.storage.path)) == "ok":
+    if find_worst_state(_check_database(app.file.path)) == "ok":
         reindex(app, progress)
     return findings
 
@@ -153,7 +159,7 @@ def reindex(
     embedder = app.model.get()
     identity = embedder.identity if embedder else None
     done = total = 0
-    if _is_anything_stored(app.storage.path):
+    if app.config.database or _is_anything_stored(app.file.path):
         app.rebuild_indexes(progress)
         with app.storage.read() as session:
             model_key = session.embeddings.model_key(identity.fingerprint) if identity else None
@@ -209,20 +215,49 @@ def _check_reranker(config: Config) -> Finding:
 
 
 def _check_data(config: Config, embedder: Embedder | None, now: datetime) -> Iterator[Finding]:
-    path = config.data_dir / DATABASE
-    model = embedder.identity if embedder else None
+    path = config.store_dir / DATABASE
     findings = list(_check_database(path))
     yield from findings
     if len(findings) == 1 or find_worst_state(findings) != "ok":  # nothing is stored, or it is damaged
         return
     with open_unchanged(path) as session, session.snapshot():
-        yield _count_memories(session, now)
-        if hint := find_language_hint(session, config.model, now):
-            yield Finding("languages", "warning", hint["sentence"], hint["remedy"])
-        yield from check_embeddings(session, model)
-        yield from check_token_vectors(session, embedder.token_identity if embedder else None)
-        yield _check_text_index(session, config)
-        yield from _check_vector_indexes(session, config, model)
+        yield from _check_content(session, config, embedder, now)
+
+
+def _check_shared(
+    config: Config, embedder: Embedder | None, now: datetime, *, is_safe: bool
+) -> Iterator[Finding]:
+    """Check the server that holds the memories, then what it holds and the indexes here."""
+    findings, is_readable = check_server(config)
+    yield from findings
+    if not (is_readable and is_safe):
+        return
+    from sediment_mcp.storage.postgres.storage import CACHE_ID
+
+    with tempfile.TemporaryDirectory() as empty:  # of a machine without indexes, which nothing is to change
+        has_cache = (config.store_dir / CACHE_ID).exists()
+        place = config if has_cache else replace(config, data_dir=Path(empty))
+        storage = build_storage(place)
+        try:
+            with storage.read() as session:
+                yield from _check_content(session, config, embedder, now)
+        except StorageError as error:
+            yield Finding("memories", "problem", str(error))
+        finally:
+            storage.close()
+    yield check_cache(config.store_dir)
+
+
+def _check_content(
+    session: ReadSession, config: Config, embedder: Embedder | None, now: datetime
+) -> Iterator[Finding]:
+    yield _count_memories(session, now)
+    if hint := find_language_hint(session, config.model, now):
+        yield Finding("languages", "warning", hint["sentence"], hint["remedy"])
+    yield from check_embeddings(session, embedder.identity if embedder else None)
+    yield from check_token_vectors(session, embedder.token_identity if embedder else None)
+    yield check_text_index(session, config)
+    yield from check_vector_indexes(session, config, embedder.identity if embedder else None)
 
 
 def _check_database(path: Path) -> Iterator[Finding]:
@@ -275,107 +310,3 @@ def _count_memories(session: ReadSession, now: datetime) -> Finding:
     by_state = session.statistics.states(now)
     counts = [f"{count:,} {state}" for state, count in by_state.items() if state == "live" or count]
     return Finding("memories", "ok", f"{', '.join(counts)}.")
-
-
-# --- the indexes --------------------------------------------------------------------------------
-
-
-def _check_text_index(session: ReadSession, config: Config) -> Finding:
-    from sediment_mcp.indexes.segment_checksums import verify_checksums
-    from sediment_mcp.indexes.tantivy_index import POINTER, TantivyWriter
-
-    writer, limit = TantivyWriter(config.data_dir), config.tuning.text_memtable_limit
-    if not (config.data_dir / POINTER).exists():
-        chunks = session.changes.count_chunks_until(session.changes.seq())
-        return _describe_missing("text index", chunks, limit, "searched directly, no index is needed yet")
-    if is_read_only(config.data_dir / DATABASE):
-        return Finding("text index", "ok", "It can only be used where it can be written: all is read.")
-    try:
-        index = writer.open()
-        verify_checksums(index.folder, whole=True)
-    except DamagedSnapshot as error:
-        return _describe_damaged("text index", error)
-    if not session.snapshots.knows(writer.name, index.snapshot):
-        return _describe_foreign("text index")
-    seq = index.snapshot.seq
-    expected = session.changes.count_chunks_until(seq)
-    unindexed = session.changes.count_chunks_since(seq, MAX_COUNTED)
-    return _compare_index(
-        "text index", index, session.changes.seq(), expected=expected, unindexed=unindexed, usual_behind=limit
-    )
-
-
-def _check_vector_indexes(
-    session: ReadSession, config: Config, model: ModelIdentity | None
-) -> Iterator[Finding]:
-    """Check the index of the model in use; without a model, those of all models."""
-    for stored in session.embeddings.models():
-        if model is None or stored.model.fingerprint == model.fingerprint:
-            yield _check_vector_index(session, config.data_dir, stored, config.tuning)
-
-
-def _check_vector_index(session: ReadSession, data_dir: Path, stored: StoredModel, tuning: Tuning) -> Finding:
-    from sediment_mcp.indexes.quantized_index import QuantizedWriter
-
-    model = stored.model
-    writer = QuantizedWriter(data_dir, model.fingerprint, model.dimension)
-    if not writer.exists():
-        how = "compared one by one, which is exact and quick for so few"
-        return _describe_missing("vector index", stored.count, tuning.exact_search_limit, how)
-    try:
-        index = writer.open()
-        index.verify()
-    except DamagedSnapshot as error:
-        return _describe_damaged("vector index", error)
-    if not session.snapshots.knows(writer.name, index.snapshot):
-        return _describe_foreign("vector index")
-    seq, model_key = index.snapshot.seq, session.embeddings.model_key(model.fingerprint) or 0
-    expected = session.embeddings.count_until(model_key, seq)
-    unindexed = session.embeddings.count_since(model_key, seq, MAX_COUNTED)
-    usual = tuning.vector_memtable_limit
-    return _compare_index(
-        "vector index",
-        index,
-        session.changes.seq(),
-        expected=expected,
-        unindexed=unindexed,
-        usual_behind=usual,
-    )
-
-
-def _describe_missing(name: str, chunks: int, usual: int, how: str) -> Finding:
-    passages = format_subject(chunks, "passage")
-    if chunks >= LAG_FACTOR * usual:
-        return Finding(
-            name, "warning", f"There is none, and {passages} searched without.",
-            f"A running server writes it; {REBUILD}",
-        )  # fmt: skip
-    return Finding(name, "ok", f"{passages} {how}.")
-
-
-def _describe_damaged(name: str, error: DamagedSnapshot) -> Finding:
-    sentence = str(error).removesuffix(": it is rebuilt.")
-    return Finding(name, "problem", f"{sentence}.", REBUILD)
-
-
-def _describe_foreign(name: str) -> Finding:
-    return Finding(name, "problem", "It belongs to another database, such as one before a backup.", REBUILD)
-
-
-def _compare_index(
-    name: str, index: Snapshot, newest: int, *, expected: int, unindexed: int, usual_behind: int
-) -> Finding:
-    """Compare an index with the database.
-
-    At least ``expected`` chunks must be in it; ``unindexed`` chunks were changed since it was written.
-    """
-    held = format_count(len(index), "passage")
-    behind = f"change {index.snapshot.seq:,} of {newest:,}, {held}, {unindexed:,} in the tail"
-    if len(index) < expected:
-        missing = expected - len(index)
-        sentence = f"{format_subject(missing, 'passage')} missing ({behind})."
-        return Finding(name, "problem", sentence, REBUILD)
-    if unindexed >= LAG_FACTOR * usual_behind:
-        remedy = f"A running server catches up; {REBUILD}"
-        return Finding(name, "warning", f"It lags far behind ({behind}).", remedy)
-    return Finding(name, "ok", f"Sound: {behind}.")

@@ -42,7 +42,7 @@ def preview_restore(app: Application, name: str) -> RestorePreview:
         BadArgument: there is no such backup, or it is damaged.
     """
     with app.backups.sound_copy(app.backups.find(name)) as copy:
-        return _preview(app, name, copy, is_damaged=is_damaged(app.storage.path))
+        return _preview(app, name, copy, is_damaged=is_damaged(app.file.path))
 
 
 def _preview(app: Application, name: str, copy: Path, *, is_damaged: bool) -> RestorePreview:
@@ -52,7 +52,7 @@ def _preview(app: Application, name: str, copy: Path, *, is_damaged: bool) -> Re
         RestorePreview, backup=name, memories=contents.memories, newest=isoformat_to_second(contents.newest)
     )
     if not is_damaged:
-        with app.storage.read(attach=copy) as session:
+        with app.file.read(attach=copy) as session:
             differences = count_differences(session)
         preview["returning"] = differences.returning
         preview["leaving"] = differences.leaving
@@ -67,7 +67,7 @@ def restore_backup(app: Application, name: str) -> RestoreResult:
         BadArgument: there is no such backup, or it is damaged.
         StorageError: the directory cannot be written, or another process is in the way for too long.
     """
-    path, damaged = app.backups.find(name), is_damaged(app.storage.path)
+    path, damaged = app.backups.find(name), is_damaged(app.file.path)
     kept = None
     if not damaged and _has_memories(app):
         kept = app.backups.make("before-restore").name
@@ -76,7 +76,7 @@ def restore_backup(app: Application, name: str) -> RestoreResult:
         if damaged:
             kept = _replace_damaged(app, copy).name
         else:
-            with app.storage.write(attach=copy) as session:
+            with app.file.write(attach=copy) as session:
                 return_to_other(session, app.now())
     return build_result(RestoreResult, **preview, kept=kept)
 
@@ -99,8 +99,8 @@ def _has_memories(app: Application) -> bool:
 
 def _replace_damaged(app: Application, copy: Path) -> Path:
     """Put the backup in the place of the damaged database; return where the latter is kept."""
-    with app.storage.file_lock():
-        aside = swap.keep_damaged(app.storage.path, app.now())
+    with app.file.file_lock():
+        aside = swap.keep_damaged(app.file.path, app.now())
         SqliteDatabase.prepare(copy).close()
-        swap.replace(app.storage.path, copy)
+        swap.replace(app.file.path, copy)
     return aside

@@ -74,9 +74,9 @@ def salvage(app: Application, progress: Progress = ignore_progress) -> SalvageRe
         StorageError: the directory cannot be written, the disk is full, or another process is in the way for
             too long; nothing is changed.
     """
-    with app.backups.scratch_directory() as folder, app.storage.file_lock():
-        swap.finish(app.storage.path)
-        aside = swap.keep_damaged(app.storage.path, app.now())
+    with app.backups.scratch_directory() as folder, app.file.file_lock():
+        swap.finish(app.file.path)
+        aside = swap.keep_damaged(app.file.path, app.now())
         remains = _read(_copy_aside(aside, folder), _build_scratch_path(folder, "pattern"), progress)
         name, backup = _copy_newest_backup(app, folder)
         new = _build_scratch_path(folder, "salvaged")
@@ -85,7 +85,7 @@ def salvage(app: Application, progress: Progress = ignore_progress) -> SalvageRe
                 counts = _write(SqliteSession(database), remains, app, has_backup=backup is not None)
             if database.integrity_faults() or not database.empty_log():
                 raise StorageError("What was read could not be put together: restore a backup instead.")
-        swap.replace(app.storage.path, new)
+        swap.replace(app.file.path, new)
     backup_name = name if counts["from_backup"] else None
     return build_result(SalvageResult, **counts, backup=backup_name, kept=aside.name)
 

@@ -156,6 +156,28 @@ class Choice(Generic[ChoiceT]):
         return {"type": "string", "enum": list(self.words)}
 
 
+class ScopeChoice(Choice[ChoiceT]):
+    """Whose memories are meant; the word for the team's is listed only where there is a team.
+
+    It is always read, so that a call without a team is told what is missing.
+    """
+
+    def __init__(self, words: tuple[ChoiceT, ...], team: ChoiceT) -> None:
+        super().__init__(words)
+        self.team: Choice[ChoiceT] = Choice((*words, team))
+
+    def read(self, value: object) -> ChoiceT:
+        """Return the word.
+
+        Raises:
+            WrongValue: it is none of them.
+        """
+        try:
+            return self.team.read(value)
+        except WrongValue:
+            return super().read(value)
+
+
 class Time:
     """A time of ISO 8601; ``convert`` gives the one that a date alone stands for.
 

@@ -12,7 +12,7 @@ from copy import copy
 from datetime import datetime
 from typing import Any, ClassVar, Literal, NoReturn, Self, TypeVar, cast, dataclass_transform, get_args
 
-from sediment_mcp.domain.memory import MAX_METADATA_BYTES, MAX_TAG, MAX_TAGS, Kind
+from sediment_mcp.domain.memory import MAX_METADATA_BYTES, MAX_TAG, MAX_TAGS, TEAM, Kind
 from sediment_mcp.errors import BadArgument
 from sediment_mcp.operations.argument_collections import ListOf, Object
 from sediment_mcp.operations.argument_names import explain_unknown, find_host_names
@@ -24,6 +24,7 @@ from sediment_mcp.operations.argument_types import (
     Fault,
     Integer,
     Number,
+    ScopeChoice,
     Text,
     Time,
     WrongValue,
@@ -47,8 +48,8 @@ WRAPPERS = ("arguments", "args", "kwargs", "params", "parameters", "input")
 TOOL_NAME = "name"  # beside arguments in a call that is wrapped as a whole
 MAX_IDS = 100  # in one call
 
-Scope = Literal["all", "project", "global"]
-OwnScope = Literal["project", "global"]
+Scope = Literal["all", "project", "global", "team"]
+OwnScope = Literal["project", "global", "team"]
 Order = Literal["newest", "oldest"]
 
 TIME, START, END, EXPIRY = Time(midnight_of), Time(start_of), Time(end_of, is_end=True), Time(end_of)
@@ -58,8 +59,8 @@ MEMORY_IDS = ListOf(MEMORY_ID, MAX_IDS, prepare=parse_ids)
 SOME_MEMORY_IDS = ListOf(MEMORY_ID, MAX_IDS, min_items=1, prepare=parse_ids)
 SESSION = Text(MAX_SESSION_CHARS, prepare=parse_text)
 KIND: Choice[Kind] = Choice(get_args(Kind))
-SCOPE: Choice[Scope] = Choice(get_args(Scope))
-OWN_SCOPE: Choice[OwnScope] = Choice(get_args(OwnScope))
+SCOPE: ScopeChoice[Scope] = ScopeChoice(("all", "project", "global"), TEAM)
+OWN_SCOPE: ScopeChoice[OwnScope] = ScopeChoice(("project", "global"), TEAM)
 ORDER: Choice[Order] = Choice(get_args(Order))
 YES_OR_NO = Boolean()
 LIMIT = Integer(1, 100)
@@ -74,12 +75,18 @@ REQUIRED: Any = object()
 
 
 class Parameter:
-    """A parameter of a tool; ``default`` is `REQUIRED` where the argument must be given."""
+    """A parameter of a tool; ``default`` is `REQUIRED` where the argument must be given.
 
-    def __init__(self, value_type: ArgumentType[Any], description: str, default: Any) -> None:
+    ``for_team`` is what the description says where there is a team.
+    """
+
+    def __init__(
+        self, value_type: ArgumentType[Any], description: str, default: Any, for_team: str = ""
+    ) -> None:
         self.type = value_type
         self.description = description
         self.default = default
+        self.for_team = for_team or description
 
     @property
     def is_required(self) -> bool:
@@ -87,9 +94,11 @@ class Parameter:
         return self.default is REQUIRED
 
 
-def parameter(value_type: ArgumentType[Any], description: str = "", *, default: Any = REQUIRED) -> Any:
+def parameter(
+    value_type: ArgumentType[Any], description: str = "", *, default: Any = REQUIRED, for_team: str = ""
+) -> Any:
     """Declare an attribute of `Arguments` as a parameter; without a default it is required."""
-    return Parameter(value_type, description, default)
+    return Parameter(value_type, description, default, for_team)
 
 
 @dataclass_transform(kw_only_default=True, frozen_default=True, field_specifiers=(parameter,))
@@ -158,6 +167,8 @@ class StoreMemory(Arguments):
         OWN_SCOPE,
         "Default: project, where one is known. global: true everywhere",
         default=None,
+        for_team="Default: project, if known. global: true everywhere. team: what the user wants the whole "
+        "team to know",
     )
     session: str | None = parameter(SESSION, "Groups the memories of one conversation", default=None)
     importance: float = parameter(Number(0, 1, prepare=parse_number), default=0.5)

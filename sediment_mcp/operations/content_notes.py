@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, cast
 
 from sediment_mcp.domain.prompt_injection import has_prompt_injection
-from sediment_mcp.operations.results import MemoryResult, stored_at
+from sediment_mcp.operations.results import MemoryResult, name_owner, stored_at
 from sediment_mcp.system.text import count_invisible, to_json
 
 MAX_NOTES = 3  # of a kind, that tell of one memory each; more memories share one note
@@ -55,8 +55,8 @@ def _join_notes(names: Sequence[str], sentence: str) -> list[str]:
 
 def _name(memory: MemoryResult) -> str:
     project = memory.get("project")
-    if project is None:
-        source = "this project" if "scope" in memory else "no project"
+    if project is None or "scope" in memory:
+        source = name_owner(memory) or "no project"
     else:
         name = re.split(r"[\\/]", project.rstrip("\\/"))[-1][:MAX_NAME_CHARS]
         is_shown = name and not has_prompt_injection(project)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from sediment_mcp.domain.retention import TRASH_LIFE
 from sediment_mcp.operations.arguments import DeleteMemory
 from sediment_mcp.operations.results import DeleteResult, build_result
+from sediment_mcp.operations.stores import divide_ids
 from sediment_mcp.system.timestamps import isoformat_to_second
 
 if TYPE_CHECKING:
@@ -15,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def delete_memory(app: Application, arguments: DeleteMemory) -> DeleteResult:
-    """Delete memories in one transaction.
+    """Delete memories, in one transaction of each store that has some of them.
 
     From then on no query and no list of any process finds them.
 
@@ -23,26 +26,34 @@ def delete_memory(app: Application, arguments: DeleteMemory) -> DeleteResult:
     its log, the text index and the backups when this returns; memories in the trash are erased too. Older
     versions that a deleted memory had replaced stay superseded.
     """
+    ids, permanent = list(dict.fromkeys(arguments.ids)), arguments.permanent
     now = app.now()
-    ids = list(dict.fromkeys(arguments.ids))
-    with app.storage.write(secure_erase=arguments.permanent) as session:
+    deleted = {
+        memory_id
+        for store, chosen in divide_ids(app, ids, lambda memory: permanent or memory.deleted_at is None)
+        for memory_id in _delete(store, chosen, now, permanent=permanent)
+    }
+    return build_result(
+        DeleteResult,
+        deleted=[memory_id for memory_id in ids if memory_id in deleted],
+        not_found=[memory_id for memory_id in ids if memory_id not in deleted],
+        recoverable_until=isoformat_to_second(now + TRASH_LIFE) if deleted and not permanent else None,
+    )
+
+
+def _delete(app: Application, ids: Sequence[str], now: datetime, *, permanent: bool) -> Iterable[str]:
+    """Delete memories of one store; return the ids of those that were there."""
+    with app.storage.write(secure_erase=permanent) as session:
         found = {
             memory_id: memory
             for memory_id, memory in session.get(ids).items()
-            if arguments.permanent or memory.deleted_at is None
+            if permanent or memory.deleted_at is None
         }
         for memory in found.values():
-            if arguments.permanent:
+            if permanent:
                 session.erase(memory)
             else:
                 session.update(replace(memory, deleted_at=now), now)
-    if arguments.permanent and found:
+    if permanent and found:
         app.services.erasure.purge(memory.content for memory in found.values())
-    return build_result(
-        DeleteResult,
-        deleted=[memory_id for memory_id in ids if memory_id in found],
-        not_found=[memory_id for memory_id in ids if memory_id not in found],
-        recoverable_until=isoformat_to_second(now + TRASH_LIFE)
-        if found and not arguments.permanent
-        else None,
-    )
+    return found

@@ -10,6 +10,7 @@ from sediment_mcp.domain.tags import unique_tags
 from sediment_mcp.errors import BadArgument, UnknownMemory
 from sediment_mcp.operations.arguments import StoreMemory
 from sediment_mcp.operations.results import StoreResult, build_result
+from sediment_mcp.operations.stores import find_store
 from sediment_mcp.system.timestamps import isoformat_to_second
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ def edit_memory(app: Application, memory_id: str, arguments: StoreMemory) -> Sto
         UnknownMemory: the id names no current memory; nothing was changed.
         BadArgument: ``expires_at`` lies in the past; nothing was changed.
     """
-    now = app.now()
+    app, now = find_store(app, memory_id), app.now()
     if arguments.expires_at is not None and arguments.expires_at <= now:
         raise BadArgument("expires_at lies in the past: give a later time, or none to keep the memory.")
     with app.storage.write() as session:

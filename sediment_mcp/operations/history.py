@@ -27,6 +27,7 @@ from sediment_mcp.operations.results import (
     build_result,
     describe_memory,
 )
+from sediment_mcp.operations.stores import divide_ids, find_store
 from sediment_mcp.system.text import format_value
 from sediment_mcp.system.timestamps import isoformat_to_second
 
@@ -43,12 +44,13 @@ def history(app: Application, memory_id: str, project: str | None = None) -> His
     Raises:
         UnknownMemory: the id names no memory, and no version of its chain is left.
     """
+    app = find_store(app, memory_id)
     with app.storage.read() as session:
         chain = sort_versions(session.versions(memory_id))
     if not chain:
         raise _build_unknown_memory(memory_id)
     now = app.now()
-    versions = [_describe_version(memory, project, now) for memory in chain]
+    versions = [_describe_version(memory, project, now, of_team=app.is_team) for memory in chain]
     current = [version["id"] for version in versions if version["state"] == "current"]
     return build_result(HistoryResult, versions=versions, current=current[0] if current else None)
 
@@ -71,8 +73,11 @@ def sort_versions(versions: Sequence[Memory]) -> list[Memory]:
 
 def previous_versions(app: Application, ids: Sequence[str]) -> dict[str, str]:
     """Return the id of the version before, for each of these current memories that has one."""
-    with app.storage.read() as session:
-        return dict(_find_previous(session, ids))
+    previous: dict[str, str] = {}
+    for store, known in divide_ids(app, ids, lambda memory: memory.deleted_at is None):
+        with store.storage.read() as session:
+            previous |= _find_previous(session, known)
+    return previous
 
 
 def _find_previous(session: ReadSession, ids: Sequence[str]) -> Iterator[tuple[str, str]]:
@@ -95,7 +100,7 @@ def revert(app: Application, memory_id: str) -> RevertResult:
     Raises:
         UnknownMemory, BadArgument: the id names no old version; nothing was changed.
     """
-    now = app.now()
+    app, now = find_store(app, memory_id), app.now()
     with app.storage.write() as session:
         chain = sort_versions(session.versions(memory_id))
         old = next((memory for memory in chain if memory.id == memory_id), None)
@@ -160,10 +165,10 @@ def _store_again(session: WriteSession, old: Memory, now: datetime) -> Memory:
     return memory
 
 
-def _describe_version(memory: Memory, project: str | None, now: datetime) -> VersionResult:
+def _describe_version(memory: Memory, project: str | None, now: datetime, *, of_team: bool) -> VersionResult:
     return build_result(
         VersionResult,
-        **describe_memory(memory, memory.content, project),
+        **describe_memory(memory, memory.content, project, of_team=of_team),
         state=_describe_state(memory, now),
         deleted_at=isoformat_to_second(memory.deleted_at),
     )

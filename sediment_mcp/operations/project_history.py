@@ -31,7 +31,7 @@ def record_project(app: Application, project: str) -> None:
         OSError: the file cannot be written.
     """
     found = sorted(read_history(Path(project)).marks)
-    path = app.config.data_dir / FILE
+    path = app.config.store_dir / FILE
     recorded = _read_marks(path)
     known = recorded.get(project, [])
     if set(found) <= set(known):
@@ -52,7 +52,7 @@ def find_moved_project(app: Application, project: str, others: Sequence[str]) ->
     if not gone:
         return None
     history = read_history(Path(project))
-    recorded = _read_marks(app.config.data_dir / FILE)
+    recorded = _read_marks(app.config.store_dir / FILE)
 
     def is_same(name: str) -> bool:
         return name == history.source or not history.marks.isdisjoint(recorded.get(name, ()))

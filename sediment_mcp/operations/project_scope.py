@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NoReturn
 
 from sediment_mcp.domain.filters import Filters
+from sediment_mcp.domain.memory import TEAM
 from sediment_mcp.errors import BadArgument, NoProject
 from sediment_mcp.operations.arguments import ListMemories, QueryMemory
 from sediment_mcp.system.timestamps import isoformat
@@ -20,7 +21,7 @@ def raise_no_project(remedy: str) -> NoReturn:
 
 
 def to_filters(arguments: QueryMemory | ListMemories, project: str | None) -> Filters:
-    """Return the filters that the arguments describe.
+    """Return the filters that the arguments describe, within the stores of their scope.
 
     Raises:
         NoProject: only the project's memories are asked for, and no project is known.
@@ -34,7 +35,7 @@ def to_filters(arguments: QueryMemory | ListMemories, project: str | None) -> Fi
     if arguments.scope == "project" and project is None:
         raise_no_project("use scope all or global")
     return Filters(
-        scope=arguments.scope,
+        scope="all" if arguments.scope == TEAM else arguments.scope,
         project=project,
         kind=arguments.kind,
         session=arguments.session,

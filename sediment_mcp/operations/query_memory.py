@@ -6,6 +6,7 @@ The steps: retrieve memories, fit their texts into the budget of characters, not
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from sediment_mcp.operations.arguments import QueryMemory
@@ -13,11 +14,11 @@ from sediment_mcp.operations.content_notes import note_contents
 from sediment_mcp.operations.project_scope import to_filters
 from sediment_mcp.operations.projects import note_moved_project, open_project
 from sediment_mcp.operations.results import QueryResult, RankedResult, build_result, describe_memory
+from sediment_mcp.operations.stores import retrieve, select_stores
 from sediment_mcp.system.text import format_subject
 
 if TYPE_CHECKING:
     from sediment_mcp.app import Application
-    from sediment_mcp.domain.memory import ScoredMemory
     from sediment_mcp.search.retriever import Retrieval
 
 logger = logging.getLogger(__name__)
@@ -28,27 +29,36 @@ def query_memory(app: Application, arguments: QueryMemory, project: str | None) 
 
     Raises:
         NoProject: only the project's memories are asked for, and no project is known.
+        BadArgument: only the team's are asked for, and there is no team.
     """
     from sediment_mcp.search.snippets import select_snippets
 
-    filters = to_filters(arguments, project)
+    filters, stores = to_filters(arguments, project), select_stores(app, arguments.scope)
     open_project(app, project)
-    retrieval = app.retriever.retrieve(arguments.query, filters, arguments.limit)
+    retrieval = retrieve(stores, arguments.query, filters, arguments.limit)
     ranked = retrieval.memories
     snippets = select_snippets(
         [(scored.memory.content, scored.passage) for scored in ranked], arguments.max_chars
     )
-    notes = _note_missing_embeddings(app, retrieval)
+    notes = _note_missing_embeddings(stores, retrieval)
     if retrieval.note:
         notes.append(retrieval.note)
     if len(snippets) < len(ranked):
         missing = len(ranked) - len(snippets)
         notes.append(f"{missing} more did not fit: raise max_chars (now {arguments.max_chars}).")
     results = [
-        _describe(scored, content, project, truncated=truncated, explain=arguments.explain)
+        build_result(
+            RankedResult,
+            **describe_memory(
+                scored.memory, content, project, truncated=truncated, of_team=stores[scored.store].is_team
+            ),
+            score=scored.score,
+            match=scored.match,
+            signals=dict(scored.signals) if arguments.explain else None,
+        )
         for scored, (content, truncated) in zip(ranked, snippets, strict=False)
     ]
-    if arguments.scope != "global":
+    if arguments.scope in ("all", "project"):
         notes += note_moved_project(app, project, is_urgent=not results)
     notes += note_contents(results)
     if app.config.questions == "keep" and all(result["match"] == "weak" for result in results):
@@ -57,30 +67,18 @@ def query_memory(app: Application, arguments: QueryMemory, project: str | None) 
     return build_result(QueryResult, notes=notes, mode=mode, results=results)
 
 
-def _note_missing_embeddings(app: Application, retrieval: Retrieval) -> list[str]:
+def _note_missing_embeddings(stores: Sequence[Application], retrieval: Retrieval) -> list[str]:
     if retrieval.problem:
         return [retrieval.problem]
-    if waiting := app.services.embedding_queue.size:
+    if waiting := sum(store.services.embedding_queue.size for store in stores):
         return [f"{format_subject(waiting, 'passage')} still being embedded and found by words only."]
     return []
-
-
-def _describe(
-    scored: ScoredMemory, content: str, project: str | None, *, truncated: bool, explain: bool
-) -> RankedResult:
-    return build_result(
-        RankedResult,
-        **describe_memory(scored.memory, content, project, truncated=truncated),
-        score=scored.score,
-        match=scored.match,
-        signals=dict(scored.signals) if explain else None,
-    )
 
 
 def _keep_query(app: Application, query: str) -> None:
     from sediment_mcp.search import unanswered_queries
 
     try:
-        unanswered_queries.keep_query(app.config.data_dir, query, app.now())
+        unanswered_queries.keep_query(app.config.store_dir, query, app.now())
     except OSError as error:  # a full disk is no reason to withhold an answer
         logger.warning("A question that found nothing could not be kept: %s", error)

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any, Literal, NotRequired, TypedDict, TypeVar, cast
 
-from sediment_mcp.domain.memory import Kind, Memory
+from sediment_mcp.domain.memory import TEAM, Kind, Memory
 from sediment_mcp.operations.arguments import StoreMemory
 from sediment_mcp.system.timestamps import isoformat_to_second
 
@@ -28,6 +28,9 @@ DEFAULTS: Mapping[str, Any] = {
 }
 """Field → the value that it has where it is absent; any other is empty, false or not there."""
 
+OWNERS = {"project": "this project", TEAM: "the team"}
+"""Scope of a result → whom the memory belongs to, in words."""
+
 VersionState = Literal["current", "superseded", "expired", "deleted"]
 
 
@@ -38,8 +41,8 @@ class MemoryResult(TypedDict):
     """A memory.
 
     ``truncated`` says that ``content`` is only a part of its text. ``scope`` says that it belongs to the
-    caller's own project, ``project`` names another one; a global memory has neither. Times are in ISO 8601
-    and cut to seconds; ``created_at`` is there where it is not about the same as ``occurred_at``.
+    caller's own project or to the team, ``project`` names another one; a global memory has neither. Times are
+    in ISO 8601 and cut to seconds; ``created_at`` is there where it is not about the same as ``occurred_at``.
     """
 
     id: str
@@ -47,7 +50,7 @@ class MemoryResult(TypedDict):
     truncated: NotRequired[bool]
     kind: NotRequired[Kind]
     tags: NotRequired[list[str]]
-    scope: NotRequired[Literal["project"]]
+    scope: NotRequired[Literal["project", "team"]]
     project: NotRequired[str]
     session: NotRequired[str]
     importance: NotRequired[float]
@@ -262,8 +265,16 @@ class UnansweredResult(TypedDict):
     last: str
 
 
+class TeamStats(TypedDict):
+    """The name of the caller's team, and its memories by state and kind."""
+
+    name: str
+    memories: dict[str, int]
+    kinds: dict[str, int]
+
+
 class StatsResult(TypedDict):
-    """Counts of live memories, sizes in bytes, indexes.
+    """Counts of live memories, sizes in bytes, indexes; of the team's, where there is one, less.
 
     ``memories`` counts by state. ``projects`` has "" for global memories. ``stored_within`` counts by age
     since they were stored, ``months`` by month.
@@ -282,6 +293,7 @@ class StatsResult(TypedDict):
     indexes: list[IndexStats]
     sizes: dict[str, int]
     unanswered: list[UnansweredResult]
+    team: NotRequired[TeamStats]
 
 
 # --- how to build them --------------------------------------------------------------------------
@@ -300,10 +312,10 @@ def _says_something(name: str, value: object) -> bool:
     return value is not None and value is not False and value not in ("", [], {}, DEFAULTS.get(name))
 
 
-def preview_memory(memory: Memory, project: str | None) -> MemoryResult:
+def preview_memory(memory: Memory, project: str | None, *, of_team: bool = False) -> MemoryResult:
     """Describe a memory with the beginning of its text, to a caller of this project."""
-    content = memory.content[:PREVIEW_CHARS]
-    return describe_memory(memory, content, project, truncated=len(memory.content) > PREVIEW_CHARS)
+    content, truncated = memory.content[:PREVIEW_CHARS], len(memory.content) > PREVIEW_CHARS
+    return describe_memory(memory, content, project, truncated=truncated, of_team=of_team)
 
 
 def describe_similar(memory: Memory, cosine: float) -> SimilarResult:
@@ -314,9 +326,12 @@ def describe_similar(memory: Memory, cosine: float) -> SimilarResult:
 
 
 def describe_memory(
-    memory: Memory, content: str, project: str | None, *, truncated: bool = False
+    memory: Memory, content: str, project: str | None, *, truncated: bool = False, of_team: bool = False
 ) -> MemoryResult:
-    """Describe a memory with ``content`` for its text, to a caller of this project."""
+    """Describe a memory with ``content`` for its text, to a caller of this project.
+
+    ``of_team`` says that it is one of the team's.
+    """
     is_own = memory.project is not None and memory.project == project
     is_delayed = abs(memory.created_at - memory.occurred_at) > MAX_DELAY
     return build_result(
@@ -326,7 +341,7 @@ def describe_memory(
         truncated=truncated,
         kind=memory.kind,
         tags=list(memory.tags),
-        scope="project" if is_own else None,
+        scope=TEAM if of_team else "project" if is_own else None,
         project=None if is_own or memory.project is None else memory.project[:MAX_PROJECT_CHARS],
         session=memory.session,
         importance=memory.importance,
@@ -336,6 +351,11 @@ def describe_memory(
         expires_at=isoformat_to_second(memory.expires_at),
         superseded_by=memory.superseded_by,
     )
+
+
+def name_owner(memory: MemoryResult) -> str:
+    """Return in words whom a memory belongs to; empty if to another project, or to none."""
+    return OWNERS.get(memory.get("scope", ""), "")
 
 
 def stored_at(memory: MemoryResult) -> str:

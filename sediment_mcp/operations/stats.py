@@ -10,11 +10,13 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sediment_mcp.config import TENANTS
 from sediment_mcp.operations.results import (
     EmbeddingCount,
     IndexStats,
     MemoryCount,
     StatsResult,
+    TeamStats,
     UnansweredResult,
 )
 from sediment_mcp.search import unanswered_queries
@@ -38,7 +40,20 @@ SIZE_CATEGORIES = (
 
 def stats(app: Application) -> StatsResult:
     """Count everything, at one moment of the database."""
-    now, directory = app.now(), app.config.data_dir
+    result = _count_own(app)
+    if app.team is not None:
+        result["team"] = _count_team(app.team)
+    return result
+
+
+def _count_team(team: Application) -> TeamStats:
+    with team.storage.read() as session:
+        counts, now = session.statistics, team.now()
+        return TeamStats(name=team.config.tenant, memories=counts.states(now), kinds=counts.kinds(now))
+
+
+def _count_own(app: Application) -> StatsResult:
+    now, directory = app.now(), app.config.store_dir
     with app.storage.read() as session:
         counts = session.statistics
         return StatsResult(
@@ -59,7 +74,7 @@ def stats(app: Application) -> StatsResult:
                 for stored in session.token_vectors.models()
             ],
             indexes=list(_describe_indexes(session, directory)),
-            sizes=_measure_sizes(directory),
+            sizes=_measure_sizes(directory) if app.is_file else _measure_shared(session, directory),
             unanswered=[
                 UnansweredResult(question=one.question, times=one.times, last=one.last)
                 for one in unanswered_queries.list_unanswered(directory)
@@ -99,8 +114,23 @@ def _measure_sizes(directory: Path) -> dict[str, int]:
     """Return the bytes of each category in `SIZE_CATEGORIES`, the largest first."""
     sizes: dict[str, int] = {}
     for path in directory.iterdir():
+        if path.name == TENANTS:  # whose sizes are in the statistics of each
+            continue
         category = next((name for start, name in SIZE_CATEGORIES if path.name.startswith(start)), "other")
         sizes[category] = sizes.get(category, 0) + sum(map(_measure_file, (path, *path.rglob("*"))))
+    return dict(sorted(sizes.items(), key=lambda item: -item[1]))
+
+
+def _measure_shared(session: ReadSession, directory: Path) -> dict[str, int]:
+    """Return the bytes of what a tenant has on the server, and of its indexes on this machine."""
+    from sediment_mcp.storage.postgres.inspection import measure_rows
+    from sediment_mcp.storage.postgres.session import PostgresSession
+
+    sizes = _measure_sizes(directory)
+    for category in ("database", "log", "backups"):  # of a file whose memories were moved to the server
+        sizes.pop(category, None)
+    if isinstance(session, PostgresSession):
+        sizes["database"] = measure_rows(session.database)
     return dict(sorted(sizes.items(), key=lambda item: -item[1]))
 
 

@@ -10,7 +10,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from sediment_mcp.config import SECRETS
 from sediment_mcp.domain.chunking import split_into_chunks
@@ -20,7 +20,7 @@ from sediment_mcp.domain.duplicates import (
     is_duplicate,
     is_same_text,
 )
-from sediment_mcp.domain.memory import Memory, NewMemory
+from sediment_mcp.domain.memory import TEAM, Memory, NewMemory
 from sediment_mcp.domain.merging import combine
 from sediment_mcp.domain.retention import WORKING_LIFE
 from sediment_mcp.domain.secrets import find_secret_kinds
@@ -28,11 +28,12 @@ from sediment_mcp.domain.tags import unique_tags
 from sediment_mcp.embeddings.loader import EmbeddedTexts
 from sediment_mcp.embeddings.protocols import ModelIdentity
 from sediment_mcp.errors import BadArgument, HoldsSecret, UnknownMemory
-from sediment_mcp.operations.arguments import StoreMemory
+from sediment_mcp.operations.arguments import OwnScope, StoreMemory
 from sediment_mcp.operations.content_notes import note_texts
 from sediment_mcp.operations.project_scope import raise_no_project
 from sediment_mcp.operations.projects import open_project
 from sediment_mcp.operations.results import SimilarResult, StoreResult, build_result, describe_similar
+from sediment_mcp.operations.stores import choose_store, refuse_foreign
 from sediment_mcp.system.text import list_names
 from sediment_mcp.system.timestamps import isoformat_to_second, means_time
 
@@ -49,12 +50,16 @@ MAX_CHUNKS_AT_ONCE = 8  # a longer text is embedded in the background, so that s
 def store_memory(app: Application, arguments: StoreMemory, project: str | None) -> StoreResult:
     """Store a memory, unless its text is stored already; durable when this returns.
 
+    The scope ``team`` stores it in the team's store, and nothing else does.
+
     Raises:
         NoProject, UnknownMemory, HoldsSecret, BadArgument: nothing was stored.
         StorageError: the disk is full or the directory cannot be written; nothing was stored.
     """
     from sediment_mcp.search.similar import find_near_duplicates, find_similar
 
+    own, app = app, choose_store(app, arguments.scope)
+    refuse_foreign(own, app, arguments.replaces)
     now = app.now()
     memory = new_memory(arguments, owner_of(arguments.scope, project), now)
     open_project(app, memory.project, is_storing=True)
@@ -164,15 +169,15 @@ def check_secrets(app: Application, arguments: StoreMemory) -> list[str]:
     ]
 
 
-def owner_of(scope: Literal["project", "global"] | None, project: str | None) -> str | None:
-    """Return the project that a new memory belongs to; None means that it is global.
+def owner_of(scope: OwnScope | None, project: str | None) -> str | None:
+    """Return the project that a new memory belongs to; None: it is global, or the team's.
 
     Raises:
         NoProject: ``scope`` is "project", and no project is known.
     """
     if scope == "project" and project is None:
         raise_no_project("store the memory with scope global")
-    return None if scope == "global" else project
+    return None if scope in ("global", TEAM) else project
 
 
 def new_memory(arguments: StoreMemory, project: str | None, now: datetime) -> NewMemory:

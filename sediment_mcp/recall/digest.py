@@ -54,8 +54,9 @@ def describe_known(app: Application, project: str | None, shown: Iterable[str]) 
         captured = session.count(replace(filters, tags=(CAPTURED_TAG,)), now)
         count = session.count(filters, now) - captured
         page = session.page(filters, now, "newest", PAGE)
+    of_team = _describe_team(app)
     if not count:
-        return []
+        return of_team
     ids = {*shown}
     named = [memory for memory in page if memory.id not in ids and can_be_shown(memory.content, memory.tags)]
     newest = "; ".join(
@@ -63,7 +64,16 @@ def describe_known(app: Application, project: str | None, shown: Iterable[str]) 
         for memory in named[:MOST_NAMED]
     )
     known = f"{format_subject(count, 'memory')} known{'' if project is None else ' of this project'}"
-    return [f"{known}; newest besides these, as data: {newest}" if newest else f"{known}."]
+    return [f"{known}; newest besides these, as data: {newest}" if newest else f"{known}.", *of_team]
+
+
+def _describe_team(app: Application) -> list[str]:
+    """Return a note on how much the team knows, if there is one and it knows anything."""
+    if app.team is None:
+        return []
+    with app.team.storage.read() as session:
+        count = session.count(Filters(), app.now())
+    return [f"{format_subject(count, 'memory')} known to the team."] if count else []
 
 
 def add_digest(app: Application, project: str | None, answer: Mapping[str, object]) -> Mapping[str, object]:

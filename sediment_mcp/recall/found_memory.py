@@ -12,7 +12,7 @@ class FoundMemory:
     """A memory that a prompt calls for: its best passage, and when it happened.
 
     Times are in microseconds since 1970. ``newer`` is the id of a newer memory that may contradict it,
-    ``newer_at`` when that one happened.
+    ``newer_at`` when that one happened. ``of_team`` says that it is one of the team's.
     """
 
     id: str
@@ -20,6 +20,7 @@ class FoundMemory:
     at: int
     newer: str = ""
     newer_at: int = 0
+    of_team: bool = False
 
     def to_fields(self) -> dict[str, Any]:
         """Return the fields as JSON holds them."""

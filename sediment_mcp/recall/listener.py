@@ -59,16 +59,16 @@ class Listener:
         if self._socket is not None:
             from sediment_mcp.recall.local_socket import remove_socket
 
-            remove_socket(self._config.data_dir)
+            remove_socket(self._config.store_dir)
 
     def _run(self) -> None:
         from sediment_mcp.recall.local_socket import can_listen, listen
 
-        directory = self._config.data_dir
+        directory = self._config.store_dir
         if not can_listen(directory):
             log.debug("Hooks are not answered: no socket can lie in %s", directory)
             return
-        while not has_memories(directory):  # nobody has stored anything yet, so there is nothing to recall
+        while not has_memories(self._config):  # nobody has stored anything yet: there is nothing to recall
             time.sleep(LOOK_AGAIN)
         try:
             with locked(directory / LOCK, threading.TIMEOUT_MAX), listen(directory) as listener:
@@ -107,8 +107,12 @@ class Listener:
         embedder = app.model.ready
         if embedder is None and app.config.model != NO_MODEL:
             return {}
-        from sediment_mcp.recall.finding import find_memories
+        from sediment_mcp.operations.stores import list_stores
+        from sediment_mcp.recall.finding import SearchedStore, find_memories
 
         identity = None if embedder is None else embedder.identity
-        found = find_memories(app.retriever, app.storage.read, identity, asked[:MAX_ASKED_CHARS], project)
+        stores = [
+            SearchedStore(store.retriever, store.storage.read, store.is_team) for store in list_stores(app)
+        ]
+        found = find_memories(stores, identity, asked[:MAX_ASKED_CHARS], project)
         return {"found": [memory.to_fields() for memory in found]}

@@ -30,13 +30,12 @@ def recall_for_prompt(call: HookCall) -> str:
     found = _find(call, asked, find_project(call)) if asked else []
     if not found:
         return ""
-    from sediment_mcp.recall.shown import ShownRecord
+    from sediment_mcp.recall.shown import open_record
     from sediment_mcp.recall.wording import render_block
 
     now = datetime.now(UTC)
     by_id = {memory.id: memory for memory in found}
-    record = ShownRecord(call.config.data_dir, call.session)
-    claimed = record.claim(list(by_id), now.timestamp(), MOST_SHOWN)
+    claimed = open_record(call).claim(list(by_id), now.timestamp(), MOST_SHOWN)
     lines = [_render(by_id[memory_id], now) for memory_id in claimed]
     return render_block(lines) if lines else ""
 
@@ -49,16 +48,16 @@ def _find(call: HookCall, asked: str, project: str | None) -> list[FoundMemory]:
     found = _ask_server(call, asked, project)
     if found is not None:
         return found
-    from sediment_mcp.recall.reading import has_memories, search_unchanged
+    from sediment_mcp.recall.reading import search_unchanged
 
-    return search_unchanged(call.config, asked, project) if has_memories(call.config.data_dir) else []
+    return search_unchanged(call.config, asked, project)
 
 
 def _ask_server(call: HookCall, asked: str, project: str | None) -> list[FoundMemory] | None:
     """Return what a running server finds; None if none answers."""
     from sediment_mcp.recall.local_socket import ask
 
-    answer = ask(call.config.data_dir, {"asked": asked, "project": project}, SERVER_TIMEOUT)
+    answer = ask(call.config.store_dir, {"asked": asked, "project": project}, SERVER_TIMEOUT)
     rows = None if answer is None else answer.get("found")
     if rows is None:
         return None
@@ -71,12 +70,12 @@ def _ask_server(call: HookCall, asked: str, project: str | None) -> list[FoundMe
 
 
 def _render(memory: FoundMemory, now: datetime) -> str:
-    from sediment_mcp.recall.wording import describe_age, render_memory
+    from sediment_mcp.recall.wording import OF_TEAM, describe_age, render_memory
     from sediment_mcp.system.timestamps import from_micros
 
-    remark = ""
+    remarks = [OF_TEAM] if memory.of_team else []
     if memory.newer:
         age = describe_age(from_micros(memory.newer_at), now)
-        remark = f"a newer one may contradict it: {memory.newer}, {age}"
+        remarks.append(f"a newer one may contradict it: {memory.newer}, {age}")
     age = describe_age(from_micros(memory.at), now)
-    return render_memory(memory.id, memory.text, age, MAX_MEMORY_CHARS, remark)
+    return render_memory(memory.id, memory.text, age, MAX_MEMORY_CHARS, "; ".join(remarks))

@@ -9,29 +9,44 @@ from __future__ import annotations
 import sys
 from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sediment_mcp.config import DATABASE as DATABASE_VARIABLE
+from sediment_mcp.config import POSTGRES_EXTRA
 from sediment_mcp.embeddings.loader import ModelLoader, load_embedder
 from sediment_mcp.errors import StorageError
+from sediment_mcp.storage.protocols import MemoryStorage
 from sediment_mcp.storage.sqlite.session import SqliteSession, open_session
 from sediment_mcp.storage.sqlite.storage import DATABASE, SqliteStorage
 from sediment_mcp.storage.sqlite.swap import replacement_path
 from sediment_mcp.system.data_directory import find_fault
+from sediment_mcp.system.extras import check_module
 
 if TYPE_CHECKING:
     from sediment_mcp.config import Config
     from sediment_mcp.embeddings.protocols import Embedder
+    from sediment_mcp.recall.finding import SearchedStore
     from sediment_mcp.recall.found_memory import FoundMemory
 
 
-def has_memories(directory: Path) -> bool:
-    """Return whether there is a database that may be read as it is."""
-    path = directory / DATABASE
+def has_memories(config: Config) -> bool:
+    """Return whether there is a database that may be read as it is.
+
+    Whether one in PostgreSQL is, shows when it is read.
+    """
+    if config.database:
+        return True
+    path = config.store_dir / DATABASE
     try:
         return path.stat().st_size > 0 and not replacement_path(path).exists()
     except OSError:
         return False
+
+
+def list_readable(config: Config) -> list[Config]:
+    """Return the settings of the stores that may be read as they are: one's own, the team's."""
+    both = (config, config.of_team)
+    return [one for one in both if one is not None and has_memories(one)]
 
 
 class UnchangedStorage(SqliteStorage):
@@ -64,6 +79,30 @@ class UnchangedStorage(SqliteStorage):
             raise StorageError("The database is of another version: a server brings it up to date.")
         return session
 
+    def close(self) -> None:
+        """Close the connections."""
+        self._readers.close()
+        super().close()
+
+
+def open_unchanged(config: Config) -> MemoryStorage:
+    """Open the storage so that reading it changes nothing; see `has_memories`.
+
+    Raises:
+        StorageError: it cannot be read.
+    """
+    if config.database:
+        check_module("psycopg", POSTGRES_EXTRA, DATABASE_VARIABLE)
+        from sediment_mcp.storage.postgres.storage import PostgresStorage
+
+        storage = PostgresStorage(
+            config.database, config.tenant, config.store_dir, config.tuning, may_create=False
+        )
+    else:
+        storage = UnchangedStorage(config.store_dir, config.tuning)
+    storage.open()
+    return storage
+
 
 class _WithoutModel(ModelLoader):
     """A loader that never loads."""
@@ -81,18 +120,24 @@ def search_unchanged(config: Config, asked: str, project: str | None) -> list[Fo
     Raises:
         StorageError: they cannot be read.
     """
-    from sediment_mcp.indexes.indexer import Indexer
     from sediment_mcp.recall.finding import find_memories
+
+    stores = [_search_store(one, is_team=one.tenant != config.tenant) for one in list_readable(config)]
+    return find_memories(stores, None, asked, project) if stores else []
+
+
+def _search_store(config: Config, *, is_team: bool) -> SearchedStore:
+    from sediment_mcp.indexes.indexer import Indexer
+    from sediment_mcp.recall.finding import SearchedStore
     from sediment_mcp.search.retriever import Retriever
 
-    storage = UnchangedStorage(config.data_dir, config.tuning)
-    storage.open()
+    storage = open_unchanged(config)
     retriever = Retriever(
-        config.data_dir,
+        config.store_dir,
         storage,
         _WithoutModel(lambda: load_embedder(config)),
-        Indexer(config.data_dir, storage, config.tuning.lock_timeout),
+        Indexer(config.store_dir, storage, config.tuning.lock_timeout),
         clock=lambda: datetime.now(UTC),
         tuning=replace(config.tuning, far_behind=sys.maxsize),  # an index is never written here
     )
-    return find_memories(retriever, storage.read, None, asked, project)
+    return SearchedStore(retriever, storage.read, is_team)

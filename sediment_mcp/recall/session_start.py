@@ -1,20 +1,22 @@
 """What a session begins with: the memories that matter before anything is asked.
 
 In this order, while the budget lasts: what is tagged `pinned`, the project's newest facts and how-tos, its
-notes that have not expired, the user's preferences. It needs no model and no index.
+notes that have not expired, the user's preferences, those of the team. It needs no model and no index.
 """
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 
+from sediment_mcp.config import Config
 from sediment_mcp.domain.filters import Filters
 from sediment_mcp.domain.memory import Kind, Memory
 from sediment_mcp.recall.hook_call import HookCall, find_project
-from sediment_mcp.recall.reading import UnchangedStorage, has_memories
-from sediment_mcp.recall.shown import ShownRecord
-from sediment_mcp.recall.wording import can_be_shown, describe_age, fill, render_block, render_memory
+from sediment_mcp.recall.reading import list_readable, open_unchanged
+from sediment_mcp.recall.shown import open_record
+from sediment_mcp.recall.wording import OF_TEAM, can_be_shown, describe_age, fill, render_block, render_memory
 from sediment_mcp.storage.protocols import ReadSession
 
 MAX_CHARS = 1_500  # of the whole block
@@ -39,25 +41,28 @@ def recall_at_start(call: HookCall) -> str:
     Raises:
         StorageError: the memories cannot be read.
     """
-    directory = call.config.data_dir
-    if not has_memories(directory):
+    stores = list_readable(call.config)
+    if not stores:
         return ""
     now = datetime.now(UTC)
-    project = find_project(call)
-    storage = UnchangedStorage(directory, call.config.tuning)
-    storage.open()
-    session = storage.open_session()
-    try:
-        with session.snapshot():
-            chosen = choose_memories(session, project, now)
-    finally:
-        session.close()
-    record, is_lost = ShownRecord(directory, call.session), call.source in LOST
+    chosen: list[tuple[Memory, str]] = []
+    for config in stores:
+        is_team = config.tenant != call.config.tenant
+        of_store = _choose_in(config, None if is_team else find_project(call), now)
+        chosen += [(memory, f"{remark} {OF_TEAM}" if is_team else remark) for memory, remark in of_store]
+    chosen.sort(key=lambda pair: not pair[1].startswith(PINNED))
+    record, is_lost = open_record(call), call.source in LOST
     known: set[str] = set() if is_lost else record.read_shown()
     lines = {memory.id: _render(memory, remark, now) for memory, remark in chosen if memory.id not in known}
     fitting = fill(lines, MAX_CHARS - len(render_block([])) - 1)
     claimed = record.claim(fitting, now.timestamp(), len(fitting), anew=is_lost)
     return render_block([lines[memory_id] for memory_id in claimed]) if claimed else ""
+
+
+def _choose_in(config: Config, project: str | None, now: datetime) -> list[tuple[Memory, str]]:
+    """Return the memories of one store that matter; see `choose_memories`."""
+    with contextlib.closing(open_unchanged(config)) as storage, storage.read() as session:
+        return choose_memories(session, project, now)
 
 
 def choose_memories(session: ReadSession, project: str | None, now: datetime) -> list[tuple[Memory, str]]:

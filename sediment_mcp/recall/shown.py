@@ -13,10 +13,13 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sediment_mcp.system.files import PRIVATE_FILE, translate_os_errors, write_atomically
 from sediment_mcp.system.locks import locked
+
+if TYPE_CHECKING:
+    from sediment_mcp.recall.hook_call import HookCall
 
 FILE = "shown.jsonl"
 LOCK = "shown.lock"
@@ -24,6 +27,16 @@ LOCK_TIMEOUT = 0.1  # seconds; the lock is held for a moment
 MAX_AGE = 14 * 86_400  # seconds after which a session is forgotten
 MAX_FILE_BYTES = 128 * 1024  # from there on lines that are too old are dropped, or else the older half
 SESSION_CHARS = 16  # of the hash of a session
+
+
+def open_record(call: HookCall) -> ShownRecord:
+    """Return the record of the session of a call, in a directory that is there.
+
+    Who has stored nothing may still be shown what the team knows: then the record lies beside that.
+    """
+    own, team = call.config, call.config.of_team
+    whose = own if team is None or own.store_dir.is_dir() else team
+    return ShownRecord(whose.store_dir, call.session)
 
 
 @dataclass(frozen=True, slots=True)

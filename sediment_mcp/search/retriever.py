@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, TypeVar
 from sediment_mcp.domain.filters import Filters
 from sediment_mcp.domain.memory import Chunk, Memory, ScoredMemory
 from sediment_mcp.embeddings.codec import decode_vectors
-from sediment_mcp.embeddings.loader import ModelLoader
+from sediment_mcp.embeddings.loader import EmbeddedQuery, ModelLoader
 from sediment_mcp.embeddings.protocols import ModelIdentity
 from sediment_mcp.errors import DamagedSnapshot, StorageError
 from sediment_mcp.indexes.indexer import Indexer
@@ -95,17 +95,29 @@ class Retriever:
 
     # --- queries --------------------------------------------------------------------------------
 
-    def retrieve(self, text: str, filters: Filters, limit: int) -> Retrieval:
-        """Return the ``limit`` memories that answer a query best."""
-        embedded = self._model.embed_query(text)
+    def retrieve(
+        self,
+        text: str,
+        filters: Filters,
+        limit: int,
+        *,
+        embed: Callable[[str], EmbeddedQuery | None] | None = None,
+        others: int = 0,
+    ) -> Retrieval:
+        """Return the ``limit`` memories that answer a query best.
+
+        ``embed`` embeds the query where it is asked of several stores, which hold ``others`` chunks beside
+        those here.
+        """
+        embedded = (embed or self.embed)(text)
         model = self._ready_model
         now = self._now()
         asking = read_asking(text, project=filters.project, now=to_local(now))
         query = Query(text, embedded, filters, now, limit, asking)
-        found = self._find_memories(model, query, may_write_index=True)
+        found = self._find_memories(model, query, others, may_write_index=True)
         if found is None:
             self._catch_up(model)
-            found = self._find_memories(model, query, may_write_index=False)
+            found = self._find_memories(model, query, others, may_write_index=False)
         memories, note = found or [], ""
         if self._reranker is not None:
             memories, note = rerank(self._reranker, text, asking, memories)
@@ -113,14 +125,27 @@ class Retriever:
         is_semantic = query.vector is not None
         return Retrieval(memories[:limit], is_semantic, "" if is_semantic else problem, note)
 
+    def embed(self, text: str) -> EmbeddedQuery | None:
+        """Return what the model makes of a query; None without a model, or if it fails."""
+        return self._model.embed_query(text)
+
+    def count_chunks(self) -> int:
+        """Return among how many chunks a query searches now."""
+        model = self._ready_model
+        if self._is_far_behind(model):
+            self._catch_up(model)
+        with self._lend_current_view(model) as (session, view), session.snapshot():
+            view.apply_changes(session)
+            return view.text.count
+
     def _find_memories(
-        self, model: ModelIdentity | None, query: Query, *, may_write_index: bool
+        self, model: ModelIdentity | None, query: Query, others: int, *, may_write_index: bool
     ) -> list[ScoredMemory] | None:
         """Return the best memories; None means that the text index should be written first."""
         with self._lend_current_view(model) as (session, view):
             if may_write_index and view.is_far_behind(session):
                 return None
-            return _search_undamaged(lambda: self._search(session, view, query))
+            return _search_undamaged(lambda: self._search(session, view, query, others))
 
     @property
     def _ready_model(self) -> ModelIdentity | None:
@@ -128,13 +153,14 @@ class Retriever:
         embedder = self._model.ready
         return None if embedder is None else embedder.identity
 
-    def _search(self, session: ReadSession, view: IndexView, query: Query) -> list[ScoredMemory]:
+    def _search(self, session: ReadSession, view: IndexView, query: Query, others: int) -> list[ScoredMemory]:
         with session.snapshot():
             view.apply_changes(session)
             candidates = view.find_candidates(session, query)
-            ranked = rank(candidates, query.asking, limit=query.limit, count=view.text.count)
+            count = view.text.count + others
+            ranked = rank(candidates, query.asking, limit=query.limit, count=count)
             if self._reranker is not None and is_unsure(ranked, query.asking):
-                deeper = rank(candidates, query.asking, limit=MAX_RERANKED, count=view.text.count)
+                deeper = rank(candidates, query.asking, limit=MAX_RERANKED, count=count)
                 ranked = append_next(ranked, deeper)
             chunks = [candidates.chunks[one.position] for one in ranked]
             keys = [chunk.memory_key for chunk in chunks]

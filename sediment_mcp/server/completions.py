@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from sediment_mcp.operations.arguments import MAX_SESSION_CHARS
+from sediment_mcp.operations.stores import join_counts, list_stores
 from sediment_mcp.server.jsonrpc import Message
 from sediment_mcp.server.protocol_errors import raise_protocol_errors
 
@@ -33,7 +35,12 @@ def _find_values(app: Application, argument: str, prefix: str) -> list[str]:
     A tag or a topic is completed by tags, the most used first; a session by sessions, the latest first.
     Other arguments have no completions.
     """
-    with app.storage.read() as session:
-        if argument in ("tag", "topic"):
-            return list(session.statistics.tags(app.now(), prefix))
-        return session.statistics.sessions(prefix) if argument == "session" else []
+    tags: list[Mapping[str, int]] = []
+    sessions: list[str] = []
+    for store in list_stores(app):
+        with store.storage.read() as session:
+            if argument in ("tag", "topic"):
+                tags.append(session.statistics.tags(app.now(), prefix))
+            elif argument == "session":
+                sessions += session.statistics.sessions(prefix)
+    return list(join_counts(tags)) if tags else list(dict.fromkeys(sessions))

@@ -33,7 +33,12 @@ MAX_QUOTED_CHARS = 100  # of a revision that an error repeats
 METHOD_NOT_FOUND = -32601
 UNSUPPORTED_REVISION = -32022
 
-SERVER = {"name": "sediment-mcp", "title": "Sediment", "version": __version__, "icons": [ICON]}
+SERVER: dict[str, Any] = {
+    "name": "sediment-mcp",
+    "title": "Sediment",
+    "version": __version__,
+    "icons": [ICON],
+}
 CAPABILITIES: dict[str, Any] = {
     "completions": {},
     "prompts": {"listChanged": False},
@@ -48,7 +53,7 @@ INSTRUCTIONS = (
 _ONE_HOUR = 3_600_000  # milliseconds
 _FOR_AN_HOUR = {"cacheScope": "public", "ttlMs": _ONE_HOUR}
 _NOT_AT_ALL = {"cacheScope": "private", "ttlMs": 0}
-CACHE_HINTS = {
+CACHE_HINTS: dict[str, dict[str, Any]] = {
     "prompts/list": _NOT_AT_ALL,
     "resources/list": _NOT_AT_ALL,
     "resources/read": _NOT_AT_ALL,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from sediment_mcp.config import Config
 from sediment_mcp.server.client_zone import find_client_zone
@@ -25,13 +25,27 @@ CLIENT_INFO = "io.modelcontextprotocol/clientInfo"  # in the envelope of a reque
 NEED_MODEL = frozenset({"store_memory", "query_memory"})
 
 
+class ProjectSource(Protocol):
+    """Knows the project of a call."""
+
+    def resolve(self, client: Client) -> str | None:
+        """Return the project, or None if there is none."""
+        ...
+
+    def forget_roots(self) -> None:
+        """Forget the client's roots."""
+        ...
+
+
 class Requests:
     """The functions that answer requests; see `connection.Handlers`."""
 
-    def __init__(self, config: Config, parts: Parts) -> None:
+    def __init__(self, config: Config, parts: Parts, project: ProjectSource | None = None) -> None:
+        """Answer with the application of ``parts``; without a source, look for the project here."""
         self._parts = parts
         self._zone = config.zone
-        self._project = ProjectResolver(config.project)
+        self._has_team = config.of_team is not None
+        self._project = project or ProjectResolver(config.project)
         self._told_names: set[str] = set()
         self._digest_turn: DigestTurn | None = None
         self.light: Mapping[str, Callable[[Params], Message]] = {"tools/list": self._list_tools}
@@ -55,7 +69,7 @@ class Requests:
         from sediment_mcp.server.tools import list_tools
 
         refuse_cursor("tools", params.get("cursor"))
-        return list_tools()
+        return list_tools(has_team=self._has_team)
 
     def _call_tool(self, client: Client, params: Params) -> Message:
         if params["name"] in NEED_MODEL:

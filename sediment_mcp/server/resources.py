@@ -14,7 +14,7 @@ from sediment_mcp.operations.arguments import ListMemories, parse_arguments
 from sediment_mcp.operations.captured import list_stored
 from sediment_mcp.operations.content_notes import note_contents
 from sediment_mcp.operations.list_memories import list_memories
-from sediment_mcp.operations.results import DEFAULTS, MemoryResult, stored_at
+from sediment_mcp.operations.results import DEFAULTS, MemoryResult, name_owner, stored_at
 from sediment_mcp.operations.stats import stats
 from sediment_mcp.server import skill
 from sediment_mcp.server.jsonrpc import Message
@@ -95,7 +95,7 @@ def _describe_resource(memory: MemoryResult) -> Message:
     line = " ".join(memory["content"].split())
     kind = memory.get("kind", DEFAULTS["kind"])
     tags = "".join(f" #{tag}" for tag in memory.get("tags", []))
-    owner = "this project" if "scope" in memory else format_value(memory.get("project", "global"))
+    owner = name_owner(memory) or format_value(memory.get("project", "global"))
     mark = "".join(f" {note}" for note in note_contents([memory]))
     return {
         "annotations": {"lastModified": stored_at(memory)},

@@ -36,7 +36,10 @@ class Hints:
 
 @dataclass(frozen=True, slots=True)
 class Tool(Generic[ArgumentsT]):
-    """What a host is told of a tool: also the classes of its arguments and its result."""
+    """What a host is told of a tool: also the classes of its arguments and its result.
+
+    ``for_team`` is a shorter description, which makes room for what the scopes of a team say.
+    """
 
     name: str
     title: str
@@ -45,20 +48,26 @@ class Tool(Generic[ArgumentsT]):
     result: type
     hints: Hints
     is_always_loaded: bool = False
+    for_team: str = ""
 
 
+STORE = (
+    "Remember something beyond this conversation. Use it as soon as the user states a preference, "
+    "decides something, corrects you, or you learn a fact that is not plain from the files. One fact a "
+    "call. "
+)
 TOOLS = (
     Tool(
         "store_memory",
         "Store a memory",
-        "Remember something beyond this conversation. Use it as soon as the user states a preference, "
-        "decides something, corrects you, or you learn a fact that is not plain from the files. One fact a "
-        "call. To correct an older memory, give its id in replaces. similar lists what may repeat or "
+        f"{STORE}To correct an older memory, give its id in replaces. similar lists what may repeat or "
         "contradict the new one: if one is wrong now, store again with its id in replaces.",
         StoreMemory,
         StoreResult,
         Hints(),
         is_always_loaded=True,
+        for_team=f"{STORE}similar lists what may repeat or contradict it: if one is wrong now, store again "
+        "with its id in replaces.",
     ),
     Tool(
         "query_memory",
@@ -93,12 +102,12 @@ TOOLS = (
 
 
 @cache
-def list_tools() -> Message:
-    """Describe the tools; built once in a process."""
-    return {"tools": [_describe(tool) for tool in TOOLS]}
+def list_tools(*, has_team: bool = False) -> Message:
+    """Describe the tools to a caller who has a team or none; each built once in a process."""
+    return {"tools": [_describe(tool, has_team) for tool in TOOLS]}
 
 
-def _describe(tool: Tool[Any]) -> Message:
+def _describe(tool: Tool[Any], has_team: bool) -> Message:
     meta = {"_meta": ALWAYS_LOAD} if tool.is_always_loaded else {}
     return {
         **meta,
@@ -108,10 +117,10 @@ def _describe(tool: Tool[Any]) -> Message:
             "openWorldHint": False,
             "readOnlyHint": tool.hints.read_only,
         },
-        "description": tool.description,
+        "description": (has_team and tool.for_team) or tool.description,
         "icons": ICONS,
-        "inputSchema": build_input_schema(tool.arguments),
+        "inputSchema": build_input_schema(tool.arguments, has_team=has_team),
         "name": tool.name,
-        "outputSchema": build_output_schema(tool.result),
+        "outputSchema": build_output_schema(tool.result, has_team=has_team),
         "title": tool.title,
     }

@@ -242,6 +242,11 @@ class MemoryStorage(Protocol):
     May be used from any thread and by any number of processes.
     """
 
+    @property
+    def is_read_only(self) -> bool:
+        """Whether it was found that the storage may only be read."""
+        ...
+
     def open(self) -> None:
         """Open the storage, unless it is open.
 
@@ -271,6 +276,14 @@ class MemoryStorage(Protocol):
 
     def reader(self) -> SessionReader:
         """Return a connection that is kept open over many calls."""
+        ...
+
+    def lease(self, name: str, now: datetime) -> AbstractContextManager[bool]:
+        """Hold what one process of all machines does at a time; False if another one holds it.
+
+        Between the processes of one machine a file lock decides before. A lease ends by itself some minutes
+        after ``now``, because its holder may have died.
+        """
         ...
 
     def finish_secure_erase(self) -> None:

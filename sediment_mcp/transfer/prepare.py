@@ -8,7 +8,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from sediment_mcp.domain.captured import NEUTRAL_IMPORTANCE
 from sediment_mcp.domain.duplicates import compute_exact_hash
@@ -23,7 +23,7 @@ from sediment_mcp.transfer.records import MemoryRecord, Origin
 
 if TYPE_CHECKING:
     from sediment_mcp.app import Application
-    from sediment_mcp.operations.arguments import StoreMemory
+    from sediment_mcp.operations.arguments import OwnScope, StoreMemory
 
 MOST_AHEAD = timedelta(days=366)  # an appointment, and no time to come that keeps a memory the newest
 MOST_SKEW = timedelta(days=1)  # of another machine's clock and time zone
@@ -38,7 +38,8 @@ class ImportOptions:
 
     Attributes:
         project: the project in use, if one is known.
-        scope: the scope of all memories; None: what each states itself, else that of a store.
+        scope: the scope of all memories; None: what each states itself, else that of a store. What is for
+            the team is imported into its store, so this says only that it belongs to no project.
         tags: tags to add to everything.
         dry_run: change nothing, only report.
         trusted: the source is an export of the user's own, as the user says: importance, projects and times
@@ -47,7 +48,7 @@ class ImportOptions:
     """
 
     project: str | None = None
-    scope: Literal["project", "global"] | None = None
+    scope: OwnScope | None = None
     tags: tuple[str, ...] = ()
     dry_run: bool = False
     trusted: bool = False

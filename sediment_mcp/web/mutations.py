@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sediment_mcp.domain.memory import Memory
+from sediment_mcp.app import Application
+from sediment_mcp.domain.memory import TEAM, Memory
 from sediment_mcp.domain.merging import combine
 from sediment_mcp.errors import BadArgument, UnknownMemory
 from sediment_mcp.operations.arguments import DeleteMemory, StoreMemory, parse_arguments
@@ -24,6 +25,7 @@ from sediment_mcp.operations.results import (
     UndeleteResult,
 )
 from sediment_mcp.operations.store_memory import store_memory
+from sediment_mcp.operations.stores import StoredMemory, find_by_id, list_stores
 from sediment_mcp.operations.trash import restore_memories
 from sediment_mcp.system.timestamps import isoformat, isoformat_to_second
 from sediment_mcp.transfer.formats.sediment_jsonl import encode_memory
@@ -55,12 +57,12 @@ def edit_or_replace_memory(context: RequestContext, arguments: RequestArguments)
     Raises:
         BadArgument: It is not the current version any more; nothing was changed.
     """
-    (old,) = _read_current(context, [parse_id(arguments)])
+    ((old, store),) = _read_current(context, [parse_id(arguments)])
     arguments.pop("id")
-    attributes = {**_inherit_fields(old), **_complete_times(arguments, [old]), "replaces": [old.id]}
+    attributes = {**_inherit_fields(old, store), **_complete_times(arguments, [old]), "replaces": [old.id]}
     new = parse_arguments(StoreMemory, attributes)
     if new.kind == old.kind and new.content == old.content:
-        return edit_memory(context.app, old.id, new)
+        return edit_memory(store, old.id, new)
     return store_memory(context.app, new, old.project)
 
 
@@ -70,14 +72,18 @@ def merge_memories(context: RequestContext, arguments: RequestArguments) -> Stor
     Attributes that the request leaves out are combined from theirs.
 
     Raises:
-        BadArgument: There are fewer than two, or one is not current any more; nothing was changed.
+        BadArgument: There are fewer than two, one is not current any more, or some are the team's and some
+            are not; nothing was changed.
     """
-    old = _read_current(context, parse_ids(arguments))
-    if len(old) < 2:
+    found = _read_current(context, parse_ids(arguments))
+    if len(found) < 2:
         raise BadArgument("A merge needs two memories: choose another one.")
+    old, store = [memory for memory, _ in found], found[0].store
+    if any(one.store is not store for one in found):
+        raise BadArgument("A memory of the team and one of your own stay apart: choose those of one store.")
     arguments.pop("ids")
     replaced = [memory.id for memory in old]
-    inherited = _inherit_fields(combine_memories(old))
+    inherited = _inherit_fields(combine_memories(old), store)
     attributes = {**inherited, **_complete_times(arguments, old), "replaces": replaced}
     return store_memory(context.app, parse_arguments(StoreMemory, attributes), old[0].project)
 
@@ -118,8 +124,9 @@ def combine_memories(memories: Sequence[Memory]) -> Memory:
     return combined
 
 
-def _inherit_fields(old: Memory) -> dict[str, Any]:
-    fields = {**encode_memory(old), "scope": "global" if old.project is None else "project"}
+def _inherit_fields(old: Memory, store: Application) -> dict[str, Any]:
+    scope = TEAM if store.is_team else "global" if old.project is None else "project"
+    fields = {**encode_memory(old), "scope": scope}
     return {name: fields[name] for name in INHERITED_FIELDS}
 
 
@@ -133,16 +140,15 @@ def _complete_times(arguments: RequestArguments, memories: Sequence[Memory]) -> 
     return {name: exact.get((name, str(value)), value) for name, value in arguments.items()}
 
 
-def _read_current(context: RequestContext, ids: Sequence[str]) -> list[Memory]:
-    """Return the current memories of these ids.
+def _read_current(context: RequestContext, ids: Sequence[str]) -> list[StoredMemory]:
+    """Return the current memories of these ids, each with its store.
 
     Another host may have changed them since the page was shown.
     """
-    with context.app.storage.read() as session:
-        found = session.get(ids)
+    found = find_by_id(list_stores(context.app), ids, lambda memory: memory.deleted_at is None)
     for memory_id in ids:
-        memory = found.get(memory_id)
-        if memory is None or memory.deleted_at is not None:
+        memory = found[memory_id].memory if memory_id in found else None
+        if memory is None:
             raise UnknownMemory(
                 f"{memory_id} is not there any more: look into the trash, or reload the page."
             )

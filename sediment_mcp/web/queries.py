@@ -79,7 +79,7 @@ def list_trash(context: RequestContext, arguments: RequestArguments) -> TrashRes
 def list_turns(context: RequestContext, arguments: RequestArguments) -> dict[str, Any]:
     """Return captured turns, newest first, and whether capture is on."""
     result = list_captured(context.app, parse_arguments(ListMemories, arguments), context.project)
-    return {**result, "on": read_state(context.app.config.data_dir).since is not None}
+    return {**result, "on": read_state(context.app.config.store_dir).since is not None}
 
 
 def get_overview(context: RequestContext, arguments: RequestArguments) -> Mapping[str, Any]:
@@ -101,8 +101,9 @@ def get_status(context: RequestContext, arguments: RequestArguments) -> dict[str
     problem = "" if embedder else app.model.problem
     return {
         "version": __version__,
-        "directory": os.path.realpath(app.config.data_dir),
+        "directory": os.path.realpath(app.config.store_dir),
         "project": context.project,
+        "team": app.config.team,
         "model": app.config.model,
         "meaning": "ready" if embedder else _describe_missing_model(app.config.model, problem),
         "problem": problem,

@@ -41,7 +41,7 @@ def list_similar_pairs(
     found = find_similar_pairs(
         app.retriever, app.storage.read, embedder.identity, app.now(), after=after, limit=limit
     )
-    kept = set(_read_kept_pairs(app.config.data_dir / KEPT_PAIRS_FILE))
+    kept = set(_read_kept_pairs(app.config.store_dir / KEPT_PAIRS_FILE))
     undecided = sorted(
         (pair for pair in found.pairs if _make_key(pair.newer.id, pair.older.id) not in kept),
         key=lambda pair: -pair.cosine,
@@ -59,7 +59,7 @@ def keep_both_memories(context: RequestContext, arguments: RequestArguments) -> 
     ids = parse_ids(arguments)
     if len(set(ids)) != 2:
         raise BadArgument("Two memories are needed: give two ids.")
-    path = context.app.config.data_dir / KEPT_PAIRS_FILE
+    path = context.app.config.store_dir / KEPT_PAIRS_FILE
     kept = [*(pair for pair in _read_kept_pairs(path) if pair != _make_key(*ids)), _make_key(*ids)]
     try:
         write_atomically(path, json.dumps(kept[-MAX_KEPT_PAIRS:]).encode())

@@ -22,6 +22,8 @@ from sediment_mcp.operations.trash import restore_memories
 from sediment_mcp.system.progress import ignore_progress
 from sediment_mcp.tuning import Tuning
 
+pytestmark = pytest.mark.over_both
+
 OpenHost = Callable[..., Host]
 
 
@@ -115,6 +117,7 @@ def make_database(directory: Path, clock: Clock, *texts: str) -> tuple[Path, dic
     return directory / "other.db", ids
 
 
+@pytest.mark.sqlite_only("a file can be replaced by another while it is open")
 @pytest.mark.parametrize("moment", ["before the first chunk", "after the last chunk"])
 def test_a_database_replaced_while_its_embeddings_are_made_starts_over(
     open_host: OpenHost, tmp_path: Path, clock: Clock, moment: str
@@ -142,6 +145,7 @@ def test_a_database_replaced_while_its_embeddings_are_made_starts_over(
         assert host.found_by_meaning(text) == {memory_id}
 
 
+@pytest.mark.sqlite_only("a file can be replaced by another while it is open")
 def test_no_chunk_is_skipped_for_one_of_another_database_that_the_model_failed_on(
     open_host: OpenHost, tmp_path: Path, clock: Clock
 ) -> None:
@@ -174,7 +178,10 @@ def return_to_schema_5(host: Host) -> None:
     """Make the directory of a host, which ends, one of the version that kept no token vectors."""
     host.end()
     with contextlib.closing(sqlite3.connect(host.app.storage.path)) as raw:
-        raw.executescript("DROP TABLE token_vectors; DROP TABLE token_models; PRAGMA user_version = 5;")
+        raw.executescript(
+            "ALTER TABLE snapshots DROP COLUMN cache; ALTER TABLE snapshots DROP COLUMN registered_at;"
+            "DROP TABLE token_vectors; DROP TABLE token_models; PRAGMA user_version = 5;"
+        )
 
 
 def read_rows(host: Host, table: str) -> list[tuple[Any, ...]]:
@@ -191,6 +198,7 @@ def count_token_vectors(host: Host) -> tuple[int, int]:
         return kept.count_embedded(kept.model_key(host.model.token_identity.fingerprint))
 
 
+@pytest.mark.sqlite_only("no earlier version kept memories in PostgreSQL")
 def test_memories_of_the_version_before_get_token_vectors_and_keep_their_embeddings(
     open_host: OpenHost,
 ) -> None:
@@ -212,6 +220,7 @@ def test_memories_of_the_version_before_get_token_vectors_and_keep_their_embeddi
     assert now.model.documents == 20, "nothing is made twice"
 
 
+@pytest.mark.sqlite_only("no earlier version kept memories in PostgreSQL")
 def test_making_token_vectors_resumes_where_it_stopped(open_host: OpenHost) -> None:
     before = open_host()
     for n in range(20):
@@ -262,7 +271,8 @@ def test_token_vectors_that_are_damaged_are_made_anew_by_reindexing(open_host: O
         host.store(f"fact number {n} of many")
     sound = read_rows(host, "token_vectors")
     with host.app.storage.write() as session:
-        session.database.execute("UPDATE token_vectors SET vectors = x'7f' WHERE chunk = 2")
+        second = f"chunk = 2 AND {session.database.dialect.own_rows}"
+        session.database.execute(f"UPDATE token_vectors SET vectors = ? WHERE {second}", (b"\x7f",))
     host.app.rebuild_indexes()
     assert [row[1:] for row in read_rows(host, "token_vectors")] == [row[1:] for row in sound]
     assert host.model.documents == 5

@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 from support.embedding_double import DIMENSION, EmbeddingDouble
 from support.host import QUIET, SMALL, Clock, Host
-from support.traces import traces
 
 from sediment_mcp.background import retention
 from sediment_mcp.domain.retention import ClockReadings, Rule
@@ -31,6 +30,8 @@ from sediment_mcp.operations.trash import list_deleted, restore_memories
 from sediment_mcp.system.locks import locked
 from sediment_mcp.system.progress import ignore_progress, stop_when
 from sediment_mcp.tuning import Tuning
+
+pytestmark = pytest.mark.over_both
 
 OpenHost = Callable[..., Host]
 SECRET = "xylophonesecret qwertzuiopword zyzzyvaunique"
@@ -245,7 +246,7 @@ def test_a_clock_that_was_set_back_does_not_end_the_looking(host: Host, clock: C
 def test_one_process_at_a_time_does_it(host: Host, clock: Clock) -> None:
     note = host.store("Lunch", kind="working")["id"]
     clock.advance(days=9)
-    with locked(host.directory / retention.LOCK, timeout=1):
+    with locked(host.files / retention.LOCK, timeout=1):
         two_looks(host, clock)
         assert kept(host) == {note}
 
@@ -287,7 +288,7 @@ def test_a_run_stops_between_two_batches_and_is_taken_up_again(open_host: OpenHo
     host.crash()
     host.run_jobs()
     assert kept(host) == set()
-    assert traces(host.directory, SECRET) == []
+    assert host.traces(SECRET) == []
 
 
 def test_what_changes_after_the_decision_is_left_for_the_next_time(
@@ -311,14 +312,15 @@ def test_what_changes_after_the_decision_is_left_for_the_next_time(
 
 def test_a_process_that_lives_for_one_call_removes_nothing_by_the_way(tmp_path: Path, clock: Clock) -> None:
     from sediment_mcp.app import Application
-    from sediment_mcp.config import Config
 
     host = Host(tmp_path / "data", clock)
     note = host.store("Lunch", kind="working")["id"]
     clock.advance(days=9)
     with host.app.storage.write() as session:
         session.retention.set_readings(ClockReadings(clock(), clock()))
-    brief = Application(Config(host.directory), clock=clock, load=host._load, is_resident=False)
+    brief = Application(
+        replace(host.app.config, tuning=Tuning()), clock=clock, load=host._load, is_resident=False
+    )
     brief.storage.open()
     brief.run_jobs(ignore_progress)
     assert kept(host) == {note}
@@ -350,9 +352,9 @@ def test_what_has_ended_leaves_no_trace_in_any_file_or_process(
         host.delete(victim)
         assert flushed or SECRET in held_in_memory(other), "it has not been asked since"
     clock.advance(days=40)
-    assert traces(host.directory, SECRET), "the test looks in the wrong place"
+    assert host.traces(SECRET), "the test looks in the wrong place"
     two_looks(host, clock)
-    assert traces(host.directory, SECRET) == []
+    assert host.traces(SECRET) == []
     other.run_jobs()  # an idle process is woken once a minute, and is asked nothing
     for each in (host, other):
         assert not any("xylophone" in text or "qwertz" in text for text in held_in_memory(each))
@@ -394,7 +396,7 @@ def test_many_erased_memories_cost_one_new_text_index(
     assert written == [True]
     run_retention(host.app)
     assert written == [True], "nothing is left that would have to be written anew"
-    assert traces(host.directory, SECRET) == []
+    assert host.traces(SECRET) == []
 
 
 def erase_and_crash(host: Host) -> None:
@@ -409,9 +411,9 @@ def erase_and_crash(host: Host) -> None:
 
 def test_words_that_a_killed_process_left_in_the_index_are_found_and_removed(host: Host) -> None:
     erase_and_crash(host)
-    assert traces(host.directory, SECRET)
+    assert host.traces(SECRET)
     host.run_jobs()
-    assert traces(host.directory, SECRET) == []
+    assert host.traces(SECRET) == []
 
 
 def test_a_long_running_process_removes_them_too_without_waiting_an_hour(open_host: OpenHost) -> None:
@@ -419,11 +421,12 @@ def test_a_long_running_process_removes_them_too_without_waiting_an_hour(open_ho
     survivor.list()
     survivor.run_jobs()  # it has looked already
     erase_and_crash(killed)
-    assert traces(survivor.directory, SECRET)
+    assert survivor.traces(SECRET)
     survivor.run_jobs()
-    assert traces(survivor.directory, SECRET) == []
+    assert survivor.traces(SECRET) == []
 
 
+@pytest.mark.sqlite_only("the log of a server is the server's")
 def test_an_erased_text_that_a_killed_process_left_in_the_log_is_removed(open_host: OpenHost) -> None:
     """A slow reader kept it from emptying the log, and then it was killed."""
     killed, reader = open_host(tuning=replace(QUIET, erase_timeout_ms=0)), open_host()
@@ -431,12 +434,12 @@ def test_an_erased_text_that_a_killed_process_left_in_the_log_is_removed(open_ho
     with reader.app.storage.read() as session:
         session.changes.seq()
         killed.delete(victim, permanent=True)
-        assert traces(killed.directory, SECRET)
+        assert killed.traces(SECRET)
         killed.crash()
     reader.list()
-    assert traces(killed.directory, SECRET), "nobody has written since"
+    assert killed.traces(SECRET), "nobody has written since"
     open_host().run_jobs()
-    assert traces(killed.directory, SECRET) == []
+    assert killed.traces(SECRET) == []
 
 
 def raw_vectors(host: Host, text: str) -> bool:
@@ -445,7 +448,7 @@ def raw_vectors(host: Host, text: str) -> bool:
 
     assert host.model is not None
     (vector,) = encode_vectors(host.model.embed_documents([text]).vectors)
-    return any(vector in file.read_bytes() for file in host.directory.glob("vectors-*"))
+    return any(vector in file.read_bytes() for file in host.files.glob("vectors-*"))
 
 
 @pytest.mark.parametrize("trashed", [False, True])
@@ -466,7 +469,7 @@ def test_an_erased_vector_leaves_the_snapshot_within_the_hour(
     host.run_jobs()
     assert not raw_vectors(host, texts[3])
     assert raw_vectors(host, texts[4])
-    assert len(QuantizedIndex(host.directory, embedder.identity.fingerprint, DIMENSION)) == 7
+    assert len(QuantizedIndex(host.files, embedder.identity.fingerprint, DIMENSION)) == 7
     assert host.found_by_meaning(texts[4]) == {ids[4]}
 
 
@@ -494,7 +497,7 @@ def test_another_model_s_snapshot_with_an_erased_vector_is_taken_away(open_host:
     run_retention(nobody.app)
     assert raw_vectors(old, "kiwi number0"), "nobody knows which model is in use"
     run_retention(new.app)
-    assert list(old.directory.glob("vectors-*")) == []
+    assert list(old.files.glob("vectors-*")) == []
     assert old.found_by_meaning("kiwi number1") == {ids[1]}
 
 

@@ -148,7 +148,7 @@ def back_from_the_dead(story: Story) -> None:
 
 def refused_and_done(story: Story) -> None:
     call = story.begin("store", word="heron", replaces=(), expires=None)
-    story.tell("end", call=call, outcome="error", error="The disk is full.")
+    story.tell("end", call=call, outcome="error", error="The disk is full: free some space.")
     story.look("heron", make_result("heron"))
 
 
@@ -161,7 +161,31 @@ def a_future_taken_back(story: Story) -> None:
 
 def refused_without_a_reason(story: Story) -> None:
     call = story.begin("look", how="words", words=["heron"])
-    story.tell("end", call=call, outcome="error", error=f"{checker.UNCLEAR} sediment-mcp")
+    story.tell(
+        "end", call=call, outcome="error", error="Something went wrong inside sediment-mcp: see its log."
+    )
+
+
+def refused_with_internals(story: Story) -> None:
+    call = story.begin("look", how="words", words=["heron"])
+    story.tell("end", call=call, outcome="error", error="psycopg.OperationalError: the connection is lost")
+
+
+def refused_without_a_remedy(story: Story) -> None:
+    call = story.begin("look", how="words", words=["heron"])
+    story.tell("end", call=call, outcome="error", error="The server closed the connection.")
+
+
+def unknown_then_there_then_not(story: Story) -> None:
+    call = story.begin("store", word="heron", replaces=(), expires=None)
+    story.tell(
+        "end",
+        call=call,
+        outcome="error",
+        error=f"The end of a write broke: it is {checker.UNKNOWN} it is there.",
+    )
+    story.look("heron", make_result("heron"))
+    story.look("heron")
 
 
 BROKEN = {
@@ -171,6 +195,8 @@ BROKEN = {
     half_a_replacement: checker.STALE, half_a_memory: checker.HALF, twice: checker.HALF,
     now_there_now_not: checker.REFUSED, back_from_the_dead: checker.ZOMBIE, refused_and_done: checker.REFUSED,
     a_future_taken_back: checker.REFUSED, refused_without_a_reason: checker.WRONG,
+    refused_with_internals: checker.WRONG, refused_without_a_remedy: checker.WRONG,
+    unknown_then_there_then_not: checker.LOST,
 }  # fmt: skip
 
 

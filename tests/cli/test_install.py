@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.http_server import make_token, running_server
 from support.stdio_peer import REPOSITORY, SERVER, StdioPeer
 
 from sediment_mcp.config import (
@@ -296,6 +297,98 @@ def test_a_missing_uvx_is_said_before_anything_is_written(home: Path) -> None:
     assert outcome.returncode == 2
     assert "uvx was not found" in outcome.stderr
     assert list((home / ".cursor").iterdir()) == []
+
+
+# --- a server elsewhere -------------------------------------------------------------------------
+
+URL = "https://memory.example.com"
+
+
+def test_hosts_are_connected_to_a_url_each_in_its_way_and_the_token_is_never_shown(home: Path) -> None:
+    variable = ("--token-env", "MEMORY_TOKEN")
+    outcome = run(home, "install", "cursor", "claude-desktop", "--url", URL, *variable)
+    assert outcome.returncode == 0, outcome.stderr
+    assert "It reads the token from MEMORY_TOKEN: set that where it starts." in outcome.stdout
+    assert "MEMORY_TOKEN is not set in this shell, so the connection was not tried." in outcome.stderr
+    entry = json.loads((home / CURSOR).read_text())["mcpServers"]["sediment"]
+    assert entry["url"] == f"{URL}/mcp"
+    desktop = next(home.glob("**/claude_desktop_config.json"))
+    arguments = json.loads(desktop.read_text())["mcpServers"]["sediment"]["args"]
+    assert arguments[-6:] == ["bridge", f"{URL}/mcp", *variable, "--host", "claude-desktop"]
+    states = {one["host"]: one["state"] for one in result_of(home, "install")["hosts"]}
+    assert states == {"claude-desktop": "another command", "cursor": "remote"}
+    assert run(home, "install", "cursor", "claude-desktop", "--uninstall").returncode == 0
+    assert not (home / CURSOR).exists()
+
+
+def test_a_piped_token_lies_in_the_file_which_is_said(home: Path) -> None:
+    arguments = ("install", "cursor", "--url", URL, "--token-stdin", "--no-check")
+    outcome = subprocess.run(
+        [*SERVER, *arguments], env=environment(home), cwd=home, input="tok-3f9a\n",
+        capture_output=True, text=True, encoding="utf-8", timeout=120, check=False,
+    )  # fmt: skip
+    assert outcome.returncode == 0, outcome.stderr
+    assert "The token lies in that file, which you alone can read." in outcome.stdout
+    assert "Bearer tok-3f9a" in (home / CURSOR).read_text()
+    assert "tok-3f9a" not in outcome.stdout + outcome.stderr + run(home, "install", "--json").stdout
+    assert "tok-3f9a" not in run(home, "install", "cursor", "--uninstall", "--dry-run").stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("cursor", "--token-env", "X"), "name that one with --url"),
+        (("cursor", "--url", URL, "--token-env", "X", "--token-stdin"), "exclude each other"),
+        (("cursor", "--url", URL, "--uninstall"), "leave --url away"),
+        (("cursor", "--url", URL, "--hooks"), "leave --hooks and --capture away"),
+        (("cursor", "--url", "http://memory.example.com"), "unencrypted"),
+        (("--url", URL), "Name the hosts"),
+        (("cursor", "--url", URL, "--token-stdin"), "which is empty: pipe it in"),
+    ],
+)
+def test_a_url_that_does_not_fit_the_rest_is_explained(
+    arguments: tuple[str, ...], words: str, home: Path
+) -> None:
+    outcome = subprocess.run(
+        [*SERVER, "install", *arguments], env=environment(home), cwd=home, stdin=subprocess.DEVNULL,
+        capture_output=True, text=True, encoding="utf-8", timeout=120, check=False,
+    )  # fmt: skip
+    assert outcome.returncode == 2
+    assert words in outcome.stderr
+    assert not (home / CURSOR).exists()
+
+
+@pytest.mark.slow
+def test_the_server_elsewhere_is_asked_for_its_tools_and_a_wrong_token_is_told(
+    home: Path, tmp_path: Path
+) -> None:
+    def install(token: str, url: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [*SERVER, "install", "cursor", "--url", url, "--token-stdin"], env=environment(home), cwd=home,
+            input=token, capture_output=True, text=True, encoding="utf-8", timeout=120, check=False,
+        )  # fmt: skip
+
+    tokens = [make_token(tmp_path / "server" / "data", name) for name in ("ann", "bob")]
+    with running_server(tmp_path / "server") as server:
+        outcome = install(tokens[0], server.url)
+        assert outcome.returncode == 0, outcome.stderr
+        assert "It works: 4 tools" in outcome.stdout
+        outcome = install("wrong", server.url)
+        assert outcome.returncode == 1
+        assert "does not accept the token: ask for a new one" in outcome.stdout
+        bridge = [*SERVER, "bridge", server.url, "--token-env", "T"]
+        variables = environment(home, T=tokens[1])
+        with StdioPeer(home / "data", command=bridge, environment=variables) as peer:
+            assert peer.initialize()["serverInfo"]["name"] == "sediment-mcp"
+            assert (
+                peer.call("store_memory", content="over a bridge")["structuredContent"]["status"] == "stored"
+            )
+
+
+def test_a_bridge_without_its_token_says_so(home: Path) -> None:
+    outcome = run(home, "bridge", URL, "--token-env", "MEMORY_TOKEN")
+    assert outcome.returncode == 2
+    assert "MEMORY_TOKEN is not set here" in outcome.stderr
 
 
 def test_hooks_without_a_host_are_a_wrong_call(home: Path) -> None:

@@ -94,6 +94,7 @@ def test_ci_runs_every_part_of_the_script() -> None:
         "sentence_transformers",
         "style",
         "wheel",
+        "conformance",
         "hosts",
     ]
     by_default = re.search(r"set -- (.+)", CI)[1].split()  # type: ignore[index]
@@ -104,7 +105,9 @@ def test_what_ci_leaves_out_runs_each_week() -> None:
     (named,) = [path for path in WORKFLOWS if path.stem == "newest"]
     assert "schedule" in read(named)["on"]
     assert commands(named) == ["bash .ci/run tests", "bash .ci/run newest"]
-    assert parts_of_ci() == {"tests", "sentence_transformers", "style", "wheel", "hosts", "newest"}
+    assert parts_of_ci() == {
+        *("tests", "sentence_transformers", "style", "wheel", "conformance", "hosts", "newest"),
+    }
 
 
 def test_torch_is_pinned_where_the_extra_is_tested() -> None:

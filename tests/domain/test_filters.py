@@ -19,7 +19,7 @@ from sediment_mcp.indexes.protocols import IndexedChunk
 from sediment_mcp.indexes.tantivy_index import TantivyIndex, TantivyWriter
 from sediment_mcp.storage.sql.database import placeholders
 from sediment_mcp.storage.sql.filters import live_condition
-from sediment_mcp.storage.sqlite.connection import SqliteDatabase
+from sediment_mcp.storage.sqlite.connection import DIALECT, SqliteDatabase
 from sediment_mcp.storage.sqlite.session import SqliteSession
 from sediment_mcp.storage.table_protocols import SnapshotId
 from sediment_mcp.system.timestamps import EPOCH, from_micros, to_micros
@@ -125,7 +125,7 @@ def test_four_languages_agree(
         assert {m.id for m in session.get([m.id for m in there]).values()} == {m.id for m in there}
         for rule in asked:
             python = {m.key for m in there if matches(rule, m, NOW)}
-            clause, values = live_condition(rule, NOW)
+            clause, values = live_condition(DIALECT, rule, NOW)
             sql = set(session.database.column(f"SELECT number FROM memories WHERE {clause}", values))
             tantivy = {hit.memory_key for hit in snapshot.search({"kiwi": 1.0}, rule, NOW, 100)}
             assert python == sql == tantivy == by_columns(session, rule), rule
@@ -141,7 +141,7 @@ def test_four_languages_agree_on_every_boundary(tmp_path: Path) -> None:
         TantivyWriter(tmp_path).write(None, passages, (), SnapshotId(1, 1))
         for rule in asked:
             python = {m.key for m in there if matches(rule, m, NOW)}
-            clause, values = live_condition(rule, NOW)
+            clause, values = live_condition(DIALECT, rule, NOW)
             assert python == set(
                 session.database.column(f"SELECT number FROM memories WHERE {clause}", values)
             ), rule

@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 from support.embedding_double import EmbeddingDouble
 from support.host import SMALL, Host
-from support.traces import traces
 
 from sediment_mcp.embeddings.protocols import DocumentEmbeddings, QueryEmbedding
 from sediment_mcp.errors import DamagedSnapshot, DiskFull, ModelFailed, StorageError
@@ -21,6 +20,8 @@ from sediment_mcp.indexes import quantized_index, tantivy_index
 from sediment_mcp.indexes.tantivy_index import TantivyIndex, TantivyWriter
 from sediment_mcp.storage.sql.snapshots import SqlSnapshotRegistry
 from sediment_mcp.system.project_root import find_project
+
+pytestmark = pytest.mark.over_both
 
 OpenHost = Callable[..., Host]
 SECRET = "xylophonesecret qwertzuiopword"
@@ -95,7 +96,7 @@ def test_erasing_for_good_succeeds_though_no_index_can_be_written(
 
     monkeypatch.setattr(TantivyWriter, "write", fail)
     assert host.delete(*erased, permanent=True)["deleted"] == erased
-    assert not list(host.directory.glob("text*/**/*.term"))
+    assert not list(host.files.glob("text*/**/*.term"))
     assert host.found_by_words("ordinary") == {kept}
 
 
@@ -114,7 +115,7 @@ def test_erasing_for_good_succeeds_though_the_disk_is_full(
     with monkeypatch.context() as patch:
         patch.setattr(tantivy_index, fails, full)
         assert host.delete(victim, permanent=True)["deleted"] == [victim]
-        assert not list(host.directory.glob("text*/**/*.term"))
+        assert not list(host.files.glob("text*/**/*.term"))
     host.run_jobs()
     assert host.found_by_words("ordinary")
 
@@ -136,9 +137,9 @@ def test_erasing_for_good_succeeds_though_nothing_can_be_announced_or_removed(
         patch.setattr(SqlSnapshotRegistry, "register", full)
         patch.setattr(TantivyWriter, "remove", full)
         assert host.delete(victim, permanent=True)["deleted"] == [victim]
-        assert traces(host.directory, SECRET)
+        assert host.traces(SECRET)
     host.run_jobs()
-    assert traces(host.directory, SECRET) == []
+    assert host.traces(SECRET) == []
 
 
 def test_a_disk_that_fails_while_an_index_is_written_is_told_in_a_sentence(
@@ -186,14 +187,14 @@ def test_a_query_beside_a_reindex_uses_the_indexes_that_are_there(
     other.store("one more changes nothing of it")
     assert other.found_by_meaning("an ordinary sentence 7") == {ids[7]}
     assert vectors.snapshot_seq >= before
-    assert len(list(host.directory.glob("vectors-3-*.codes"))) == 1
+    assert len(list(host.files.glob("vectors-3-*.codes"))) == 1
 
 
 def test_a_reindex_has_no_use_for_the_index_that_was_there(open_host: OpenHost) -> None:
     host = open_host(tuning=SMALL)
     ids = [host.store(f"an ordinary sentence {number}")["id"] for number in range(12)]
     host.run_jobs()
-    (file,) = host.directory.glob("vectors-3-*.codes")
+    (file,) = host.files.glob("vectors-3-*.codes")
     file.write_bytes(file.read_bytes()[:-100] + bytes(100))
     host.app.rebuild_indexes()
     other = open_host(tuning=SMALL)
@@ -211,7 +212,7 @@ def test_a_reindex_of_few_embeddings_leaves_no_index(open_host: OpenHost) -> Non
     host.end()
     host = open_host()
     host.app.rebuild_indexes()
-    assert list(host.directory.glob("vectors-3-*")) == []
+    assert list(host.files.glob("vectors-3-*")) == []
     assert host.found_by_meaning("an ordinary sentence 7")
 
 
@@ -222,7 +223,7 @@ def test_a_reindex_makes_room_where_the_disk_has_none_for_two_indexes(
     ids = [host.store(f"an ordinary sentence {number}")["id"] for number in range(12)]
     host.run_jobs()
     publish = quantized_index.publish
-    (old,) = host.directory.glob("vectors-3-*.codes")
+    (old,) = host.files.glob("vectors-3-*.codes")
 
     def publish_into_room(*paths: Path) -> None:
         if old.exists():
@@ -231,7 +232,7 @@ def test_a_reindex_makes_room_where_the_disk_has_none_for_two_indexes(
 
     monkeypatch.setattr(quantized_index, "publish", publish_into_room)
     host.app.rebuild_indexes()
-    assert len(list(host.directory.glob("vectors-3-*.codes"))) == 1
+    assert len(list(host.files.glob("vectors-3-*.codes"))) == 1
     assert host.found_by_meaning("an ordinary sentence 7") == {ids[7]}
 
 
@@ -247,7 +248,8 @@ def test_a_passage_that_the_model_fails_on_does_not_keep_others_waiting(open_hos
     assert host.query("garden")["notes"] == []
     host.run_jobs()
     with host.app.storage.read() as session:
-        assert session.embeddings.count_embedded(1) == (40, 41)
+        key = session.embeddings.model_key(host.model.identity.fingerprint)
+        assert session.embeddings.count_embedded(key) == (40, 41)
 
 
 def test_a_project_whose_path_is_no_unicode_can_own_memories(open_host: OpenHost, tmp_path: Path) -> None:

@@ -4,18 +4,32 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, multiple, rule
+from hypothesis.stateful import (
+    Bundle,
+    RuleBasedStateMachine,
+    consumes,
+    initialize,
+    invariant,
+    multiple,
+    rule,
+    run_state_machine_as_test,
+)
+from support import postgres
+from support.backends import POSTGRES, SQLITE, Backend, use_backend
 from support.embedding_double import DIMENSION, EmbeddingDouble
 from support.host import SMALL, Clock, Host
-from support.traces import traces
+from support.statements import statements_without_a_tenant
+from support.storage import open_storage
 
 from sediment_mcp.domain.chunking import split_into_chunks
 from sediment_mcp.domain.retention import Rule
@@ -230,20 +244,24 @@ class Storage(RuleBasedStateMachine):
     def open(self, given: list[dict[str, Any]], rules: list[Rule]) -> Any:
         """Hypothesis leaves rules out of a run: without these, most runs would have nothing to work on."""
         self.directory = Path(tempfile.mkdtemp(prefix="sediment-"))
+        return multiple(*self._begin(given, rules))
+
+    def _begin(self, given: list[dict[str, Any]], rules: list[Rule], tenant: str = "") -> list[str]:
+        """Let the three hosts of a tenant work from now on; the ids of what they have stored."""
         self.clock, self.expected = Clock(), Model()
         self.hosts = [
-            Host(self.directory / "data", self.clock, model, project="atlas", tuning=TUNING)
+            Host(self.directory / "data", self.clock, model, project="atlas", tuning=TUNING, tenant=tenant)
             for model in (Alike(), Alike(), None)
         ]
         self.looked: dict[int, datetime] = {}
         for each in rules:
             self.set_rule(0, each)
-        return multiple(*self._ids_of(given))
+        return self._ids_of(given)
 
     def teardown(self) -> None:
-        if hasattr(self, "hosts"):
-            for host in self.hosts:
-                host.end()
+        for host in getattr(self, "hosts", []):
+            host.end()
+        if hasattr(self, "directory"):
             shutil.rmtree(self.directory)
 
     # --- writing ----------------------------------------------------------------------------------
@@ -426,7 +444,7 @@ class Storage(RuleBasedStateMachine):
 
     def _text_index_is_exact(self) -> None:
         kept = [m for m in self.expected.memories.values() if not m.deleted]
-        assert len(TantivyIndex(self.directory / "data")) == sum(len(split_into_chunks(m.text)) for m in kept)
+        assert len(TantivyIndex(self.hosts[0].files)) == sum(len(split_into_chunks(m.text)) for m in kept)
 
     @rule(host=st.integers(0, 1), anew=st.booleans())
     def write_vectors(self, host: int, anew: bool) -> None:
@@ -437,7 +455,7 @@ class Storage(RuleBasedStateMachine):
         fingerprint = embedder.identity.fingerprint
         kept = [m for m in self.expected.memories.values() if m.embedded and not m.deleted]
         if kept:
-            count = len(QuantizedIndex(self.directory / "data", fingerprint, DIMENSION))
+            count = len(QuantizedIndex(self.hosts[0].files, fingerprint, DIMENSION))
             assert count == sum(len(split_into_chunks(m.text)) for m in kept)
 
     @rule(host=HOSTS)
@@ -519,7 +537,7 @@ class Storage(RuleBasedStateMachine):
         there = {base(m.text) for m in self.expected.memories.values()}
         for name, text in zip(NAMES, TEXTS, strict=True):
             if text not in there:
-                assert traces(self.directory / "data", name) == []
+                assert self.hosts[0].traces(name) == []
 
     @invariant()
     def every_host_sees_the_same(self) -> None:
@@ -531,10 +549,99 @@ class Storage(RuleBasedStateMachine):
             assert {r["id"] for r in results} == set(expected)
 
 
-TestStorage = pytest.mark.slow(Storage.TestCase)
-TestStorage.settings = settings(
-    max_examples=25,
-    stateful_step_count=30,
-    deadline=None,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
-)
+class TwoTenants(Storage):
+    """Two tenants of one engine and one directory take turns, each with hosts and a model of its own.
+
+    The ids of both are given to both: to each, those of the other are unknown.
+    """
+
+    ids = Storage.ids
+    OWN = ("clock", "expected", "hosts", "looked")
+
+    @initialize(
+        target=ids,
+        first=st.lists(st.fixed_dictionaries(STORED), min_size=2, max_size=4),
+        second=st.lists(st.fixed_dictionaries(STORED), min_size=2, max_size=4),
+        rules=st.lists(st.sampled_from(RULES), max_size=1),
+    )
+    def open(self, first: list[dict[str, Any]], second: list[dict[str, Any]], rules: list[Rule]) -> Any:
+        self.directory = Path(tempfile.mkdtemp(prefix="sediment-"))
+        ids = self._begin(first, rules, "ann")
+        self.waiting = self._own()
+        return multiple(*ids, *self._begin(second, [], "bob"))
+
+    def _own(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in self.OWN}
+
+    @rule()
+    def the_other_goes_on(self) -> None:
+        own = self._own()
+        vars(self).update(self.waiting)
+        self.waiting = own
+
+    def teardown(self) -> None:
+        for host in getattr(self, "waiting", {}).get("hosts", []):
+            host.end()
+        super().teardown()
+
+
+EXAMPLES = {SQLITE: 25, POSTGRES: 12}  # a step over a server takes longer
+UNHURRIED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
+
+
+@pytest.mark.slow
+@pytest.mark.over_both
+def test_every_answer_is_that_of_a_plain_model(backend: Backend) -> None:
+    run(Storage, max_examples=EXAMPLES[backend.name], stateful_step_count=30)
+
+
+@pytest.mark.slow
+@pytest.mark.over_both
+def test_two_tenants_know_nothing_of_each_other() -> None:
+    run(TwoTenants, max_examples=5, stateful_step_count=40)
+
+
+def run(machine: type[Storage], **amount: Any) -> None:
+    run_state_machine_as_test(machine, settings=settings(UNHURRIED, **amount))
+
+
+@contextmanager
+def database_without_policies(tmp_path: Path) -> Iterator[str]:
+    """Make a database that lets everybody see everything; a store holds it open, as none would open it."""
+    from sediment_mcp.storage.postgres.dialect import SCHEMA, TABLES
+
+    server = postgres.shared_server()
+    name = server.new_database()
+    with use_backend(POSTGRES, name), open_storage(tmp_path / "first") as first:
+        first.open()
+        with server.connect(postgres.ADMIN, name) as connection:
+            for table in TABLES:
+                connection.execute(f"ALTER TABLE {SCHEMA}.{table} DISABLE ROW LEVEL SECURITY")
+        yield name
+
+
+@pytest.mark.slow
+@pytest.mark.postgres
+def test_the_statements_alone_keep_tenants_apart(tmp_path: Path) -> None:
+    with database_without_policies(tmp_path) as name, use_backend(POSTGRES, name):
+        run(TwoTenants, max_examples=3, stateful_step_count=30)
+
+
+@pytest.mark.slow
+@pytest.mark.postgres
+def test_the_database_alone_keeps_tenants_apart() -> None:
+    with use_backend(POSTGRES, is_checked=False), statements_without_a_tenant():
+        run(TwoTenants, max_examples=3, stateful_step_count=30)
+
+
+@pytest.mark.slow
+@pytest.mark.postgres
+def test_without_both_tenants_are_not_kept_apart(tmp_path: Path) -> None:
+    """The two tests above can fail."""
+    with (
+        database_without_policies(tmp_path) as name,
+        use_backend(POSTGRES, name, is_checked=False),
+        statements_without_a_tenant(),
+        pytest.raises((AssertionError, ValueError, BaseExceptionGroup)),
+    ):
+        run(TwoTenants, max_examples=1, stateful_step_count=5, phases=[Phase.generate])

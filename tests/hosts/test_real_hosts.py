@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.hosts import host
+from support.http_server import HttpServer, make_token, running_server
 from support.model_endpoint import ModelEndpoint, ToolCall, find_tool, list_results
 from support.real_hosts import FILES, PROMPT, RealHost
 
@@ -128,4 +130,46 @@ def test_a_memory_comes_into_the_first_request_without_being_asked_for(
     real.ask()
     assert FACT in text_of(endpoint.conversation()[0])
     real.run_sediment("install", name, "--uninstall")
+    assert real.list_files() == before
+
+
+with_remote = pytest.mark.parametrize("name", [name for name in FILES if host(name).remote])
+
+
+@with_remote
+@pytest.mark.parametrize("has_variable", [True, False], ids=["variable", "file"])
+def test_a_host_stores_and_finds_over_http_with_its_token(
+    name: str, has_variable: bool, tmp_path: Path, endpoint: ModelEndpoint
+) -> None:
+    token = make_token(tmp_path / "server" / "data", "ann", "ann")
+    with running_server(tmp_path / "server") as remote:
+        assert remote.ask("tools/list", token="wrong").status == 401
+        check_over_http(name, has_variable, token, prepare(name, tmp_path, endpoint), endpoint, remote)
+
+
+def check_over_http(
+    name: str, has_variable: bool, token: str, real: RealHost, endpoint: ModelEndpoint, remote: HttpServer
+) -> None:
+    """Connect the host, let it store and find, look at what the server has, and disconnect it."""
+    before = real.list_files()
+    given = ["--url", f"{remote.url}/mcp", "--no-check"]
+    if has_variable:
+        real.variables["MEMORY_TOKEN"] = token
+        (change,) = real.run_sediment("install", name, *given, "--token-env", "MEMORY_TOKEN")["changes"]
+    else:
+        (change,) = real.run_sediment("install", name, *given, "--token-stdin", text=f"{token}\n")["changes"]
+    assert change["outcome"] == "added"
+    assert (token in Path(change["path"]).read_text(encoding="utf-8")) is not has_variable
+    assert "They go out on Tuesdays." in real.ask()
+
+    *_, last = endpoint.conversation()
+    stored, found = map(text_of, list_results(last)[-2:])
+    assert "stored" in stored
+    assert FACT in found
+    answer = remote.call("list_memories", {}, token=token)
+    assert [memory["content"] for memory in answer["memories"]] == [FACT]
+    assert real.run_sediment("list")["memories"] == []
+
+    (change,) = real.run_sediment("install", name, "--uninstall")["changes"]
+    assert change["outcome"] == "removed"
     assert real.list_files() == before

@@ -19,6 +19,8 @@ from sediment_mcp.operations.captured import (
     list_stored,
 )
 
+pytestmark = pytest.mark.over_both
+
 
 def capture(host: Host, content: str, session: str = "s1") -> str:
     host.clock.advance(minutes=1)

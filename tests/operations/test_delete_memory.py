@@ -7,9 +7,10 @@ from dataclasses import replace
 
 import pytest
 from support.host import QUIET, SMALL, Host
-from support.traces import traces
 
 from sediment_mcp.operations.trash import restore_memories
+
+pytestmark = pytest.mark.over_both
 
 OpenHost = Callable[..., Host]
 
@@ -53,12 +54,12 @@ def test_permanent_leaves_no_trace_in_any_file(open_host: OpenHost, flushed: boo
     if trashed:
         host.delete(victim)
         host.run_jobs()
-    before = traces(host.directory, secret)
+    before = host.traces(secret)
     assert before, "the test looks in the wrong place"
     assert not flushed or any(name.startswith("text-") for name in before)
     answer = host.delete(victim, permanent=True)
     assert answer == {"deleted": [victim], "not_found": [], "recoverable_until": None}
-    assert traces(host.directory, secret) == []
+    assert host.traces(secret) == []
     for each in (host, other):
         assert each.found_by_words("xylophonesecret") == set()
         assert each.found_by_words("heron") == set(rest)
@@ -68,10 +69,10 @@ def test_permanent_leaves_no_trace_in_any_file(open_host: OpenHost, flushed: boo
 def test_permanent_reaches_the_leavings_of_a_crashed_rebuild(host: Host) -> None:
     victim = host.store("xylophonesecret")["id"]
     host.rebuild_text()
-    (host.directory / "text.json").unlink()  # as after a crash just before the pointer is written
-    assert any(name.startswith("text-") for name in traces(host.directory, "xylophonesecret"))
+    (host.files / "text.json").unlink()  # as after a crash just before the pointer is written
+    assert any(name.startswith("text-") for name in host.traces("xylophonesecret"))
     host.delete(victim, permanent=True)
-    assert traces(host.directory, "xylophonesecret") == []
+    assert host.traces("xylophonesecret") == []
 
 
 def test_permanent_empties_the_log_once_a_slow_reader_is_done(open_host: OpenHost) -> None:
@@ -82,4 +83,4 @@ def test_permanent_empties_the_log_once_a_slow_reader_is_done(open_host: OpenHos
         session.changes.count_memories()
         host.delete(victim, permanent=True)
     host.store("The next write of any process")
-    assert traces(host.directory, "xylophonesecret") == []
+    assert host.traces("xylophonesecret") == []

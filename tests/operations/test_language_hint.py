@@ -11,6 +11,8 @@ from support.host import Host
 from sediment_mcp.config import DEFAULT_MODEL, MULTILINGUAL_MODEL
 from sediment_mcp.operations.language_hint import LOOKED_AT, MIN_TOLD, find_language_hint
 
+pytestmark = pytest.mark.over_both
+
 OpenHost = Callable[..., Host]
 
 

@@ -16,6 +16,8 @@ from support.host import Host
 from sediment_mcp.errors import BadArgument, UnknownMemory
 from sediment_mcp.system.time_zone import local_day, use_zone
 
+pytestmark = pytest.mark.over_both
+
 OpenHost = Callable[..., Host]
 
 

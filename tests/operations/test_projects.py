@@ -14,6 +14,8 @@ from support.host import SMALL, Host
 from sediment_mcp.errors import BadArgument, UnknownProject
 from sediment_mcp.operations.projects import list_projects, move_project, plan_move
 
+pytestmark = pytest.mark.over_both
+
 OpenHost = Callable[..., Host]
 needs_git = pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
 needs_links = pytest.mark.skipif(sys.platform == "win32", reason="links need a privilege on Windows")

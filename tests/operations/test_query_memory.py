@@ -16,6 +16,8 @@ from sediment_mcp.indexes import tantivy_index
 from sediment_mcp.indexes.indexer import TEXT_LOCK
 from sediment_mcp.system.locks import locked
 
+pytestmark = pytest.mark.over_both
+
 OpenHost = Callable[..., Host]
 
 
@@ -160,12 +162,12 @@ def test_a_query_is_answered_from_the_memtable_while_another_process_holds_the_i
 ) -> None:
     host = open_host(tuning=replace(QUIET, far_behind=2, lock_timeout=0.0))
     ids = {host.store(f"kiwi {n}")["id"] for n in range(5)}
-    with locked(host.directory / TEXT_LOCK, timeout=0):
+    with locked(host.files / TEXT_LOCK, timeout=0):
         assert host.found_by_words("kiwi") == ids
-        assert not (host.directory / tantivy_index.POINTER).exists()
+        assert not (host.files / tantivy_index.POINTER).exists()
     host.crash()
     assert host.found_by_words("kiwi") == ids
-    assert (host.directory / tantivy_index.POINTER).exists(), "the index would be written if it could"
+    assert (host.files / tantivy_index.POINTER).exists(), "the index would be written if it could"
 
 
 def test_reading_a_memory_never_changes_its_rank(host: Host) -> None:

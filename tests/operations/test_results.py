@@ -27,6 +27,8 @@ from sediment_mcp.operations.store_memory import store_memory
 from sediment_mcp.server.tool_schemas import build_output_schema
 from sediment_mcp.system.timestamps import isoformat_to_second, parse_iso
 
+pytestmark = pytest.mark.over_both
+
 RESULTS = [
     one
     for module in (results, maintenance_results)

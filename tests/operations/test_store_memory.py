@@ -13,6 +13,8 @@ from sediment_mcp.errors import BadArgument, NoProject, UnknownMemory
 from sediment_mcp.operations.history import revert
 from sediment_mcp.operations.results import MemoryResult, RankedResult
 
+pytestmark = pytest.mark.over_both
+
 OpenHost = Callable[..., Host]
 
 
@@ -127,7 +129,8 @@ def test_a_corrected_memory_has_the_vectors_of_its_text_without_another_run_of_t
     host.run_jobs()
     assert host.model.documents == 1
     with host.app.storage.read() as session:
-        one, other = session.token_vectors.get(1, [1, 2]).values()
+        key = session.token_vectors.model_key(host.model.token_identity.fingerprint)
+        one, other = session.token_vectors.get(key, [1, 2]).values()
     assert one == other != b""
 
 
@@ -277,6 +280,22 @@ def test_a_working_memory_ends_after_a_day(host: Host, clock: Clock) -> None:
     assert host.found("Ada") == [longer["id"]]
     assert host.list()["total"] == 1
     assert host.list(ids=[stored["id"]])["memories"] == []
+
+
+@pytest.mark.parametrize("odd", ["a\x00b", "\x1a0 and \x1a", "\uffff", "🦔🦔", "\u202egnol", "e\u0301 é"])
+def test_an_odd_text_comes_back_as_it_was_given(host: Host, odd: str) -> None:
+    text = f"lantern {odd} end"
+    stored = host.store(text, tags=["plain"], session=text, metadata={"note": text})
+    again = host.store(text, tags=["plain"], session=text, metadata={"note": text})
+    assert (again["id"], again["status"]) == (stored["id"], "duplicate")
+    (memory,) = host.list(ids=[stored["id"]])["memories"]
+    assert (memory["content"], memory["session"], memory["metadata"]) == (text, text, {"note": text})
+    assert host.found_by_words("lantern") == host.found_by_meaning(text) == {stored["id"]}
+
+
+def test_half_a_character_is_refused_with_what_to_do(host: Host) -> None:
+    with pytest.raises(BadArgument, match="half of a surrogate pair: send whole Unicode characters"):
+        host.store("half \ud83e of a hedgehog")
 
 
 def test_an_end_in_the_past_is_refused(host: Host) -> None:

@@ -50,7 +50,7 @@ class Served:
         self.is_started = False
 
     def start(self) -> None:
-        if self.is_started or not has_memories(self.app.config.data_dir):
+        if self.is_started or not has_memories(self.app.config):
             return
         self.is_started = True
         self.app.model.get()

@@ -18,6 +18,8 @@ from sediment_mcp.domain.filters import Filters
 from sediment_mcp.search.related import SHOWN_CHARS
 from sediment_mcp.search.shared_entities import count_common
 
+pytestmark = pytest.mark.over_both
+
 OpenHost = Callable[..., Host]
 REFUSED = "pgbouncer refused the connection with ECONNREFUSED"
 POOL = "ECONNREFUSED came from the reserve pool of pgbouncer"

@@ -20,6 +20,8 @@ from sediment_mcp.errors import ModelFailed
 from sediment_mcp.search.ranking import Asking, RankedCandidate
 from sediment_mcp.search.reranking import MAX_RERANKED, SURE_LEAD, append_next, is_unsure, reorder
 
+pytestmark = pytest.mark.over_both
+
 ASKING = Asking(project=None, now=0)
 MATCHES = st.sampled_from(("strong", "weak"))
 

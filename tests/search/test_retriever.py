@@ -17,6 +17,8 @@ from sediment_mcp.search import ranking, retriever
 from sediment_mcp.search.candidates import Candidates
 from sediment_mcp.storage.sql.memories import MemoryReader
 
+pytestmark = pytest.mark.over_both
+
 STRONG, WEAK = "The kiwi and the plum.", "A kiwi lies beside many other things."
 
 

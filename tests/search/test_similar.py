@@ -16,6 +16,8 @@ from sediment_mcp.embeddings.loader import load_embedder
 from sediment_mcp.embeddings.protocols import Embedder
 from sediment_mcp.errors import BadArgument, HoldsSecret
 
+pytestmark = pytest.mark.over_both
+
 OpenHost = Callable[..., Host]
 FACT = "The deploy of the billing service runs on port 8080 in Frankfurt."
 TOKEN = "ghp_" + "a1B2c3D4e5" * 3 + "F6g7H8"

@@ -86,6 +86,53 @@ def test_what_a_model_reads_stays_within_its_price():
     assert read + sum(len(t.title) + len(json.dumps(output_schema(t))) for t in TOOLS) < 7_200
 
 
+def listed_price(*, has_team: bool) -> int:
+    """The characters that a model reads of the list of tools."""
+    tools = list_tools(has_team=has_team)["tools"]
+    return sum(len(t["name"]) + len(t["description"]) + len(json.dumps(t["inputSchema"])) for t in tools)
+
+
+def test_what_a_model_reads_stays_within_its_price_with_a_team_too():
+    assert listed_price(has_team=False) < 4_400
+    assert listed_price(has_team=True) < 4_400
+
+
+def test_only_a_caller_with_a_team_is_told_of_one():
+    alone = json.dumps(list_tools())
+    assert "team" not in alone
+    assert alone == json.dumps(list_tools(has_team=False))
+
+
+def test_what_a_caller_with_a_team_is_told_differs_in_the_scopes_and_is_as_short():
+    ours, alone = (list_tools(has_team=has_team)["tools"] for has_team in (True, False))
+    for with_team, without in zip(ours, alone, strict=True):
+        changed = [
+            path for path, value in leaves(with_team).items() if leaves(without).get(path, MISSING) != value
+        ]
+        assert all("scope" in path or path == ("description",) for path in changed)
+    scopes = {t["name"]: t["inputSchema"]["properties"].get("scope", {}).get("enum") for t in ours}
+    assert scopes == {
+        "store_memory": ["project", "global", "team"],
+        "query_memory": ["all", "project", "global", "team"],
+        "list_memories": ["all", "project", "global", "team"],
+        "delete_memory": None,
+    }
+    found = ours[1]["outputSchema"]["properties"]["results"]["items"]["properties"]
+    assert found["scope"]["enum"] == ["project", "team"]
+    assert "team" in ours[0]["inputSchema"]["properties"]["scope"]["description"]
+
+
+MISSING = object()
+
+
+def leaves(node: object, path: tuple[object, ...] = ()) -> dict[tuple[object, ...], object]:
+    """Every value in a JSON document that holds no other, by its place."""
+    items = node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else None
+    if items is None:
+        return {path: node}
+    return {place: leaf for key, value in items for place, leaf in leaves(value, (*path, key)).items()}
+
+
 def nodes(schema: object):
     if isinstance(schema, dict):
         yield schema

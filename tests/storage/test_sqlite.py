@@ -21,7 +21,7 @@ from sediment_mcp.storage.sql.fields import KEY_COLUMNS, MEMORY_FIELDS
 from sediment_mcp.storage.sql.filters import live_condition
 from sediment_mcp.storage.sql.snapshots import REMEMBERED_TOKENS
 from sediment_mcp.storage.sqlite import swap
-from sediment_mcp.storage.sqlite.connection import SqliteDatabase
+from sediment_mcp.storage.sqlite.connection import DIALECT, SqliteDatabase
 from sediment_mcp.storage.sqlite.migrations import MIGRATIONS
 from sediment_mcp.storage.sqlite.session import SqliteSession, open_session
 from sediment_mcp.storage.sqlite.storage import READ_CONNECTIONS, SqliteStorage
@@ -138,7 +138,7 @@ def test_a_database_of_each_earlier_schema_is_brought_up_to_date(tmp_path: Path,
 
 
 def test_a_count_and_a_page_that_finds_nothing_read_an_index_alone(session: SqliteSession) -> None:
-    rule, values = live_condition(Filters(kind="semantic", scope="project", project="p"), NOW)
+    rule, values = live_condition(DIALECT, Filters(kind="semantic", scope="project", project="p"), NOW)
     for sql in ("SELECT COUNT(*)", "SELECT number"):
         plan = session.database.rows(
             f"EXPLAIN QUERY PLAN {sql} FROM memories WHERE {rule} ORDER BY occurred_at", values

@@ -10,12 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from support.embedding_double import EmbeddingDouble
-from support.storage import BACKENDS, NOW, add, new_memory
+from support.storage import NOW, add, new_memory, open_storage
 
 from sediment_mcp.domain.filters import Filters
 from sediment_mcp.domain.memory import Memory
 from sediment_mcp.domain.retention import Rule
+from sediment_mcp.domain.tags import fold_tag
 from sediment_mcp.embeddings.codec import decode_vectors, encode_vectors
 from sediment_mcp.errors import StorageError
 from sediment_mcp.storage.protocols import MemoryStorage
@@ -25,10 +28,13 @@ from sediment_mcp.system.timestamps import to_micros
 MODEL = EmbeddingDouble()
 
 
-@pytest.fixture(params=BACKENDS)
-def storage(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[MemoryStorage]:
-    """Yield an empty store of each backend."""
-    with BACKENDS[request.param](tmp_path) as opened:
+pytestmark = pytest.mark.over_both
+
+
+@pytest.fixture
+def storage(tmp_path: Path) -> Iterator[MemoryStorage]:
+    """Yield an empty store."""
+    with open_storage(tmp_path / "data") as opened:
         yield opened
 
 
@@ -225,6 +231,38 @@ def test_more_ids_than_a_statement_can_bind_are_no_problem(storage: MemoryStorag
         assert len(session.resolve_chunks(list(range(1, 1300)), Filters(), NOW)) == 1200
         assert len(session.find_chunks(list(range(1, 1300)), Filters(), NOW)) == 1200
         assert len(session.find_chunks_of(keys, Filters(), NOW)) == 1200
+
+
+# --- text ---------------------------------------------------------------------------------------
+
+ODD = st.sampled_from(
+    ["\x00", "\x1a", "0", "1", "\x7f", "\u0130", "\ufeff", "\uffff", "\U0001f994", "%", "_", "\\", "'"]
+)
+TEXT = st.text(ODD | st.characters(exclude_categories=["Cs"]), max_size=12)
+
+
+@given(content=TEXT, other=TEXT, cut=st.integers(0, 12))
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_every_text_comes_back_as_it_was_stored(
+    storage: MemoryStorage, content: str, other: str, cut: int
+) -> None:
+    """Also NUL, which PostgreSQL cannot hold, and what lies beside it; half characters come to no store."""
+    cut = min(cut, len(content))
+    memory = add(
+        storage, content, spans=((0, cut), (cut, len(content))), project=other, session=other,
+        tags=(other, "plain"), metadata={other: content},
+    )  # fmt: skip
+    assert get(storage, memory) == memory
+    with storage.read() as session:
+        found = session.find_chunks_of([memory.key], Filters(), NOW)
+        assert [chunk.text for chunk in found] == [content[:cut], content[cut:]]
+        for filters in (
+            Filters(scope="project", project=other), Filters(session=other), Filters(tags=(other,)),
+        ):  # fmt: skip
+            assert memory in session.get_by_keys([memory.key], filters, NOW)
+        assert other in session.statistics.projects(NOW)
+        assert other in session.statistics.sessions()
+        assert any(fold_tag(tag) == fold_tag(other) for tag in session.statistics.tags(NOW))
 
 
 # --- reading ------------------------------------------------------------------------------------

@@ -26,6 +26,8 @@ DELETE = {"not_found": [], "recoverable_until": None}
 
 def complete_memory(memory: Mapping[str, Any], project: str | None = None) -> dict[str, Any]:
     """Return a memory with every field, as a caller of this project understands it."""
+    if memory.get("scope") == "team":
+        return {**MEMORY, "created_at": memory["occurred_at"], "project": None, **memory}
     is_own = memory.get("scope") == "project"
     owner = project if is_own else memory.get("project")
     return {

@@ -23,10 +23,13 @@ from sediment_mcp.operations.delete_memory import delete_memory
 from sediment_mcp.operations.list_memories import list_memories
 from sediment_mcp.operations.query_memory import query_memory
 from sediment_mcp.operations.store_memory import store_memory
+from sediment_mcp.storage.sqlite.storage import SqliteStorage
 from sediment_mcp.system.progress import ignore_progress
 from sediment_mcp.tuning import Tuning
 from support.answers import DELETE, STORE, complete_list, complete_query
+from support.backends import settings, tables_with
 from support.embedding_double import EmbeddingDouble
+from support.traces import traces
 
 QUIET = Tuning(settle_seconds=1e6)
 """The background thread waits for ever: tests say themselves when it works."""
@@ -64,16 +67,30 @@ class Host:
     kept: int = KEPT_BACKUPS
     tuning: Tuning = QUIET
     reranker: Reranker | None = None
+    tenant: str = ""
+    team: str = ""
     app: Application = field(init=False)
 
     def __post_init__(self) -> None:
+        self._where: dict[str, Any] = settings(self.directory, self.tenant)
         self.reopen()
 
     def reopen(self) -> None:
-        config = Config(self.directory, backups=self.kept, tuning=self.tuning)
+        config = Config(self.directory, backups=self.kept, tuning=self.tuning, team=self.team, **self._where)
         self.app = Application(
             config, clock=self.clock, load=self._load, reranker=self.reranker, model_timeout=30
         )
+        is_sqlite = isinstance(self.app.storage, SqliteStorage)
+        assert is_sqlite != bool(config.database), "the test runs over the engine that it names"
+
+    def traces(self, text: str) -> list[str]:
+        """Where anything of a text is left: in its files, and in the rows of a server."""
+        return traces(self.files, text) + tables_with(self.app.config, text)
+
+    @property
+    def files(self) -> Path:
+        """The directory with the files of its store."""
+        return self.app.config.store_dir
 
     def _load(self, _: Config) -> Embedder:
         if self.model is None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import tempfile
@@ -27,22 +28,23 @@ PACKAGES = {
     "gemini": ("@google/gemini-cli@0.61.0", "gemini"),
     "opencode": ("opencode-ai@1.18.33", "opencode"),
     "copilot-cli": ("@github/copilot@1.0.102", "copilot"),
+    "conformance": ("@modelcontextprotocol/conformance@0.2.0-alpha.12 node@22.23.0", "conformance"),
     "mcpb": ("@anthropic-ai/mcpb@2.1.2", "mcpb"),
 }
-"""Name → the package in its version, and its program."""
+"""Name → the package in its version, and what else it needs; and its program."""
 
 
 def find_program(name: str) -> str:
     """Return the program of a package, which is fetched from npm at first."""
     package, program = PACKAGES[name]
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    folder = Path(base, "sediment-mcp-tests", "npm", package.replace("/", "_"))
+    folder = Path(base, "sediment-mcp-tests", "npm", re.sub(r"[/ ]", "_", package))
     if not folder.exists():
         folder.parent.mkdir(parents=True, exist_ok=True)
         unfinished = Path(tempfile.mkdtemp(dir=folder.parent))
         npm = shutil.which("npm")
         assert npm is not None
-        command = [npm, "install", "--prefix", str(unfinished), "--no-audit", "--no-fund", package]
+        command = [npm, "install", "--prefix", str(unfinished), "--no-audit", "--no-fund", *package.split()]
         subprocess.run(command, check=True, capture_output=True, timeout=INSTALL_SECONDS)
         unfinished.rename(folder)
     if name == "opencode":  # its own program asks npm for the binary that is here already
@@ -83,12 +85,12 @@ class RealHost:
             (self.home / path).write_text(text, encoding="utf-8")
         self.variables |= VARIABLES[self.name](self.url)
 
-    def run_sediment(self, *arguments: str) -> Any:
-        """Run a command of this program; return its result."""
+    def run_sediment(self, *arguments: str, text: str = "") -> Any:
+        """Run a command of this program with a text as its input; return its result."""
         data = ("--data-dir", str(self.home / "memories"), "--model", "none")
         done = subprocess.run(
             [*SERVER, *data, *arguments, "--json"],
-            env=self.environment, cwd=self.project,
+            env=self.environment, cwd=self.project, input=text,
             capture_output=True, text=True, timeout=RUN_SECONDS, check=False,
         )  # fmt: skip
         assert done.returncode == 0, done.stderr

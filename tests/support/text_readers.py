@@ -229,6 +229,7 @@ domain.prompt_injection.has_prompt_injection
 domain.tags.clean_tag domain.tags.fold_tag domain.turn_text.strip_turn
 embeddings.readability.is_plain_english embeddings.runtime.replace_surrogates
 hosts.agent_instructions.get_block_state hosts.config_file.detect_line_break hosts.hook_file.is_own_hook
+hosts.config_file.holds_token hosts.config_file.mask_tokens
 hosts.jsonc.parse hosts.launch_command.strip_version
 indexes.analyzer.analyze_chunk indexes.analyzer.extract_terms indexes.analyzer.split_into_tokens
 indexes.analyzer.tokenize_chunk indexes.characters.fold_case indexes.characters.normalize
@@ -244,7 +245,7 @@ recall.wording.flatten
 search.date_phrases.read_tokens search.phrase_match.fold_text search.phrase_match.read_wording
 search.query_tense.is_about_present search.query_tense.remove_present_words
 search.candidates.is_question search.time_questions.asks_when search.time_questions.names_time
-search.versions.states_change
+search.versions.states_change server.bridge.encode_header
 storage.sql.fields.dump_json
 system.project_root.parse_file_uri
 system.text.compose_accents system.text.count_invisible system.text.escape_invisible

@@ -15,13 +15,18 @@ def traces(directory: Path, text: str) -> list[str]:
     Files that hold any of its words, and text indexes, unused ones too, that know any of them (tantivy writes
     words apart, so their bytes do not show).
     """
-    words = [word for word in text.split() if len(word) > 9]
+    words = long_words(text)
     files = [
         str(file.relative_to(directory))
         for file in directory.rglob("*")
         if file.is_file() and any(word.encode() in file.read_bytes() for word in words)
     ]
     return files + [folder.name for folder in directory.glob("text-*") if _knows(folder, words)]
+
+
+def long_words(text: str) -> list[str]:
+    """The words of a text that no other text has by chance."""
+    return list(dict.fromkeys(word for word in text.split() if len(word) > 9))
 
 
 def _knows(folder: Path, words: list[str]) -> bool:

@@ -1,6 +1,6 @@
 """A process of its own for the tests of many processes and of crashes; not a test itself.
 
-    python -m support.worker mix DIRECTORY NAME STEPS            works beside others, checks every answer
+    python -m support.worker mix DIRECTORY NAME STEPS FILES      works beside others, checks every answer
     python -m support.worker victim DIRECTORY SEED PLACE ORDER   tells what it does, until it is killed
 
 It tells on standard output, a JSON list a line. Indexes are written after a handful of changes.
@@ -76,8 +76,8 @@ class Journal:
         return any(entry[:2] == ["deleting", memory_id] for entry in self.everything())
 
 
-def mix(directory: Path, name: str, steps: int) -> None:
-    host = Host(directory / "data", tuning=TUNING)
+def mix(directory: Path, name: str, steps: int, files: Path) -> None:
+    host = Host(files, tuning=TUNING)
     journal, choose = Journal(directory, name), random.Random(name)
     own: dict[str, str] = {}
     for step in range(steps):
@@ -215,7 +215,7 @@ def everything(host: Host) -> Iterator[Any]:
 if __name__ == "__main__":
     job, folder, *rest = sys.argv[1:]
     jobs: dict[str, Callable[[], None]] = {
-        "mix": lambda: mix(Path(folder), rest[0], int(rest[1])),
+        "mix": lambda: mix(Path(folder), rest[0], int(rest[1]), Path(rest[2])),
         "victim": lambda: victim(Path(folder), int(rest[0]), rest[1], rest[2]),
     }
     jobs[job]()

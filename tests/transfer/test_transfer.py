@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support import backends
 from support.embedding_double import EmbeddingDouble
 from support.host import Clock, Host
 from support.transferring import export, import_export, state
@@ -32,6 +33,8 @@ from sediment_mcp.transfer.normalize import normalize_memory
 from sediment_mcp.transfer.prepare import ImportOptions, derive_id
 from sediment_mcp.transfer.records import Selection
 from sediment_mcp.transfer.source import ReadLimits, wrap_bytes
+
+pytestmark = pytest.mark.over_both
 
 OpenHost = Callable[..., Host]
 ROOT = Path(__file__).resolve().parents[2]
@@ -122,7 +125,8 @@ def test_embeddings_of_another_model_or_damaged_ones_are_made_anew(
         assert model.documents == 1
         assert other.found_by_meaning("the port is 5432") == {line["id"]}
         with other.app.storage.read() as session:
-            kept = session.token_vectors.get(1, [1])
+            key = session.token_vectors.model_key(model.token_identity.fingerprint)
+            kept = session.token_vectors.get(key, [1])
         assert kept == {1: base64.b64decode(tokens)}
 
 
@@ -432,6 +436,7 @@ def test_an_import_that_was_killed_ends_the_same_when_it_is_run_again(
     source.write_bytes(b"".join(line(id=f"n{n}", content=f"fact {n}") for n in range(total)))
     own = {name: value for name, value in os.environ.items() if not name.startswith("SEDIMENT_")}
     environment = {**own, "PYTHONPATH": str(ROOT), "SEDIMENT_MODEL": "none"}
+    environment |= backends.environment(other.directory)
     command = [
         sys.executable,
         "-m",

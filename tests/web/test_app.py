@@ -20,7 +20,7 @@ from sediment_mcp.embeddings.protocols import Embedder
 from sediment_mcp.operations.capture_state import switch_capture
 from sediment_mcp.operations.history import history
 from sediment_mcp.operations.language_hint import MIN_TOLD
-from sediment_mcp.storage.sqlite.session import SqliteSession
+from sediment_mcp.storage.sql.session import SqlSession
 from sediment_mcp.system.timestamps import isoformat
 from sediment_mcp.web import similar_pairs
 from sediment_mcp.web.app import UNEXPECTED
@@ -28,6 +28,8 @@ from sediment_mcp.web.request import RequestContext
 from sediment_mcp.web.similar_pairs import list_similar_pairs
 
 OpenHost = Callable[..., Host]
+
+pytestmark = pytest.mark.over_both
 
 
 @pytest.fixture
@@ -333,7 +335,7 @@ def test_pairs_are_found_page_by_page(server: UiServer, host: Host) -> None:
 def test_a_damaged_file_of_answers_only_asks_again(server: UiServer, host: Host) -> None:
     one, two = host.store("abc def")["id"], host.store("abc def"[::-1])["id"]
     server.change("keep", ids=[one, two])
-    path = host.directory / similar_pairs.KEPT_PAIRS_FILE
+    path = host.files / similar_pairs.KEPT_PAIRS_FILE
     assert path.stat().st_mode & 0o077 == 0
     for damaged in (b"{", b"[1]", b"[[1, 2, 3]]", b"\xff"):
         path.write_bytes(damaged)
@@ -382,7 +384,7 @@ def test_an_unforeseen_failure_shows_no_internals(
     def fail(*_: object) -> None:
         raise RuntimeError("secret internals")
 
-    monkeypatch.setattr(SqliteSession, "page", fail)
+    monkeypatch.setattr(SqlSession, "page", fail)
     answer = server.get("browse")
     assert (answer.status, answer.json) == (500, {"error": UNEXPECTED})
 
@@ -412,5 +414,5 @@ def test_captured_turns_are_shown_kept_and_dropped(server: UiServer, host: Host)
     assert whole(host, kept["id"])["kind"] == "semantic"
     assert server.change("drop_captured", ids=[turns[1]])["deleted"] == [turns[1]]
     assert [memory["id"] for memory in server.read("captured")["memories"]] == [turns[2]]
-    switch_capture(host.directory, on=True, now=host.clock())
+    switch_capture(host.files, on=True, now=host.clock())
     assert server.read("captured")["on"] is True

@@ -73,8 +73,8 @@ def visit(browser: Any, open_host: Callable[..., Host]) -> Iterator[Callable[...
     server alone, and have nothing to complain about."""
     opened: list[Visit] = []
 
-    def open_page(*contents: str, **settings: Any) -> Visit:
-        host = open_host(project=SHOP)
+    def open_page(*contents: str, team: str = "", **settings: Any) -> Visit:
+        host = open_host(project=SHOP, team=team)
         for content in contents:
             host.store(content)
             host.clock.advance(minutes=1)
@@ -122,6 +122,22 @@ def test_the_keyboard_does_everything_to_find_and_read(visit: Callable[..., Visi
     there.sees("Keys", "dialog")
     there.press("Escape")
     playwright.expect(there.page.locator("dialog")).to_have_count(0)
+
+
+def test_a_memory_is_added_for_the_team_and_found_by_that_filter(visit: Callable[..., Visit]) -> None:
+    there = visit("The port is 8080", team="crew")
+    there.rows(1)
+    there.press("a")
+    there.page.fill("#content", "Lunch is at noon")
+    there.page.select_option("#scope", "team")
+    there.page.click("dialog button[type=submit]")
+    there.rows(2)
+    there.page.click("text=the team (crew)")
+    there.rows(1)
+    there.sees("Lunch is at noon", "a.row")
+    there.sees("the team", "a.row .project")
+    there.go("overview")
+    there.sees("of the team (crew)", ".tiles")
 
 
 def test_an_edit_is_saved_and_its_history_leads_back(visit: Callable[..., Visit]) -> None:

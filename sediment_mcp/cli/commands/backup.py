@@ -8,7 +8,14 @@ import click
 
 from sediment_mcp.cli.confirm import FAILED, confirm_yes, say
 from sediment_mcp.cli.invocation import Invocation
-from sediment_mcp.cli.options import command, complete_file, pass_invocation, yes_option
+from sediment_mcp.cli.options import (
+    command,
+    complete_file,
+    pass_invocation,
+    passphrase_option,
+    yes_option,
+)
+from sediment_mcp.errors import BadArgument
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -43,13 +50,24 @@ class _BackupResult(TypedDict):
     help="a new file of your own; else in the folder",
 )
 @click.option("--list", "is_list", is_flag=True, help="list what there is in the folder")
+@click.option("--encrypt", is_flag=True, help="over PostgreSQL: with a passphrase, in the format of age")
+@passphrase_option
 @pass_invocation
-def backup(invocation: Invocation, file: str | None, is_list: bool) -> int:
-    """Make a backup now, or list those that there are."""
+def backup(
+    invocation: Invocation, file: str | None, is_list: bool, encrypt: bool, passphrase_file: str | None
+) -> int:
+    """Make a backup now, or list those that there are.
+
+    Of memories in PostgreSQL it is an export of the tenant, into a FILE.
+    """
     from pathlib import Path
 
     from sediment_mcp.cli.terminal import show_spinner
 
+    if invocation.config.database:
+        return _export_tenant(invocation, "" if is_list else file or "", encrypt, passphrase_file)
+    if encrypt or passphrase_file:
+        raise BadArgument("A backup is a database, which is not encrypted: use export FILE --encrypt.")
     if is_list:
         return _list(invocation, file)
     app = invocation.app
@@ -64,9 +82,24 @@ def backup(invocation: Invocation, file: str | None, is_list: bool) -> int:
     return invocation.print_result({"file": str(path)}, lambda: _show_made(path))
 
 
-def _list(invocation: Invocation, file: str | None) -> int:
-    from sediment_mcp.errors import BadArgument
+def _export_tenant(invocation: Invocation, file: str, encrypt: bool, passphrase_file: str | None) -> int:
+    from pathlib import Path
 
+    from sediment_mcp.cli.commands.export import export_everything
+
+    if not file:
+        raise BadArgument(
+            "The memories are in PostgreSQL, whose operator makes backups, as with pg_dump: name a FILE for "
+            "an export of yours."
+        )
+    path = Path(file).expanduser()
+    if path.exists():
+        raise BadArgument(f"{path} exists already: name a new file.")
+    result = export_everything(invocation, str(path), encrypt=encrypt, passphrase_file=passphrase_file)
+    return invocation.print_result({"file": str(path), **result}, lambda: _show_made(path))
+
+
+def _list(invocation: Invocation, file: str | None) -> int:
     if file:
         raise BadArgument("--list shows all backups in the folder: give no FILE with it.")
     app = invocation.app
@@ -91,12 +124,18 @@ def _describe_backup(app: Application, one: Backup) -> _BackupResult:
 @command("restore-backup", "sediment-mcp restore-backup", "sediment-mcp restore-backup ~/memories.db --yes")
 @click.argument("name", metavar="[NAME]", required=False, help="from the list, or a file; else the newest")
 @yes_option
+@passphrase_option
 @pass_invocation
-def restore_backup(invocation: Invocation, name: str | None, yes: bool) -> int:
-    """Go back to a backup; what is newer goes to the trash."""
+def restore_backup(invocation: Invocation, name: str | None, yes: bool, passphrase_file: str | None) -> int:
+    """Go back to a backup; what is newer goes to the trash.
+
+    Over PostgreSQL what an exported FILE holds and is missing comes back, and nothing goes to the trash.
+    """
     from sediment_mcp.cli.terminal import show_spinner
     from sediment_mcp.maintenance import restore
 
+    if invocation.config.database:
+        return _import_tenant(invocation, name, passphrase_file, yes=yes)
     app = invocation.app
     chosen = name or restore.find_newest_backup(app)
     if not yes:
@@ -109,6 +148,24 @@ def restore_backup(invocation: Invocation, name: str | None, yes: bool) -> int:
     with show_spinner("Going back"):
         result = restore.restore_backup(app, chosen)
     return invocation.print_result(result, lambda: _show_restored(result))
+
+
+def _import_tenant(
+    invocation: Invocation, name: str | None, passphrase_file: str | None, *, yes: bool
+) -> int:
+    from sediment_mcp.cli.commands.import_ import import_everything
+
+    if name is None:
+        raise BadArgument(
+            "Name the FILE that `sediment-mcp backup FILE` has written; to bring a whole PostgreSQL database "
+            "back is the work of its operator."
+        )
+    refusal = "Memories would be brought back, and nobody is here to be asked: add --yes."
+    question = "Bring back what is missing here? What is here stays, and the later change of each counts."
+    if not (yes or confirm_yes(question, refusal)):
+        say("Nothing was changed.")
+        return FAILED
+    return import_everything(invocation, name, passphrase_file)
 
 
 # --- how results look ---------------------------------------------------------------------------

@@ -28,6 +28,7 @@ from sediment_mcp.errors import BadArgument, StorageError
 if TYPE_CHECKING:
     from collections.abc import Generator
 
+    from sediment_mcp.app import Application
     from sediment_mcp.transfer.exporter import ExportResult
     from sediment_mcp.transfer.formats.markdown import MarkdownResult
     from sediment_mcp.transfer.records import Selection
@@ -106,6 +107,29 @@ def export(
     return invocation.print_result(place, lambda: _show_exported(result, chosen.file))
 
 
+def export_everything(
+    invocation: Invocation, file: str, *, encrypt: bool, passphrase_file: str | None
+) -> ExportResult:
+    """Write all memories to a new file, with their embeddings where there is a model.
+
+    Raises:
+        BadArgument: the file is there already, or no passphrase can be had.
+        StorageError: the file cannot be written.
+    """
+    from sediment_mcp.config import NO_MODEL
+
+    options = _ExportOptions(
+        file=file, markdown=None, by_tag=False, no_history=False, no_trash=False,
+        embeddings=invocation.config.model != NO_MODEL, encrypt=encrypt, passphrase_file=passphrase_file,
+        force=False, filters=dict.fromkeys(("scope", "kind", "tags", "session", "since", "until")),
+    )  # fmt: skip
+    _check_export(options, prints_json=False)
+    passphrase = read_passphrase(passphrase_file, twice=True) if encrypt else None
+    if options.embeddings:
+        invocation.load_model()
+    return _write_export(invocation, options, _select(invocation, options), passphrase)
+
+
 def _check_export(options: _ExportOptions, *, prints_json: bool) -> None:
     is_stream = options.file == STREAM
     if options.markdown is not None and (options.encrypt or options.embeddings or not is_stream):
@@ -136,13 +160,20 @@ def _select(invocation: Invocation, options: _ExportOptions) -> Selection:
     return Selection(to_filters(arguments, project), include_deleted=not options.no_trash)
 
 
+def _choose_store(invocation: Invocation, options: _ExportOptions) -> Application:
+    """Return the store that is exported: the caller's own, unless the scope is that of the team."""
+    from sediment_mcp.operations.stores import choose_store
+
+    return choose_store(invocation.app, options.filters["scope"])
+
+
 def _write_export(
     invocation: Invocation, options: _ExportOptions, selection: Selection, passphrase: str | None
 ) -> ExportResult:
     from sediment_mcp.cli import terminal
     from sediment_mcp.transfer.exporter import write_export
 
-    app, embeddings = invocation.app, options.embeddings
+    app, embeddings = _choose_store(invocation, options), options.embeddings
     with _open_output(options) as out, terminal.show_progress() as bars:
         if passphrase is None:
             return write_export(app, out, selection, embeddings=embeddings, progress=bars("export"))
@@ -200,7 +231,7 @@ def _export_markdown(
     from sediment_mcp.cli import terminal
     from sediment_mcp.transfer.formats.markdown import write_markdown
 
-    app = invocation.app
+    app = _choose_store(invocation, options)
     with terminal.show_progress() as bars:
         result = write_markdown(
             app,

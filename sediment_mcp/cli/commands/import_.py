@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, TypedDict
+from typing import TYPE_CHECKING, TypedDict
 
 import click
 
@@ -30,6 +30,7 @@ from sediment_mcp.errors import BadArgument
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from sediment_mcp.operations.arguments import OwnScope
     from sediment_mcp.system.progress import Progress
     from sediment_mcp.transfer.discovery import Found
     from sediment_mcp.transfer.importer import ImportReport
@@ -91,7 +92,7 @@ class ImportResult(TypedDict):
     help="of conversations: what you said (user), or the answers too (answers)",
 )
 @encoding_option
-@scope_option("make all of it belong to: project or global", "project", "global")
+@scope_option("make all of it belong to: project, global or team", "project", "global", "team")
 @tags_option
 @click.option("--rules", is_flag=True, help="take over its retention rules too")
 @dry_run_option
@@ -121,7 +122,7 @@ def import_(
     from sediment_mcp.transfer.opening import EXPORT, open_items
     from sediment_mcp.transfer.prepare import ImportOptions
 
-    scope_of_all, tags_for_all = _parse_scope(scope), tuple(_parse_tags(tags))
+    scope_of_all, tags_for_all = _parse_scope(invocation, scope), tuple(_parse_tags(tags))
     options = ImportOptions(
         invocation.project,
         scope_of_all,
@@ -145,6 +146,15 @@ def import_(
     return _import_and_report(invocation, opened, options)
 
 
+def import_everything(invocation: Invocation, file: str, passphrase_file: str | None) -> int:
+    """Take over what an export of one's own holds, rules included; return the exit status."""
+    from sediment_mcp.transfer.opening import EXPORT, open_items
+    from sediment_mcp.transfer.prepare import ImportOptions
+
+    opened = open_items(Path(file).expanduser(), EXPORT, lambda: read_passphrase(passphrase_file))
+    return _import_and_report(invocation, opened, ImportOptions(invocation.project, trusted=True, rules=True))
+
+
 def _import_and_report(invocation: Invocation, opened: OpenedItems, options: ImportOptions) -> int:
     """Import and print the result; return the exit status."""
     from sediment_mcp.transfer.importer import ImportReport
@@ -165,9 +175,10 @@ def _import_and_report(invocation: Invocation, opened: OpenedItems, options: Imp
 def _import(invocation: Invocation, opened: OpenedItems, options: ImportOptions, report: ImportReport) -> int:
     """Store everything and embed it; return how many passages were embedded."""
     from sediment_mcp.cli import terminal
+    from sediment_mcp.operations.stores import choose_store
     from sediment_mcp.transfer.importer import import_memories
 
-    app, counter = invocation.app, _EmbeddedCounter()
+    app, counter = choose_store(invocation.app, options.scope), _EmbeddedCounter()
     with terminal.show_progress() as bars:
         import_memories(
             app,
@@ -239,11 +250,14 @@ def _open_found(found: Sequence[Found], which: WhichTurns) -> OpenedItems:
 # --- options ------------------------------------------------------------------------------------
 
 
-def _parse_scope(scope: str | None) -> Literal["project", "global"] | None:
+def _parse_scope(invocation: Invocation, scope: str | None) -> OwnScope | None:
     """Return the scope for all memories, checked as a store checks it."""
     from sediment_mcp.operations.arguments import OWN_SCOPE
+    from sediment_mcp.operations.stores import choose_store
 
-    return parse_value("scope", OWN_SCOPE, scope) if scope else None
+    parsed = parse_value("scope", OWN_SCOPE, scope) if scope else None
+    choose_store(invocation.app, parsed)  # refused before anything is read
+    return parsed
 
 
 def _parse_tags(tags: Sequence[str]) -> list[str]:

@@ -11,7 +11,7 @@ import click
 
 from sediment_mcp.cli.commands.captured import switch_capture_on
 from sediment_mcp.cli.commands.import_ import offer_import
-from sediment_mcp.cli.confirm import FAILED, confirm_yes, say
+from sediment_mcp.cli.confirm import FAILED, confirm_yes, read_token, say
 from sediment_mcp.cli.flags import FLAGS
 from sediment_mcp.cli.host_machine import detect_machine
 from sediment_mcp.cli.invocation import Invocation
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from sediment_mcp.hosts.launch_command import LaunchCommand
     from sediment_mcp.hosts.locations import Machine
     from sediment_mcp.hosts.registry import Host
+    from sediment_mcp.hosts.remote_server import RemoteServer
+    from sediment_mcp.hosts.server_entry import Connection
     from sediment_mcp.hosts.smoke_test import SmokeTestResult
 
 
@@ -41,6 +43,9 @@ class _Options:
     no_check: bool
     hooks: bool | None
     capture: bool | None
+    url: str | None
+    token_env: str | None
+    token_stdin: bool
 
 
 @command(
@@ -48,6 +53,7 @@ class _Options:
     "sediment-mcp install",
     "sediment-mcp install --all --hooks",
     "sediment-mcp install cursor --data-dir ~/memories --dry-run",
+    "sediment-mcp install cursor codex --url https://memory.example.com/mcp --token-env MEMORY_TOKEN",
     "sediment-mcp install cursor --uninstall",
 )
 @click.argument(
@@ -58,6 +64,9 @@ class _Options:
     help="such as claude-desktop, cursor or vscode",
 )
 @click.option("--all", is_flag=True, help="all hosts that are found here")
+@click.option("--url", metavar="URL", help="connect them to this server instead of starting one here")
+@click.option("--token-env", metavar="NAME", help="the variable in which they find its token")
+@click.option("--token-stdin", is_flag=True, help="read its token from standard input; else asked for")
 @click.option("--uninstall", is_flag=True, help="take our entry and our hooks out again")
 @click.option(
     "--hooks/--no-hooks",
@@ -80,8 +89,11 @@ def install(invocation: Invocation, hosts: tuple[str, ...], **options: Any) -> i
 
     chosen, machine = _Options(**options), detect_machine()
     named = _find_hosts(hosts)
+    _check_remote(chosen)
     if chosen.uninstall and (named or chosen.all):
         return _uninstall(invocation, chosen, machine, named)
+    if chosen.url is not None and (named or chosen.all):
+        return _install_remote(invocation, chosen, machine, named)
     models = {MODEL: invocation.config.model, RERANKER: invocation.config.reranker}
     given = [models[variable] for variable in models if variable in invocation.flags]
     installation = launch_command.detect_installation(machine, sys.argv[0])
@@ -101,7 +113,7 @@ def _list(invocation: Invocation, options: _Options, machine: Machine, command: 
     from sediment_mcp.errors import BadArgument
     from sediment_mcp.hosts.install_plan import find_targets, inspect_target
 
-    is_change = options.uninstall or options.force or options.dry_run
+    is_change = options.uninstall or options.force or options.dry_run or options.url is not None
     if is_change or options.hooks is not None or options.capture is not None:
         raise BadArgument(
             "Name the hosts, or give --all for those that are here: see `sediment-mcp install`."
@@ -143,6 +155,75 @@ def _install(
             switch_capture_on(invocation)
         offer_import(invocation)
     return FAILED if _has_failed([*changes, *hook_changes]) or (test and test.problem) else 0
+
+
+# --- a server elsewhere ---------------------------------------------------------------------------
+
+
+def _check_remote(options: _Options) -> None:
+    from sediment_mcp.errors import BadArgument
+
+    if options.url is None and (options.token_env or options.token_stdin):
+        raise BadArgument("A token is for a server elsewhere: name that one with --url.")
+    if options.token_env and options.token_stdin:
+        raise BadArgument("--token-env and --token-stdin exclude each other: the token is in one place.")
+    if options.url is not None and options.uninstall:
+        raise BadArgument("--uninstall takes our entry out whatever it connects to: leave --url away.")
+    if options.url is not None and (options.hooks or options.capture):
+        raise BadArgument(
+            "Hooks recall and keep memories of this machine, and --url connects to another one: "
+            "leave --hooks and --capture away."
+        )
+
+
+def _install_remote(
+    invocation: Invocation, options: _Options, machine: Machine, hosts: Sequence[Host]
+) -> int:
+    """Connect hosts to a server with a URL, those that cannot reach one by a bridge."""
+    from sediment_mcp.cli.host_report import describe_changes, show_by_hand, show_connected
+    from sediment_mcp.config import PROJECT
+    from sediment_mcp.hosts.install_plan import build_config, plan_install
+    from sediment_mcp.hosts.launch_command import detect_installation
+    from sediment_mcp.hosts.remote_server import RemoteServer, check_server
+
+    project = invocation.project or "" if PROJECT in invocation.flags else ""
+    server = check_server(RemoteServer(options.url or "", "", options.token_env or "", project))
+    targets = _choose_targets(options, machine, hosts)
+    token = "" if options.token_env else read_token(is_piped=options.token_stdin)
+    server = check_server(RemoteServer(server.url, token, server.token_variable, project))
+    installation = detect_installation(machine, sys.argv[0])
+
+    def connect(host: Host) -> Connection:
+        from sediment_mcp.hosts.launch_command import build_bridge_command
+
+        can_be_told = host.remote and (host.remote.reads_variables or not server.token_variable)
+        return server if can_be_told else build_bridge_command(installation, server, host.name)
+
+    planned = [plan_install(target, connect(target.host), force=options.force) for target in targets]
+    changes = _apply_changes(planned, dry_run=options.dry_run)
+    by_hand = {host.name: build_config(host, connect(host)) for host in hosts if not host.locations}
+    test = None if options.no_check or options.dry_run else _test_remote(server, machine)
+
+    def show() -> None:
+        show_connected(changes, server, test, dry_run=options.dry_run)
+        show_by_hand(by_hand)
+
+    invocation.print_result(
+        {"changes": describe_changes(changes), "by_hand": by_hand, "check": asdict(test) if test else None},
+        show,
+    )
+    return FAILED if _has_failed(changes) or (test and test.problem) else 0
+
+
+def _test_remote(server: RemoteServer, machine: Machine) -> SmokeTestResult | None:
+    """Ask the server for its tools; None if this shell does not have its token."""
+    from sediment_mcp.hosts.launch_command import build_bridge_command, detect_installation
+
+    if server.token_variable and not machine.environment.get(server.token_variable):
+        say(f"{server.token_variable} is not set in this shell, so the connection was not tried.")
+        return None
+    command = build_bridge_command(detect_installation(machine, sys.argv[0]), server, "install")
+    return _run_smoke_test(command, machine)
 
 
 def _uninstall(invocation: Invocation, options: _Options, machine: Machine, hosts: Sequence[Host]) -> int:

@@ -40,7 +40,7 @@ RESOLUTION = timedelta(microseconds=1)  # by which "before" is earlier than "unt
     "sediment-mcp delete --tag draft --before 2026-01-01 --yes",
 )
 @click.argument("ids", metavar="[ID]...", nargs=-1, help="these; or all that a filter finds")
-@scope_option("all that belong to: project or global", "project", "global")
+@scope_option("all that belong to: project, global or team", "project", "global", "team")
 @kind_option
 @tags_option
 @session_option
@@ -58,6 +58,7 @@ def delete(invocation: Invocation, ids: tuple[str, ...], permanent: bool, yes: b
     from sediment_mcp.operations.arguments import DeleteMemory
     from sediment_mcp.operations.delete_memory import delete_memory
     from sediment_mcp.operations.history import previous_versions
+    from sediment_mcp.operations.stores import choose_store
 
     given = {name: value for name, value in filters.items() if value}
     if given:
@@ -67,7 +68,8 @@ def delete(invocation: Invocation, ids: tuple[str, ...], permanent: bool, yes: b
     if chosen is None:
         say("Nothing was erased." if permanent else "Nothing was deleted.")
         return FAILED
-    app = invocation.app
+    # Ids are looked for in both stores; a filter has found them in one.
+    app = choose_store(invocation.app, given.get("scope"))
     before = previous_versions(app, chosen)
     # The ids are checked, and a filter may find more of them than one call of the tool may name.
     result = delete_memory(app, DeleteMemory(ids=chosen, permanent=permanent))

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 )
 @kind_option
 @tags_option
-@scope_option("project or global", "project", "global")
+@scope_option("project, global or team", "project", "global", "team")
 @session_option
 @click.option("--importance", metavar="0…1", help="a gentle nudge in ranking, 0.5 by default")
 @click.option("--occurred-at", metavar="TIME", help="when it happened, ISO 8601, or a date; now by default")
@@ -58,6 +58,7 @@ def store(invocation: Invocation, content: tuple[str, ...], encoding: str | None
     from sediment_mcp.cli import render
     from sediment_mcp.operations.arguments import StoreMemory
     from sediment_mcp.operations.store_memory import store_memory
+    from sediment_mcp.operations.stores import choose_store
 
     is_streamed = content == (STREAM,)
     if encoding is not None and not is_streamed:
@@ -67,7 +68,7 @@ def store(invocation: Invocation, content: tuple[str, ...], encoding: str | None
     invocation.load_model()
     app = invocation.app
     result = store_memory(app, arguments, invocation.project)
-    invocation.embed_pending()
+    invocation.embed_pending(choose_store(app, arguments.scope))
     return invocation.print_result(result, lambda: render.show_stored(result))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import click
@@ -29,7 +29,7 @@ def stats(invocation: Invocation, forget_questions: bool) -> int:
     from sediment_mcp.search import unanswered_queries
 
     if forget_questions:
-        unanswered_queries.delete_all(invocation.config.data_dir)
+        unanswered_queries.delete_all(invocation.config.store_dir)
     app = invocation.app
     result = stats(app)
     return invocation.print_result(result, lambda: _show(result))
@@ -47,8 +47,7 @@ def _format_lines(result: StatsResult) -> Iterator[tuple[str, str]]:
     """Yield the name of each line, and the text beside it."""
     from sediment_mcp.system.files import format_bytes
 
-    states = result["memories"].items()
-    yield "memories", _join(f"{n:,} {state}" for state, n in states if n or state == "live")
+    yield "memories", _format_states(result["memories"])
     yield "kinds", _join(f"{kind} {n:,}" for kind, n in result["kinds"].items())
     yield "projects", _format_counts(result["projects"])
     yield "tags", _format_counts(result["tags"])
@@ -64,9 +63,15 @@ def _format_lines(result: StatsResult) -> Iterator[tuple[str, str]]:
     for index in result["indexes"]:
         yield f"{index['name'].removesuffix('s')} index", _format_state(index)
     yield "sizes", _join(f"{place} {format_bytes(n)}" for place, n in result["sizes"].items())
+    if "team" in result:
+        yield "team", f"{result['team']['name']}: {_format_states(result['team']['memories'])}"
     for query in result["unanswered"][:MAX_LISTED]:
         times = "once" if query["times"] == 1 else f"{query['times']:,} times"
         yield "not found", f"{query['question']} ({times}, last on {query['last'][:10]})"
+
+
+def _format_states(states: Mapping[str, int]) -> str:
+    return _join(f"{n:,} {state}" for state, n in states.items() if n or state == "live")
 
 
 def _join(words: Iterable[str]) -> str:

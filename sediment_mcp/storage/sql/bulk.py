@@ -30,13 +30,13 @@ class SqlBulkReader:
 
         Adding them in this order keeps the order of their keys.
         """
-        rule, values = _build_condition(filters, include_deleted=include_deleted)
+        rule, values = self._build_condition(filters, include_deleted=include_deleted)
         sql = f"SELECT {SELECT_MEMORY} FROM memories WHERE {rule} ORDER BY memories.number"
         return map(decode_memory, self._database.iterate(sql, values))
 
     def count(self, filters: Filters, *, include_deleted: bool) -> int:
         """Return how many memories `memories` yields."""
-        rule, values = _build_condition(filters, include_deleted=include_deleted)
+        rule, values = self._build_condition(filters, include_deleted=include_deleted)
         return self._database.scalar(f"SELECT COUNT(*) FROM memories WHERE {rule}", values)
 
     def successors(self) -> dict[str, str]:
@@ -46,7 +46,7 @@ class SqlBulkReader:
 
     def repeated_ids(self, now: datetime) -> list[list[str]]:
         """Return the ids of the live memories of each hash of a text that is there more than once."""
-        rule, values = live_condition(Filters(), now)
+        rule, values = live_condition(self._database.dialect, Filters(), now)
         groups = defaultdict[int, list[str]](list)
         for group, memory_id in self._database.rows(
             "SELECT first, id FROM (SELECT id, number, MIN(number) OVER same AS first, "
@@ -58,7 +58,6 @@ class SqlBulkReader:
             groups[group].append(memory_id)
         return list(groups.values())
 
-
-def _build_condition(filters: Filters, *, include_deleted: bool) -> tuple[str, list[object]]:
-    rule, values = attribute_condition(filters)
-    return (rule if include_deleted else f"{rule} AND deleted_at IS NULL"), values
+    def _build_condition(self, filters: Filters, *, include_deleted: bool) -> tuple[str, list[object]]:
+        rule, values = attribute_condition(self._database.dialect, filters)
+        return (rule if include_deleted else f"{rule} AND deleted_at IS NULL"), values

@@ -32,6 +32,18 @@ class Dialect:
     """The function that gives the smallest of its arguments."""
     joined_keys: str
     """The aggregate that gives a column ``number`` as text, separated by commas."""
+    text_value: str
+    """A placeholder for text that stands where no column says so."""
+    tenant_key: str
+    """The beginning of each key that a table with several tenants has."""
+    own_rows: str
+    """The condition that a row to be changed is one of the tenant's."""
+    tagged: str
+    """The keys of the memories that have a tag in any spelling; takes the folded tag."""
+    has_tag: str
+    """The condition that a row of ``tags`` is of a tag in any spelling; takes the folded tag."""
+    keeps_folded_tags: bool
+    """Whether ``tags`` has the folded tag as a column."""
 
 
 class Database(Protocol):
@@ -71,6 +83,10 @@ class Database(Protocol):
 
     def execute_many(self, sql: str, values: Iterable[Sequence[object]]) -> None:
         """Run a statement once for each set of values."""
+        ...
+
+    def insert_numbered(self, table: str, columns: str, values: Sequence[object]) -> int:
+        """Insert a row of memories or chunks, and return its number; inside a transaction."""
         ...
 
     def seq(self) -> int:

@@ -154,14 +154,15 @@ class SqlEmbeddingTable(SqlEmbeddingReader):
         """Take the embeddings of chunks that the model cannot read away, as one change."""
         seq = self._database.next_seq()
         self._database.execute_many(
-            "UPDATE embeddings SET vector = ?, seq = ? WHERE model = ? AND chunk = ?",
+            "UPDATE embeddings SET vector = ?, seq = ? WHERE model = ? AND chunk = ? "
+            f"AND {self._database.dialect.own_rows}",
             [(b"", seq, model_key, chunk_id) for chunk_id in chunk_ids],
         )
 
     def set_checked_seq(self, model_key: int, seq: int) -> None:
         """Record up to which change embeddings were checked."""
-        name = _name_check(model_key)
-        self._database.execute("DELETE FROM counters WHERE name = ?", (name,))
+        name, own = _name_check(model_key), self._database.dialect.own_rows
+        self._database.execute(f"DELETE FROM counters WHERE name = ? AND {own}", (name,))
         self._database.execute("INSERT INTO counters VALUES (?,?)", (name, seq))
 
     def copy(self, chunk_ids: Iterable[tuple[int, int]]) -> None:

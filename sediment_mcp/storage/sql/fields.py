@@ -63,7 +63,7 @@ MEMORY_FIELDS: tuple[Field, ...] = (
     Field("tags", "tags", dump_json, _load_tags, is_mutable=True, is_restored=True),
     Field("project", "project", is_restored=True),
     Field("session", "session", is_restored=True),
-    Field("importance", "importance", is_mutable=True, is_restored=True),
+    Field("importance", "importance", float, is_mutable=True, is_restored=True),
     Field("metadata", "metadata", dump_json, _load_metadata, is_mutable=True, is_restored=True),
     Field("occurred_at", "occurred_at", to_micros, from_micros, is_mutable=True, is_restored=True),
     Field("created_at", "created_at", to_micros, from_micros),

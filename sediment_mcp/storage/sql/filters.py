@@ -9,18 +9,8 @@ from datetime import datetime
 
 from sediment_mcp.domain.filters import CURRENT, DELETED, SUPERSEDED, Filters
 from sediment_mcp.domain.tags import fold_tag
+from sediment_mcp.storage.sql.database import Dialect
 from sediment_mcp.system.timestamps import to_micros
-
-DIFFERENT_TAGS = (
-    "WITH RECURSIVE different (tag) AS (SELECT MIN(tag) FROM tags UNION ALL "
-    "SELECT (SELECT MIN(tags.tag) FROM tags WHERE tags.tag > different.tag) FROM different "
-    "WHERE different.tag IS NOT NULL) SELECT tag FROM different"
-)
-"""Every tag once, by one look into the index for each."""
-TAGGED = f"SELECT memory FROM tags WHERE tag IN ({DIFFERENT_TAGS} WHERE fold_tag(tag) = ?)"
-"""The memories that have a tag in any spelling; ``fold_tag`` is `domain.tags.fold_tag`."""
-HAS_TAG = f"memories.number IN ({TAGGED})"
-HAS_TAG_BY_KEY = "EXISTS (SELECT 1 FROM tags WHERE tags.memory = memories.number AND fold_tag(tag) = ?)"
 
 STANDING = (
     f"CASE WHEN deleted_at IS NOT NULL THEN {DELETED} WHEN superseded_by IS NULL THEN {CURRENT} "
@@ -29,7 +19,14 @@ STANDING = (
 """A memory's standing regardless of the time, as one of the numbers of `domain.filters`."""
 
 
-def live_condition(filters: Filters, now: datetime, *, by_key: bool = False) -> tuple[str, list[object]]:
+def tag_condition(dialect: Dialect) -> str:
+    """Return the condition that a memory has a tag in any spelling; it takes the folded tag."""
+    return f"memories.number IN ({dialect.tagged})"
+
+
+def live_condition(
+    dialect: Dialect, filters: Filters, now: datetime, *, by_key: bool = False
+) -> tuple[str, list[object]]:
     """Return the condition, with its values, for live memories that pass the filters.
 
     A memory is live as of ``now``.
@@ -37,14 +34,16 @@ def live_condition(filters: Filters, now: datetime, *, by_key: bool = False) -> 
     ``by_key`` says that the rows are already chosen by their key and the condition only filters them;
     otherwise SQLite may search all memories with the tag instead.
     """
-    rule, values = attribute_condition(filters, by_key=by_key)
+    rule, values = attribute_condition(dialect, filters, by_key=by_key)
     return f"deleted_at IS NULL AND (expires_at IS NULL OR expires_at > ?) AND {rule}", [
         to_micros(now),
         *values,
     ]
 
 
-def attribute_condition(filters: Filters, *, by_key: bool = False) -> tuple[str, list[object]]:
+def attribute_condition(
+    dialect: Dialect, filters: Filters, *, by_key: bool = False
+) -> tuple[str, list[object]]:
     """Return `live_condition` without its test for deleted and expired memories."""
     clauses: list[str] = []
     values: list[object] = []
@@ -67,6 +66,9 @@ def attribute_condition(filters: Filters, *, by_key: bool = False) -> tuple[str,
         add("occurred_at >= ?", to_micros(filters.since))
     if filters.until is not None:
         add("occurred_at <= ?", to_micros(filters.until))
+    has_tag = tag_condition(dialect)
+    if by_key:
+        has_tag = f"EXISTS (SELECT 1 FROM tags WHERE tags.memory = memories.number AND {dialect.has_tag})"
     for tag in filters.tags:
-        add(HAS_TAG_BY_KEY if by_key else HAS_TAG, fold_tag(tag))
+        add(has_tag, fold_tag(tag))
     return " AND ".join(clauses) or "TRUE", values

@@ -11,6 +11,7 @@ from typing import Literal
 from sediment_mcp.domain.filters import Filters
 from sediment_mcp.domain.memory import Chunk, FoundChunk, Kind, Memory, NewMemory
 from sediment_mcp.domain.retention import renew_expiry
+from sediment_mcp.domain.tags import fold_tag
 from sediment_mcp.storage.protocols import StoredMemory
 from sediment_mcp.storage.sql.database import Database, batched, batched_evenly, placeholders
 from sediment_mcp.storage.sql.fields import (
@@ -51,7 +52,7 @@ class MemoryReader:
 
     def get_by_keys(self, keys: Sequence[int], filters: Filters, now: datetime) -> list[Memory]:
         """Return the memories with these keys that are live and pass the filters."""
-        rule, values = live_condition(filters, now, by_key=True)
+        rule, values = live_condition(self._database.dialect, filters, now, by_key=True)
         return [
             memory
             for batch in batched(keys)
@@ -64,7 +65,7 @@ class MemoryReader:
         self, content_hash: bytes, kind: Kind, project: str | None, now: datetime
     ) -> list[Memory]:
         """Return the live, current memories with this hash, kind and project, oldest first."""
-        rule, values = live_condition(Filters(kind=kind), now)
+        rule, values = live_condition(self._database.dialect, Filters(kind=kind), now)
         same = self._database.dialect.is_same
         return self._select(
             f"{CONTENT_HASH_COLUMN} = ? AND project {same} ? AND {rule} ORDER BY memories.number",
@@ -83,7 +84,7 @@ class MemoryReader:
 
         ``after`` is the (microseconds, key) of the last memory of the page before.
         """
-        rule, values = live_condition(filters, now)
+        rule, values = live_condition(self._database.dialect, filters, now)
         sign, direction = ("<", "DESC") if order == "newest" else (">", "ASC")
         if after is not None:
             rule, values = f"{rule} AND (occurred_at, memories.number) {sign} (?, ?)", [*values, *after]
@@ -94,7 +95,7 @@ class MemoryReader:
 
     def count(self, filters: Filters, now: datetime) -> int:
         """Return how many memories are live and pass the filters."""
-        rule, values = live_condition(filters, now)
+        rule, values = live_condition(self._database.dialect, filters, now)
         return self._database.scalar(f"SELECT COUNT(*) FROM memories WHERE {rule}", values)
 
     def list_deleted(self, limit: int) -> list[Memory]:
@@ -108,8 +109,8 @@ class MemoryReader:
         """
         return self._select(
             "memories.id IN (WITH RECURSIVE "
-            "forward (id) AS (SELECT CAST(? AS TEXT) UNION SELECT superseded_by FROM memories "
-            "JOIN forward USING (id) WHERE superseded_by IS NOT NULL), "
+            f"forward (id) AS (SELECT {self._database.dialect.text_value} UNION "
+            "SELECT superseded_by FROM memories JOIN forward USING (id) WHERE superseded_by IS NOT NULL), "
             "chain (id) AS (SELECT id FROM forward UNION SELECT memories.id FROM memories "
             "JOIN chain ON memories.superseded_by = chain.id) SELECT id FROM chain) ORDER BY memories.number",
             (memory_id,),
@@ -122,7 +123,7 @@ class MemoryReader:
 
         The memory must also be live.
         """
-        rule, values = live_condition(filters, now, by_key=True)
+        rule, values = live_condition(self._database.dialect, filters, now, by_key=True)
         return [
             (decode_memory(row), Chunk(*row[MEMORY_WIDTH:]))
             for batch in batched(chunk_ids)
@@ -155,7 +156,7 @@ class MemoryReader:
     def _find_chunks(
         self, column: str, keys: Sequence[int], filters: Filters, now: datetime
     ) -> list[FoundChunk]:
-        rule, values = live_condition(filters, now, by_key=True)
+        rule, values = live_condition(self._database.dialect, filters, now, by_key=True)
         return [
             FoundChunk._make(row)
             for batch in batched_evenly(keys)
@@ -204,21 +205,16 @@ class MemoryWriter(MemoryReader):
     def add(self, memory: NewMemory) -> StoredMemory:
         """Insert a memory with its chunks."""
         memory_id = memory.id or "".join(secrets.choice(ID_ALPHABET) for _ in range(ID_LENGTH))
-        values = (memory_id, self._database.next_seq(), *encode_content(memory))
-        key = self._database.scalar(
-            f"INSERT INTO memories (id, seq, {CONTENT_NAMES}) VALUES ({placeholders(values)}) "
-            "RETURNING number",
-            values,
+        seq, content = self._database.next_seq(), encode_content(memory)
+        key = self._database.insert_numbered(
+            "memories", f"id, seq, {CONTENT_NAMES}", (memory_id, seq, *content)
         )
-        self._write_tags(key, memory.tags)
+        self._add_tags(key, memory.tags)
         chunk_ids = [
-            self._database.scalar(
-                'INSERT INTO chunks (memory, start, "end") VALUES (?,?,?) RETURNING number', (key, *span)
-            )
+            self._database.insert_numbered("chunks", 'memory, start, "end"', (key, *span))
             for span in memory.spans
         ]
-        (stored,) = self._select("memories.number = ?", (key,))
-        return StoredMemory(stored, chunk_ids)
+        return StoredMemory(decode_memory((key, memory_id, seq, *content[1:])), chunk_ids)
 
     def update(self, memory: Memory, changed_at: datetime | None = None) -> None:
         """Write a memory's attributes; its text never changes.
@@ -229,10 +225,11 @@ class MemoryWriter(MemoryReader):
         changed = (to_micros(memory.changed_at), 0) if changed_at is None else (to_micros(changed_at), 1)
         self._database.execute(
             f"UPDATE memories SET seq = ?, {MUTABLE_ASSIGNMENTS}, changed_at = {self.later_change} "
-            "WHERE number = ?",
+            f"WHERE number = ? AND {self._own_rows}",
             (self._database.next_seq(), *encode_mutable(memory), *changed, memory.key),
         )
-        self._write_tags(memory.key, memory.tags)
+        self._database.execute(f"DELETE FROM tags WHERE memory = ? AND {self._own_rows}", (memory.key,))
+        self._add_tags(memory.key, memory.tags)
 
     @property
     def later_change(self) -> str:
@@ -263,7 +260,7 @@ class MemoryWriter(MemoryReader):
             "INSERT INTO tombstones SELECT number, memory, ? FROM chunks WHERE memory = ?",
             (seq, memory.key),
         )
-        self._database.execute("DELETE FROM memories WHERE number = ?", (memory.key,))
+        self._database.execute(f"DELETE FROM memories WHERE number = ? AND {self._own_rows}", (memory.key,))
         self.record_erased([memory.id])
 
     def record_erased(self, ids: Iterable[str]) -> None:
@@ -280,7 +277,7 @@ class MemoryWriter(MemoryReader):
         """
         keys = self._database.column("SELECT number FROM memories WHERE project = ? ORDER BY seq", (old,))
         self._database.execute_many(
-            "UPDATE memories SET project = ?, seq = ? WHERE number = ?",
+            f"UPDATE memories SET project = ?, seq = ? WHERE number = ? AND {self._own_rows}",
             [(new, self._database.next_seq(), key) for key in keys],
         )
         return len(keys)
@@ -288,14 +285,22 @@ class MemoryWriter(MemoryReader):
     def reassign_successor(self, old_id: str, new_id: str) -> None:
         """Make the memories superseded by ``old_id`` superseded by ``new_id``."""
         self._database.execute(
-            "UPDATE memories SET superseded_by = ? WHERE superseded_by = ?", (new_id, old_id)
+            f"UPDATE memories SET superseded_by = ? WHERE superseded_by = ? AND {self._own_rows}",
+            (new_id, old_id),
         )
 
-    def _write_tags(self, key: int, tags: Iterable[str]) -> None:
-        self._database.execute("DELETE FROM tags WHERE memory = ?", (key,))
-        self._database.execute_many(
-            "INSERT INTO tags VALUES (?,?) ON CONFLICT DO NOTHING", [(tag, key) for tag in tags]
-        )
+    def _add_tags(self, key: int, tags: Iterable[str]) -> None:
+        rows: list[Sequence[object]] = [(tag, key) for tag in tags]
+        if self._database.dialect.keeps_folded_tags:
+            rows = [(tag, key, fold_tag(tag)) for tag in tags]
+        for row in rows:
+            self._database.execute(
+                f"INSERT INTO tags VALUES ({placeholders(row)}) ON CONFLICT DO NOTHING", row
+            )
+
+    @property
+    def _own_rows(self) -> str:
+        return self._database.dialect.own_rows
 
 
 def _split_keys(text: str | None) -> list[int]:

@@ -83,10 +83,11 @@ class SqlModelTable:
 
     def register(self, model: ModelIdentity) -> int:
         """Return the key of a model, registering it on first use; needs a transaction."""
+        if (known := self.model_key(model.fingerprint)) is not None:
+            return known
+        number = self._database.scalar(f"SELECT COALESCE(MAX(number), 0) + 1 FROM {self._models}")
         self._database.execute(
-            f"INSERT INTO {self._models} (fingerprint, name, dimension) VALUES (?,?,?) "
-            "ON CONFLICT DO NOTHING",
-            (model.fingerprint, model.name, model.dimension),
+            f"INSERT INTO {self._models} (number, fingerprint, name, dimension) VALUES (?,?,?,?)",
+            (number, model.fingerprint, model.name, model.dimension),
         )
-        sql = f"SELECT number FROM {self._models} WHERE fingerprint = ?"
-        return self._database.scalar(sql, (model.fingerprint,))
+        return number

@@ -12,11 +12,10 @@ from datetime import datetime, timedelta
 
 from sediment_mcp.domain.retention import GRACE, TRASH_LIFE, ClockReadings, RetentionCandidate, Rule
 from sediment_mcp.storage.sql.database import Database
-from sediment_mcp.storage.sql.filters import HAS_TAG
+from sediment_mcp.storage.sql.filters import tag_condition
 from sediment_mcp.system.timestamps import from_micros, to_micros
 
 ENDED = "(deleted_at <= ? OR expires_at <= ?)"
-SUBJECT_CONDITIONS = {"kind": "kind = ?", "tag": HAS_TAG}
 LATEST, BEFORE = "looked", "looked-before"  # counters that hold the clock's readings, in microseconds
 
 
@@ -46,10 +45,9 @@ class SqlRetentionReader:
     def candidates(self, rules: Sequence[Rule], now: datetime) -> list[RetentionCandidate]:
         """Return every memory that may be due: those that have expired or that a rule covers."""
         found = self._select(ENDED, (to_micros(now - TRASH_LIFE), to_micros(now - GRACE)))
+        conditions = {"kind": "kind = ?", "tag": tag_condition(self._database.dialect)}
         for rule in rules:
-            found += self._select(
-                f"deleted_at IS NULL AND {SUBJECT_CONDITIONS[rule.subject]}", (rule.folded_name,)
-            )
+            found += self._select(f"deleted_at IS NULL AND {conditions[rule.subject]}", (rule.folded_name,))
         return list({memory.memory_key: memory for memory in found}.values())
 
     def _select(self, condition: str, values: Sequence[object]) -> list[RetentionCandidate]:
@@ -77,9 +75,10 @@ class SqlRetentionTable(SqlRetentionReader):
 
     def set_rule(self, rule: Rule) -> None:
         """Set the rule of a kind or tag, replacing any earlier one."""
+        key = f"{self._database.dialect.tenant_key}subject, name"
         self._database.execute(
             "INSERT INTO retention (subject, name, max_age, max_count) VALUES (?,?,?,?) "
-            "ON CONFLICT (subject, name) DO UPDATE SET max_age = excluded.max_age, "
+            f"ON CONFLICT ({key}) DO UPDATE SET max_age = excluded.max_age, "
             "max_count = excluded.max_count",
             (rule.subject, rule.name, rule.max_age and rule.max_age.days, rule.max_count),
         )
@@ -87,12 +86,14 @@ class SqlRetentionTable(SqlRetentionReader):
     def clear_rule(self, rule: Rule) -> None:
         """Remove the rule of a kind or tag."""
         self._database.execute(
-            "DELETE FROM retention WHERE subject = ? AND name = ?", (rule.subject, rule.name)
+            f"DELETE FROM retention WHERE subject = ? AND name = ? AND {self._database.dialect.own_rows}",
+            (rule.subject, rule.name),
         )
 
     def set_readings(self, readings: ClockReadings) -> None:
         """Replace the recorded clock readings."""
-        self._database.execute("DELETE FROM counters WHERE name IN (?,?)", (LATEST, BEFORE))
+        own = self._database.dialect.own_rows
+        self._database.execute(f"DELETE FROM counters WHERE name IN (?,?) AND {own}", (LATEST, BEFORE))
         for name, time in ((LATEST, readings.latest), (BEFORE, readings.before)):
             if time is not None:
                 self._database.execute("INSERT INTO counters VALUES (?,?)", (name, to_micros(time)))

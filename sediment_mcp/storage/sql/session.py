@@ -19,14 +19,14 @@ from sediment_mcp.storage.sql.token_vectors import SqlTokenVectorTable
 class SqlSession(MemoryWriter):
     """`WriteSession` over one connection; callers that only read get it as a `ReadSession`."""
 
-    def __init__(self, database: Database, store_id: Hashable) -> None:
+    def __init__(self, database: Database, store_id: Hashable, cache_id: str = "") -> None:
         super().__init__(database)
         self.store_id = store_id
         self.changes = SqlChangeFeed(database)
         self.embeddings = SqlEmbeddingTable(database)
         self.token_vectors = SqlTokenVectorTable(database)
         self.retention = SqlRetentionTable(database)
-        self.snapshots = SqlSnapshotRegistry(database)
+        self.snapshots = SqlSnapshotRegistry(database, cache_id)
         self.statistics = SqlStatistics(database)
         self.bulk = SqlBulkReader(database)
 

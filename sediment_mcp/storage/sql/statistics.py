@@ -73,7 +73,7 @@ class SqlStatistics:
         Only tags that begin with ``prefix`` count, upper and lower case alike. All spellings of a tag count
         as the most used of them.
         """
-        rule, values = live_condition(Filters(), now)
+        rule, values = live_condition(self._database.dialect, Filters(), now)
         spellings = self._count_rows(
             "SELECT tag, COUNT(*) AS total FROM tags JOIN memories ON memories.number = tags.memory "
             f"WHERE {BEGINS_WITH.format(column='tag')} AND {rule} GROUP BY tag ORDER BY total DESC, tag",
@@ -101,7 +101,7 @@ class SqlStatistics:
 
     def stored_since(self, times: Sequence[datetime], now: datetime) -> list[int]:
         """Return for each time how many memories have been stored since."""
-        rule, values = live_condition(Filters(), now)
+        rule, values = live_condition(self._database.dialect, Filters(), now)
         sums = ", ".join("COUNT(CASE WHEN created_at > ? THEN 1 END)" for _ in times)
         ((*counts,),) = self._database.rows(
             f"SELECT {sums} FROM memories WHERE {rule}", (*map(to_micros, times), *values)
@@ -109,7 +109,7 @@ class SqlStatistics:
         return [int(count) for count in counts]
 
     def _count_live(self, column: str, now: datetime) -> dict[str, int]:
-        rule, values = live_condition(Filters(), now)
+        rule, values = live_condition(self._database.dialect, Filters(), now)
         return self._count_rows(
             f"SELECT {column} AS word, COUNT(*) AS total FROM memories WHERE {rule} "
             "GROUP BY word ORDER BY total DESC, word",

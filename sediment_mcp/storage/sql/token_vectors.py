@@ -68,7 +68,8 @@ class SqlTokenVectorTable(SqlTokenVectorReader):
     def mark_unreadable(self, model_key: int, chunk_ids: Iterable[int]) -> None:
         """Take the token vectors of chunks that the model cannot read away."""
         self._database.execute_many(
-            "UPDATE token_vectors SET vectors = ? WHERE model = ? AND chunk = ?",
+            "UPDATE token_vectors SET vectors = ? WHERE model = ? AND chunk = ? "
+            f"AND {self._database.dialect.own_rows}",
             [(b"", model_key, chunk_id) for chunk_id in chunk_ids],
         )
 
@@ -77,7 +78,8 @@ class SqlTokenVectorTable(SqlTokenVectorReader):
         count = self.count_damaged()
         if count:
             self._database.execute(
-                "DELETE FROM token_vectors WHERE number IN (SELECT token_vectors.number FROM token_vectors "
-                f"JOIN token_models ON token_models.number = model WHERE NOT ({IS_WHOLE}))"
+                "DELETE FROM token_vectors WHERE (model, chunk) IN (SELECT model, chunk FROM token_vectors "
+                f"JOIN token_models ON token_models.number = model WHERE NOT ({IS_WHOLE})) "
+                f"AND {self._database.dialect.own_rows}"
             )
         return count

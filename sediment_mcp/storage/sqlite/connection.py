@@ -17,19 +17,31 @@ from typing import Any, Self
 
 from sediment_mcp.domain.tags import fold_tag
 from sediment_mcp.errors import DamagedDatabase, DiskFull, StorageError
-from sediment_mcp.storage.sql.database import Dialect
+from sediment_mcp.storage.sql.database import Dialect, placeholders
 from sediment_mcp.storage.sqlite import migrations
 from sediment_mcp.system.files import read_file_id, touch_private
 
 BUSY_TIMEOUT_MS = 30_000  # only recovery after a crash ever makes SQLite itself wait
 UNREADABLE = (StorageError, sqlite3.Error, MemoryError)
 """The exceptions that reading a damaged database may raise."""
+DIFFERENT_TAGS = (
+    "WITH RECURSIVE different (tag) AS (SELECT MIN(tag) FROM tags UNION ALL "
+    "SELECT (SELECT MIN(tags.tag) FROM tags WHERE tags.tag > different.tag) FROM different "
+    "WHERE different.tag IS NOT NULL) SELECT tag FROM different"
+)
+"""Every tag once, by one look into the index for each."""
 DIALECT = Dialect(
     is_same="IS",
     ordered_join="CROSS JOIN",  # fixes the order of the joins
     greatest="MAX",
     least="MIN",
     joined_keys="group_concat(number)",
+    text_value="CAST(? AS TEXT)",
+    tenant_key="",
+    own_rows="TRUE",  # a file has one tenant
+    tagged=f"SELECT memory FROM tags WHERE tag IN ({DIFFERENT_TAGS} WHERE fold_tag(tag) = ?)",
+    has_tag="fold_tag(tag) = ?",  # a function of each connection: `domain.tags.fold_tag`
+    keeps_folded_tags=False,
 )
 
 
@@ -90,7 +102,13 @@ class SqliteDatabase:
         self._log_id = read_file_id(self._log_path)  # noted at once, so that no later log is taken for it
 
     @classmethod
-    def prepare(cls, path: Path, *, schema_version: int | None = None) -> Self:
+    def prepare(
+        cls,
+        path: Path,
+        *,
+        schema: migrations.Schema = migrations.MEMORIES,
+        schema_version: int | None = None,
+    ) -> Self:
         """Open the database and bring its schema up to date; the caller holds the write lock.
 
         ``schema_version`` stops at an older schema, for tests of what an earlier version has left.
@@ -98,8 +116,8 @@ class SqliteDatabase:
         touch_private(path)
         database = cls(path)
         with translate_sqlite_errors():
-            database._sql.execute("PRAGMA journal_mode = WAL")
-            migrations.migrate(database._sql, schema_version)
+            database._sql.execute(f"PRAGMA journal_mode = {schema.journal}")
+            migrations.migrate(database._sql, schema_version, schema)
         return database
 
     @staticmethod
@@ -282,6 +300,12 @@ class SqliteDatabase:
         """Return the number of a new change; inside a transaction."""
         row = self._sql.execute("UPDATE counters SET value = value + 1 WHERE name = 'seq' RETURNING value")
         return int(row.fetchone()[0])
+
+    def insert_numbered(self, table: str, columns: str, values: Sequence[object]) -> int:
+        """Insert a row of memories or chunks, and return its number; inside a transaction."""
+        return self.scalar(
+            f"INSERT INTO {table} ({columns}) VALUES ({placeholders(values)}) RETURNING number", values
+        )
 
     # --- statements ---------------------------------------------------------------------------------
 

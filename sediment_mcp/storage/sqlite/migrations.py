@@ -7,6 +7,8 @@ is a new one at the end. The number of migrations applied is SQLite's own ``user
 from __future__ import annotations
 
 import sqlite3
+from dataclasses import dataclass
+from typing import Literal
 
 from sediment_mcp.errors import NewerDatabase
 
@@ -134,6 +136,12 @@ CREATE TABLE token_vectors (
 ) STRICT;
 """  # noqa: S105  its name has the word, it holds no secret
 
+M007_KEY_SNAPSHOTS_BY_CACHE = """
+-- Which directory of indexes a snapshot lies in, and when it was announced. In a file there is one.
+ALTER TABLE snapshots ADD COLUMN cache TEXT NOT NULL DEFAULT '';
+ALTER TABLE snapshots ADD COLUMN registered_at INTEGER NOT NULL DEFAULT 0;
+"""
+
 MIGRATIONS: tuple[str, ...] = (
     M001_CREATE_TABLES,
     M002_ADD_RETENTION,
@@ -141,28 +149,57 @@ MIGRATIONS: tuple[str, ...] = (
     M004_ADD_ERASED_IDS,
     M005_ADD_CHANGED_AT,
     M006_ADD_TOKEN_VECTORS,
+    M007_KEY_SNAPSHOTS_BY_CACHE,
 )
 
+A001_CREATE_TOKENS = """
+-- Who may call: a row for each token of any tenant, of which only its SHA-256 is kept.
+CREATE TABLE tokens (
+    name TEXT PRIMARY KEY,
+    hash BLOB NOT NULL UNIQUE,
+    tenant TEXT NOT NULL,
+    team TEXT,
+    may_write INTEGER NOT NULL,
+    created_at INTEGER NOT NULL,
+    expires_at INTEGER,
+    revoked_at INTEGER,
+    used_at INTEGER
+) STRICT;
+"""
 
-def read_version(connection: sqlite3.Connection) -> int:
+
+@dataclass(frozen=True, slots=True)
+class Schema:
+    """The schema of a database file: its migrations, and how SQLite keeps a change until its commit."""
+
+    migrations: tuple[str, ...]
+    journal: Literal["WAL", "DELETE"]
+
+
+MEMORIES = Schema(MIGRATIONS, "WAL")
+ACCESS = Schema((A001_CREATE_TOKENS,), "DELETE")
+
+
+def read_version(connection: sqlite3.Connection, schema: Schema = MEMORIES) -> int:
     """Return the number of migrations applied to this database.
 
     Raises:
         NewerDatabase: there are more of them than this version of the package knows.
     """
     (applied,) = connection.execute("PRAGMA user_version").fetchone()
-    if applied > len(MIGRATIONS):
+    if applied > len(schema.migrations):
         raise NewerDatabase(
             f"This database was written by a newer sediment-mcp (schema {applied}, this one knows "
-            f"{len(MIGRATIONS)}): update sediment-mcp, here or in the host that still runs the old one."
+            f"{len(schema.migrations)}): update sediment-mcp, here or in the host that still runs the old "
+            "one."
         )
     return int(applied)
 
 
-def migrate(connection: sqlite3.Connection, up_to: int | None = None) -> None:
+def migrate(connection: sqlite3.Connection, up_to: int | None = None, schema: Schema = MEMORIES) -> None:
     """Bring the schema up to date, or to an earlier version; the caller holds the write lock."""
-    for number, migration in enumerate(MIGRATIONS[:up_to], start=1):
-        if number <= read_version(connection):
+    for number, migration in enumerate(schema.migrations[:up_to], start=1):
+        if number <= read_version(connection, schema):
             continue
         try:
             connection.executescript(f"BEGIN IMMEDIATE; {migration}; PRAGMA user_version = {number}; COMMIT;")

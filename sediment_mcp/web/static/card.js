@@ -1,7 +1,7 @@
 // How one memory looks: in a list, and its facts.
 
 import { h, makeVisible, textElement } from "./dom.js";
-import { KINDS, ago, moment, projectName } from "./format.js";
+import { KINDS, ago, moment, ownerName } from "./format.js";
 import { routeUrl } from "./router.js";
 
 export function kindMark(kind) {
@@ -19,7 +19,7 @@ export function facts(memory) {
     { class: "facts" },
     kindMark(memory.kind),
     h("time", { datetime: memory.occurred_at, title: moment(memory.occurred_at) }, ago(memory.occurred_at)),
-    h("span", { class: "project", title: memory.project ?? "belongs to no project" }, makeVisible(projectName(memory.project))),
+    h("span", { class: "project", title: memory.project ?? "belongs to no project" }, makeVisible(ownerName(memory))),
     memory.superseded_by ? h("span", { class: "mark" }, "history") : null,
     memory.tags.slice(0, 4).map((name) => h("span", { class: "tag" }, h("bdi", {}, makeVisible(name)))),
     memory.tags.length > 4 ? h("span", { class: "more" }, `+${memory.tags.length - 4}`) : null,

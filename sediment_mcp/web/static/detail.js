@@ -76,7 +76,7 @@ export function detail(pane, state, { changed, closed }) {
     const rows = [
       ["Kind", kindMark(memory.kind)],
       ["Tags", memory.tags.length ? memory.tags.map(tag) : h("span", { class: "none" }, "none")],
-      ["Belongs to", memory.project ? h("a", { href: routeUrl("memories", { scope: "project", project: memory.project }) }, h("bdi", {}, makeVisible(memory.project))) : "everything (global)"],
+      ["Belongs to", memory.project ? h("a", { href: routeUrl("memories", { scope: "project", project: memory.project }) }, h("bdi", {}, makeVisible(memory.project))) : memory.scope === "team" ? h("a", { href: routeUrl("memories", { scope: "team" }) }, "the team") : "everything (global)"],
       ["Session", memory.session ? h("a", { href: routeUrl("memories", { session: memory.session }) }, h("bdi", {}, makeVisible(memory.session))) : null],
       ["Happened", time(memory.occurred_at)],
       ["Stored", time(memory.created_at)],

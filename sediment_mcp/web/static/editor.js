@@ -2,7 +2,7 @@
 
 import { runQuery, runMutation } from "./api.js";
 import { button, dialog, h, makeVisible, textElement } from "./dom.js";
-import { KINDS, fromField, moment, projectName, toField } from "./format.js";
+import { KINDS, fromField, moment, ownerName, projectName, toField } from "./format.js";
 import { complete } from "./memory.js";
 import { tagField } from "./tag_field.js";
 import { showError, toast } from "./toasts.js";
@@ -77,7 +77,7 @@ function field(label, id, ...inputs) {
 
 function stays(memory) {
   return [
-    memory.project ? makeVisible(projectName(memory.project)) : "global",
+    makeVisible(ownerName(memory)),
     memory.session ? `session ${makeVisible(memory.session)}` : null,
     Object.keys(memory.metadata).length ? "metadata" : null,
   ].filter(Boolean);
@@ -85,8 +85,11 @@ function stays(memory) {
 
 export const editor = {
   async add(state, given = {}) {
-    const { project } = state.status;
-    const scope = project && h("select", { id: "scope" }, h("option", { value: "project" }, projectName(project)), h("option", { value: "global" }, "everything (global)"));
+    const { project, team } = state.status;
+    const scope = (project || team) && h("select", { id: "scope" },
+      project ? h("option", { value: "project" }, projectName(project)) : null,
+      h("option", { value: "global" }, "everything (global)"),
+      team ? h("option", { value: "team" }, `the team (${team})`) : null);
     form(state, "A new memory", given, {
       scope, button: "Remember", done: async (filled) => {
         const result = await runMutation("add", filled);

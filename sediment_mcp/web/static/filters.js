@@ -1,7 +1,7 @@
 // What is shown of all memories: kind, project, tags, session, time, history.
 
 import { button, fill, h, makeVisible } from "./dom.js";
-import { KINDS, number, projectName } from "./format.js";
+import { KINDS, number, ownerName, projectName } from "./format.js";
 import { navigate } from "./router.js";
 
 const TAGS_SHOWN = 14;
@@ -34,7 +34,7 @@ export function filterPanel(place, params, numbers) {
     place,
     isFiltered(params) ? button("Show all", () => navigate("memories", without(params)), { class: "quiet clear" }) : null,
     group("Kind", kinds(params, numbers, set)),
-    numbers?.projects.length ? group("Belongs to", projects(params, numbers, set)) : null,
+    numbers?.projects.length || numbers?.team ? group("Belongs to", projects(params, numbers, set), team(params, numbers, set)) : null,
     numbers?.tags.length ? group("Tags", tags(params, numbers, set)) : null,
     group("Session", session(params, numbers, set)),
     group("Time", times(params, set)),
@@ -47,7 +47,7 @@ export function filterChips(params) {
   const chip = (words, change) => button([h("bdi", {}, makeVisible(words)), " ✕"], off(change), { class: "small quiet chip", "aria-label": `Take off: ${makeVisible(words)}` });
   return [
     params.kind && chip(KINDS[params.kind] ?? params.kind, { kind: undefined }),
-    params.scope && chip(projectName(params.scope === "global" ? null : params.project), { scope: undefined, project: undefined }),
+    params.scope && chip(ownerName({ scope: params.scope, project: params.scope === "global" ? null : params.project }), { scope: undefined, project: undefined }),
     ...(params.tags ?? []).map((name) => chip(name, { tags: params.tags.filter((other) => other !== name) })),
     params.session && chip(params.session, { session: undefined }),
     params.since && chip(`from ${params.since}`, { since: undefined }),
@@ -85,6 +85,14 @@ function projects(params, numbers, set) {
       set(isOn ? { scope: undefined, project: undefined } : chosen),
     );
   });
+}
+
+function team(params, numbers, set) {
+  if (!numbers?.team) return null;
+  const isOn = params.scope === "team";
+  return choice(`the team (${numbers.team.name})`, numbers.team.memories.live, isOn, () =>
+    set({ scope: isOn ? undefined : "team", project: undefined }),
+  );
 }
 
 function tags(params, numbers, set) {

@@ -29,6 +29,11 @@ export function projectName(path) {
   return path ? path.split(/[\\/]/).filter(Boolean).pop() || path : "global";
 }
 
+/** Whom a memory belongs to: the team, a project, or nobody in particular. */
+export function ownerName(memory) {
+  return memory.scope === "team" ? "the team" : projectName(memory.project);
+}
+
 export const KINDS = { semantic: "fact", episodic: "event", procedural: "how-to", working: "note" };
 
 export function bytes(size) {

@@ -23,7 +23,7 @@ export function overview(main, state) {
 
   function draw(stats) {
     const all = Object.values(stats.memories).reduce((sum, value) => sum + value, 0);
-    if (!all) return fill(root, h("h1", {}, "Overview"), empty("Nothing is remembered yet", "Here you will see how your memory grows.", button("Add a memory", () => state.add(), { class: "primary" })));
+    if (!all && !stats.team?.memories.live) return fill(root, h("h1", {}, "Overview"), empty("Nothing is remembered yet", "Here you will see how your memory grows.", button("Add a memory", () => state.add(), { class: "primary" })));
     return fill(
       root,
       h("h1", {}, "Overview"),
@@ -45,7 +45,7 @@ export function overview(main, state) {
       commands.map((command) => h("pre", {}, command)));
   }
 
-  function tiles({ memories, sessions, stored_within: within }) {
+  function tiles({ memories, sessions, stored_within: within, team }) {
     const tile = (value, words, href) => h(href ? "a" : "div", { class: "tile", href }, h("b", {}, number(value)), h("span", {}, words));
     return h("div", { class: "tiles" },
       tile(memories.live, "current", routeUrl("memories")),
@@ -53,6 +53,7 @@ export function overview(main, state) {
       tile(memories.superseded, "in history", routeUrl("memories", { history: "1" })),
       tile(memories.deleted, "in the trash", routeUrl("trash")),
       tile(sessions, "sessions"),
+      team ? tile(team.memories.live, `of the team (${team.name})`, routeUrl("memories", { scope: "team" })) : null,
     );
   }
 
