@@ -15,7 +15,6 @@ import os
 import shutil
 import sys
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -29,7 +28,7 @@ from cells import Row, cell, protocol  # noqa: E402
 from corpus import similarity  # noqa: E402
 from directories import Directories, reindex  # noqa: E402
 from hosts import Remembered  # noqa: E402
-from machine import machine  # noqa: E402
+from machine import machine, start_clock  # noqa: E402
 from peers import compare  # noqa: E402
 from report import markdown, plot  # noqa: E402
 from targets import against_targets  # noqa: E402
@@ -44,7 +43,7 @@ class Benchmark:
 
     def __init__(self, chosen: argparse.Namespace, base: Path) -> None:
         self._chosen, self._base = chosen, base
-        self._started = time.monotonic()
+        self.say = start_clock()
         self._remembered = Remembered(base / "embeddings.npz")
         self._directories = Directories(base, self._remembered.embed_documents, self.say)
         self.figures: dict[str, Any] = {"machine": machine(), "cells": [], "method": self._method()}
@@ -55,9 +54,6 @@ class Benchmark:
             f"runs: {chosen.runs}, each with new processes and {chosen.calls} calls of a kind by each of "
             "them; p50 is the median of the runs' medians, p99 is of all calls; files are in the page cache"
         )
-
-    def say(self, what: str) -> None:
-        print(f"{time.monotonic() - self._started:7.1f} s  {what}", file=sys.stderr, flush=True)
 
     def run(self) -> None:
         for part in PARTS:

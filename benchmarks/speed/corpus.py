@@ -25,7 +25,6 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import islice
-from pathlib import Path
 
 import numpy as np
 from sentences import MEANINGS, OF_TOPIC, TOPICS, Writer
@@ -209,11 +208,11 @@ def _spread(vectors: np.ndarray) -> list[float]:
 # --- filling ------------------------------------------------------------------------------------
 
 
-def fill(directory: Path, count: int, vectors: Vectors, progress: Callable[[int], object]) -> None:
-    """Store so many memories in ``directory``, telling ``progress`` how many are there; writes no indexes."""
+def fill(config: Config, count: int, vectors: Vectors, progress: Callable[[int], object]) -> None:
+    """Store so many memories, telling ``progress`` how many are there; writes no indexes."""
     now = datetime.now(UTC)
     source = planned(now)
-    app = Application(Config(directory), is_resident=False)
+    app = Application(config, is_resident=False)
     done = 0
     while done < count:
         known = done < REAL

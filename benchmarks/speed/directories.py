@@ -13,6 +13,8 @@ from pathlib import Path
 from corpus import Embed, Vectors, fill
 from hosts import SCRIPT
 
+from sediment_mcp.config import Config
+
 TELL_EVERY = 20_000  # memories
 
 Say = Callable[[str], None]
@@ -45,7 +47,7 @@ class Directories:
 
     def _fill(self, directory: Path, size: int) -> None:
         started = time.monotonic()
-        fill(directory, size, self.vectors, lambda done: self._tell(size, done))
+        fill(Config(directory), size, self.vectors, lambda done: self._tell(size, done))
         self._say(f"{size:,} memories: writing the indexes")
         self.rebuilt[size] = reindex(directory)
         self.filled[size] = time.monotonic() - started

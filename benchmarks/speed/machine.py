@@ -5,10 +5,23 @@ from __future__ import annotations
 import os
 import platform
 import sqlite3
+import sys
+import time
+from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
 
 LIBRARIES = ("sediment-mcp", "numpy", "onnxruntime", "tantivy", "mcp")
+
+
+def start_clock() -> Callable[[str], None]:
+    """Return what tells on stderr how far a benchmark is, with the seconds since now."""
+    started = time.monotonic()
+
+    def say(what: str) -> None:
+        print(f"{time.monotonic() - started:7.1f} s  {what}", file=sys.stderr, flush=True)
+
+    return say
 
 
 def machine() -> dict[str, str]:

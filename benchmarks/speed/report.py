@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
+
+from machine import machine
 
 Figures = dict[str, Any]
 Column = tuple[str, Callable[[Figures], object]]
@@ -127,6 +129,26 @@ def _parts(figures: Figures) -> Iterator[str]:
     if figures.get("rebuilt"):
         yield "\n## Both indexes written anew, embeddings present\n"
         yield from (f"- {size:,} memories: {took:.0f} s" for size, took in figures["rebuilt"].items())
+
+
+def formatted(name: str, form: str) -> Callable[[Figures], object]:
+    """A column's figure in a form of `format`."""
+    return lambda row: format(row[name], form)
+
+
+def shown(name: str) -> Callable[[Figures], object]:
+    """A column's figure as it is."""
+    return lambda row: row[name]
+
+
+def headed(title: str, parts: Iterable[tuple[str, Sequence[Column], Sequence[Figures]]]) -> Iterator[str]:
+    """The machine, and each table that has rows below its heading."""
+    yield f"# {title}\n"
+    yield from (f"- {name}: {value}" for name, value in machine().items())
+    for heading, columns, rows in parts:
+        if rows:
+            yield f"\n## {heading}\n"
+            yield table(columns, rows)
 
 
 def table(columns: Sequence[Column], rows: Sequence[Figures]) -> str:
