@@ -11,6 +11,7 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
+from sediment_mcp.domain.caller import assert_may_write
 from sediment_mcp.errors import SedimentError
 from sediment_mcp.operations.argument_names import find_host_names
 from sediment_mcp.operations.arguments import DeleteMemory, parse_arguments, unwrap_arguments
@@ -79,6 +80,8 @@ def call_tool(
     ``with_digest`` adds to a query's answer how much is known.
     """
     try:
+        if not tool.hints.read_only:
+            assert_may_write()
         given = unwrap_arguments(tool.arguments, _take_object(arguments))
         answer = OPERATIONS[tool.name](app, parse_arguments(tool.arguments, given), project)
         if with_digest:

@@ -180,7 +180,7 @@ def return_to_schema_5(host: Host) -> None:
     with contextlib.closing(sqlite3.connect(host.app.storage.path)) as raw:
         raw.executescript(
             "ALTER TABLE snapshots DROP COLUMN cache; ALTER TABLE snapshots DROP COLUMN registered_at;"
-            "DROP TABLE token_vectors; DROP TABLE token_models; PRAGMA user_version = 5;"
+            "DROP TABLE audit; DROP TABLE token_vectors; DROP TABLE token_models; PRAGMA user_version = 5;"
         )
 
 

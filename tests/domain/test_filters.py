@@ -19,7 +19,8 @@ from sediment_mcp.indexes.protocols import IndexedChunk
 from sediment_mcp.indexes.tantivy_index import TantivyIndex, TantivyWriter
 from sediment_mcp.storage.sql.database import placeholders
 from sediment_mcp.storage.sql.filters import live_condition
-from sediment_mcp.storage.sqlite.connection import DIALECT, SqliteDatabase
+from sediment_mcp.storage.sqlite.connection import SqliteDatabase
+from sediment_mcp.storage.sqlite.dialect import DIALECT
 from sediment_mcp.storage.sqlite.session import SqliteSession
 from sediment_mcp.storage.table_protocols import SnapshotId
 from sediment_mcp.system.timestamps import EPOCH, from_micros, to_micros

@@ -21,7 +21,8 @@ from sediment_mcp.storage.sql.fields import KEY_COLUMNS, MEMORY_FIELDS
 from sediment_mcp.storage.sql.filters import live_condition
 from sediment_mcp.storage.sql.snapshots import REMEMBERED_TOKENS
 from sediment_mcp.storage.sqlite import swap
-from sediment_mcp.storage.sqlite.connection import DIALECT, SqliteDatabase
+from sediment_mcp.storage.sqlite.connection import SqliteDatabase
+from sediment_mcp.storage.sqlite.dialect import DIALECT
 from sediment_mcp.storage.sqlite.migrations import MIGRATIONS
 from sediment_mcp.storage.sqlite.session import SqliteSession, open_session
 from sediment_mcp.storage.sqlite.storage import READ_CONNECTIONS, SqliteStorage

@@ -232,7 +232,7 @@ def upgrade(url: str, role: str = "") -> tuple[int, int]:
 
 
 def list_statements(role: str = "") -> str:
-    """Return the SQL by which `upgrade` makes the tables in an empty database, for who runs it by hand."""
+    """Return the SQL by which `upgrade` makes the tables in an empty database."""
     quoted = '"' + role.replace('"', '""') + '"'
     return "\n".join(
         [

@@ -17,32 +17,14 @@ from typing import Any, Self
 
 from sediment_mcp.domain.tags import fold_tag
 from sediment_mcp.errors import DamagedDatabase, DiskFull, StorageError
-from sediment_mcp.storage.sql.database import Dialect, placeholders
+from sediment_mcp.storage.sql.database import placeholders
 from sediment_mcp.storage.sqlite import migrations
+from sediment_mcp.storage.sqlite.dialect import DIALECT
 from sediment_mcp.system.files import read_file_id, touch_private
 
 BUSY_TIMEOUT_MS = 30_000  # only recovery after a crash ever makes SQLite itself wait
 UNREADABLE = (StorageError, sqlite3.Error, MemoryError)
 """The exceptions that reading a damaged database may raise."""
-DIFFERENT_TAGS = (
-    "WITH RECURSIVE different (tag) AS (SELECT MIN(tag) FROM tags UNION ALL "
-    "SELECT (SELECT MIN(tags.tag) FROM tags WHERE tags.tag > different.tag) FROM different "
-    "WHERE different.tag IS NOT NULL) SELECT tag FROM different"
-)
-"""Every tag once, by one look into the index for each."""
-DIALECT = Dialect(
-    is_same="IS",
-    ordered_join="CROSS JOIN",  # fixes the order of the joins
-    greatest="MAX",
-    least="MIN",
-    joined_keys="group_concat(number)",
-    text_value="CAST(? AS TEXT)",
-    tenant_key="",
-    own_rows="TRUE",  # a file has one tenant
-    tagged=f"SELECT memory FROM tags WHERE tag IN ({DIFFERENT_TAGS} WHERE fold_tag(tag) = ?)",
-    has_tag="fold_tag(tag) = ?",  # a function of each connection: `domain.tags.fold_tag`
-    keeps_folded_tags=False,
-)
 
 
 @contextlib.contextmanager

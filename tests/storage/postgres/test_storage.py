@@ -217,7 +217,7 @@ def test_a_role_that_may_not_make_the_tables_is_told_what_to_run(
         admin.execute("CREATE ROLE guest LOGIN")
     with pytest.raises(StorageError, match="sediment-mcp database upgrade"):
         open_storage(url=server.url(name, "guest")).open()
-    assert migrations.upgrade(server.url(name), "guest") == len(migrations.MIGRATIONS)
+    assert migrations.upgrade(server.url(name), "guest") == (0, len(migrations.MIGRATIONS))
     with open_storage(url=server.url(name, "guest")).write() as session:
         assert session.add(new_memory("A text")).memory.key == 1
 
