@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from ipaddress import ip_address
 from urllib.parse import urlsplit
@@ -16,14 +15,13 @@ DEFAULT_RATE = 50  # calls a second of one caller
 DEFAULT_CALLS = 16  # of one caller at the same time
 DEFAULT_CACHE = 4096  # MB of indexes on disk, over a database elsewhere
 
+MAX_PORT = 65_535
 MAX_BODY_BYTES = 1024 * 1024
 MAX_THREADS = 32  # in which calls run, of all callers together
 MAX_SESSIONS = 5_000
 MAX_SESSIONS_OF_CALLER = 200
 SESSION_SECONDS = 1800.0  # without a request, after which a session ends
 DRAIN_SECONDS = 10.0  # that running calls have when the server ends
-
-_ADDRESS = re.compile(r"(?:(?P<host>\[[0-9a-fA-F:]+\]|[^:\s]+):)?(?P<port>[0-9]{1,5})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,10 +111,13 @@ def parse_metrics_address(text: str) -> tuple[str, int]:
     Raises:
         BadArgument: it is no address.
     """
-    found = _ADDRESS.fullmatch(text)
-    if found is None or int(found["port"]) > 65_535:
+    host, colon, digits = text.rpartition(":")
+    is_bracketed = host[:1] == "[" and host[-1:] == "]"
+    is_host = bool(host) == bool(colon) and (":" in host) == is_bracketed and not any(map(str.isspace, host))
+    port = int(digits) if digits.isascii() and digits.isdigit() and len(digits) <= 5 else MAX_PORT + 1
+    if not is_host or port > MAX_PORT:
         raise BadArgument(f"--metrics is {text!r}: write a port, or host:port, as in 127.0.0.1:9464.")
-    return (found["host"] or LOOPBACK).strip("[]"), int(found["port"])
+    return (host or LOOPBACK).strip("[]"), port
 
 
 def check_exposure(settings: HttpSettings, *, has_authentication: bool) -> None:
