@@ -21,7 +21,10 @@ class Turns:
 
     @contextmanager
     def take(self, stop: threading.Event) -> Generator[None]:
-        """Wait for one's turn and hold it for the block; ``stop`` identifies who waits, and ends the wait."""
+        """Wait for one's turn and hold it for the block.
+
+        ``stop`` identifies who waits, and ends the wait when it is set: the block then runs at once.
+        """
         with self._changed:
             self._queue.append(stop)
             self._wait(stop)

@@ -82,6 +82,9 @@ class Worker:
                 self._stop.wait(self._tuning.rest_seconds)  # it may have woken the thread by its own writes
 
     def _give_way(self, done: int, total: int) -> None:
-        """Stop when the process ends, else let the other workers go on; the progress callback of the work."""
+        """Stop when the process ends, else let the other workers go on.
+
+        This is the progress callback of the work.
+        """
         stop_when(self._stop.is_set)(done, total)
         TURNS.give_way(self._stop)

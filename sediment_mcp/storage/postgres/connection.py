@@ -14,7 +14,7 @@ from contextlib import AbstractContextManager
 from typing import Any, ClassVar, LiteralString, NamedTuple, TypeAlias, cast
 
 import psycopg
-from psycopg import sql
+from psycopg import RawCursor, sql
 from psycopg.abc import RV, PQGen
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
@@ -53,7 +53,7 @@ Cursor: TypeAlias = psycopg.Cursor[tuple[Any, ...]]
 
 
 class Statement(NamedTuple):
-    """A statement as psycopg takes it, with its values."""
+    """A statement of PostgreSQL, with the values of ``$1``, ``$2``, …."""
 
     text: str
     values: Sequence[object] = ()
@@ -179,6 +179,7 @@ def connect(url: str) -> Connection:
             make_conninfo(url, **{k: v for k, v in OPTIONS.items() if k not in given}),
             autocommit=True,
             context=_ADAPTERS_CONTEXT,
+            cursor_factory=RawCursor,
         )
         ((connection.server_id,),) = connection.fetch("SELECT pg_postmaster_start_time()::text")
         return connection

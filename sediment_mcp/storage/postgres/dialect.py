@@ -50,15 +50,25 @@ DIALECT = Dialect(
 
 @functools.cache
 def to_statement(sql: str) -> str:
-    """Return a shared statement as psycopg takes it, with the tenant's own rows.
+    """Return a shared statement as PostgreSQL takes it, with the tenant's own rows.
 
-    Each ``?`` becomes ``%s``. No shared statement has a question mark but those that stand for a value.
+    Each ``?`` becomes ``$1``, ``$2``, …, because psycopg would parse ``%s`` anew in each long statement, for two
+    milliseconds of a query.
     """
     if sql.startswith(("UPDATE", "DELETE")) and OWN_ROWS not in sql:
         raise RuntimeError(f"A statement must say whose rows it changes: {sql}")
-    text = sql.replace("%", "%%").replace("?", "%s")
+    text = number_values(sql)
     named = [table for table in TABLES if table in sql] if "SELECT" in sql else []
     own = ", ".join(
         f"{table} AS NOT MATERIALIZED (SELECT * FROM {SCHEMA}.{table} WHERE {OWN_ROWS})" for table in named
     )
     return f"WITH {own} {text}" if own else text
+
+
+def number_values(sql: str) -> str:
+    """Return a shared statement with numbers in the place of its question marks.
+
+    All of these stand for a value.
+    """
+    first, *others = sql.split("?")
+    return first + "".join(f"${number}{text}" for number, text in enumerate(others, start=1))

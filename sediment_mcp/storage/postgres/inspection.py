@@ -69,11 +69,11 @@ def inspect_server(url: str, tenant: str) -> ServerFacts:
         role, is_unbound, may_create = read_role(connection)
         known = list_unprotected(connection) if schema else []
         found = (
-            connection.fetch(f"SELECT 1 FROM {SCHEMA}.tenants WHERE name = %s", (tenant,)) if schema else []
+            connection.fetch(f"SELECT 1 FROM {SCHEMA}.tenants WHERE name = $1", (tenant,)) if schema else []
         )
         ((size,),) = connection.fetch(
             "SELECT COALESCE(sum(pg_total_relation_size(pg_class.oid)), 0)::bigint FROM pg_class "
-            "JOIN pg_namespace ON pg_namespace.oid = relnamespace WHERE nspname = %s AND relkind = 'r'",
+            "JOIN pg_namespace ON pg_namespace.oid = relnamespace WHERE nspname = $1 AND relkind = 'r'",
             (SCHEMA,),
         )
         return ServerFacts(

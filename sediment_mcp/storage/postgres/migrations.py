@@ -260,8 +260,8 @@ def migrate(connection: Connection, role: str = "", up_to: int | None = None) ->
     known = MIGRATIONS[:up_to]
     with connection.waiting_forever(), connection.transaction():
         connection.run("SET TRANSACTION ISOLATION LEVEL READ COMMITTED")
-        connection.fetch("SELECT pg_advisory_xact_lock(%s)", (LOCK,))
-        if not connection.fetch("SELECT 1 FROM pg_namespace WHERE nspname = %s", (SCHEMA,)):
+        connection.fetch("SELECT pg_advisory_xact_lock($1)", (LOCK,))
+        if not connection.fetch("SELECT 1 FROM pg_namespace WHERE nspname = $1", (SCHEMA,)):
             connection.run(f"CREATE SCHEMA {SCHEMA}")
         connection.run(f"SET LOCAL search_path TO {SCHEMA}")
         connection.run("CREATE TABLE IF NOT EXISTS schema_version (version integer NOT NULL)")
@@ -283,7 +283,7 @@ def read_version(connection: Connection) -> int:
     Raises:
         NewerDatabase: there are more of them than this version of the package knows.
     """
-    ((table,),) = connection.fetch("SELECT to_regclass(%s)::text", (f"{SCHEMA}.schema_version",))
+    ((table,),) = connection.fetch("SELECT to_regclass($1)::text", (f"{SCHEMA}.schema_version",))
     rows = connection.fetch(f"SELECT version FROM {SCHEMA}.schema_version") if table else []
     applied = int(rows[0][0]) if rows else 0
     if applied > len(MIGRATIONS):
@@ -337,7 +337,7 @@ def list_unprotected(connection: Connection) -> list[str]:
     """Return the tables whose rows are not kept apart by the database."""
     rows = connection.fetch(
         "SELECT relname FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace "
-        "WHERE nspname = %s AND relname = ANY(%s) AND NOT (relrowsecurity AND relforcerowsecurity)",
+        "WHERE nspname = $1 AND relname = ANY($2) AND NOT (relrowsecurity AND relforcerowsecurity)",
         (SCHEMA, list(TABLES)),
     )
     return sorted(row[0] for row in rows)

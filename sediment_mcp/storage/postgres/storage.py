@@ -26,7 +26,7 @@ from sediment_mcp.system.files import write_atomically
 from sediment_mcp.tuning import Tuning
 
 CACHE_ID = "cache-id"  # the file that names the indexes of this machine, in the directory that holds them
-FIND_TENANT = f"SELECT number FROM {SCHEMA}.tenants WHERE name = %s"
+FIND_TENANT = f"SELECT number FROM {SCHEMA}.tenants WHERE name = $1"
 
 
 class PostgresStorage:
@@ -219,10 +219,10 @@ def _find_tenant(connection: Connection, name: str, *, may_create: bool) -> int:
         raise StorageError(f"Nothing is stored for the tenant {name} yet: store something first.")
     with connection.transaction():
         connection.send(
-            Statement(f"INSERT INTO {SCHEMA}.tenants (name) VALUES (%s) ON CONFLICT DO NOTHING", (name,))
+            Statement(f"INSERT INTO {SCHEMA}.tenants (name) VALUES ($1) ON CONFLICT DO NOTHING", (name,))
         )
         ((number,),) = connection.fetch(FIND_TENANT, (name,))
-        connection.send(Statement("SELECT set_config('sediment.tenant', %s, true)", (str(number),)))
+        connection.send(Statement("SELECT set_config('sediment.tenant', $1, true)", (str(number),)))
         connection.send(Statement(f"INSERT INTO {SCHEMA}.sequences DEFAULT VALUES ON CONFLICT DO NOTHING"))
     return int(number)
 

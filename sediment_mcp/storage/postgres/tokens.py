@@ -11,7 +11,7 @@ from typing import Any
 from sediment_mcp.domain.access_token import StoredToken
 from sediment_mcp.errors import StorageError
 from sediment_mcp.storage.postgres.connection import BrokenConnection, translate_postgres_errors
-from sediment_mcp.storage.postgres.dialect import SCHEMA
+from sediment_mcp.storage.postgres.dialect import SCHEMA, number_values
 from sediment_mcp.storage.postgres.pool import ConnectionPool, Lease, join_pool, leave_pool
 from sediment_mcp.storage.sql.tokens import SqlTokens
 
@@ -101,4 +101,4 @@ class _Statements:
 
     def _fetch(self, sql: str, values: Sequence[object]) -> list[tuple[Any, ...]]:
         with translate_postgres_errors():
-            return self._lease.connection.fetch(sql.replace("?", "%s"), values)
+            return self._lease.connection.fetch(number_values(sql), values)

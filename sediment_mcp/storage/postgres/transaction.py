@@ -14,10 +14,10 @@ BEGIN_READ = Statement("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
 BEGIN_WRITE = Statement("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE")
 COMMIT = Statement("COMMIT")
 SET_READER = (
-    f"SELECT set_config('sediment.tenant', %s, true), set_config('search_path', '{SCHEMA}, pg_catalog', true)"
+    f"SELECT set_config('sediment.tenant', $1, true), set_config('search_path', '{SCHEMA}, pg_catalog', true)"
 )
 SET_WRITER = (
-    f"{SET_READER}, set_config('lock_timeout', %s, true), "
+    f"{SET_READER}, set_config('lock_timeout', $2, true), "
     f"set_config('idle_in_transaction_session_timeout', '{IDLE_WRITE_MS}', true), "
     # A write is acknowledged when it is on the disk, whatever is usual in the database.
     "set_config('synchronous_commit', CASE current_setting('synchronous_commit') WHEN 'off' THEN 'on' "
@@ -29,7 +29,7 @@ LOCK_NUMBERS = Statement(
     f"SELECT seq, memory, chunk, marks FROM {SCHEMA}.sequences WHERE {OWN_ROWS} FOR UPDATE"
 )
 READ_NUMBERS = Statement(f"SELECT seq FROM {SCHEMA}.sequences WHERE {OWN_ROWS}")
-SAVE_NUMBERS = f"UPDATE {SCHEMA}.sequences SET seq = %s, memory = %s, chunk = %s, marks = %s WHERE {OWN_ROWS}"
+SAVE_NUMBERS = f"UPDATE {SCHEMA}.sequences SET seq = $1, memory = $2, chunk = $3, marks = $4 WHERE {OWN_ROWS}"
 
 
 @dataclass(slots=True)

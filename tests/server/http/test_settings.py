@@ -47,7 +47,9 @@ def test_a_public_url_is_a_scheme_and_a_host(text: str) -> None:
     assert parse_public_url("https://m.example:8443/") == "https://m.example:8443"
 
 
-@pytest.mark.parametrize("text", ["", "x", "1:2:3", "70000", "host:", "-1", ":9464", "::1:9464", "[::1:9464", "a b:1", "1²"])
+@pytest.mark.parametrize(
+    "text", ["", "x", "1:2:3", "70000", "host:", "-1", ":9464", "::1:9464", "[::1:9464", "a b:1", "1²"]
+)
 def test_metrics_are_given_at_an_address(text: str) -> None:
     with pytest.raises(BadArgument, match="--metrics"):
         parse_metrics_address(text)

@@ -48,7 +48,7 @@ def test_a_server_that_hangs_is_given_up_and_its_connection_closed(
 def test_a_statement_that_may_take_any_time_is_waited_for(connection: Connection) -> None:
     connection.answer_seconds = NOT_LONG
     with connection.waiting_forever():
-        connection.fetch("SELECT pg_sleep(%s)", [2 * NOT_LONG])
+        connection.fetch("SELECT pg_sleep($1)", [2 * NOT_LONG])
     assert connection.answer_seconds == NOT_LONG
 
 

@@ -71,7 +71,7 @@ def test_a_change_that_does_not_say_whose_rows_it_changes_is_refused(sql: str) -
 def test_a_statement_reads_the_tenant_s_rows_of_every_table_that_it_names() -> None:
     for table in TABLES:
         assert f"sediment.{table} WHERE {OWN_ROWS}" in to_statement(f"SELECT 7 % 2 FROM {table} WHERE x = ?")
-    assert to_statement("SELECT 7 % ?") == "SELECT 7 %% %s"
+    assert to_statement("SELECT 7 % ? + ?") == "SELECT 7 % $1 + $2"
 
 
 # --- round trips --------------------------------------------------------------------------------
