@@ -52,8 +52,8 @@ DIALECT = Dialect(
 def to_statement(sql: str) -> str:
     """Return a shared statement as PostgreSQL takes it, with the tenant's own rows.
 
-    Each ``?`` becomes ``$1``, ``$2``, …, because psycopg would parse ``%s`` anew in each long statement, for two
-    milliseconds of a query.
+    Each ``?`` becomes ``$1``, ``$2``, …, because psycopg would parse ``%s`` anew in each long statement,
+    for two milliseconds of a query.
     """
     if sql.startswith(("UPDATE", "DELETE")) and OWN_ROWS not in sql:
         raise RuntimeError(f"A statement must say whose rows it changes: {sql}")
