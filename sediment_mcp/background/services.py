@@ -5,6 +5,7 @@ They are built at first use, because they import numpy.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -27,6 +28,10 @@ from sediment_mcp.system.progress import Progress
 
 if TYPE_CHECKING:
     from sediment_mcp.embeddings.reranker import Reranker
+
+TURN_SECONDS = 0.1  # between two looks whether the process ends, while another store writes its indexes
+_WRITING = threading.Lock()
+"""Held while one store of the process writes its indexes: all at once they would slow every call down."""
 
 
 class Services:
@@ -61,7 +66,7 @@ class Services:
             Job("embed missing chunks", self._embed_missing),
             Job("finish secure erases", self.erasure.run, only_resident=True),
             Job("remove what has ended", self._remove_due, only_resident=True),
-            Job("write index snapshots", self.write_due_snapshots),
+            Job("write index snapshots", self._write_in_turn),
             Job("verify the text index", self.indexer.verify_text, only_resident=True),
             Job("write the audit", audit.run, only_resident=True),
         )
@@ -103,6 +108,19 @@ class Services:
         """The model in use, once it is loaded."""
         embedder = self._model.ready
         return None if embedder is None else embedder.identity
+
+    def _write_in_turn(self, progress: Progress) -> None:
+        """Write the index snapshots that lag behind, once no other store of this process does.
+
+        Raises:
+            Stopped: ``progress`` asked for it.
+        """
+        while not _WRITING.acquire(timeout=TURN_SECONDS):
+            progress(0, 0)
+        try:
+            self.write_due_snapshots(progress)
+        finally:
+            _WRITING.release()
 
     def _embed_missing(self, progress: Progress) -> None:
         if (embedder := self._model.ready) is not None:

@@ -1,8 +1,7 @@
 """The background worker: a thread that runs due jobs beside the calls.
 
-There is one daemon thread for each store of a process, which writes wake and which otherwise sleeps. Those of
-several stores take turns. If the process dies during a job, the next process or another one continues from
-the last commit.
+There is one daemon thread in a process, which writes wake and which otherwise sleeps. If the process dies
+during a job, the next process or another one continues from the last commit.
 """
 
 from __future__ import annotations
@@ -11,14 +10,10 @@ import logging
 import threading
 from collections.abc import Callable
 
-from sediment_mcp.background.turns import Turns
 from sediment_mcp.errors import Stopped
 from sediment_mcp.system.garbage_collection import collect_if_due
 from sediment_mcp.system.progress import Progress, stop_when
 from sediment_mcp.tuning import Tuning
-
-TURNS = Turns()
-"""Of all workers of this process."""
 
 logger = logging.getLogger(__name__)
 
@@ -56,7 +51,6 @@ class Worker:
         """Ask the thread to end and wait for it, at most ``timeout`` seconds."""
         self._stop.set()
         self._woken.set()
-        TURNS.end_wait()
         with self._starting:
             thread = self._thread
         if thread is not None:
@@ -71,8 +65,7 @@ class Worker:
             if self._stop.is_set():
                 return
             try:
-                with TURNS.take(self._stop):
-                    self._work(self._give_way)
+                self._work(stop_when(self._stop.is_set))
                 if not self._woken.is_set():  # else there is more to do soon
                     collect_if_due()
             except Stopped:
@@ -80,11 +73,3 @@ class Worker:
             except Exception:
                 logger.exception("Work in the background failed and is tried again later")
                 self._stop.wait(self._tuning.rest_seconds)  # it may have woken the thread by its own writes
-
-    def _give_way(self, done: int, total: int) -> None:
-        """Stop when the process ends, else let the other workers go on.
-
-        This is the progress callback of the work.
-        """
-        stop_when(self._stop.is_set)(done, total)
-        TURNS.give_way(self._stop)
