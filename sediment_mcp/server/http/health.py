@@ -79,11 +79,10 @@ def check_database(config: Config) -> None:
 def _check_server(url: str) -> None:
     from sediment_mcp.storage.postgres.connection import translate_postgres_errors
     from sediment_mcp.storage.postgres.migrations import read_version
-    from sediment_mcp.storage.postgres.pool import join_pool, leave_pool
+    from sediment_mcp.storage.postgres.pool import leave_pool, open_pool
 
-    pool = join_pool(url)
+    pool = open_pool(url)
     try:
-        pool.prepare()
         with translate_postgres_errors(), pool.lend(CHECK_SECONDS) as lease:
             read_version(lease.connection)
     finally:

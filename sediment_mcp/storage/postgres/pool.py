@@ -131,12 +131,23 @@ _pools: dict[str, ConnectionPool] = {}
 _pools_guard = threading.Lock()
 
 
-def join_pool(url: str) -> ConnectionPool:
-    """Return the pool of this process for a URL; each call needs its `leave_pool`."""
+def open_pool(url: str, *, may_create: bool = True) -> ConnectionPool:
+    """Join the pool of this process for a URL, over tables that are up to date.
+
+    Each call needs its `leave_pool`.
+
+    Raises:
+        StorageError: the server cannot be reached, or see `migrations.prepare`.
+    """
     with _pools_guard:
         pool = _pools.setdefault(url, ConnectionPool(url))
         pool.join()
-        return pool
+    try:
+        pool.prepare(may_create=may_create)
+    except BaseException:
+        leave_pool(pool)
+        raise
+    return pool
 
 
 def leave_pool(pool: ConnectionPool) -> None:

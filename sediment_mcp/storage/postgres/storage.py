@@ -19,7 +19,7 @@ from sediment_mcp.storage.postgres.connection import Connection, Statement, tran
 from sediment_mcp.storage.postgres.database import PostgresDatabase
 from sediment_mcp.storage.postgres.dialect import SCHEMA
 from sediment_mcp.storage.postgres.leases import give_lease_back, take_lease
-from sediment_mcp.storage.postgres.pool import ConnectionPool, Lease, join_pool, leave_pool
+from sediment_mcp.storage.postgres.pool import ConnectionPool, Lease, leave_pool, open_pool
 from sediment_mcp.storage.postgres.session import PostgresSession
 from sediment_mcp.system.data_directory import prepare_directory
 from sediment_mcp.system.files import write_atomically
@@ -78,9 +78,8 @@ class PostgresStorage:
                 raise StorageError("sediment-mcp is ending: call again once it has been started anew.")
             if self._pool is not None:
                 return
-            pool = join_pool(self._url)
+            pool = open_pool(self._url, may_create=self._may_create)
             try:
-                pool.prepare(may_create=self._may_create)
                 with translate_postgres_errors(), pool.lend(self._tuning.lock_timeout) as lease:
                     self._number = _find_tenant(lease.connection, self._tenant, may_create=self._may_create)
                     self._is_read_only = lease.connection.is_standby

@@ -12,7 +12,7 @@ from sediment_mcp.domain.access_token import StoredToken
 from sediment_mcp.errors import StorageError
 from sediment_mcp.storage.postgres.connection import BrokenConnection, translate_postgres_errors
 from sediment_mcp.storage.postgres.dialect import SCHEMA, number_values
-from sediment_mcp.storage.postgres.pool import ConnectionPool, Lease, join_pool, leave_pool
+from sediment_mcp.storage.postgres.pool import ConnectionPool, Lease, leave_pool, open_pool
 from sediment_mcp.storage.sql.tokens import SqlTokens
 
 TABLE = f"{SCHEMA}.tokens"
@@ -69,13 +69,7 @@ class PostgresTokens:
             if self._is_closed:
                 raise StorageError("sediment-mcp is ending: call again once it has been started anew.")
             if self._pool is None:
-                pool = join_pool(self._url)
-                try:
-                    pool.prepare()
-                except BaseException:
-                    leave_pool(pool)
-                    raise
-                self._pool = pool
+                self._pool = open_pool(self._url)
             return self._pool
 
 
