@@ -23,6 +23,7 @@ from sediment_mcp.embeddings.protocols import Embedder
 from sediment_mcp.errors import BadArgument
 from sediment_mcp.storage.protocols import MemoryStorage
 from sediment_mcp.storage.sqlite.storage import SqliteStorage
+from sediment_mcp.system.directory_encryption import DirectoryEncryption
 from sediment_mcp.system.extras import check_module
 from sediment_mcp.system.garbage_collection import loading
 from sediment_mcp.system.progress import Progress, ignore_progress
@@ -85,7 +86,8 @@ class Application:
             self.reranker = Reranker(lambda: load_scorer(config), 0.0 if is_resident else model_timeout)
         on_change = self._worker.wake if is_resident else lambda: None
         policy = AuditPolicy(config, clock)
-        self.storage = build_storage(config, on_change, policy.change_time)
+        self.encryption = DirectoryEncryption(config.data_dir, config.key_command)
+        self.storage = build_storage(config, on_change, policy.change_time, self.encryption)
         self._file = self.storage if isinstance(self.storage, SqliteStorage) else None
         self._backups: Backups | None = None
         if self._file is not None:
@@ -251,17 +253,22 @@ def build_storage(
     config: Config,
     on_change: Callable[[], None] = lambda: None,
     audit_time: Callable[[], datetime | None] = lambda: None,
+    encryption: DirectoryEncryption | None = None,
 ) -> MemoryStorage:
     """Return the storage of one tenant, which nothing has opened yet.
 
     ``on_change`` and ``audit_time`` are those of the storages; without the latter nothing is recorded.
+    ``encryption`` is that of the data directory.
 
     Raises:
         BadArgument: it is in PostgreSQL, and that extra is not installed.
     """
     directory, tuning = config.store_dir, config.tuning
     if not config.database:
-        return SqliteStorage(directory, tuning, on_change=on_change, audit_time=audit_time)
+        encryption = encryption or DirectoryEncryption(config.data_dir, config.key_command)
+        return SqliteStorage(
+            directory, tuning, on_change=on_change, audit_time=audit_time, encryption=encryption
+        )
     require_postgres()
     from sediment_mcp.storage.postgres.storage import PostgresStorage
 

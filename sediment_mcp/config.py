@@ -53,6 +53,7 @@ TENANT = "SEDIMENT_TENANT"
 TEAM = "SEDIMENT_TEAM"
 AUDIT = "SEDIMENT_AUDIT"
 AUDIT_DAYS = "SEDIMENT_AUDIT_DAYS"
+KEY_COMMAND = "SEDIMENT_KEY_COMMAND"
 VARIABLES = (
     DATA_DIR,
     PROJECT,
@@ -72,6 +73,7 @@ VARIABLES = (
     OIDC_TEAM_CLAIM,
     AUDIT,
     AUDIT_DAYS,
+    KEY_COMMAND,
 )
 
 Secrets = Literal["warn", "refuse"]
@@ -90,6 +92,7 @@ MULTILINGUAL_MODEL, NO_MODEL = "multilingual", "none"
 MULTILINGUAL_EXTRA, MODEL_EXTRA = "sediment-mcp[multilingual]", "sediment-mcp[sentence-transformers]"
 """What is installed to use the multilingual model, and to use any other one, or a reranker."""
 POSTGRES_EXTRA = "sediment-mcp[postgres]"
+ENCRYPT_EXTRA = "sediment-mcp[encrypt]"
 BOTH_EXTRAS = "sediment-mcp[multilingual,sentence-transformers]"
 KEPT_BACKUPS = 7
 KEPT_AUDIT_DAYS = 90
@@ -123,6 +126,7 @@ class Config:
     ``oidc_team_claim`` names the claim with the team; empty: nobody has one.
     ``audit`` is what is recorded of calls; empty: see `background.audit.AuditPolicy`.
     ``audit_days`` is how long records are kept.
+    ``key_command`` prints the recovery code of an encrypted data directory; empty: see `system.key_sources`.
     ``zone`` is the time zone in which days are the user's; None: that of the machine.
     ``tuning`` is not a setting of the user: no variable and no flag sets it.
     """
@@ -145,6 +149,7 @@ class Config:
     oidc_team_claim: str = ""
     audit: Audit = ""
     audit_days: int = KEPT_AUDIT_DAYS
+    key_command: str = ""
     tuning: Tuning = field(default_factory=Tuning)
 
     @property
@@ -225,6 +230,7 @@ def load_config(
             1,
             MOST_AUDIT_DAYS,
         ),
+        key_command=given.get(KEY_COMMAND, "").strip(),
     )
 
 

@@ -188,3 +188,20 @@ def default_data_dir() -> Path:
     home = find_home()
     data = "Library/Application Support" if sys.platform == "darwin" else ".local/share"
     return home / data / "sediment-mcp"
+
+
+def default_config_dir() -> Path:
+    """Return the user's directory of settings, in which no memories lie.
+
+    Raises:
+        BadArgument: no home directory is known.
+    """
+    if sys.platform == "win32":  # outside of AppData, as the data directory is
+        return find_home() / ".sediment-mcp-settings"
+    import platformdirs
+
+    with contextlib.suppress(RuntimeError):
+        directory = Path(platformdirs.user_config_dir("sediment-mcp-settings", appauthor=False))
+        if directory.is_absolute() and (os.environ.get("HOME") or os.environ.get("XDG_CONFIG_HOME")):
+            return directory
+    return find_home() / ".config" / "sediment-mcp-settings"

@@ -9,6 +9,8 @@
     ├── StorageError           the data directory or the database cannot be used
     │   ├── NewerDatabase      written by a newer version of sediment-mcp
     │   ├── DamagedDatabase    SQLite says that the file is malformed
+    │   ├── DamagedFile        another file of the data directory does not open with its key
+    │   ├── KeyUnavailable     the directory is encrypted, and its key cannot be had
     │   ├── DiskFull           no space left
     │   └── Busy               another process holds the write lock for too long
     ├── NotAllowed             the caller may read, and asked for a change
@@ -74,6 +76,14 @@ class DamagedDatabase(StorageError):
 
     def __init__(self, message: str = DAMAGED) -> None:
         super().__init__(message)
+
+
+class DamagedFile(StorageError):
+    """An encrypted file of the data directory does not open with the directory's key."""
+
+
+class KeyUnavailable(StorageError):
+    """The data directory is encrypted, and its key cannot be had."""
 
 
 class DiskFull(StorageError):

@@ -8,6 +8,7 @@ from sediment_mcp.config import (
     BACKUPS,
     DATA_DIR,
     DATABASE,
+    KEY_COMMAND,
     LOG_LEVEL,
     MODEL,
     PROJECT,
@@ -39,5 +40,6 @@ FLAGS = {
     OIDC_TEAM_CLAIM: ("--oidc-team-claim", "CLAIM", "the claim with the team"),
     AUDIT: ("--audit", "CHOICE", "record nothing (off), changes, all, or texts of questions too"),
     AUDIT_DAYS: ("--audit-days", "DAYS", "how long records of calls are kept"),
+    KEY_COMMAND: ("--key-command", "COMMAND", "what prints the recovery code of an encrypted directory"),
 }
 """Variable → its flag, which takes precedence over it."""

@@ -18,6 +18,7 @@ from sediment_mcp.domain.captured import is_captured, release
 from sediment_mcp.domain.duplicates import add_repetition, fold_text, is_same_text
 from sediment_mcp.domain.merging import append_tags, combine
 from sediment_mcp.domain.retention import Rule
+from sediment_mcp.domain.version_links import resolve_links
 from sediment_mcp.errors import BadArgument, SedimentError
 from sediment_mcp.operations.projects import open_project
 from sediment_mcp.operations.store_memory import find_duplicate, owner_of
@@ -29,7 +30,6 @@ from sediment_mcp.transfer.formats.sediment_jsonl import (
 )
 from sediment_mcp.transfer.prepare import ImportOptions, PreparedMemory, prepare_memory
 from sediment_mcp.transfer.records import Item, MemoryRecord, Note, Problem, RuleRecord, split_into_batches
-from sediment_mcp.transfer.sync import resolve_links
 
 if TYPE_CHECKING:
     from sediment_mcp.app import Application

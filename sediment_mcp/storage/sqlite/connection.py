@@ -20,6 +20,7 @@ from sediment_mcp.errors import DamagedDatabase, DiskFull, StorageError
 from sediment_mcp.storage.sql.database import placeholders
 from sediment_mcp.storage.sqlite import migrations
 from sediment_mcp.storage.sqlite.dialect import DIALECT
+from sediment_mcp.storage.sqlite.library import connect, translate_library_errors
 from sediment_mcp.system.files import read_file_id, touch_private
 
 BUSY_TIMEOUT_MS = 30_000  # only recovery after a crash ever makes SQLite itself wait
@@ -31,7 +32,8 @@ UNREADABLE = (StorageError, sqlite3.Error, MemoryError)
 def translate_sqlite_errors() -> Generator[None]:
     """Translate SQLite's errors into errors whose messages say what to do."""
     try:
-        yield
+        with translate_library_errors():
+            yield
     except sqlite3.DatabaseError as error:
         code = getattr(error, "sqlite_errorname", "") or ""
         if code.startswith("SQLITE_FULL"):
@@ -54,25 +56,24 @@ class SqliteDatabase:
 
     dialect = DIALECT
 
-    def __init__(self, path: Path, *, read_only: bool = False) -> None:
+    def __init__(self, path: Path, *, read_only: bool = False, key: bytes | None = None) -> None:
         """Open the database, which must have been prepared (see `prepare`) before.
 
-        With ``read_only`` nothing is changed; not even a log is created.
+        With ``read_only`` nothing is changed; not even a log is created. ``key`` is for an encrypted file.
 
         Raises:
             StorageError: the file cannot be opened, is damaged, or is newer than this package.
         """
         self.path = path
         self.is_read_only = read_only
+        self._key = key
         self._log_path = path.with_name(path.name + "-wal")
         self.file_id = read_file_id(path)  # read before opening, so that a replaced file is noticed
         with translate_sqlite_errors():
-            self._sql = sqlite3.connect(
+            self._sql = connect(
                 _build_read_only_uri(path) if read_only else f"{path.absolute().as_uri()}?mode=rw",
-                isolation_level=None,
-                check_same_thread=False,
+                key,
                 timeout=BUSY_TIMEOUT_MS / 1000,
-                uri=True,
             )
             # The last connection's close would checkpoint at an unsuitable moment; `close` decides instead.
             self._sql.execute("PRAGMA wal_autocheckpoint = 0")
@@ -90,20 +91,21 @@ class SqliteDatabase:
         *,
         schema: migrations.Schema = migrations.MEMORIES,
         schema_version: int | None = None,
+        key: bytes | None = None,
     ) -> Self:
         """Open the database and bring its schema up to date; the caller holds the write lock.
 
         ``schema_version`` stops at an older schema, for tests of what an earlier version has left.
         """
         touch_private(path)
-        database = cls(path)
+        database = cls(path, key=key)
         with translate_sqlite_errors():
             database._sql.execute(f"PRAGMA journal_mode = {schema.journal}")
             migrations.migrate(database._sql, schema_version, schema)
         return database
 
     @staticmethod
-    def is_prepared(path: Path) -> bool:
+    def is_prepared(path: Path, key: bytes | None = None) -> bool:
         """Return True if the schema is up to date, so that opening it needs no lock.
 
         Raises:
@@ -111,7 +113,7 @@ class SqliteDatabase:
         """
         if not path.exists() or path.stat().st_size == 0:
             return False
-        with contextlib.closing(SqliteDatabase(path)) as database:
+        with contextlib.closing(SqliteDatabase(path, key=key)) as database:
             applied, known = database.schema()
         return applied == known
 
@@ -163,7 +165,7 @@ class SqliteDatabase:
         touch_private(path)
         with (
             translate_sqlite_errors(),
-            contextlib.closing(sqlite3.connect(path, isolation_level=None)) as copy,
+            contextlib.closing(connect(str(path), self._key)) as copy,
         ):
             copy.execute("PRAGMA synchronous = OFF")  # the caller syncs the finished file
             self._sql.backup(copy)

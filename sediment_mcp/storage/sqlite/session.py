@@ -23,6 +23,6 @@ class SqliteSession(SqlSession):
         self.database.close()
 
 
-def open_session(path: Path, *, read_only: bool = False) -> SqliteSession:
+def open_session(path: Path, *, read_only: bool = False, key: bytes | None = None) -> SqliteSession:
     """Open a session over a prepared database file; see `SqliteDatabase`."""
-    return SqliteSession(SqliteDatabase(path, read_only=read_only))
+    return SqliteSession(SqliteDatabase(path, read_only=read_only, key=key))

@@ -30,6 +30,7 @@ from sediment_mcp.storage.sqlite.read_only import ReadOnlyFile, describe, is_rea
 from sediment_mcp.storage.sqlite.secure_erase import erase_remains, has_remains
 from sediment_mcp.storage.sqlite.session import SqliteSession, open_session
 from sediment_mcp.system.data_directory import prepare_directory
+from sediment_mcp.system.directory_encryption import DirectoryEncryption
 from sediment_mcp.system.locks import locked
 from sediment_mcp.tuning import Tuning
 
@@ -53,13 +54,16 @@ class SqliteStorage:
         *,
         on_change: Callable[[], None] = lambda: None,
         audit_time: Callable[[], datetime | None] = lambda: None,
+        encryption: DirectoryEncryption | None = None,
     ) -> None:
         """Create a storage; nothing is opened before the first use.
 
         ``on_change`` is called when the storage has been opened, and after each write. ``audit_time`` gives
-        the time with which a write is recorded in the audit, or None.
+        the time with which a write is recorded in the audit, or None. ``encryption`` is that of the data
+        directory; without it, it is this directory's own.
         """
         self.path = directory / DATABASE
+        self.encryption = encryption or DirectoryEncryption(directory)
         self._directory = directory
         self._tuning = tuning
         self._on_change = on_change
@@ -85,7 +89,7 @@ class SqliteStorage:
                 self._read_only_file = ReadOnlyFile(self.path)
                 return
             self.prepare()
-            self._writer = open_session(self.path)
+            self._writer = self._open_current()
             # A process may have died between an erasure and the emptying of the log.
             self._may_hold_erased_in_log = self._writer.changes.has_erased_since(0)
         self._on_change()
@@ -98,7 +102,10 @@ class SqliteStorage:
     def open_session(self) -> SqliteSession:
         """Open a session of one's own over the database as it is now."""
         file = self._read_only_file
-        return open_session(self.path) if file is None else file.open()
+        return self._open_current() if file is None else file.open()
+
+    def _open_current(self) -> SqliteSession:
+        return open_session(self.path, key=self.encryption.database_key(self.path))
 
     def prepare(self, *, is_locked: bool = False) -> None:
         """Create or upgrade the database, unless it is ready to be opened.
@@ -106,10 +113,11 @@ class SqliteStorage:
         ``is_locked`` says that the caller holds the write lock.
         """
         prepare_directory(self._directory)
-        if swap.replacement_path(self.path).exists() or not SqliteDatabase.is_prepared(self.path):
+        key = self.encryption.database_key(self.path)
+        if swap.replacement_path(self.path).exists() or not SqliteDatabase.is_prepared(self.path, key):
             with contextlib.nullcontext() if is_locked else self.file_lock():
                 swap.finish(self.path)
-                SqliteDatabase.prepare(self.path).close()
+                SqliteDatabase.prepare(self.path, key=self.encryption.database_key(self.path)).close()
 
     def file_lock(self, timeout: float | None = None) -> contextlib.AbstractContextManager[None]:
         """Hold the write lock between processes."""
@@ -207,7 +215,7 @@ class SqliteStorage:
             if swap.replacement_path(self.path).exists() or not self._writer.database.is_current():
                 self._writer.database.close_stale()
                 self.prepare(is_locked=True)
-                self._writer = open_session(self.path)
+                self._writer = self._open_current()
             yield self._writer
 
     # --- secure erase -------------------------------------------------------------------------
@@ -280,7 +288,7 @@ class SqliteReader:
         with self._storage.file_lock():
             session.database.close_stale()
             self._storage.prepare(is_locked=True)
-        return open_session(self._storage.path)
+        return self._storage.open_session()
 
     def close(self, timeout: float = 0.5) -> None:
         """Close the connection, unless a call still uses it after ``timeout`` seconds."""

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from sediment_mcp.domain.memory import MAX_TAGS, Memory
 from sediment_mcp.domain.merging import combine
-from sediment_mcp.transfer.sync import resolve_links
+from sediment_mcp.domain.version_links import resolve_links
 from tests.support.memories import memory_of
 
 NOON = datetime(2026, 5, 8, 12, tzinfo=UTC)
