@@ -45,7 +45,10 @@ class DirectoryEncryption:
     """
 
     def __init__(self, directory: Path, key_command: str = "") -> None:
-        """Look at nothing yet; ``key_command`` prints the key's recovery code, where that is its source."""
+        """Look at nothing yet.
+
+        ``key_command`` prints the key's recovery code, where that is its source.
+        """
         self.directory = directory
         self.key_command = key_command
         self._lock = threading.Lock()
