@@ -44,7 +44,7 @@ _open_files: dict[FileId, _OpenFile] = {}
 def open_database_file(
     path: Path, use: FileUse, connect: Callable[[], Opened]
 ) -> tuple[Opened, FileId | None]:
-    """Open a file by ``connect``, and keep in mind that it is open until `release_database_file`.
+    """Open a file by ``connect``, and return that with what `release_database_file` needs.
 
     Raises:
         StorageError: it is open already as something else, because another file has just got its name.

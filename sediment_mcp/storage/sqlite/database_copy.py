@@ -22,9 +22,9 @@ UNSYNCED = ("synchronous", "journal_mode")  # of a file that nobody knows yet
 def copy_database(
     source: Path, target: Path, *, source_key: bytes | None, key: bytes | None, read_only: bool = False
 ) -> None:
-    """Copy a database into a new file with this key, or without one; neither has a log of its own.
+    """Copy a database into a new file with this key, or without one.
 
-    The caller holds the lock under which the source is written, and syncs the target. With ``read_only``
+    The new file has no log. The caller holds the lock under which the source is written, and syncs the target. With ``read_only``
     nothing is changed beside the source, not even a crash undone.
 
     Raises:
