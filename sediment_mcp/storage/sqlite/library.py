@@ -73,8 +73,10 @@ def _load_sqlcipher() -> Any:
 
     library = cast("Any", dbapi2)
     for name in EXCEPTIONS:
-        exception = getattr(library, name)
-        exception.__bases__ = (*exception.__bases__, getattr(sqlite3, name))
+        exception, of_python = getattr(library, name), getattr(sqlite3, name)
+        bases = exception.__bases__
+        if of_python not in bases:  # two threads may load the library at once
+            exception.__bases__ = (*bases, of_python)
     with contextlib.closing(library.connect(":memory:")) as connection:
         connection.execute("PRAGMA cipher_log_level = NONE")  # of the process; else to the standard error
     return library
