@@ -45,7 +45,10 @@ class DirectoryEncryption:
     """
 
     def __init__(self, directory: Path, key_command: str = "") -> None:
-        """Look at nothing yet; ``key_command`` prints the key's recovery code, where that is its source."""
+        """Note the directory, and look at nothing yet.
+
+        ``key_command`` prints the key's recovery code, where that is its source.
+        """
         self.directory = directory
         self.key_command = key_command
         self._lock = threading.Lock()
@@ -99,7 +102,9 @@ class DirectoryEncryption:
     # --- SQLite files -------------------------------------------------------------------------
 
     def database_key(self, path: Path) -> bytes | None:
-        """Return the key with which a SQLite file is opened or made; None for one that is not encrypted.
+        """Return the key with which a SQLite file is opened or made.
+
+        None for one that is not encrypted.
 
         Raises:
             KeyUnavailable: there is no key where one is needed.
