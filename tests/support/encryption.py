@@ -84,17 +84,26 @@ def decrypt_pages(data: bytes, key: bytes) -> bytes:
     return b"".join(_decrypt_page(page, key, is_first=not number) for number, page in enumerate(pages))
 
 
-def decrypt_log(data: bytes, key: bytes) -> bytes:
+def list_frames(log: bytes) -> list[bytes]:
+    """The pages in a write-ahead log, as they are."""
+    return [log[start : start + PAGE] for start in _find_frames(log)]
+
+
+def decrypt_log(log: bytes, key: bytes) -> bytes:
     """The pages in a write-ahead log of SQLCipher, those that it has applied already too."""
-    frames = range(LOG_HEADER, len(data), FRAME_HEADER + PAGE)
     return b"".join(
-        _decrypt_page(
-            data[start + FRAME_HEADER : start + FRAME_HEADER + PAGE],
-            key,
-            is_first=int.from_bytes(data[start : start + 4], "big") == 1,
-        )
-        for start in frames
+        _decrypt_page(log[start : start + PAGE], key, is_first=_read_number(log, start) == 1)
+        for start in _find_frames(log)
     )
+
+
+def _find_frames(log: bytes) -> range:
+    """Where the pages of a log begin."""
+    return range(LOG_HEADER + FRAME_HEADER, len(log), FRAME_HEADER + PAGE)
+
+
+def _read_number(log: bytes, start: int) -> int:
+    return int.from_bytes(log[start - FRAME_HEADER : start - FRAME_HEADER + 4], "big")
 
 
 def _decrypt_page(page: bytes, key: bytes, *, is_first: bool) -> bytes:
