@@ -66,7 +66,7 @@ def describe_source(source: KeySource, key_id: str) -> str:
     """Return where a key is, for a sentence."""
     if source == "file":
         return f"the key file {get_key_file(key_id)}"
-    return "the keychain" if source == "keychain" else "the command of SEDIMENT_KEY_COMMAND"
+    return f"the {source}" + (" of SEDIMENT_KEY_COMMAND" if source == "command" else "")
 
 
 def choose_source(command: str) -> KeySource:
@@ -91,8 +91,19 @@ def get_key_file(key_id: str) -> Path:
     return default_config_dir() / "keys" / key_id
 
 
+def keep_key(source: KeySource, key: DataKey, command: str) -> None:
+    """Keep a key, and check that it comes back, before anything depends on it.
+
+    Raises:
+        KeyUnavailable: the keychain refuses it, or the command gives another one.
+        StorageError: the file cannot be written.
+    """
+    store_key(source, key)
+    load_key(source, key.id, command)
+
+
 def store_key(source: KeySource, key: DataKey) -> None:
-    """Keep a key in the keychain or in its file.
+    """Keep a key in the keychain or in its file; a command has it already.
 
     Raises:
         KeyUnavailable: the keychain refuses it.
