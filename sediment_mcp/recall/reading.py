@@ -20,6 +20,7 @@ from sediment_mcp.storage.sqlite.session import SqliteSession, open_session
 from sediment_mcp.storage.sqlite.storage import DATABASE, SqliteStorage
 from sediment_mcp.storage.sqlite.swap import replacement_path
 from sediment_mcp.system.data_directory import find_fault
+from sediment_mcp.system.directory_encryption import DirectoryEncryption
 from sediment_mcp.system.extras import check_module
 
 if TYPE_CHECKING:
@@ -132,11 +133,13 @@ def _search_store(config: Config, *, is_team: bool) -> SearchedStore:
     from sediment_mcp.search.retriever import Retriever
 
     storage = open_unchanged(config)
+    encryption = DirectoryEncryption(config.data_dir, config.key_command)
     retriever = Retriever(
         config.store_dir,
         storage,
         _WithoutModel(lambda: load_embedder(config)),
-        Indexer(config.store_dir, storage, config.tuning.lock_timeout),
+        Indexer(config.store_dir, storage, config.tuning.lock_timeout, encryption),
+        encryption,
         clock=lambda: datetime.now(UTC),
         tuning=replace(config.tuning, far_behind=sys.maxsize),  # an index is never written here
     )

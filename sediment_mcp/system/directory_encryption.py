@@ -151,6 +151,16 @@ class DirectoryEncryption:
         return AESGCM(self.key().derive("files"))
 
 
+def is_encrypted(path: Path) -> bool:
+    """Return whether a file that is no SQLite file is encrypted, by its first bytes.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    with path.open("rb") as file:
+        return file.read(len(MAGIC)) == MAGIC
+
+
 def _read_marker(path: Path) -> Marker:
     try:
         record = read_record(path)
