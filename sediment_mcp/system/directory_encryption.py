@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Literal, cast
 
 from sediment_mcp.errors import DamagedFile, StorageError
+from sediment_mcp.system import database_files
 from sediment_mcp.system.data_key import DataKey
 from sediment_mcp.system.files import read_record, read_stamp, write_record
 from sediment_mcp.system.key_sources import KeySource, load_key
@@ -24,8 +25,6 @@ State = Literal["encrypting", "encrypted", "decrypting"]
 MAGIC = b"sediment-mcp/aes-256-gcm/1\n"
 """What a file begins with that is encrypted here."""
 NONCE_BYTES, TAG_BYTES = 12, 16
-SQLITE_MAGIC = b"SQLite format 3\0"
-"""What a SQLite file begins with that is not encrypted; an encrypted one begins with random bytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,9 +110,10 @@ class DirectoryEncryption:
         """
         if self.marker is None:
             return None
-        head = _read_head(path, len(SQLITE_MAGIC))
-        is_plain = head == SQLITE_MAGIC if head else not self.encrypts
-        return None if is_plain else self.key().derive("database")
+        is_encrypted = database_files.is_encrypted(path)
+        if is_encrypted is None:
+            is_encrypted = self.encrypts
+        return self.key().derive("database") if is_encrypted else None
 
     # --- other files --------------------------------------------------------------------------
 
@@ -170,11 +170,3 @@ def _read_marker(path: Path) -> Marker:
             f"{path} says whether the memories are encrypted, and cannot be read: "
             "give the recovery code to `sediment-mcp key restore`."
         ) from error
-
-
-def _read_head(path: Path, count: int) -> bytes:
-    try:
-        with path.open("rb") as file:
-            return file.read(count)
-    except OSError:
-        return b""
