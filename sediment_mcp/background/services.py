@@ -61,7 +61,7 @@ class Services:
             clock=clock, tuning=tuning, reranker=reranker,
         )  # fmt: skip
         self.embedding_queue = EmbeddingQueue(directory, storage, tuning.commit_every)
-        self.erasure = Erasure(directory, storage, self.indexer, backups)
+        self.erasure = Erasure(directory, storage, self.indexer, backups, encryption)
         self.retention = Retention(
             directory, storage, self.indexer, clock, tuning, purge_queries=self.erasure.purge_queries
         )

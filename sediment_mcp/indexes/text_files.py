@@ -14,7 +14,7 @@ from sediment_mcp.errors import DamagedSnapshot
 from sediment_mcp.indexes.encrypted_text_index import EncryptedTextIndex, EncryptedTextWriter
 from sediment_mcp.indexes.protocols import IndexedChunk
 from sediment_mcp.indexes.segment_checksums import verify_checksums
-from sediment_mcp.indexes.tantivy_index import INDEX_NAME, TantivyIndex, TantivyWriter
+from sediment_mcp.indexes.tantivy_index import INDEX_NAME, POINTER, TantivyIndex, TantivyWriter
 from sediment_mcp.storage.table_protocols import SnapshotId
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ class TextWriter:
     name = INDEX_NAME
 
     def __init__(self, directory: Path, encryption: DirectoryEncryption) -> None:
-        self._encryption = encryption
+        self._directory, self._encryption = directory, encryption
         self._plain = TantivyWriter(directory)
         self._encrypted = EncryptedTextWriter(directory, encryption)
 
@@ -63,12 +63,16 @@ class TextWriter:
         """
         return self._current.open()
 
+    def has_snapshot(self) -> bool:
+        """Return True if there is a finished snapshot of the right kind, sound or not."""
+        return self._encrypted.exists() if self.is_encrypted else (self._directory / POINTER).exists()
+
     def exists(self) -> bool:
         """Return True if there are any files of the index, of either kind."""
         return self._plain.exists() or self._encrypted.exists()
 
     def built_seq(self) -> int:
-        """Return the change at which the snapshot was last written whole; 0 if unknown, or of another kind."""
+        """Return the change at which the snapshot was last written whole; 0 if unknown or of another kind."""
         other = self._plain if self.is_encrypted else self._encrypted
         return 0 if other.exists() else self._current.built_seq()
 
