@@ -34,7 +34,8 @@ from support.readable import STEM, find_readable, is_random, search, spell_embed
 from support.traces import traces
 
 from sediment_mcp.system import encrypted_file
-from sediment_mcp.system.directory_encryption import MAGIC, MARKER, SQLITE_MAGIC
+from sediment_mcp.system.database_files import SQLITE_MAGIC
+from sediment_mcp.system.directory_encryption import MAGIC, MARKER
 
 pytestmark = pytest.mark.encrypt
 

@@ -18,9 +18,9 @@ from unittest import mock
 from sediment_mcp.config import KEY_COMMAND
 from sediment_mcp.system import encrypted_file
 from sediment_mcp.system.data_key import DataKey, generate_key
+from sediment_mcp.system.database_files import SQLITE_MAGIC
 from sediment_mcp.system.directory_encryption import (
     MARKER,
-    SQLITE_MAGIC,
     DirectoryEncryption,
     Marker,
 )
