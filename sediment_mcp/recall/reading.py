@@ -16,7 +16,8 @@ from sediment_mcp.config import POSTGRES_EXTRA
 from sediment_mcp.embeddings.loader import ModelLoader, load_embedder
 from sediment_mcp.errors import StorageError
 from sediment_mcp.storage.protocols import MemoryStorage
-from sediment_mcp.storage.sqlite.session import SqliteSession, open_session
+from sediment_mcp.storage.sqlite.read_only import open_in_place
+from sediment_mcp.storage.sqlite.session import SqliteSession
 from sediment_mcp.storage.sqlite.storage import DATABASE, SqliteStorage
 from sediment_mcp.storage.sqlite.swap import replacement_path
 from sediment_mcp.system.data_directory import find_fault
@@ -73,7 +74,7 @@ class UnchangedStorage(SqliteStorage):
         Raises:
             StorageError: it cannot be read, or its schema is not that of this version.
         """
-        session = open_session(self.path, read_only=True)
+        session = open_in_place(self.path, self.encryption)
         applied, known = session.database.schema()
         if applied != known:
             session.close()
@@ -100,7 +101,8 @@ def open_unchanged(config: Config) -> MemoryStorage:
             config.database, config.tenant, config.store_dir, config.tuning, may_create=False
         )
     else:
-        storage = UnchangedStorage(config.store_dir, config.tuning)
+        encryption = DirectoryEncryption(config.data_dir, config.key_command)
+        storage = UnchangedStorage(config.store_dir, config.tuning, encryption=encryption)
     storage.open()
     return storage
 

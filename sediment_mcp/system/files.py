@@ -45,8 +45,12 @@ def make_private(path: Path) -> None:
 
 
 def touch_private(path: Path) -> None:
-    """Create an empty private file if there is none; files that SQLite adds inherit its mode."""
-    os.close(os.open(path, os.O_RDWR | os.O_CREAT, PRIVATE_FILE))
+    """Create an empty private file if there is none; files that SQLite adds inherit its mode.
+
+    One that is there is not opened: closing it would drop the locks that this process has on it.
+    """
+    with contextlib.suppress(FileExistsError):
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, PRIVATE_FILE))
 
 
 def read_stamp(path: Path) -> tuple[int, int, int]:

@@ -16,7 +16,9 @@ from sediment_mcp.domain.access_token import StoredToken
 from sediment_mcp.storage.sql.tokens import SqlTokens
 from sediment_mcp.storage.sqlite.connection import SqliteDatabase
 from sediment_mcp.storage.sqlite.migrations import ACCESS
+from sediment_mcp.storage.sqlite.session import open_by_kind
 from sediment_mcp.system.data_directory import prepare_directory
+from sediment_mcp.system.directory_encryption import DirectoryEncryption
 from sediment_mcp.system.locks import locked
 
 ACCESS_FILE = "access.db"
@@ -27,8 +29,9 @@ LOCK_TIMEOUT = 30.0  # seconds; making the file takes milliseconds
 class SqliteTokens:
     """`TokenStorage` over a SQLite file; without one there are no tokens."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, encryption: DirectoryEncryption | None = None) -> None:
         self._directory = directory
+        self._encryption = encryption or DirectoryEncryption(directory)
         self._path = directory / ACCESS_FILE
         self._lock = threading.Lock()
         self._database: SqliteDatabase | None = None
@@ -85,7 +88,11 @@ class SqliteTokens:
         if self._database is None:
             prepare_directory(self._directory)
             with locked(self._directory / ACCESS_LOCK, LOCK_TIMEOUT):
-                self._database = SqliteDatabase.prepare(self._path, schema=ACCESS)
+                self._database = open_by_kind(
+                    self._path,
+                    self._encryption,
+                    lambda key: SqliteDatabase.prepare(self._path, schema=ACCESS, key=key),
+                )
         return self._database
 
     def _drop(self) -> None:
