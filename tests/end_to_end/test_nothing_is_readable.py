@@ -76,8 +76,8 @@ def is_sealed(path: Path) -> bool:
         return is_random(b"".join(list_frames(data))) if data else True
     if path.suffix == ".db":
         return not data.startswith(SQLITE_MAGIC) and is_random(data)
-    if path.name.endswith("-shm") or path.name == MARKER:  # numbers of pages; the key's id
-        return True
+    if path.name.endswith("-shm") or path.name in (MARKER, "kept-pairs.json"):
+        return True  # numbers of pages; the key's id; ids of memories
     return not data or any(data.startswith(magic) and is_random(data[len(magic) :]) for magic in MAGICS)
 
 
