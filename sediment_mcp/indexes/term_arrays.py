@@ -177,7 +177,7 @@ def _hash_attribute(word: str | None) -> int:
 def build_arrays(chunks: Iterable[IndexedChunk]) -> TermArrays:
     """Return the arrays of chunks, which are read once."""
     known: dict[str, int] = {}
-    line, lengths, words, numbers = list["NDArray[np.uint64]"](), list[int](), list[Any](), list[Any]()
+    line, lengths, words, numbers = list[Any](), list[int](), list[Any](), list[Any]()
     tags, tagged = list[int](), list[int]()
     for row, chunk in enumerate(chunks):
         memory, terms = chunk.memory, extract_terms(chunk.text)

@@ -26,7 +26,7 @@ from sediment_mcp.maintenance.directory_files import (
 )
 from sediment_mcp.storage.sqlite import swap
 from sediment_mcp.storage.sqlite.connection import SqliteDatabase
-from sediment_mcp.storage.sqlite.conversion import write_converted
+from sediment_mcp.storage.sqlite.database_copy import copy_database
 from sediment_mcp.storage.sqlite.storage import DATABASE, WRITE_LOCK
 from sediment_mcp.storage.sqlite.tokens import ACCESS_LOCK
 from sediment_mcp.system.directory_encryption import DirectoryEncryption
@@ -225,15 +225,16 @@ class _Conversion:
         copy = path.with_name(path.name + CONVERTING)
         _remove_with_companions(copy)
         try:
-            with contextlib.ExitStack() as stack:
-                if file.kind == "access":  # its writers hold no lock but SQLite's own
-                    source = stack.enter_context(contextlib.closing(SqliteDatabase(path, key=old)))
-                    stack.enter_context(source.transaction())
-                write_converted(path, old, copy, new)
-                if file.kind == "database":
-                    swap.replace(path, copy)
-                else:
-                    publish(copy, path)
+            copy_database(path, copy, source_key=old, key=new)
+            if file.kind == "database":  # it gets its log, and may be of an earlier version
+                SqliteDatabase.prepare(copy, key=new).close()
+            with contextlib.closing(SqliteDatabase(copy, key=new)) as opened:
+                if opened.integrity_faults():
+                    raise DamagedDatabase
+            if file.kind == "database":
+                swap.replace(path, copy)
+            else:
+                publish(copy, path)
         finally:
             _remove_with_companions(copy)
 

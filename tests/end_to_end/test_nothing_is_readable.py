@@ -78,6 +78,13 @@ def is_sealed(path: Path) -> bool:
         return not data.startswith(SQLITE_MAGIC) and is_random(data)
     if path.name.endswith("-shm") or path.name in (MARKER, "kept-pairs.json"):
         return True  # numbers of pages; the key's id; ids of memories
+    if path.suffix == ".jsonl":  # each line is encrypted by itself, and written as base64
+        return all(is_random_file(base64.b64decode(line, validate=True)) for line in data.splitlines())
+    return is_random_file(data)
+
+
+def is_random_file(data: bytes) -> bool:
+    """Whether all that follows what an encrypted file begins with looks random."""
     return not data or any(data.startswith(magic) and is_random(data[len(magic) :]) for magic in MAGICS)
 
 

@@ -25,6 +25,7 @@ from sediment_mcp.system.directory_encryption import (
     Marker,
 )
 from sediment_mcp.system.encrypted_file import EncryptedReader
+from sediment_mcp.system.encrypted_lines import decrypt_line
 from sediment_mcp.system.key_sources import KeySource, store_key
 
 SETTINGS_HOME = {"win32": "USERPROFILE", "darwin": "HOME"}.get(sys.platform, "XDG_CONFIG_HOME")
@@ -79,6 +80,9 @@ def read_plain(path: Path, encryption: DirectoryEncryption | None = None) -> byt
         with path.open("rb") as file:
             reader = EncryptedReader(file, encryption, path.name)
             return reader.read(_count_plain(len(data)))
+    if path.suffix == ".jsonl":
+        lines = (decrypt_line(line, path.name, encryption) for line in data.splitlines())
+        return b"\n".join(lines)
     return encryption.decrypt(data, path.name)
 
 
