@@ -177,7 +177,8 @@ def _hash_attribute(word: str | None) -> int:
 def build_arrays(chunks: Iterable[IndexedChunk]) -> TermArrays:
     """Return the arrays of chunks, which are read once."""
     known: dict[str, int] = {}
-    line, lengths, words, numbers = list[Any](), list[int](), list[Any](), list[Any]()
+    line: list[NDArray[np.uint64]] = [np.empty(0, np.uint64)]
+    lengths, words, numbers = list[int](), list[list[int]](), list[tuple[int, ...]]()
     tags, tagged = list[int](), list[int]()
     for row, chunk in enumerate(chunks):
         memory, terms = chunk.memory, extract_terms(chunk.text)
@@ -195,7 +196,7 @@ def build_arrays(chunks: Iterable[IndexedChunk]) -> TermArrays:
         tagged += [row] * len(own)
     chunk_ids, memory_keys, occurred, expires, current = np.array(numbers, np.int64).reshape(-1, 5).T.copy()
     return _invert(
-        np.concatenate([np.empty(0, np.uint64), *line]),
+        np.concatenate(line),
         lengths=np.array(lengths, np.uint32),
         chunk_ids=chunk_ids,
         memory_keys=memory_keys,
