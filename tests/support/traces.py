@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import tantivy
@@ -26,7 +27,7 @@ def traces(directory: Path, text: str, encryption: DirectoryEncryption | None = 
     return files + [folder.name for folder in directory.glob("text-*") if _knows(folder, words)]
 
 
-def holds_any(data: bytes, words: list[str]) -> bool:
+def holds_any(data: bytes, words: Iterable[str]) -> bool:
     """Whether any of the words is among the bytes."""
     return any(word.encode() in data for word in words)
 
