@@ -13,7 +13,6 @@ from support.postgres import ROLE
 
 from sediment_mcp.storage.postgres.dialect import SCHEMA
 from sediment_mcp.storage.postgres.storage import PostgresStorage
-from sediment_mcp.system.directory_encryption import DirectoryEncryption
 from sediment_mcp.tuning import Tuning
 
 from . import postgres_injuries
@@ -96,9 +95,7 @@ class PostgresBackend:
     def find_words(self, words: Sequence[str]) -> Mapping[str, set[str]]:
         found: dict[str, set[str]] = {}
         for machine in self.machines:
-            for word, places in find_residue(
-                machine.directory, words, DirectoryEncryption(machine.directory)
-            ).items():
+            for word, places in find_residue(machine.directory, words).items():
                 found.setdefault(word, set()).update(f"{machine.directory.name}/{place}" for place in places)
         sql = "SELECT word FROM unnest(%s::text[]) word JOIN memories ON content LIKE word || ':%%'"
         for (word,) in self._rows(sql, [list(words)]):

@@ -125,7 +125,7 @@ class SqliteBackend:
                 yield f"the word {word} can be read in {sorted(files)}"
 
     def find_words(self, words: Sequence[str]) -> Mapping[str, set[str]]:
-        return find_residue(self.directory, words, self.encryption)
+        return find_residue(self.directory, words)
 
     def remove(self) -> None:
         self.disk.remove()

@@ -8,11 +8,10 @@ from pathlib import Path
 import tantivy
 
 from sediment_mcp.indexes.analyzer import extract_terms
-from sediment_mcp.system.directory_encryption import DirectoryEncryption
 from support.encryption import read_plain
 
 
-def traces(directory: Path, text: str, encryption: DirectoryEncryption | None = None) -> list[str]:
+def traces(directory: Path, text: str) -> list[str]:
     """Return where something of ``text`` is left.
 
     Files that hold any of its words, decrypted if they are encrypted, and text indexes, unused ones too, that
@@ -22,7 +21,7 @@ def traces(directory: Path, text: str, encryption: DirectoryEncryption | None = 
     files = [
         str(file.relative_to(directory))
         for file in directory.rglob("*")
-        if file.is_file() and holds_any(read_plain(file, encryption), words)
+        if file.is_file() and holds_any(read_plain(file), words)
     ]
     return files + [folder.name for folder in directory.glob("text-*") if _knows(folder, words)]
 
