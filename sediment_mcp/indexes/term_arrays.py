@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 HASH_BYTES = 8
 NOTHING = 0  # the hash of an attribute that a memory has not, and of an empty place
+MEAN_DIGITS = 3  # of the mean length, as tantivy's index keeps it, so that both kinds give the same answers
 OWN_RECORDS = 1  # chunks without a term that tantivy counts more, as it keeps its state in one
 LAST_EXACT, STEPS = 40, 8  # tantivy rounds a greater length down, to one of eight before the step doubles
 
@@ -69,7 +70,7 @@ class TermSearch:
     def __init__(self, arrays: TermArrays) -> None:
         self.arrays = arrays
         total = len(arrays.places)
-        self.mean_length = total / max(1, len(self))
+        self.mean_length = round(total / max(1, len(self)), MEAN_DIGITS)
         self._count = len(self) + OWN_RECORDS
         self._counted_mean = max(total, 1) / self._count
         self._lengths = _round_lengths(arrays.lengths)
