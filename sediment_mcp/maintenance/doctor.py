@@ -126,7 +126,7 @@ def fix(app: Application, progress: Callable[[str], Progress] = lambda _: ignore
     if app.config.database:
         reindex(app, progress)
         return findings
-    if is_damaged(app.file.path):
+    if is_damaged(app.file.path, app.encryption):
         findings.append(_describe_salvage(salvage(app, progress("damaged database"))))
     if find_worst_state(_check_database(app.file.path)) == "ok":
         reindex(app, progress)

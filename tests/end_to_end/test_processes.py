@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from support.backends import POSTGRES, SQLITE, Backend, environment
+from support.backends import ENCRYPTED, POSTGRES, SQLITE, Backend, environment
 from support.embedding_double import DIMENSION, EmbeddingDouble
 from support.host import SMALL, Host
 from support.worker import FOLDER, PROGRAM, assert_found, assert_gone, everything
@@ -25,7 +25,7 @@ from sediment_mcp.system.progress import Progress
 from sediment_mcp.tuning import Tuning
 
 NAMES = ("ada", "bob", "cyd", "dov")
-STEPS = {SQLITE: 40, POSTGRES: 20}
+STEPS = {SQLITE: 40, POSTGRES: 20, ENCRYPTED: 20}
 
 
 def run_all(directory: Path, backend: Backend) -> None:
@@ -48,6 +48,7 @@ def run_all(directory: Path, backend: Backend) -> None:
 @pytest.mark.slow
 @pytest.mark.process
 @pytest.mark.over_both
+@pytest.mark.over_encrypted
 def test_four_processes_agree_at_every_moment_and_in_the_end(tmp_path: Path, backend: Backend) -> None:
     run_all(tmp_path, backend)
     steps = STEPS[backend.name]

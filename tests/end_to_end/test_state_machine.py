@@ -25,7 +25,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 from support import postgres
-from support.backends import POSTGRES, SQLITE, Backend, use_backend
+from support.backends import ENCRYPTED, POSTGRES, SQLITE, Backend, use_backend
 from support.embedding_double import DIMENSION, EmbeddingDouble
 from support.host import SMALL, Clock, Host
 from support.statements import statements_without_a_tenant
@@ -585,12 +585,13 @@ class TwoTenants(Storage):
         super().teardown()
 
 
-EXAMPLES = {SQLITE: 25, POSTGRES: 12}  # a step over a server takes longer
+EXAMPLES = {SQLITE: 25, POSTGRES: 12, ENCRYPTED: 12}  # a step over a server takes longer
 UNHURRIED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
 
 
 @pytest.mark.slow
 @pytest.mark.over_both
+@pytest.mark.over_encrypted
 def test_every_answer_is_that_of_a_plain_model(backend: Backend) -> None:
     run(Storage, max_examples=EXAMPLES[backend.name], stateful_step_count=30)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from sediment_mcp.app import Application
-from sediment_mcp.config import KEPT_BACKUPS, Audit, Config
+from sediment_mcp.config import KEPT_BACKUPS, Audit, Config, Questions
 from sediment_mcp.embeddings.protocols import Embedder
 from sediment_mcp.embeddings.reranker import Reranker
 from sediment_mcp.errors import ModelUnavailable
@@ -70,6 +70,7 @@ class Host:
     tenant: str = ""
     audit: Audit = ""
     team: str = ""
+    questions: Questions = "forget"
     app: Application = field(init=False)
 
     def __post_init__(self) -> None:
@@ -82,6 +83,7 @@ class Host:
             self.directory,
             backups=self.kept,
             audit=self.audit,
+            questions=self.questions,
             tuning=self.tuning,
             **self._where,
         )
@@ -93,7 +95,7 @@ class Host:
 
     def traces(self, text: str) -> list[str]:
         """Where anything of a text is left: in its files, and in the rows of a server."""
-        return traces(self.files, text) + tables_with(self.app.config, text)
+        return traces(self.files, text, self.app.encryption) + tables_with(self.app.config, text)
 
     @property
     def files(self) -> Path:

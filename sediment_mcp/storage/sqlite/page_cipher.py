@@ -13,7 +13,7 @@ import hmac
 import os
 from typing import Any
 
-from sediment_mcp.system.directory_encryption import SQLITE_MAGIC
+from sediment_mcp.system.database_files import SQLITE_MAGIC
 
 PAGE_BYTES = 4096
 SALT_BYTES = 16  # in the place of what an unencrypted file begins with
