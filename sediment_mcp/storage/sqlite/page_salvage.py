@@ -74,7 +74,7 @@ def make_readable(copy: Path, key: bytes, *, believes_fallen: bool = False) -> S
     return Standing(count, fallen, cipher is not None)
 
 
-def is_encrypted(path: Path, key: bytes | None) -> bool:
+def is_likely_encrypted(path: Path, key: bytes | None = None) -> bool:
     """Return whether a damaged file that does not begin as an unencrypted one is encrypted.
 
     By a page that stands with the ``key``, or else by whether most pages look like random bytes, which no
