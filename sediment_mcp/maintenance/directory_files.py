@@ -21,7 +21,8 @@ from sediment_mcp.storage.sqlite.storage import DATABASE
 from sediment_mcp.storage.sqlite.swap import COMPANIONS
 from sediment_mcp.storage.sqlite.tokens import ACCESS_FILE
 from sediment_mcp.system.data_directory import SOCKET
-from sediment_mcp.system.directory_encryption import MAGIC, MARKER, SQLITE_MAGIC
+from sediment_mcp.system.database_files import SQLITE_MAGIC, is_encrypted
+from sediment_mcp.system.directory_encryption import MAGIC, MARKER
 from sediment_mcp.system.encrypted_file import MAGIC as BLOCKS_MAGIC
 from sediment_mcp.system.encrypted_lines import BEGINNING
 
@@ -70,19 +71,24 @@ class DirectoryFile:
         """Whether what was stored can be read in it as it lies there."""
         if self.path.is_dir():
             return True
+        if self.is_database:
+            return is_encrypted(self.path) is False
         head = _read_head(self.path)
         if self.kind == "lines":
             return any(not line.startswith(BEGINNING) for line in self.path.read_bytes().splitlines())
-        if self.is_database:
-            return head.startswith(SQLITE_MAGIC)
         if self.kind == "damaged" and not self.is_wrapped:
             return head.startswith(SQLITE_MAGIC) or _has_plain_page(self.path)
         return bool(head) and not head.startswith((MAGIC, BLOCKS_MAGIC))
 
     @property
+    def is_marked_encrypted(self) -> bool:
+        """Whether it says at its beginning that it was encrypted here, as no SQLite file does."""
+        return not self.path.is_dir() and _read_head(self.path).startswith((MAGIC, BLOCKS_MAGIC, BEGINNING))
+
+    @property
     def is_wrapped(self) -> bool:
         """Whether it was encrypted as a whole, as a database is that cannot be read page by page."""
-        return _read_head(self.path).startswith(BLOCKS_MAGIC)
+        return self.kind in ("backup", "damaged") and _read_head(self.path).startswith(BLOCKS_MAGIC)
 
     @property
     def size(self) -> int:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from sediment_mcp.storage.sqlite.connection import SqliteDatabase
 from sediment_mcp.storage.sqlite.page_cipher import IV_START, PAGE_BYTES, SALT_BYTES, PageCipher
-from sediment_mcp.storage.sqlite.page_salvage import Standing, is_encrypted, make_readable
+from sediment_mcp.storage.sqlite.page_salvage import Standing, is_likely_encrypted, make_readable
 
 pytest.importorskip("sqlcipher3")
 pytest.importorskip("cryptography")
@@ -131,7 +131,7 @@ def test_a_page_with_one_wrong_bit_falls(sound: Files, data: st.DataObject) -> N
 
 @settings(max_examples=40, deadline=None)
 @given(content=st.binary(min_size=IV_START, max_size=IV_START), number=st.integers(2, 2**32 - 1))
-def test_what_is_encrypted_stands_and_is_decrypted_again(content: bytes, number: int) -> None:
+def test_what_is_likely_encrypted_stands_and_is_decrypted_again(content: bytes, number: int) -> None:
     cipher = PageCipher(KEY, bytes(SALT_BYTES))
     page = cipher.encrypt(content + bytes(PAGE_BYTES - IV_START), number)
     assert cipher.stands(page, number)
@@ -255,10 +255,10 @@ def test_a_damaged_encrypted_file_is_told_from_a_damaged_plain_one(tmp_path: Pat
         path = tmp_path / f"{own is None}.db"
         fill(path, own)
         lose_beginning(path)
-        assert is_encrypted(path, key) == (own is not None)
+        assert is_likely_encrypted(path, key) == (own is not None)
 
 
 def test_a_text_in_the_place_of_a_database_is_not_encrypted(tmp_path: Path) -> None:
     path = tmp_path / "garbage.db"
     path.write_bytes(b"garbage " * 10_000)
-    assert not is_encrypted(path, KEY)
+    assert not is_likely_encrypted(path, KEY)

@@ -74,7 +74,7 @@ def make_readable(copy: Path, key: bytes, *, believes_fallen: bool = False) -> S
     return Standing(count, fallen, cipher is not None)
 
 
-def is_encrypted(path: Path, key: bytes | None) -> bool:
+def is_likely_encrypted(path: Path, key: bytes | None = None) -> bool:
     """Return whether a damaged file that does not begin as an unencrypted one is encrypted.
 
     By a page that stands with the ``key``, or else by whether most pages look like random bytes, which no
@@ -88,7 +88,10 @@ def is_encrypted(path: Path, key: bytes | None) -> bool:
 
 
 def _find_cipher(file: BinaryIO, frames: Mapping[int, bytes], key: bytes) -> PageCipher | None:
-    """Return the cipher with whose salt any page stands; the salt is in the log's first page too."""
+    """Return the cipher with whose salt any page stands, or None.
+
+    The salt is in the first page of the file, and in that of the log if it has one.
+    """
     file.seek(0)
     salts = [file.read(SALT_BYTES), frames.get(1, b"")[:SALT_BYTES]]
     for salt in dict.fromkeys(salt for salt in salts if len(salt) == SALT_BYTES):
@@ -119,9 +122,9 @@ def _is_random(page: bytes) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class _Frames:
-    """What a log has committed: the ``latest`` content of pages by number, and the number of all ``pages``.
+    """What a log has committed.
 
-    The latter is 0 without a commit.
+    The ``latest`` content of pages by number, and the number of all ``pages``, 0 without a commit.
     """
 
     latest: Mapping[int, bytes]
@@ -142,7 +145,7 @@ def _read_log(path: Path) -> _Frames:
 
 
 def _iterate_frames(data: bytes) -> Iterator[tuple[int, int, bytes]]:
-    """Yield (page number, pages at a commit or 0, page) up to the first frame that is not of this log."""
+    """Yield (page number, pages at a commit or 0, page) as far as checksums agree."""
     if len(data) < LOG_HEADER.size:
         return
     magic, _, page_bytes, _, *salts, first, second = LOG_HEADER.unpack_from(data)
