@@ -81,6 +81,11 @@ class DirectoryFile:
         return bool(head) and not head.startswith((MAGIC, BLOCKS_MAGIC))
 
     @property
+    def is_marked_encrypted(self) -> bool:
+        """Whether it says at its beginning that it was encrypted here, as no SQLite file does."""
+        return not self.path.is_dir() and _read_head(self.path).startswith((MAGIC, BLOCKS_MAGIC, BEGINNING))
+
+    @property
     def is_wrapped(self) -> bool:
         """Whether it was encrypted as a whole, as a database is that cannot be read page by page."""
         return self.kind in ("backup", "damaged") and _read_head(self.path).startswith(BLOCKS_MAGIC)

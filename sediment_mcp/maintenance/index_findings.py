@@ -24,11 +24,11 @@ LAG_FACTOR = 4  # a memtable this many times the usual size means that no index 
 REBUILD = "sediment-mcp doctor --fix writes it anew."
 
 
-def check_text_index(session: ReadSession, config: Config) -> Finding:
+def check_text_index(session: ReadSession, config: Config, encryption: DirectoryEncryption) -> Finding:
     """Check the text index."""
     from sediment_mcp.indexes.text_files import TextWriter
 
-    writer, limit = TextWriter(config.store_dir, _open_encryption(config)), config.tuning.text_memtable_limit
+    writer, limit = TextWriter(config.store_dir, encryption), config.tuning.text_memtable_limit
     if not writer.has_snapshot():
         chunks = session.changes.count_chunks_until(session.changes.seq())
         return _describe_missing("text index", chunks, limit, "searched directly, no index is needed yet")
@@ -50,19 +50,21 @@ def check_text_index(session: ReadSession, config: Config) -> Finding:
 
 
 def check_vector_indexes(
-    session: ReadSession, config: Config, model: ModelIdentity | None
+    session: ReadSession, config: Config, model: ModelIdentity | None, encryption: DirectoryEncryption
 ) -> Iterator[Finding]:
     """Check the index of the model in use; without a model, those of all models."""
     for stored in session.embeddings.models():
         if model is None or stored.model.fingerprint == model.fingerprint:
-            yield _check_vector_index(session, config, stored)
+            yield _check_vector_index(session, config, stored, encryption)
 
 
-def _check_vector_index(session: ReadSession, config: Config, stored: StoredModel) -> Finding:
+def _check_vector_index(
+    session: ReadSession, config: Config, stored: StoredModel, encryption: DirectoryEncryption
+) -> Finding:
     from sediment_mcp.indexes.quantized_index import QuantizedWriter
 
     model, tuning = stored.model, config.tuning
-    writer = QuantizedWriter(config.store_dir, model.fingerprint, model.dimension, _open_encryption(config))
+    writer = QuantizedWriter(config.store_dir, model.fingerprint, model.dimension, encryption)
     if not writer.exists():
         how = "compared one by one, which is exact and quick for so few"
         return _describe_missing("vector index", stored.count, tuning.exact_search_limit, how)
@@ -85,10 +87,6 @@ def _check_vector_index(session: ReadSession, config: Config, stored: StoredMode
         unindexed=unindexed,
         usual_behind=usual,
     )
-
-
-def _open_encryption(config: Config) -> DirectoryEncryption:
-    return DirectoryEncryption(config.data_dir, config.key_command)
 
 
 def _describe_missing(name: str, chunks: int, usual: int, how: str) -> Finding:
