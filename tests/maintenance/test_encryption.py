@@ -214,7 +214,7 @@ def test_what_killed_processes_have_left_behind_goes(config: Config) -> None:
 def test_a_replacement_that_was_begun_is_finished_first(config: Config) -> None:
     before = contents(config)
     (config.data_dir / DATABASE).rename(config.data_dir / "memories.replacement.db")
-    (config.data_dir / DATABASE).write_bytes(b"old")
+    (config.data_dir / DATABASE).write_bytes(b"SQLite format 3\0old")
     encrypt(config)
     assert contents(config) == before
     assert find_readable([config.data_dir]) == []
@@ -388,6 +388,9 @@ def test_a_lost_marker_is_written_anew_where_a_database_opens(config: Config, ma
     path.unlink() if marker is None else path.write_bytes(marker)
     with pytest.raises(BadArgument, match="opens with this recovery code"):
         restore_key(config, DataKey(bytes(32)))
+    if marker is None:
+        with pytest.raises(StorageError, match=r"is encrypted already.*key restore"):
+            plan_encryption(config)  # and not a second key above the first
     assert restore_key(config, key).state == "encrypted"
     assert contents(config) == before
 
