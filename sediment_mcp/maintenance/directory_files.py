@@ -48,7 +48,13 @@ _NAMED: dict[str, FileKind] = {
 _DAMAGED = re.compile(r"memories\.damaged-[^/]*")
 _INDEX = re.compile(r"text\.json|text-.*|terms\..*|vectors-.*")
 _WITHOUT_TEXT = re.compile(r".*\.(lock|queue)|.*-shm")  # and what is named below: nothing that was stored
-WITHOUT_TEXT = (MARKER, SOCKET, file_hashes.RECORD_NAME, "cache-id")
+WITHOUT_TEXT = (
+    MARKER,
+    SOCKET,
+    file_hashes.RECORD_NAME,
+    "cache-id",
+    "kept-pairs.json",
+)  # the last has ids alone
 _OF_DATABASES = tuple(name + companion for name in (DATABASE, ACCESS_FILE) for companion in COMPANIONS)
 
 

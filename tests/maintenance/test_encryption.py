@@ -76,6 +76,7 @@ def fill(data_dir: Path) -> Config:
         (data_dir / SHOWN).open("a").write(f'{{"session": "{plant("shown")}", "line": {line}}}\n')
     switch_capture(data_dir, on=True, now=NOW, encryption=plain)
     write_record(data_dir / PROJECTS, {"projects": {plant("project"): []}}, plain)
+    (data_dir / "kept-pairs.json").write_text('[["0a1b2c3d4e5f", "1a1b2c3d4e5f"]]')  # ids alone
     (data_dir / DAMAGED).write_bytes((data_dir / DATABASE).read_bytes())
     (data_dir / f"{DAMAGED}-wal").write_text(plant("log") * 9)
     damaged = data_dir / "backups" / "daily-2026-05-01-120000.db"
