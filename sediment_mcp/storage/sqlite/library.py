@@ -72,6 +72,18 @@ def find_use(key: bytes | None) -> FileUse:
     return FileUse(is_encrypted=key is not None, library="sqlite3" if key is None else "sqlcipher3")
 
 
+def sqlcipher_version() -> str:
+    """Return the names and versions of SQLCipher and of the SQLite in it.
+
+    Raises:
+        BadArgument: it is not installed.
+    """
+    library = _load_sqlcipher()
+    with contextlib.closing(library.connect(":memory:")) as connection:
+        version = connection.execute("PRAGMA cipher_version").fetchone()[0]
+    return f"SQLCipher {version.split()[0]} (SQLite {library.sqlite_version})"
+
+
 @functools.cache
 def _load_sqlcipher() -> Any:
     check_module("sqlcipher3", ENCRYPT_EXTRA, "An encrypted data directory")

@@ -1,7 +1,7 @@
 """Access tokens in a SQLite file of their own, beside the tenants' directories.
 
-The file keeps a rollback journal, not a log: it is written a few times a day, and so needs no checkpoints,
-and a lock file between processes only while it is made.
+The file keeps a rollback journal, not a log: it is written a few times a day, and so needs no checkpoints.
+Whoever writes it holds a lock file, so that nothing is lost while another file takes its place.
 """
 
 from __future__ import annotations
@@ -77,17 +77,25 @@ class SqliteTokens:
     @contextlib.contextmanager
     def _writing(self) -> Generator[SqlTokens]:
         with self._lock:
-            database = self._open()
-            with database.transaction():
-                yield SqlTokens(database)
+            prepare_directory(self._directory)
+            with self._file_lock():
+                database = self._open(is_locked=True)
+                with database.transaction():
+                    yield SqlTokens(database)
 
-    def _open(self) -> SqliteDatabase:
-        """Return the connection, a new one if the file was replaced."""
+    def _file_lock(self) -> contextlib.AbstractContextManager[None]:
+        return locked(self._directory / ACCESS_LOCK, LOCK_TIMEOUT)
+
+    def _open(self, *, is_locked: bool = False) -> SqliteDatabase:
+        """Return the connection, a new one if the file was replaced.
+
+        ``is_locked`` says that the caller holds the file's lock.
+        """
         if self._database is not None and not self._database.is_current():
             self._drop()
         if self._database is None:
             prepare_directory(self._directory)
-            with locked(self._directory / ACCESS_LOCK, LOCK_TIMEOUT):
+            with contextlib.nullcontext() if is_locked else self._file_lock():
                 self._database = open_by_kind(
                     self._path,
                     self._encryption,
