@@ -43,6 +43,8 @@ from sediment_mcp.system.locks import locked
 from sediment_mcp.system.progress import Progress
 from sediment_mcp.tuning import Tuning
 
+CONVERTED = ("database", "access", "backup", "damaged", "lines", "content")
+"""The kinds of files that are converted; indexes are deleted, and others not touched."""
 MAX_PASSES = 3  # over the directory, while other processes write to it
 SIZE_BYTES = 8  # of the number before a wrapped file's content
 LEFTOVER_AGE = 3600.0  # seconds after which no process can still be writing a file of this kind
@@ -72,11 +74,9 @@ def convert_directory(
 
     Raises:
         Busy: another process holds a lock for too long.
-        DiskFull: there is no room for the largest file once more.
         StorageError: a database is damaged, a file cannot be written, or others write faster than this.
     """
     conversion = _Conversion(encryption, tuning, progress)
-    conversion.check_space()
     if renews_indexes:
         for store in list_stores(encryption.directory):
             remove_index_files(store, tuning.lock_timeout)
@@ -91,10 +91,27 @@ def convert_directory(
     )
 
 
+def check_space(data_dir: Path, tuning: Tuning, *, encrypts: bool) -> None:
+    """Check that the largest file that is to be converted fits on the disk once more.
+
+    Raises:
+        DiskFull: it does not.
+    """
+    files = [file for store in list_stores(data_dir) for file in list_files(store)]
+    sizes = (file.size for file in files if file.kind in CONVERTED and file.is_plain == encrypts)
+    needed = max(sizes, default=0) + tuning.spare_disk_bytes
+    free = shutil.disk_usage(data_dir).free if data_dir.is_dir() else needed
+    if free < needed:
+        raise DiskFull(
+            f"{format_bytes(needed)} must be free on the disk of {data_dir}, and {format_bytes(free)} are: "
+            "free some space and try again."
+        )
+
+
 def list_plain_files(data_dir: Path) -> list[Path]:
     """Return the known files of a directory that hold what was stored and are not encrypted."""
     files = [file for store in list_stores(data_dir) for file in list_files(store)]
-    return [file.path for file in files if file.kind not in ("index", "leftover", "other") and file.is_plain]
+    return [file.path for file in files if file.kind in CONVERTED and file.is_plain]
 
 
 class _Conversion:
@@ -126,20 +143,6 @@ class _Conversion:
         due = [file for file in self._list() if self._is_due(file)]
         return due if self._encrypts else due[::-1]
 
-    def check_space(self) -> None:
-        """Check that the largest file fits on the disk once more.
-
-        Raises:
-            DiskFull: it does not.
-        """
-        needed = max((file.size for file in self.list_due()), default=0) + self._tuning.spare_disk_bytes
-        free = shutil.disk_usage(self._encryption.directory).free
-        if free < needed:
-            raise DiskFull(
-                f"{format_bytes(needed)} must be free on the disk of {self._encryption.directory}, and "
-                f"{format_bytes(free)} are: free some space and try again."
-            )
-
     def run(self) -> None:
         """Convert what is due, and remove what killed processes have left behind."""
         self._remove_leftovers()
@@ -158,7 +161,7 @@ class _Conversion:
         return [file for store in list_stores(self._encryption.directory) for file in list_files(store)]
 
     def _is_due(self, file: DirectoryFile) -> bool:
-        if file.path in self._given_up or file.kind in ("index", "leftover", "other"):
+        if file.path in self._given_up or file.kind not in CONVERTED:
             return False
         if file.kind == "lines":
             return needs_rewrite(file.path, self._encryption)

@@ -17,10 +17,12 @@ from sediment_mcp.config import ENCRYPT_EXTRA, Config
 from sediment_mcp.errors import BadArgument, DamagedDatabase, StorageError
 from sediment_mcp.maintenance.directory_conversion import (
     ConversionReport,
+    check_space,
     convert_directory,
     list_plain_files,
 )
 from sediment_mcp.maintenance.directory_files import list_files, list_stores
+from sediment_mcp.storage.sqlite import swap
 from sediment_mcp.storage.sqlite.connection import SqliteDatabase
 from sediment_mcp.storage.sqlite.read_only import describe
 from sediment_mcp.storage.sqlite.storage import DATABASE
@@ -62,7 +64,7 @@ def plan_encryption(config: Config, source: KeySource | None = None) -> Encrypti
 
     Raises:
         BadArgument: it cannot be, for lack of the extra or because it is on a server.
-        StorageError: it may only be read, or its database is damaged, or its key cannot be had.
+        StorageError: it may only be read, it is damaged, there is no room, or its key cannot be had.
     """
     encryption = _open_encryption(config)
     _assert_usable(config)
@@ -73,8 +75,7 @@ def plan_encryption(config: Config, source: KeySource | None = None) -> Encrypti
                 f"The key is in {describe_source(marker.source, marker.key_id)} already: leave --key out."
             )
         return EncryptionPlan(encryption.key(), marker.source, is_new=False)
-    for store in list_stores(config.data_dir):
-        _assert_sound(store / DATABASE)
+    _assert_convertible(config, encryption, encrypts=True)
     source = source or choose_source(config.key_command)
     if source == "command":
         return EncryptionPlan(read_command_key(config.key_command), source, is_new=False)
@@ -121,6 +122,7 @@ def decrypt_directory(config: Config, progress: Progress = ignore_progress) -> C
     if marker is None:
         raise BadArgument("The data directory is not encrypted: there is nothing to decrypt.")
     encryption.key()
+    _assert_convertible(config, encryption, encrypts=False)
     with translate_os_errors():
         encryption.write_marker(replace(marker, state="decrypting"))
         report = convert_directory(encryption, config.tuning, progress, renews_indexes=True)
@@ -209,16 +211,22 @@ def _assert_usable(config: Config) -> None:
             raise StorageError(describe(store / DATABASE))
 
 
-def _assert_sound(database: Path) -> None:
-    """Check a database that is not encrypted yet.
+def _assert_convertible(config: Config, encryption: DirectoryEncryption, *, encrypts: bool) -> None:
+    """Check before anything is written that it can be finished: that all is sound, and fits on the disk.
 
     Raises:
-        DamagedDatabase: it is damaged.
+        DamagedDatabase: a database is damaged.
+        DiskFull: there is no room for the largest file once more.
     """
-    if database.exists() and database.stat().st_size > 0:
-        with contextlib.closing(SqliteDatabase(database, read_only=True)) as opened:
-            if opened.integrity_faults():
-                raise DamagedDatabase
+    for store in list_stores(config.data_dir):
+        new = swap.replacement_path(store / DATABASE)
+        path = new if new.exists() else store / DATABASE
+        if path.exists() and path.stat().st_size > 0:
+            key = encryption.database_key(path)
+            with contextlib.closing(SqliteDatabase(path, read_only=True, key=key)) as opened:
+                if opened.integrity_faults():
+                    raise DamagedDatabase
+    check_space(config.data_dir, config.tuning, encrypts=encrypts)
 
 
 def _find_state(data_dir: Path, key: DataKey) -> State:

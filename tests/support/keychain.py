@@ -13,6 +13,7 @@ from pathlib import Path
 
 import keyring
 from keyring.backend import KeyringBackend
+from keyring.compat import properties
 from keyring.errors import KeyringLocked
 
 PLACE = "TEST_KEYCHAIN"
@@ -22,7 +23,12 @@ PLACE = "TEST_KEYCHAIN"
 class FileKeychain(KeyringBackend):
     """A keychain that keeps its passwords in a file that all processes of a test share."""
 
-    priority = 1  # pyright: ignore[reportAssignmentType]
+    @properties.classproperty
+    def priority(cls) -> float:  # noqa: N805  a property of the class
+        """Return how much it is wanted; without a file of its own it is no keychain at all."""
+        if PLACE not in os.environ:
+            raise RuntimeError(f"{PLACE} names no file")
+        return 1
 
     def get_password(self, service: str, username: str) -> str | None:
         """Return a password; None if there is none."""
