@@ -24,8 +24,8 @@ def copy_database(
 ) -> None:
     """Copy a database into a new file with this key, or without one.
 
-    The new file has no log. The caller holds the lock under which the source is written, and syncs the target. With ``read_only``
-    nothing is changed beside the source, not even a crash undone.
+    The new file has no log. The caller holds the lock under which the source is written, and syncs the
+    target. With ``read_only`` nothing is changed beside the source, not even a crash undone.
 
     Raises:
         DamagedDatabase: the source is damaged, or the copy does not hold the same.

@@ -24,6 +24,12 @@ EXCEPTIONS = (
     "OperationalError", "ProgrammingError",
 )  # fmt: skip
 """The exceptions of a DB-API library that are raised; each is raised as this or a narrower one."""
+CODES = {
+    "database disk image is malformed": "SQLITE_CORRUPT",
+    "database or disk is full": "SQLITE_FULL",
+    "disk I/O error": "SQLITE_IOERR",
+}
+"""SQLite's messages by which a function in SQL, such as SQLCipher's copying, tells of them without a code."""
 
 
 def connect(target: str, key: bytes | None, *, timeout: float = 5.0) -> sqlite3.Connection:
@@ -85,8 +91,10 @@ def _load_sqlcipher() -> Any:
 
     library = cast("Any", dbapi2)
     for name in EXCEPTIONS:
-        exception = getattr(library, name)
-        exception.__bases__ = (*exception.__bases__, getattr(sqlite3, name))
+        exception, of_python = getattr(library, name), getattr(sqlite3, name)
+        bases = exception.__bases__
+        if of_python not in bases:  # two threads may load the library at once
+            exception.__bases__ = (*bases, of_python)
     with contextlib.closing(library.connect(":memory:")) as connection:
         connection.execute("PRAGMA cipher_log_level = NONE")  # of the process; else to the standard error
     return library
@@ -98,7 +106,7 @@ def translate_sqlite_errors() -> Generator[None]:
     try:
         yield
     except sqlite3.DatabaseError as error:
-        code = getattr(error, "sqlite_errorname", "") or ""
+        code = CODES.get(str(error)) or getattr(error, "sqlite_errorname", "") or ""
         if code.startswith("SQLITE_FULL"):
             raise DiskFull("The disk is full, nothing was changed: free some space and try again.") from error
         if code.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")) or "decode to UTF-8" in str(error):
