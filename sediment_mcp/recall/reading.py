@@ -87,8 +87,10 @@ class UnchangedStorage(SqliteStorage):
         super().close()
 
 
-def open_unchanged(config: Config) -> MemoryStorage:
+def open_unchanged(config: Config, encryption: DirectoryEncryption | None = None) -> MemoryStorage:
     """Open the storage so that reading it changes nothing; see `has_memories`.
+
+    ``encryption`` is that of the data directory, if the caller has it.
 
     Raises:
         StorageError: it cannot be read.
@@ -101,8 +103,8 @@ def open_unchanged(config: Config) -> MemoryStorage:
             config.database, config.tenant, config.store_dir, config.tuning, may_create=False
         )
     else:
-        encryption = DirectoryEncryption(config.data_dir, config.key_command)
-        storage = UnchangedStorage(config.store_dir, config.tuning, encryption=encryption)
+        own = encryption or DirectoryEncryption(config.data_dir, config.key_command)
+        storage = UnchangedStorage(config.store_dir, config.tuning, encryption=own)
     storage.open()
     return storage
 
@@ -134,8 +136,8 @@ def _search_store(config: Config, *, is_team: bool) -> SearchedStore:
     from sediment_mcp.recall.finding import SearchedStore
     from sediment_mcp.search.retriever import Retriever
 
-    storage = open_unchanged(config)
     encryption = DirectoryEncryption(config.data_dir, config.key_command)
+    storage = open_unchanged(config, encryption)
     retriever = Retriever(
         config.store_dir,
         storage,

@@ -16,6 +16,7 @@ from pathlib import Path
 from unittest import mock
 
 from sediment_mcp.config import KEY_COMMAND
+from sediment_mcp.system import encrypted_file
 from sediment_mcp.system.data_key import DataKey, generate_key
 from sediment_mcp.system.database_files import SQLITE_MAGIC
 from sediment_mcp.system.directory_encryption import (
@@ -23,6 +24,7 @@ from sediment_mcp.system.directory_encryption import (
     DirectoryEncryption,
     Marker,
 )
+from sediment_mcp.system.encrypted_file import EncryptedReader
 from sediment_mcp.system.key_sources import KeySource, store_key
 
 SETTINGS_HOME = {"win32": "USERPROFILE", "darwin": "HOME"}.get(sys.platform, "XDG_CONFIG_HOME")
@@ -73,7 +75,18 @@ def read_plain(path: Path, encryption: DirectoryEncryption | None = None) -> byt
     if ".db" in path.name and not path.name.endswith("-shm"):
         key = encryption.key().derive("database")
         return decrypt_log(data, key) if path.name.endswith("-wal") else decrypt_pages(data, key)
+    if data.startswith(encrypted_file.MAGIC):
+        with path.open("rb") as file:
+            reader = EncryptedReader(file, encryption, path.name)
+            return reader.read(_count_plain(len(data)))
     return encryption.decrypt(data, path.name)
+
+
+def _count_plain(size: int) -> int:
+    """Bytes of what a file of blocks holds."""
+    body = size - len(encrypted_file.MAGIC) - encrypted_file.NUMBER_BYTES
+    whole = encrypted_file.BLOCK_BYTES + encrypted_file.ADDED_BYTES
+    return body - -(-body // whole) * encrypted_file.ADDED_BYTES
 
 
 def decrypt_pages(data: bytes, key: bytes) -> bytes:
