@@ -41,8 +41,7 @@ class TermArrays:
         terms: the hashes of all terms, ascending.
         ends: where in ``places`` those of each term end.
         places: where each term stands, by term, ascending.
-        starts: the first place of each chunk, of shape (n,).
-        lengths: the number of terms of each chunk.
+        lengths: the number of terms of each chunk, of shape (n,).
         chunk_ids, memory_keys: the ids of each chunk and its memory.
         words: the hashes of kind, project and session, of shape (3, n).
         times: when it occurred and expires, of shape (2, n).
@@ -53,7 +52,6 @@ class TermArrays:
     terms: NDArray[np.uint64]
     ends: NDArray[np.int64]
     places: NDArray[np.uint32]
-    starts: NDArray[np.uint32]
     lengths: NDArray[np.uint32]
     chunk_ids: NDArray[np.int64]
     memory_keys: NDArray[np.int64]
@@ -74,6 +72,8 @@ class TermSearch:
         self._count = len(self) + OWN_RECORDS
         self._counted_mean = max(total, 1) / self._count
         self._lengths = _round_lengths(arrays.lengths)
+        owners = np.repeat(np.arange(len(self), dtype=np.uint32), arrays.lengths + np.uint32(1))
+        self._rows: NDArray[np.uint32] = owners[arrays.places]
 
     def __len__(self) -> int:
         """Return the number of chunks."""
@@ -117,27 +117,29 @@ class TermSearch:
             )
         )
 
-    def _find_term(self, term: str) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
+    def _find_term(self, term: str) -> tuple[NDArray[np.uint32], NDArray[np.float32]]:
         """Return the rows of the chunks in which a term occurs, and how often."""
-        rows = self._find_rows(self._find_places(term))
-        firsts = np.flatnonzero(np.diff(rows, prepend=-1))
+        rows = self._rows[self._locate(term)]
+        firsts = np.flatnonzero(rows[1:] != rows[:-1]) + 1
+        firsts = np.concatenate([np.zeros(min(1, len(rows)), np.intp), firsts])
         return rows[firsts], np.diff(firsts, append=len(rows)).astype(np.float32)
 
-    def _find_places(self, term: str) -> NDArray[np.uint32]:
+    def _locate(self, term: str) -> slice:
+        """Return where in the places those of a term are."""
         arrays, wanted = self.arrays, np.uint64(hash_word(term))
         at = int(np.searchsorted(arrays.terms, wanted))
         if at == len(arrays.terms) or arrays.terms[at] != wanted:
-            return arrays.places[:0]
-        return arrays.places[arrays.ends[at - 1] if at else 0 : arrays.ends[at]]
+            return slice(0, 0)
+        return slice(int(arrays.ends[at - 1]) if at else 0, int(arrays.ends[at]))
 
-    def _find_rows(self, places: NDArray[np.uint32]) -> NDArray[np.intp]:
-        return np.searchsorted(self.arrays.starts, places, side="right") - 1
-
-    def _find_phrase(self, terms: Sequence[str]) -> NDArray[np.intp]:
-        first, *others = map(self._find_places, terms)
-        for distance, places in enumerate(others, start=1):
-            first = first[np.isin(first + np.uint32(distance), places, assume_unique=True)]
-        return np.unique(self._find_rows(first))
+    def _find_phrase(self, terms: Sequence[str]) -> NDArray[np.uint32]:
+        """Return the rows of the chunks in which terms stand side by side."""
+        first, *others = map(self._locate, terms)
+        starts, rows = self.arrays.places[first], self._rows[first]
+        for distance, other in enumerate(others, start=1):
+            is_there = np.isin(starts + np.uint32(distance), self.arrays.places[other], assume_unique=True)
+            starts, rows = starts[is_there], rows[is_there]
+        return np.unique(rows)
 
     def _find_allowed(self, filters: Filters, now: datetime) -> NDArray[np.bool_]:
         arrays = self.arrays
@@ -248,10 +250,9 @@ def _invert(line: NDArray[np.uint64], *, lengths: NDArray[np.uint32], **others: 
     found = found[order]
     firsts = np.flatnonzero(np.concatenate([[True], found[1:] != found[:-1]])[: len(found)])
     ends = np.concatenate([firsts[1:], [len(found)]])[: len(firsts)]
-    starts = np.cumsum(lengths + np.uint32(1), dtype=np.int64) - lengths - 1
     return TermArrays(
         terms=found[firsts], ends=ends.astype(np.int64), places=places[order].astype(np.uint32),
-        starts=starts.astype(np.uint32), lengths=lengths, **others,
+        lengths=lengths, **others,
     )  # fmt: skip
 
 

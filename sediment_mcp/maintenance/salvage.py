@@ -173,7 +173,8 @@ def _add_fallen(remains: Remains, copy: Path, pattern: Path, key: bytes, progres
         if reader is None:
             return
         for memory_key, row in _read_memories(reader, progress).items():
-            if row.is_sound and memory_key not in remains.memories:
+            known = remains.memories.get(memory_key)
+            if row.is_sound and (known is None or not known.is_sound):
                 remains.memories[memory_key] = replace(row, is_sound=False)
         remains.erased_ids += reader.erased_ids()
 
