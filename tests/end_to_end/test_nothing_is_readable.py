@@ -48,7 +48,7 @@ from sediment_mcp.system.directory_encryption import MAGIC, MARKER
 pytestmark = pytest.mark.encrypt
 
 NOT_SAID = (MARKER, "verified.json", "kept-pairs.json")
-"""Files with the key's id, hashes of the model's files, and ids of memories; an ``-shm`` has numbers of pages."""
+"""Files with the key's id, hashes of the model's files, and ids; an ``-shm`` has numbers of pages."""
 MAGICS = (MAGIC, encrypted_file.MAGIC)
 PLAIN = {
     "memories.db": {
