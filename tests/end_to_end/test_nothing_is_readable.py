@@ -76,9 +76,12 @@ def keys() -> Iterator[Path]:
 def assert_nothing_is_readable(store: PlantedStore) -> None:
     assert store.find_readable() == []
     assert list(store.temporary.rglob("*")) == []
-    for path in sorted(store.directory.rglob("*")):
-        if path.is_file():
-            assert is_sealed(path), f"{path.name} holds more than random bytes: {path.read_bytes()[:200]}"
+    assert_sealed(store.directory)
+
+
+def assert_sealed(directory: Path) -> None:
+    files = [path for path in directory.rglob("*") if path.is_file()]
+    assert [(path.name, path.read_bytes()[:200]) for path in files if not is_sealed(path)] == []
 
 
 def is_sealed(path: Path) -> bool:
@@ -222,7 +225,7 @@ def test_servers_that_are_killed_leave_nothing_readable_and_lose_nothing(tmp_pat
             peer.process.kill()
             peer.wait()
         assert find_readable([directory, temporary]) == []
-        assert all(is_sealed(path) for path in directory.rglob("*") if path.is_file())
+        assert_sealed(directory)
     with StdioPeer(directory, environment=variables) as peer:
         peer.initialize()
         listed = peer.call("list_memories", limit=100)["structuredContent"]["memories"]
