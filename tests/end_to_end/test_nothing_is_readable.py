@@ -34,7 +34,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 from support.command_line import PROGRAM
-from support.encryption import key_command, list_frames, make_encrypted, own_keys
+from support.encryption import JOURNAL_HEADER, key_command, list_frames, make_encrypted, own_keys
 from support.planted import HOSTS, PlantedStore, live
 from support.readable import STEM, find_readable, is_random, plant, search, spell_embeddings
 from support.stdio_peer import REPOSITORY, StdioPeer
@@ -89,10 +89,11 @@ def is_sealed(path: Path) -> bool:
     data = path.read_bytes()
     if path.name.endswith("-wal"):
         return is_random(b"".join(list_frames(data))) if data else True
-    if path.suffix == ".db":
-        return not data.startswith(SQLITE_MAGIC) and is_random(data)
-    if path.name.endswith("-shm") or path.name in NOT_SAID:
+    if path.name.endswith("-shm") or path.name.startswith(NOT_SAID):
         return True
+    if ".db" in path.name:  # what a killed process has not written yet is zeros
+        pages = data[JOURNAL_HEADER:] if path.name.endswith("-journal") else data
+        return not data.startswith(SQLITE_MAGIC) and is_random(pages.rstrip(b"\0"))
     if path.suffix == ".jsonl":  # each line is encrypted by itself, and written as base64
         return all(is_random_file(base64.b64decode(line, validate=True)) for line in data.splitlines())
     return is_random_file(data)
