@@ -175,6 +175,20 @@ def test_nothing_can_be_read_in_an_encrypted_directory(tmp_path: Path) -> None:
     assert_nothing_is_readable(store)
 
 
+def test_what_is_erased_leaves_no_trace_in_the_decrypted_pages_either(tmp_path: Path) -> None:
+    store = PlantedStore(tmp_path, is_encrypted=True)
+    live(store)
+    text = "xylophonists rehearsed yesterday"
+    memory_id = store.hosts[0].store(text)["id"]
+    store.backup()
+    assert any(name.startswith("memories.db") for name in traces(store.directory, text))
+    assert any(name.startswith("backups") for name in traces(store.directory, text))
+    store.hosts[1].delete(memory_id, permanent=True)
+    store.work_behind()
+    assert traces(store.directory, text) == []
+    store.close()
+
+
 def test_a_plain_directory_is_encrypted_and_decrypted_with_all_that_it_holds(tmp_path: Path) -> None:
     store = PlantedStore(tmp_path, is_encrypted=False)
     live(store)
