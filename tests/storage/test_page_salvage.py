@@ -110,7 +110,7 @@ def test_pages_are_decrypted_to_what_sqlite_has_written(sound: Files) -> None:
     assert b"planted words" not in b"".join(all_pages)
 
 
-def test_a_file_of_pages_that_were_sealed_here_is_one_of_sqlcipher(sound: Files, tmp_path: Path) -> None:
+def test_a_file_of_pages_that_were_encrypted_here_is_one_of_sqlcipher(sound: Files, tmp_path: Path) -> None:
     """Each page is decrypted and encrypted anew, with another salt."""
     all_pages = pages(sound.path)
     cipher, anew = PageCipher(KEY, all_pages[0][:SALT_BYTES]), PageCipher(KEY, os.urandom(SALT_BYTES))
@@ -238,7 +238,7 @@ def test_a_log_cut_anywhere_is_read_as_sqlcipher_reads_it(sound: Files, data: st
     keep=st.floats(0, 1),
     believes_fallen=st.booleans(),
 )
-def test_whatever_happened_to_a_file_its_copy_has_only_sealed_pages_and_those_that_stood(
+def test_whatever_happened_to_a_file_each_page_of_its_copy_stands(
     sound: Files, damages: list[tuple[float, bytes]], keep: float, believes_fallen: bool
 ) -> None:
     original = sound.path.read_bytes()

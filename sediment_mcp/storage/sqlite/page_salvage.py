@@ -63,7 +63,7 @@ def make_readable(copy: Path, key: bytes, *, believes_fallen: bool = False) -> S
             if stands and number > 1:
                 kept = page
             elif number == 1 or cipher is None or believes_fallen:
-                kept = target.seal(page.ljust(PAGE_BYTES, b"\0"), number)
+                kept = target.authenticate(page.ljust(PAGE_BYTES, b"\0"), number)
             else:
                 kept = target.encrypt(NO_PAGE, number)
             if kept != on_disk:
