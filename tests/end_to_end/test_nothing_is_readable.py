@@ -34,7 +34,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 from support.command_line import PROGRAM
-from support.encryption import key_command, list_frames, make_encrypted, own_keys
+from support.encryption import JOURNAL_HEADER, key_command, list_frames, make_encrypted, own_keys
 from support.planted import HOSTS, PlantedStore, live
 from support.readable import STEM, find_readable, is_random, plant, search, spell_embeddings
 from support.stdio_peer import REPOSITORY, StdioPeer
@@ -47,6 +47,8 @@ from sediment_mcp.system.directory_encryption import MAGIC, MARKER
 
 pytestmark = pytest.mark.encrypt
 
+NOT_SAID = (MARKER, "verified.json", "kept-pairs.json")
+"""Files with the key's id, hashes of the model's files, and ids; an ``-shm`` has numbers of pages."""
 MAGICS = (MAGIC, encrypted_file.MAGIC)
 PLAIN = {
     "memories.db": {
@@ -58,6 +60,8 @@ PLAIN = {
     "questions.jsonl": {"question"},
     "projects.json": {"project"},
     "access.db": {"token"},
+    "tenants/ann/memories.db": {"content", "tag"},
+    "tenants/ann/backups/": {"content", "tag"},
 }  # fmt: skip
 """What can be read in which files of a plain directory that has lived: all that the search must find."""
 
@@ -72,9 +76,12 @@ def keys() -> Iterator[Path]:
 def assert_nothing_is_readable(store: PlantedStore) -> None:
     assert store.find_readable() == []
     assert list(store.temporary.rglob("*")) == []
-    for path in sorted(store.directory.rglob("*")):
-        if path.is_file():
-            assert is_sealed(path), f"{path.name} holds more than random bytes: {path.read_bytes()[:200]}"
+    assert_sealed(store.directory)
+
+
+def assert_sealed(directory: Path) -> None:
+    files = [path for path in directory.rglob("*") if path.is_file()]
+    assert [(path.name, path.read_bytes()[:200]) for path in files if not is_sealed(path)] == []
 
 
 def is_sealed(path: Path) -> bool:
@@ -82,10 +89,11 @@ def is_sealed(path: Path) -> bool:
     data = path.read_bytes()
     if path.name.endswith("-wal"):
         return is_random(b"".join(list_frames(data))) if data else True
-    if path.suffix == ".db":
-        return not data.startswith(SQLITE_MAGIC) and is_random(data)
-    if path.name.endswith("-shm") or path.name in (MARKER, "kept-pairs.json"):
-        return True  # numbers of pages; the key's id; ids of memories
+    if path.name.endswith("-shm") or path.name.startswith(NOT_SAID):
+        return True
+    if ".db" in path.name:  # what a killed process has not written yet is zeros
+        pages = data[JOURNAL_HEADER:] if path.name.endswith("-journal") else data
+        return not data.startswith(SQLITE_MAGIC) and is_random(pages.rstrip(b"\0"))
     if path.suffix == ".jsonl":  # each line is encrypted by itself, and written as base64
         return all(is_random_file(base64.b64decode(line, validate=True)) for line in data.splitlines())
     return is_random_file(data)
@@ -167,6 +175,20 @@ def test_nothing_can_be_read_in_an_encrypted_directory(tmp_path: Path) -> None:
     assert_nothing_is_readable(store)
 
 
+def test_what_is_erased_leaves_no_trace_in_the_decrypted_pages_either(tmp_path: Path) -> None:
+    store = PlantedStore(tmp_path, is_encrypted=True)
+    live(store)
+    text = "xylophonists rehearsed yesterday"
+    memory_id = store.hosts[0].store(text)["id"]
+    store.backup()
+    assert any(name.startswith("memories.db") for name in traces(store.directory, text))
+    assert any(name.startswith("backups") for name in traces(store.directory, text))
+    store.hosts[1].delete(memory_id, permanent=True)
+    store.work_behind()
+    assert traces(store.directory, text) == []
+    store.close()
+
+
 def test_a_plain_directory_is_encrypted_and_decrypted_with_all_that_it_holds(tmp_path: Path) -> None:
     store = PlantedStore(tmp_path, is_encrypted=False)
     live(store)
@@ -218,6 +240,7 @@ def test_servers_that_are_killed_leave_nothing_readable_and_lose_nothing(tmp_pat
             peer.process.kill()
             peer.wait()
         assert find_readable([directory, temporary]) == []
+        assert_sealed(directory)
     with StdioPeer(directory, environment=variables) as peer:
         peer.initialize()
         listed = peer.call("list_memories", limit=100)["structuredContent"]["memories"]
@@ -307,6 +330,10 @@ class Drawer(RuleBasedStateMachine):
     @rule(host=host)
     def captures(self, host: int) -> None:
         self.store.capture(host)
+
+    @rule()
+    def is_used_by_another_tenant(self) -> None:
+        self.store.store_for_tenant()
 
     @rule(host=host)
     def has_a_rule(self, host: int) -> None:

@@ -34,7 +34,7 @@ SETTINGS_HOME = {"win32": "USERPROFILE", "darwin": "HOME"}.get(sys.platform, "XD
 """The variable that says where the user's settings are, and with them the files of keys."""
 PAGE, RESERVED, IV, SALT = 4096, 80, 16, 16
 """Bytes of a page of SQLCipher 4, of what ends it, of that the first part; and of what begins a file."""
-LOG_HEADER, FRAME_HEADER = 32, 24
+LOG_HEADER, FRAME_HEADER, JOURNAL_HEADER = 32, 24, 512
 
 
 @contextmanager
