@@ -18,7 +18,7 @@ MAX_LINE_BYTES = 8192  # longer than any path or address
 MAX_FILE_BYTES = 64 * 1024  # of one of git's files that is read; those read here are a few lines
 _LINK = b"gitdir:"
 _LOGGED = re.compile(rb"[0-9a-f]{40,64} [0-9a-f]{40,64} ")
-_SCP_ADDRESS = re.compile(r"(?:[^/@:]+@)?([^/:]{2,}):(?!/?/)(.*)")
+_SCP_ADDRESS = re.compile(r"(?:[^/@:]+@)?([^/:@]{2,}):(?!//|:)([^@/]*(?:/.*)?)")
 
 
 class History(NamedTuple):
@@ -71,6 +71,23 @@ def read_history(folder: Path) -> History:
     except (OSError, ValueError, RuntimeError):
         return History(frozenset())
     return History(frozenset(hashlib.sha256(mark).hexdigest()[:32] for mark in marks), source)
+
+
+def find_remote(folder: Path) -> str | None:
+    """Return the address of the remote "origin", as host and path; None without one.
+
+    All ways to write the address of one repository have the same result, without scheme, user, password, port
+    and query. A folder of this machine is no remote.
+    """
+    try:
+        git_folder = find_git_folder(folder)
+        origin = None if git_folder is None else _read_origin(git_folder)
+        if not origin or _parse_folder(origin, folder) is not None:
+            return None
+        host, _, path = _normalize_address(origin).partition("/")
+        return f"{host}/{path}" if host and path else None
+    except (OSError, ValueError, RuntimeError):
+        return None
 
 
 # --- git's files --------------------------------------------------------------------------------
