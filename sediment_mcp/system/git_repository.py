@@ -74,18 +74,11 @@ def read_history(folder: Path) -> History:
 
 
 def find_remote(folder: Path) -> str | None:
-    """Return the address of the remote "origin", as host and path; None without one.
-
-    All ways to write the address of one repository have the same result, without scheme, user, password, port
-    and query. A folder of this machine is no remote.
-    """
+    """Return the address of the remote "origin" as `parse_remote` does; None without one."""
     try:
         git_folder = find_git_folder(folder)
         origin = None if git_folder is None else _read_origin(git_folder)
-        if not origin or _parse_folder(origin, folder) is not None:
-            return None
-        host, _, path = _normalize_address(origin).partition("/")
-        return f"{host}/{path}" if host and path else None
+        return parse_remote(origin) if origin else None
     except (OSError, ValueError, RuntimeError):
         return None
 
@@ -166,6 +159,21 @@ def _read_origin(git_folder: Path) -> str | None:
 
 
 # --- addresses ----------------------------------------------------------------------------------
+
+
+def parse_remote(address: str) -> str | None:
+    """Return the address of a repository as host and path; None if it is on this machine.
+
+    All ways to write the address of one repository have the same result, without scheme, user, password, port
+    and query.
+    """
+    if address.startswith("file://") or not ("://" in address or _SCP_ADDRESS.fullmatch(address)):
+        return None
+    try:
+        host, _, path = _normalize_address(address).partition("/")
+    except ValueError:
+        return None
+    return f"{host}/{path}" if host and path else None
 
 
 def _parse_folder(address: str, folder: Path) -> str | None:

@@ -20,6 +20,7 @@ from sediment_mcp.system.text import valid_text
 REMOTE_PREFIX = "git:"
 """What a project's name begins with where it is that of a remote, as ``git:github.com/ann/shop``."""
 
+_PATH = re.compile(r"/|\\\\|[A-Za-z]:[\\/]")
 _DRIVE = re.compile(r"/[A-Za-z][:|](?=/|$)")
 
 
@@ -87,6 +88,11 @@ def normalize_project(name: str) -> str:
         return _name_work_tree(Path(os.path.realpath(path)))
     except (OSError, RuntimeError, ValueError):  # such as a null character
         return valid_text(path)
+
+
+def is_path(project: str) -> bool:
+    """Return whether a project is named by an absolute path, of this system or another."""
+    return _PATH.match(project) is not None
 
 
 def name_by_remote(project: str) -> str | None:
