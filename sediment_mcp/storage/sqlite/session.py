@@ -6,17 +6,20 @@ from pathlib import Path
 
 from sediment_mcp.storage.sql.session import SqlSession
 from sediment_mcp.storage.sqlite.connection import SqliteDatabase
+from sediment_mcp.storage.sqlite.sync_tables import SyncTables
 
 
 class SqliteSession(SqlSession):
     """`WriteSession` over one connection to a SQLite file.
 
-    ``database`` is the connection itself, for the modules of this folder only.
+    ``database`` is the connection itself, for the modules of this folder only; ``sync`` are the tables that
+    only a file has.
     """
 
     def __init__(self, database: SqliteDatabase) -> None:
         super().__init__(database, store_id=database.file_id)
         self.database = database
+        self.sync = SyncTables(database)
 
     def close(self) -> None:
         """Close the connection."""
