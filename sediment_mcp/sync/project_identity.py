@@ -11,8 +11,7 @@ Which project here has which shared name is kept, so that a name does not change
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from pathlib import Path
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, NamedTuple, TypedDict
 
 from sediment_mcp.config_paths import parse_path
@@ -85,7 +84,7 @@ class ProjectNames:
         if not is_path(project):
             return project
         found = self._by_local.get(project)
-        if found is None or found.shared.startswith(FOLDER_PREFIX) and not found.is_chosen:
+        if found is None or (found.shared.startswith(FOLDER_PREFIX) and not found.is_chosen):
             found = self._name(project) or found
         return project if found is None else found.shared
 
@@ -204,8 +203,8 @@ def _parse_name(name: str, known: set[str]) -> str:
     """Return the shared name that a user means."""
     if is_path(name) or not name:
         raise BadArgument(
-            "First comes what all devices call the project, such as git:github.com/ann/shop, then the folder: "
-            "`sediment-mcp sync project` lists them."
+            "First comes what all devices call the project, such as git:github.com/ann/shop, then the folder "
+            "here: `sediment-mcp sync project` lists the names."
         )
     if name in known:
         return name
