@@ -23,6 +23,11 @@ class SqliteSession(SqlSession):
         self.sync = SyncTables(database)
         self.retention = DatedRetentionTable(database, self.audit)
 
+    def move_project(self, old: str, new: str) -> int:
+        """Move everything of one project to another, its shared names too; see `WriteSession`."""
+        self.sync.move_project(old, new)
+        return super().move_project(old, new)
+
     def close(self) -> None:
         """Close the connection."""
         self.database.close()

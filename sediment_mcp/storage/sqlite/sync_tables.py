@@ -7,6 +7,7 @@ from typing import Any
 
 from sediment_mcp.storage.sql.database import batched, placeholders
 from sediment_mcp.storage.sqlite.connection import SqliteDatabase
+from sediment_mcp.system.project_root import is_path
 
 ERASED = b""  # the digest of an item that is known to be erased
 CLEARED_TABLES = ("sync_settings", "sync_positions", "sync_known")
@@ -127,3 +128,12 @@ class SyncTables:
     def remove_project(self, shared: str) -> None:
         """Forget which project here has this shared name."""
         self._database.execute("DELETE FROM sync_projects WHERE shared = ?", (shared,))
+
+    def move_project(self, old: str, new: str) -> None:
+        """Give the shared names of a project to the one that it has become.
+
+        A project that no folder here had is called by its shared name itself, which then is the new one's.
+        """
+        self._database.execute("UPDATE sync_projects SET local = ? WHERE local = ?", (new, old))
+        if not is_path(old) and self.settings():
+            self.set_project(old, new, is_chosen=True)
