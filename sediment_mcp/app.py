@@ -29,6 +29,7 @@ from sediment_mcp.system.garbage_collection import loading
 from sediment_mcp.system.progress import Progress, ignore_progress
 
 if TYPE_CHECKING:
+    from sediment_mcp.background.jobs import Job
     from sediment_mcp.background.services import Services
     from sediment_mcp.embeddings.reranker import Reranker
     from sediment_mcp.search.retriever import Retriever
@@ -98,6 +99,9 @@ class Application:
         """By project of a call, the one that seems to have moved here; see `operations.projects`."""
         self.told_projects: set[str] = set()
         """The projects of which a call was told where they seem to come from."""
+        self.before_query: Callable[[str | None], None] = lambda project: None
+        """Called with the project of a tool call that is about to look for memories."""
+        self._added_jobs: tuple[Job, ...] = ()
         self._building = threading.Lock()
         self._services: Services | None = None
         self._opening = threading.Lock()
@@ -193,6 +197,10 @@ class Application:
         if team is not None:
             team.close()
 
+    def add_job(self, job: Job) -> None:
+        """Let the background run one more job, after those of its own."""
+        self._added_jobs += (job,)
+
     def run_jobs(self, progress: Progress) -> None:
         """Run the background jobs that are due, as the background thread does when it is woken.
 
@@ -201,7 +209,7 @@ class Application:
         """
         if self.storage.is_read_only:
             return
-        for job in self.services.jobs:
+        for job in (*self.services.jobs, *self._added_jobs):
             progress(0, 0)
             if self._is_resident or not job.only_resident:
                 job.run(progress)

@@ -46,9 +46,7 @@ def _holds(file: LogPath, pattern: re.Pattern[bytes], identity: str) -> bool:
         return True
 
 
-def plan(
-    files: Sequence[LogPath], counts: Sequence[int], must_go: set[LogPath], last: int
-) -> list[Rewrite]:
+def plan(files: Sequence[LogPath], counts: Sequence[int], must_go: set[LogPath], last: int) -> list[Rewrite]:
     """Return which files become which; the last one ends with ``last``, a number that is not used yet.
 
     ``counts`` are the memories of each file that it would still hold, ``must_go`` the files that have to be

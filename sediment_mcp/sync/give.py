@@ -92,7 +92,9 @@ class Giving:
             new = self._find_new(session, session.changes.memories_since(self._log.given_seq))
             is_first = True
             for memories in split_into_batches(new, MEMORIES_PER_FILE):
-                self._add_file(session, memories, extras if is_first else Extras(), states if is_first else [])
+                self._add_file(
+                    session, memories, extras if is_first else Extras(), states if is_first else []
+                )
                 is_first = False
             if is_first and extras:
                 self._add_file(session, [], extras, states)
@@ -253,5 +255,3 @@ def _find_new_extras(session: SqliteSession) -> tuple[Extras, list[State]]:
         kept_pairs=tuple(pair for pair in extras.kept_pairs if name_kept_pair(pair) in new),
     )
     return fresh, [(item, digest) for item, digest in states if item in new]
-
-

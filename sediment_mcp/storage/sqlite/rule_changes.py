@@ -83,9 +83,7 @@ class DatedRetentionTable(SqlRetentionTable):
             for key, change in known.items()
             if key not in rules and not change.is_removal
         ]
-        return removed + [
-            rule for key, rule in rules.items() if key not in known or known[key].rule != rule
-        ]
+        return removed + [rule for key, rule in rules.items() if key not in known or known[key].rule != rule]
 
     def date_changes(self, now: datetime) -> None:
         """Count what nobody has dated as changed now."""
@@ -112,6 +110,4 @@ class DatedRetentionTable(SqlRetentionTable):
         self._write(RuleChange(rule.subject, rule.folded_name, rule.name, days, rule.max_count, time))
 
     def _write(self, change: RuleChange) -> None:
-        self._file.execute(
-            f"INSERT OR REPLACE INTO rule_changes ({COLUMNS}) VALUES (?,?,?,?,?,?)", change
-        )
+        self._file.execute(f"INSERT OR REPLACE INTO rule_changes ({COLUMNS}) VALUES (?,?,?,?,?,?)", change)
