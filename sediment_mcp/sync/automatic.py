@@ -2,8 +2,8 @@
 
 The background gives what has changed here and takes what is new in the folder, at intervals. A call that
 looks for memories does not wait for that: it first looks whether the folder holds more than was taken over,
-and lets that be taken over, for at most a fraction of a second. So a host finds what another device has stored
-at the first query after the folder has it; what takes longer than that, it finds a little later.
+and lets that be taken over, for at most a fraction of a second. So a host finds what another device has
+stored at the first query after the folder has it; what takes longer than that, it finds a little later.
 
 Nothing here imports the engine before there is something for it to do.
 """

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from sediment_mcp.errors import StorageError
 from sediment_mcp.maintenance.findings import Finding
 from sediment_mcp.storage.sqlite.read_only import open_unchanged
 from sediment_mcp.storage.sqlite.storage import DATABASE
+from sediment_mcp.sync.results import DeviceStatus, SyncStatus
 from sediment_mcp.sync.settings import parse_settings
-from sediment_mcp.sync.status import DeviceStatus, SyncStatus, describe_status
+from sediment_mcp.sync.status import describe_status
 from sediment_mcp.system.files import format_bytes
-from sediment_mcp.system.text import format_count
+from sediment_mcp.system.text import format_count, format_subject
 
 if TYPE_CHECKING:
     from sediment_mcp.config import Config
-
-MAX_LAG = timedelta(days=1)
-"""What waits for longer has met with more than a slow carrier."""
 
 
 def examine_sync(config: Config, now: datetime) -> list[Finding]:
@@ -54,19 +52,21 @@ def check_status(status: SyncStatus) -> list[Finding]:
 
 def _check_device(device: DeviceStatus) -> list[Finding]:
     findings: list[Finding] = []
-    if device.get("waiting_seconds", 0) > MAX_LAG.total_seconds():
+    waiting_days = device.get("waiting_seconds", 0) // 86_400
+    if waiting_days:
+        files_are = format_subject(device["waiting"], "file")
         findings.append(
             Finding(
                 "sync lag", "warning",
-                f"{format_count(device['waiting'], 'file')} of {device['name']} {'waits' if device['waiting'] == 1 else 'wait'} "
-                f"for {device['waiting_seconds'] // 86_400} days: {device.get('reason', 'not read')}.",
-                "Run sediment-mcp sync; if that changes nothing, look whether what carries the folder is done.",
+                f"{files_are} waiting from {device['name']}, for {format_count(waiting_days, 'day')}: "
+                f"{device.get('reason', '')}.",
+                "Run sediment-mcp sync; if that changes nothing, look whether the carrier of the folder is done.",
             )
         )  # fmt: skip
     if "skew_seconds" in device:
         findings.append(
             Finding(
-                "sync clocks", "warning", f"{describe_skew(device)}.",
+                "sync clocks", "warning", describe_skew(device),
                 "Let both set their clocks by the network: the later change of a memory counts.",
             )
         )  # fmt: skip
@@ -74,6 +74,6 @@ def _check_device(device: DeviceStatus) -> list[Finding]:
 
 
 def describe_skew(device: DeviceStatus) -> str:
-    """Return how far a device's clock is ahead, without a period."""
+    """Return how far a device's clock is ahead, as a sentence."""
     minutes = device.get("skew_seconds", 0) // 60
-    return f"The clock of {device['name']} is at least {format_count(minutes, 'minute')} ahead of this one"
+    return f"The clock of {device['name']} is at least {format_count(minutes, 'minute')} ahead of this one."

@@ -12,11 +12,12 @@ Which project here has which shared name is kept, so that a name does not change
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, NamedTuple, TypedDict
+from typing import TYPE_CHECKING, NamedTuple
 
 from sediment_mcp.config_paths import parse_path
 from sediment_mcp.errors import BadArgument, UnknownProject
 from sediment_mcp.operations.projects import move_project
+from sediment_mcp.sync.results import SharedProject
 from sediment_mcp.sync.settings import SyncSettings
 from sediment_mcp.system.git_repository import parse_remote
 from sediment_mcp.system.project_root import REMOTE_PREFIX, is_path, name_by_remote, normalize_project
@@ -39,14 +40,6 @@ class ProjectName(NamedTuple):
     def rank(self) -> tuple[bool, bool, str]:
         """Return what is smaller for a name that is preferred to another of the same project."""
         return not self.is_chosen, self.shared.startswith(FOLDER_PREFIX), self.shared
-
-
-class SharedProject(TypedDict):
-    """A shared name, the project that has it here (null: none), and how many memories belong to it."""
-
-    name: str
-    project: str | None
-    memories: int
 
 
 class ProjectNames:

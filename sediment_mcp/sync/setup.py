@@ -97,8 +97,8 @@ def check_new_folder(app: Application, folder: Path) -> Path:
         return folder
     if others := sorted(entry.name for entry in _list_visible(folder) if entry.is_dir()):
         raise BadArgument(
-            f"{folder} holds other folders, such as {others[0]}: name one within it that is only for this, such "
-            f"as {folder / 'sediment'}."
+            f"{folder} holds other folders, such as {others[0]}: name one within it only for this, such as "
+            f"{folder / 'sediment'}."
         )
     _check_writable(folder)
     return folder

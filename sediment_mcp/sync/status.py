@@ -10,7 +10,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, NotRequired, TypedDict
+from typing import TYPE_CHECKING
 
 from sediment_mcp.errors import StorageError
 from sediment_mcp.operations.results import build_result
@@ -26,6 +26,7 @@ from sediment_mcp.sync.folder import (
     reading,
 )
 from sediment_mcp.sync.log_file import UnreadableFile, open_file
+from sediment_mcp.sync.results import DeviceStatus, SyncStatus
 from sediment_mcp.sync.setup import require_settings
 from sediment_mcp.system.timestamps import isoformat_to_second
 
@@ -41,47 +42,6 @@ HIDDEN_FILES = ("desktop.ini", "thumbs.db", "icon\r")
 
 PLACEHOLDER = ".icloud"
 """The ending of what stands for a file that iCloud has not brought yet."""
-
-
-class DeviceStatus(TypedDict):
-    """What is known of one device.
-
-    Attributes:
-        name: the name of its folder.
-        is_own: whether it is this one.
-        files: how many files its log has, and bytes those take.
-        seen_at: its clock when it last wrote; absent where that cannot be read.
-        version: of sediment-mcp, when it last wrote.
-        waiting: how many of its files are not taken over here.
-        waiting_seconds: how long the oldest of these has been waiting.
-        reason: why its next file is not taken over.
-        skew_seconds: how far its clock is ahead of ours at least, where that is more than minutes.
-        ignored: names in its folder that are none of ours.
-    """
-
-    name: str
-    is_own: bool
-    files: int
-    bytes: int
-    seen_at: NotRequired[str]
-    version: NotRequired[str]
-    waiting: int
-    waiting_seconds: NotRequired[int]
-    reason: NotRequired[str]
-    skew_seconds: NotRequired[int]
-    ignored: NotRequired[list[str]]
-
-
-class SyncStatus(TypedDict):
-    """The state of the synchronization; ``problem`` says why the folder cannot be looked at."""
-
-    folder: str
-    device: str
-    automatic: bool
-    problem: NotRequired[str]
-    devices: list[DeviceStatus]
-    bytes: int
-    ignored: NotRequired[list[str]]
 
 
 def read_status(app: Application) -> SyncStatus:
