@@ -26,6 +26,9 @@ def examine_sync(config: Config, now: datetime) -> list[Finding]:
         return []
     try:
         with open_unchanged(path) as session:
+            schema, known = session.database.schema()
+            if schema != known:
+                return []
             settings, positions = parse_settings(session.sync.settings()), session.sync.positions()
     except StorageError:  # other findings say what is wrong with the database
         return []
