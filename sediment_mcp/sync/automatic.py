@@ -107,9 +107,9 @@ class Automatic:
     # --- before a query -----------------------------------------------------------------------
 
     def look(self, project: str | None) -> None:
-        """Take over what is new in the folder, or leave it to a thread after the time that a query has.
+        """Take over what is new in the folder, in the time that a query has for it.
 
-        The thread is one's own, because a folder on another machine can take minutes to answer.
+        After that a thread goes on. It is a thread of its own, because a folder on another machine can take minutes to answer.
         """
         try:
             settings = self._read_settings()

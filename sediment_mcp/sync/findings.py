@@ -1,4 +1,4 @@
-"""What the doctor finds of the synchronization; it opens the database read-only and changes nothing."""
+"""What the doctor finds of the synchronization; looking changes nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is told of the synchronization, as typed dictionaries, in the form of `operations.results`."""
+"""What is told of the synchronization, in the form of `operations.results`."""
 
 # Annotations are evaluated here, so that each type knows which of its fields are required.
 
@@ -47,7 +47,7 @@ class SyncStatus(TypedDict):
 
 
 class SharedProject(TypedDict):
-    """A shared name, the project that has it here (null: none), and how many memories belong to it."""
+    """A shared name, its project here (null: none), and how many memories belong to that."""
 
     name: str
     project: str | None

@@ -225,7 +225,7 @@ def _check_code(folder: Path, identity: str) -> str:
 
 
 def _choose_device(folder: Path, device: str) -> str:
-    """Return the name of this device's folder, which is nobody else's whatever the case of its letters.
+    """Return a name for this device's folder that differs from all others by more than case.
 
     Raises:
         BadArgument: the name that the user has given is another's, or none for a folder.

@@ -1,4 +1,4 @@
-"""What is known of the devices that synchronize: how far each is, what waits, whose clock is wrong.
+"""What is known of the devices: how far each is, what waits, whose clock is wrong.
 
 Looking changes nothing, neither here nor in the folder.
 """
@@ -146,7 +146,7 @@ def _list_ignored(folder: Path, devices: Sequence[str]) -> list[str]:
 
 
 def _drop_hidden(names: Sequence[str]) -> list[str]:
-    """Leave out what systems and carriers hide, but for what stands for a file that is not here yet."""
+    """Leave out what systems and carriers hide, but for what stands for a missing file."""
     return [
         name
         for name in names
