@@ -76,9 +76,7 @@ class SyncEngine:
         """Give anew what only the log of a device had whose files are no longer in the folder."""
         with self._app.file.read() as session:
             positions = session.sync.positions()
-        missing = [
-            device for device in positions if not folders.list_log(log.settings.folder, device)
-        ]
+        missing = [device for device in positions if not folders.list_log(log.settings.folder, device)]
         if missing:
             with self._app.file.write() as session:
                 for device in missing:

@@ -141,7 +141,7 @@ class OwnLog:
             return True
         last = [file for file in files if file.last == self.number]
         with folders.reading(self.path):
-            return bool(last) and newest not in map(_digest_file, (file.path for file in last))
+            return bool(last) and newest not in [_digest_file(file.path) for file in last]
 
     def _take_new_name(self) -> None:
         base = SUFFIX.sub("", self.settings.device)
