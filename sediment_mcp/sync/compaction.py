@@ -35,6 +35,8 @@ def is_due(files: Sequence[LogPath], memories: int) -> bool:
 def find_holding(files: Iterable[LogPath], memory_ids: Iterable[str], identity: str) -> set[LogPath]:
     """Return the files that hold one of these memories, or cannot be read."""
     names = "|".join(map(re.escape, memory_ids))
+    if not names:
+        return set()
     pattern = re.compile(rf'"id": ?"(?:{names})"'.encode())
     return {file for file in files if _holds(file, pattern, identity)}
 

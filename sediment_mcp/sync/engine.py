@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 from sediment_mcp.errors import BadArgument
 from sediment_mcp.operations.kept_pairs import adopt_former_file
+from sediment_mcp.storage.sqlite.sync_tables import GIVEN_SEQ
 from sediment_mcp.sync import folder as folders
 from sediment_mcp.sync.give import Giving
 from sediment_mcp.sync.merge import Merge
-from sediment_mcp.sync.own_log import GIVEN_SEQ, OwnLog
+from sediment_mcp.sync.own_log import OwnLog
 from sediment_mcp.sync.project_identity import load_project_names
 from sediment_mcp.sync.report import SyncReport
 from sediment_mcp.sync.settings import SyncSettings, read_settings, require_file
@@ -37,8 +38,8 @@ class SyncEngine:
         """Take over what is new in the folder, then write there what is new here.
 
         It may be repeated, and ended at any moment. ``progress`` is called with files taken over, and then
-        with memories written. ``timeout`` is how long to wait for another process, in seconds; by default
-        that of all locks.
+        with memories written. ``timeout`` is how many seconds another process is waited for; None: as long
+        as for any lock.
 
         Raises:
             BadArgument: nothing is synchronized, or the memories are on a server.
@@ -56,9 +57,9 @@ class SyncEngine:
             return self._run(settings, progress)
 
     def lock(self, timeout: float | None = None) -> AbstractContextManager[None]:
-        """Let no other process synchronize this store."""
-        longest = self._app.config.tuning.lock_timeout if timeout is None else timeout
-        return locked(self._app.config.store_dir / LOCK, longest)
+        """Let no other process synchronize this store; see `run`."""
+        patience = self._app.config.tuning.lock_timeout if timeout is None else timeout
+        return locked(self._app.config.store_dir / LOCK, patience)
 
     def _run(self, settings: SyncSettings, progress: Progress) -> SyncReport:
         report = SyncReport()

@@ -1,4 +1,4 @@
-"""Give the other devices what they do not have: add a file to the own log, and rewrite it where that is due."""
+"""Give the other devices what they do not have: add to the own log, and rewrite it where that is due."""
 
 from __future__ import annotations
 
@@ -189,7 +189,7 @@ class Giving:
             given = _Given(session.sync.given(), set(purged))
         if not purged and not compaction.is_due(files, len(given)):
             return
-        must_go = compaction.find_holding(files, purged, self._log.settings.identity) if purged else set()
+        must_go = compaction.find_holding(files, purged, self._log.settings.identity)
         number = self._log.number + 1
         counts = [len(given.between(file.first, file.last)) for file in files]
         rewrites = compaction.plan(files, counts, must_go, number)

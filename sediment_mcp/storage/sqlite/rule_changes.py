@@ -105,7 +105,7 @@ class DatedRetentionTable(SqlRetentionTable):
             "SELECT MAX(changed_at) FROM rule_changes WHERE subject = ? AND folded_name = ?",
             (rule.subject, rule.folded_name),
         )
-        days = rule.max_age and rule.max_age.days
+        days = None if rule.max_age is None else rule.max_age.days
         time = max(to_micros(changed_at), (last or 0) + 1)
         self._write(RuleChange(rule.subject, rule.folded_name, rule.name, days, rule.max_count, time))
 
