@@ -29,7 +29,6 @@ from sediment_mcp.system.garbage_collection import loading
 from sediment_mcp.system.progress import Progress, ignore_progress
 
 if TYPE_CHECKING:
-    from sediment_mcp.background.jobs import Job
     from sediment_mcp.background.services import Services
     from sediment_mcp.embeddings.reranker import Reranker
     from sediment_mcp.search.retriever import Retriever
@@ -101,7 +100,7 @@ class Application:
         """The projects of which a call was told where they seem to come from."""
         self.before_query: Callable[[str | None], None] = lambda project: None
         """Called with the project of a tool call that is about to look for memories."""
-        self._added_jobs: tuple[Job, ...] = ()
+        self._added_jobs: tuple[Callable[[Progress], None], ...] = ()
         self._building = threading.Lock()
         self._services: Services | None = None
         self._opening = threading.Lock()
@@ -197,9 +196,12 @@ class Application:
         if team is not None:
             team.close()
 
-    def add_job(self, job: Job) -> None:
-        """Let the background run one more job, after those of its own."""
-        self._added_jobs += (job,)
+    def add_job(self, run: Callable[[Progress], None]) -> None:
+        """Let the background of a resident process run one more job, after those of its own.
+
+        It looks by itself whether anything is due, as any `background.jobs.Job`.
+        """
+        self._added_jobs += (run,)
 
     def run_jobs(self, progress: Progress) -> None:
         """Run the background jobs that are due, as the background thread does when it is woken.
@@ -209,10 +211,13 @@ class Application:
         """
         if self.storage.is_read_only:
             return
-        for job in (*self.services.jobs, *self._added_jobs):
+        for job in self.services.jobs:
             progress(0, 0)
             if self._is_resident or not job.only_resident:
                 job.run(progress)
+        for run in self._added_jobs if self._is_resident else ():
+            progress(0, 0)
+            run(progress)
 
     def run_retention(self, progress: Progress = ignore_progress) -> list[Removal]:
         """Remove the memories that are due now, and return what was removed.

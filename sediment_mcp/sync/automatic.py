@@ -18,7 +18,6 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from sediment_mcp.background.interval import Interval
-from sediment_mcp.background.jobs import Job
 from sediment_mcp.errors import SedimentError, Stopped
 from sediment_mcp.sync.settings import SyncSettings, read_settings
 from sediment_mcp.system.progress import Progress, ignore_progress
@@ -43,7 +42,7 @@ def synchronize_automatically(app: Application) -> None:
     if not app.is_file:
         return
     automatic = Automatic(app)
-    app.add_job(Job("synchronize with other devices", automatic.run, only_resident=True))
+    app.add_job(automatic.run)
     app.before_query = automatic.look
 
 

@@ -233,3 +233,17 @@ def test_who_does_not_synchronize_imports_nothing_for_it(tmp_path: Path) -> None
     assert done.stdout.strip() == str(
         ["sediment_mcp.sync", "sediment_mcp.sync.automatic", "sediment_mcp.sync.settings"]
     ), done.stderr
+
+
+@pytest.mark.process
+def test_a_server_s_first_call_waits_for_no_import_of_numpy() -> None:
+    program = (
+        "import sys, sediment_mcp.app; before = set(sys.modules); import sediment_mcp.sync.automatic; "
+        "print(sorted(set(sys.modules) - before))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.stdout.strip() == str(
+        ["sediment_mcp.sync", "sediment_mcp.sync.automatic", "sediment_mcp.sync.settings"]
+    ), done.stderr

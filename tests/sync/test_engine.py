@@ -14,13 +14,14 @@ import pytest
 from support.host import Clock, Host
 from support.transferring import export, import_export, state
 
+from sediment_mcp.background.jobs import SYNC_LOCK
 from sediment_mcp.domain.retention import Rule
 from sediment_mcp.errors import BadArgument, SedimentError, Stopped, StorageError
 from sediment_mcp.maintenance.restore import preview_restore, restore_backup
 from sediment_mcp.operations.kept_pairs import keep_pair, list_kept_pairs
 from sediment_mcp.operations.retention_rules import clear_rules, set_rule
 from sediment_mcp.sync import compaction, give
-from sediment_mcp.sync.engine import LOCK, SyncEngine
+from sediment_mcp.sync.engine import SyncEngine
 from sediment_mcp.sync.folder import list_devices, list_log, read_about
 from sediment_mcp.sync.log_file import read_sealed
 from sediment_mcp.sync.report import SyncReport
@@ -253,7 +254,9 @@ def rename_to_later(path: Path) -> None:
     path.rename(path.with_name("00000007-00000007.age"))
 
 
-@pytest.mark.parametrize("injure", [damage_end, rename_to_later, Path.unlink, lambda path: path.write_bytes(b"")])
+@pytest.mark.parametrize(
+    "injure", [damage_end, rename_to_later, Path.unlink, lambda path: path.write_bytes(b"")]
+)
 def test_a_file_that_does_not_open_ends_that_devices_turn_and_no_other(
     devices: Devices, injure: Callable[[Path], Any]
 ) -> None:
@@ -429,7 +432,7 @@ def test_a_stopped_run_is_gone_on_with(devices: Devices) -> None:
 
 def test_a_run_waits_for_another_only_as_long_as_it_is_told(devices: Devices) -> None:
     one = devices["one"]
-    with locked(one.files / LOCK, 0), pytest.raises(SedimentError):
+    with locked(one.files / SYNC_LOCK, 0), pytest.raises(SedimentError):
         SyncEngine(one.app).run(timeout=0)
     devices.sync("one")
 
