@@ -11,6 +11,7 @@ Nothing here imports the engine before there is something for it to do.
 from __future__ import annotations
 
 import logging
+import os
 import threading
 import time
 from collections.abc import Callable
@@ -30,6 +31,9 @@ Listing = frozenset[tuple[str, str, int]]
 
 REST = timedelta(minutes=5)
 """At most, between two runs: rules and kept pairs that change alone are given then."""
+
+GRANULE = 3.0
+"""Seconds; two changes of a directory this near may leave the same time on it, on FAT within two."""
 
 logger = logging.getLogger(__name__)
 
@@ -62,6 +66,12 @@ class Automatic:
         self._running = threading.Lock()  # held by whoever synchronizes in this process
         self._tried: Listing = frozenset()
         """What was there at the last run, though not all of it may have been taken over."""
+        self._waiting: Listing = frozenset()
+        self._times: dict[str, int] = {}
+        """When each device's directory was changed, as seen at the last look, in ns."""
+        self._times_since = 0.0
+        self._is_settled = False
+        """Whether all was taken over, and nothing can have come since that leaves the times as they are."""
         self._noted: set[str] = set()
 
     # --- in the background --------------------------------------------------------------------
@@ -89,7 +99,7 @@ class Automatic:
 
     def _has_changes(self) -> bool:
         """Return whether memories have changed here since all were given."""
-        from sediment_mcp.sync.own_log import GIVEN_SEQ
+        from sediment_mcp.storage.sqlite.sync_tables import GIVEN_SEQ
 
         with self._app.file.read() as session:
             return session.sync.settings().get(GIVEN_SEQ) != str(session.changes.seq())
@@ -108,7 +118,8 @@ class Automatic:
     def look(self, project: str | None) -> None:
         """Take over what is new in the folder, in the time that a query has for it.
 
-        After that a thread goes on. It is a thread of its own, because a folder on another machine can take minutes to answer.
+        After that a thread goes on. It is one of its own, because a folder on another machine can take
+        minutes to answer.
         """
         try:
             settings = self._read_settings()
@@ -178,21 +189,27 @@ class Automatic:
 
     def _find_news(self, settings: SyncSettings) -> bool:
         """Return whether there are files that were neither taken over nor tried."""
-        listing = self._list(settings)
-        if listing == self._tried:
+        times, now = _read_times(settings), time.monotonic()
+        if times != self._times:
+            self._times, self._times_since, self._is_settled = times, now, False
+        if self._is_settled:
             return False
+        is_new = self._has_new(settings)
+        self._is_settled = not self._waiting and now - self._times_since > GRANULE
+        return is_new
+
+    def _has_new(self, settings: SyncSettings) -> bool:
         from sediment_mcp.sync.folder import LOG_NAME
 
+        listing = self._list(settings)
         with self._app.file.read() as session:
             positions = session.sync.positions()
-        new = any(
-            int(match[2]) > positions.get(device, 0)
-            for device, name, _ in listing - self._tried
-            if (match := LOG_NAME.fullmatch(name))
+        self._waiting = frozenset(
+            (device, name, size)
+            for device, name, size in listing
+            if (match := LOG_NAME.fullmatch(name)) and int(match[2]) > positions.get(device, 0)
         )
-        if not new:
-            self._tried = listing
-        return new
+        return not self._waiting <= self._tried
 
     def _list(self, settings: SyncSettings) -> Listing:
         from sediment_mcp.sync.folder import list_devices, list_log
@@ -203,3 +220,12 @@ class Automatic:
             if device != settings.device
             for file in list_log(settings.folder, device)
         )
+
+
+def _read_times(settings: SyncSettings) -> dict[str, int]:
+    """Return when the folder and each other device's in it were changed last, in ns."""
+    times = {str(settings.folder): settings.folder.stat().st_mtime_ns}
+    for entry in os.scandir(settings.folder):
+        if entry.name != settings.device and entry.is_dir():
+            times[entry.name] = os.stat(entry.path).st_mtime_ns
+    return times
