@@ -29,7 +29,7 @@ from sediment_mcp.transfer.formats.sediment_jsonl import (
     decode_token_vectors,
 )
 from sediment_mcp.transfer.import_report import ImportReport
-from sediment_mcp.transfer.prepare import ImportOptions, PreparedMemory, prepare_memory
+from sediment_mcp.transfer.prepare import ImportOptions, PreparedMemory, prepare_memory, rename_erased
 from sediment_mcp.transfer.records import Item, MemoryRecord, Note, Problem, RuleRecord, split_into_batches
 
 if TYPE_CHECKING:
@@ -84,10 +84,21 @@ def take_over(
     embedder: Embedder | None,
     report: ImportReport,
 ) -> None:
-    """Import memories of the same person's other device, inside a transaction that is open already."""
+    """Import memories of the same person's other device, inside a transaction that is open already.
+
+    Those that say the same are not merged: see `merge_repeated`.
+    """
     importer = _Importer(app, ImportOptions(trusted=True), report)
     importer.write(session, session, memories, embedder, report)
     importer.apply_links(session)
+
+
+def merge_repeated(
+    app: Application, session: WriteSession, memory_ids: Iterable[str], report: ImportReport
+) -> None:
+    """Merge the memories that say what one of these says, as an import does at its end."""
+    importer = _Importer(app, ImportOptions(trusted=True), report)
+    importer.seen.update(memory_ids)
     importer.merge_duplicates(session)
 
 
@@ -150,6 +161,9 @@ class _Importer:
         prepared = self._prepare(items, report)
         embedder = self._find_model(prepared)
         with self._open_sessions() as (session, writer):
+            if session.is_synced:  # other devices would not take over what they have erased
+                erased_ids = session.erased_ids()
+                prepared = [rename_erased(memory, erased_ids) for memory in prepared]
             batch = self.write(session, writer, prepared, embedder, report)
             self._import_rules(batch, [item.rule for item in items if isinstance(item, RuleRecord)])
         self.report.add(report)

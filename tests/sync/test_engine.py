@@ -23,7 +23,7 @@ from sediment_mcp.operations.retention_rules import clear_rules, set_rule
 from sediment_mcp.sync import compaction, give
 from sediment_mcp.sync.engine import SyncEngine
 from sediment_mcp.sync.folder import list_devices, list_log, read_about
-from sediment_mcp.sync.log_file import read_sealed
+from sediment_mcp.sync.log_file import read_encrypted
 from sediment_mcp.sync.report import SyncReport
 from sediment_mcp.sync.settings import SyncSettings, read_settings, write_settings
 from sediment_mcp.system.locks import locked
@@ -59,9 +59,9 @@ class Devices:
         return [file.path.name for file in list_log(self.folder, name)]
 
     def content(self) -> bytes:
-        """Return all that is sealed in the logs."""
+        """Return all that is encrypted in the logs."""
         return b"".join(
-            read_sealed(file, IDENTITY)
+            read_encrypted(file, IDENTITY)
             for device in list_devices(self.folder)
             for file in list_log(self.folder, device)
         )
@@ -187,17 +187,19 @@ def test_a_device_back_after_a_year_brings_nothing_erased_back(devices: Devices)
     assert set(state(one)) == set(state(two)) == {kept, new}
 
 
-def test_an_import_brings_back_what_was_erased_to_this_device_alone(devices: Devices) -> None:
+def test_an_import_brings_back_what_was_erased_under_another_id_on_every_device(devices: Devices) -> None:
     one, two = devices["one"], devices["two"]
     erased = one.store("is erased")["id"]
     data = export(one)
     devices.sync("one", "two")
     one.delete(erased, permanent=True)
     devices.sync("one", "two")
-    import_export(one, data)
+    assert import_export(one, data).imported == 1
+    assert import_export(one, data).imported == 0
     devices.sync("one", "two", "one", "two")
-    assert (set(state(one)), set(state(two))) == ({erased}, set())
-    assert b"is erased" not in devices.content()
+    assert state(one) == state(two)
+    ((memory_id, memory),) = state(two).items()
+    assert (memory["content"], memory_id != erased) == ("is erased", True)
 
 
 def test_a_restored_backup_leaves_erased_what_all_devices_have_erased(devices: Devices) -> None:
