@@ -38,11 +38,9 @@ def rank_name(name: str) -> tuple[bool, str]:
 
 def list_project_pairs(session: SqliteSession) -> list[ProjectPair]:
     """Return the names that mean one project on this device."""
-    names: dict[str, list[str]] = defaultdict(list)
+    names: dict[str, set[str]] = defaultdict(set)
     for shared, local, _ in session.sync.projects():
-        names[local] += [
-            name for name in {shared, local} if is_shared_name(name) and name not in names[local]
-        ]
+        names[local].update(filter(is_shared_name, (shared, local)))
     pairs = [(min(group, key=rank_name), name) for group in names.values() for name in group]
     return sorted(ProjectPair(kept, name) for kept, name in pairs if kept != name)
 
