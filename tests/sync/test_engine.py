@@ -324,6 +324,19 @@ def test_what_only_the_log_of_a_missing_device_held_is_given_by_another(devices:
     assert state(devices["new"]) == state(devices["one"]) != {}
 
 
+def test_a_later_state_that_only_a_missing_device_gave_is_given_by_another(devices: Devices) -> None:
+    one = devices["one"]
+    memory_id = one.store("Tea is at four")["id"]
+    devices.sync("one", "gone", "two")
+    devices.clock.advance(minutes=1)
+    devices["gone"].delete(memory_id)
+    devices.sync("gone", "one")
+    shutil.rmtree(devices.folder / "gone")
+    devices.sync("one", "two")
+    assert state(one) == state(devices["two"])
+    assert state(one)[memory_id]["deleted_at"]
+
+
 def test_a_device_says_what_it_is_and_what_its_clock_says(devices: Devices) -> None:
     devices["one"].store("Tea is at four")
     devices.sync("one")
