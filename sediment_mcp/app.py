@@ -170,6 +170,7 @@ class Application:
                     self.model,
                     self._backups,
                     self.now,
+                    encryption=self.encryption,
                     audit=self.audit,
                     reranker=self.reranker,
                 )

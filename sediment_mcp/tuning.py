@@ -10,6 +10,7 @@ class Tuning:
     """Measured thresholds, batch sizes and timeouts; only tests and benchmarks set them."""
 
     text_memtable_limit: int = 256  # chunks; an index commit costs the same for one and for hundreds
+    text_memtable_share: int = 100  # or one in so many of those in a snapshot that is written whole each time
     exact_search_limit: int = 2_000  # embeddings; every process holds so many in its memory, 3 MB
     vector_memtable_limit: int = 2_000  # embeddings beyond a snapshot; 0.2 ms more for a query ...
     vector_memtable_share: int = 100  # ... or one in so many of those in the snapshot, if that is more

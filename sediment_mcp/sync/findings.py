@@ -63,7 +63,7 @@ def _check_device(device: DeviceStatus) -> list[Finding]:
                 "sync lag", "warning",
                 f"{files_are} waiting from {device['name']}, for {format_count(waiting_days, 'day')}: "
                 f"{device.get('reason', '')}.",
-                "Run sediment-mcp sync; if that changes nothing, look whether the carrier of the folder is done.",
+                "Run sediment-mcp sync; if that changes nothing, look whether the carrier is done.",
             )
         )  # fmt: skip
     if "skew_seconds" in device:

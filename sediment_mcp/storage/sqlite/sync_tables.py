@@ -7,7 +7,7 @@ from typing import Any
 
 from sediment_mcp.storage.sql.database import batched, placeholders
 from sediment_mcp.storage.sqlite.connection import SqliteDatabase
-from sediment_mcp.system.project_root import is_path
+from sediment_mcp.system.project_root import REMOTE_PREFIX, is_path
 
 UNKNOWN = b"?"  # the digest of an item whose state in the logs was forgotten
 ERASED = b""  # the digest of an item that is known to be erased
@@ -146,4 +146,4 @@ class SyncTables:
         """
         self._database.execute("UPDATE sync_projects SET local = ? WHERE local = ?", (new, old))
         if not is_path(old) and self.settings():
-            self.set_project(old, new, is_chosen=True)
+            self.set_project(old, new, is_chosen=not old.startswith(REMOTE_PREFIX))
