@@ -29,6 +29,7 @@ COMMANDS = {
     "import": "import_.import_",
     "backup": "backup.backup",
     "restore-backup": "backup.restore_backup",
+    "sync": "sync.sync",
     "move": "move.move",
     "database": "database.database",
     "encrypt": "encryption.encrypt",

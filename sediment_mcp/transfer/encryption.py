@@ -1,4 +1,4 @@
-"""Encrypt and decrypt with a passphrase in the format of age (age-encryption.org/v1).
+"""Encrypt and decrypt, by passphrase or key, in the format of age (age-encryption.org/v1).
 
 The `age` program decrypts what is encrypted here, and the other way round. pyrage works in memory: an
 encrypted export is held there as a whole, and nothing of it reaches the disk unencrypted.
@@ -44,6 +44,44 @@ def decrypt(data: bytes, passphrase: str, name: str) -> bytes:
         raise BadArgument(
             f"{name} does not open: the passphrase is wrong, or the file is damaged; try again."
         ) from None
+    return decrypted
+
+
+def generate_identity() -> str:
+    """Return a new X25519 key as age writes it: ``AGE-SECRET-KEY-1…``."""
+    return str(_load_pyrage().x25519.Identity.generate())
+
+
+def parse_identity(text: str) -> str:
+    """Return a key in the spelling of age, however it was typed.
+
+    Raises:
+        BadArgument: it is none, or has a typing error.
+    """
+    pyrage = _load_pyrage()
+    try:
+        return str(pyrage.x25519.Identity.from_str("".join(text.split()).upper()))
+    except pyrage.IdentityError:
+        raise BadArgument(
+            "That is no key of age, or there is a typing error in it: it begins with AGE-SECRET-KEY-1."
+        ) from None
+
+
+def encrypt_to_identity(data: bytes, identity: str) -> bytes:
+    """Encrypt data for whoever has this key; takes milliseconds."""
+    pyrage = _load_pyrage()
+    recipient = pyrage.x25519.Identity.from_str(identity).to_public()
+    encrypted: bytes = pyrage.encrypt(data, [recipient])
+    return encrypted
+
+
+def decrypt_with_identity(data: bytes, identity: str) -> bytes | None:
+    """Return what was encrypted for this key; None if the data are not whole, or for another key."""
+    pyrage = _load_pyrage()
+    try:
+        decrypted: bytes = pyrage.decrypt(data, [pyrage.x25519.Identity.from_str(identity)])
+    except pyrage.DecryptError:
+        return None
     return decrypted
 
 

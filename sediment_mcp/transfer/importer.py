@@ -11,14 +11,14 @@ import logging
 from collections import defaultdict
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from sediment_mcp.domain.captured import is_captured, release
 from sediment_mcp.domain.duplicates import add_repetition, fold_text, is_same_text
 from sediment_mcp.domain.merging import append_tags, combine
 from sediment_mcp.domain.retention import Rule
-from sediment_mcp.domain.version_links import resolve_links
+from sediment_mcp.domain.version_links import is_restored_since, resolve_links
 from sediment_mcp.errors import BadArgument, SedimentError
 from sediment_mcp.operations.projects import open_project
 from sediment_mcp.operations.store_memory import find_duplicate, owner_of
@@ -28,7 +28,8 @@ from sediment_mcp.transfer.formats.sediment_jsonl import (
     decode_embeddings,
     decode_token_vectors,
 )
-from sediment_mcp.transfer.prepare import ImportOptions, PreparedMemory, prepare_memory
+from sediment_mcp.transfer.import_report import ImportReport
+from sediment_mcp.transfer.prepare import ImportOptions, PreparedMemory, prepare_memory, rename_erased
 from sediment_mcp.transfer.records import Item, MemoryRecord, Note, Problem, RuleRecord, split_into_batches
 
 if TYPE_CHECKING:
@@ -41,49 +42,6 @@ logger = logging.getLogger(__name__)
 
 COMMIT_EVERY = 200  # items; writing them takes a tenth of a second, for which other writers wait
 ANOTHER_TEXT = "has the id of a memory here that says something else: take the id away to import it anew."
-
-
-@dataclass(slots=True)
-class ImportReport:
-    """What an import has done.
-
-    Attributes:
-        imported: number of memories that are new.
-        updated: number of memories that were known, and changed by it.
-        known: number of memories that were known, and left unchanged.
-        merged: number of memories that were current, and are now history of one that says the same.
-        rules: retention rules that were taken over.
-        rules_left: number of retention rules that were not, because nobody asked for them.
-        skipped: (location, sentence) of what could not be imported.
-        notes: (location, sentence) of what was changed to fit.
-        conflicts: sentences on memories that two machines replaced differently.
-    """
-
-    imported: int = 0
-    updated: int = 0
-    known: int = 0
-    merged: int = 0
-    rules: list[Rule] = field(default_factory=list[Rule])
-    rules_left: int = 0
-    skipped: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
-    notes: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
-    conflicts: list[str] = field(default_factory=list[str])
-
-    @property
-    def is_failure(self) -> bool:
-        """Whether there was something to import, and nothing of it could be taken."""
-        taken = self.imported + self.updated + self.known + self.merged + len(self.rules)
-        return bool(self.skipped) and not taken
-
-    def add(self, batch: ImportReport) -> None:
-        """Add what one batch has done."""
-        self.imported += batch.imported
-        self.updated += batch.updated
-        self.known += batch.known
-        self.rules += batch.rules
-        self.rules_left += batch.rules_left
-        self.skipped += batch.skipped
-        self.notes += batch.notes
 
 
 def import_memories(
@@ -113,8 +71,35 @@ def import_memories(
         progress(*position())
     progress(*position())  # the last items may have been read after the last batch was full
     if not (options.dry_run or is_part):
-        importer.apply_links()
-        importer.merge_duplicates()
+        with app.storage.write() as session:
+            importer.apply_links(session)
+        with app.storage.write() as session:
+            importer.merge_duplicates(session)
+
+
+def take_over(
+    app: Application,
+    session: WriteSession,
+    memories: Sequence[PreparedMemory],
+    embedder: Embedder | None,
+    report: ImportReport,
+) -> None:
+    """Import memories of the same person's other device, inside a transaction that is open already.
+
+    Those that say the same are not merged: see `merge_repeated`.
+    """
+    importer = _Importer(app, ImportOptions(trusted=True), report)
+    importer.write(session, session, memories, embedder, report)
+    importer.apply_links(session)
+
+
+def merge_repeated(
+    app: Application, session: WriteSession, memory_ids: Iterable[str], report: ImportReport
+) -> None:
+    """Merge the memories that say what one of these says, as an import does at its end."""
+    importer = _Importer(app, ImportOptions(trusted=True), report)
+    importer.seen.update(memory_ids)
+    importer.merge_duplicates(session)
 
 
 def _describe_fault(error: Exception) -> str:
@@ -176,12 +161,27 @@ class _Importer:
         prepared = self._prepare(items, report)
         embedder = self._find_model(prepared)
         with self._open_sessions() as (session, writer):
-            known = session.get([memory_id for memory in prepared for memory_id in _list_ids(memory)])
-            batch = _Batch(session, writer, known, embedder, report)
-            for memory in prepared:
-                self._import_memory(batch, memory)
+            if session.is_synced:  # other devices would not take over what they have erased
+                erased_ids = session.erased_ids()
+                prepared = [rename_erased(memory, erased_ids) for memory in prepared]
+            batch = self.write(session, writer, prepared, embedder, report)
             self._import_rules(batch, [item.rule for item in items if isinstance(item, RuleRecord)])
         self.report.add(report)
+
+    def write(
+        self,
+        session: ReadSession,
+        writer: WriteSession | None,
+        prepared: Sequence[PreparedMemory],
+        embedder: Embedder | None,
+        report: ImportReport,
+    ) -> _Batch:
+        """Import prepared memories in the transaction of these sessions."""
+        known = session.get([memory_id for memory in prepared for memory_id in _list_ids(memory)])
+        batch = _Batch(session, writer, known, embedder, report)
+        for memory in prepared:
+            self._import_memory(batch, memory)
+        return batch
 
     @contextmanager
     def _open_sessions(self) -> Generator[tuple[ReadSession, WriteSession | None]]:
@@ -231,14 +231,17 @@ class _Importer:
         else:
             self._add(batch, incoming)
         self.seen.add(incoming.id)
-        if incoming.memory.superseded_by is not None:
-            self.links[incoming.id] = incoming.memory.superseded_by
+        successor = incoming.memory.superseded_by
+        if successor is not None and not (existing and is_restored_since(existing, incoming.memory)):
+            self.links[incoming.id] = successor
 
     def _update(self, batch: _Batch, existing: Memory, incoming: PreparedMemory) -> None:
         changed = incoming.memory
         if not self.options.trusted and changed.importance < existing.importance:
             changed = replace(changed, importance=existing.importance)
         latest = combine(existing, changed, precedence="newest") if incoming.exported else existing
+        if incoming.exported and is_restored_since(changed, existing):
+            latest = replace(latest, superseded_by=None)
         memory = self._add_attributes(latest, incoming)
         if memory == existing:
             batch.report.known += 1
@@ -298,26 +301,25 @@ class _Importer:
             if (rule.subject, rule.folded_name) not in own:
                 batch.report.rules.append(rule)
                 if batch.writer is not None:
-                    batch.writer.retention.set_rule(rule)
+                    batch.writer.retention.set_rule(rule, self.app.now())
 
     # --- at the end ---------------------------------------------------------------------------
 
-    def apply_links(self) -> None:
+    def apply_links(self, session: WriteSession) -> None:
         """Supersede here the memories that were superseded elsewhere."""
-        with self.app.storage.write() as session:
-            links = session.bulk.successors()
-            rivals = {
-                memory_id: (links[memory_id], new)
-                for memory_id, new in self.links.items()
-                if links.get(memory_id, new) != new
-            }
-            rival_ids = [memory_id for pair in rivals.values() for memory_id in pair]
-            changes = resolve_links(links, self.links, session.get(rival_ids))
-            memories = session.get(list(changes))
-            for memory_id, memory in memories.items():
-                session.update(replace(memory, superseded_by=changes[memory_id]))
-            self.report.updated += len(memories)
-            self._report_conflicts(session.get(rival_ids), rivals)
+        links = session.bulk.successors()
+        rivals = {
+            memory_id: (links[memory_id], new)
+            for memory_id, new in self.links.items()
+            if links.get(memory_id, new) != new
+        }
+        rival_ids = [memory_id for pair in rivals.values() for memory_id in pair]
+        changes = resolve_links(links, self.links, session.get(rival_ids))
+        memories = session.get(list(changes))
+        for memory_id, memory in memories.items():
+            session.update(replace(memory, superseded_by=changes[memory_id]))
+        self.report.updated += len(memories)
+        self._report_conflicts(session.get(rival_ids), rivals)
 
     def _report_conflicts(self, known: dict[str, Memory], rivals: dict[str, tuple[str, str]]) -> None:
         for memory_id, (local, remote) in rivals.items():
@@ -328,17 +330,16 @@ class _Importer:
                     "delete the one that is wrong or store a new one that replaces both."
                 )
 
-    def merge_duplicates(self) -> None:
+    def merge_duplicates(self, session: WriteSession) -> None:
         """Merge memories of the same text that two machines have stored under two ids.
 
         The oldest stays, the others become its history. Only texts that the import has brought are looked at,
         so it may be repeated.
         """
-        with self.app.storage.write() as session:
-            for ids in session.bulk.repeated_ids(self.app.now()):
-                if not self.seen.isdisjoint(ids):
-                    for same in _group_by_text(session.get(ids).values()):
-                        self._merge_group(session, same)
+        for ids in session.bulk.repeated_ids(self.app.now()):
+            if not self.seen.isdisjoint(ids):
+                for same in _group_by_text(session.get(ids).values()):
+                    self._merge_group(session, same)
 
     def _merge_group(self, session: WriteSession, same: list[Memory]) -> None:
         oldest, *others = sorted(same, key=lambda memory: (memory.created_at, memory.id))

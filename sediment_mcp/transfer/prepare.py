@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -90,10 +90,7 @@ def prepare_memory(app: Application, record: MemoryRecord, options: ImportOption
     arguments, limits = (arguments, ()) if options.trusted else _limit(arguments, app.now())
     notes = (*record.notes, *limits, *check_secrets(app, arguments))
     if isinstance(arguments, ExportedMemory):
-        memory = _build_exported(arguments, options)
-        return PreparedMemory(
-            record.location, arguments.id, None, memory, memory.occurred_at, notes, arguments
-        )
+        return prepare_exported(record.location, arguments, _find_exported_owner(arguments, options), notes)
     memory = new_memory(arguments, _find_owner(arguments, record.origin, options), app.now())
     if record.origin is not None and record.origin.key is not None:
         memory_id = derive_turn_id(record.origin.key)
@@ -105,6 +102,25 @@ def prepare_memory(app: Application, record: MemoryRecord, options: ImportOption
     former_id = derive_id(memory, arguments.occurred_at, memory.content_hash)
     memory = replace(memory, id=memory_id)
     return PreparedMemory(record.location, memory_id, former_id, memory, arguments.occurred_at, notes)
+
+
+def prepare_exported(
+    location: str, arguments: ExportedMemory, project: str | None, notes: tuple[str, ...] = ()
+) -> PreparedMemory:
+    """Prepare an exported memory for a project as it is, even if it is expired, superseded or deleted."""
+    memory = replace(
+        build_memory(arguments, project, arguments.created_at),
+        changed_at=_find_latest_change(arguments),
+        id=arguments.id,
+        superseded_by=arguments.superseded_by,
+        deleted_at=arguments.deleted_at,
+        restored_at=arguments.restored_at,
+    )
+    return PreparedMemory(location, arguments.id, None, memory, memory.occurred_at, notes, arguments)
+
+
+def _find_exported_owner(arguments: ExportedMemory, options: ImportOptions) -> str | None:
+    return arguments.project if options.scope is None else owner_of(options.scope, options.project)
 
 
 def _find_owner(arguments: StoreMemory, origin: Origin | None, options: ImportOptions) -> str | None:
@@ -146,19 +162,6 @@ def _limit(arguments: StoreMemory, now: datetime) -> tuple[StoreMemory, tuple[st
     return arguments.replace(**changes), tuple(notes)
 
 
-def _build_exported(memory: ExportedMemory, options: ImportOptions) -> NewMemory:
-    """Build an exported memory unchanged, even if it is expired, superseded or deleted."""
-    project = memory.project if options.scope is None else owner_of(options.scope, options.project)
-    return replace(
-        build_memory(memory, project, memory.created_at),
-        changed_at=_find_latest_change(memory),
-        id=memory.id,
-        superseded_by=memory.superseded_by,
-        deleted_at=memory.deleted_at,
-        restored_at=memory.restored_at,
-    )
-
-
 def _find_latest_change(memory: ExportedMemory) -> datetime:
     """Return when the memory was last changed, as well as its export knows."""
     times = (memory.changed_at or memory.restored_at, memory.created_at, memory.deleted_at)
@@ -176,6 +179,29 @@ def derive_id(memory: NewMemory, occurred_at: datetime | None, text_hash: bytes)
     if memory.kind == "episodic":  # two events may have the same words
         key += [memory.session, isoformat(occurred_at)]
     return _encode_id(json.dumps(key))
+
+
+def rename_erased(memory: PreparedMemory, erased_ids: Container[str]) -> PreparedMemory:
+    """Give a memory that was erased for good another id, under which it may be on every device.
+
+    It is the same id wherever and however often it is imported.
+    """
+    return replace(
+        memory,
+        id=_find_unerased(memory.id, erased_ids),
+        memory=replace(
+            memory.memory,
+            id=_find_unerased(memory.id, erased_ids),
+            superseded_by=memory.memory.superseded_by
+            and _find_unerased(memory.memory.superseded_by, erased_ids),
+        ),
+    )
+
+
+def _find_unerased(memory_id: str, erased_ids: Container[str]) -> str:
+    while memory_id in erased_ids:
+        memory_id = _encode_id(json.dumps(["erased", memory_id]))
+    return memory_id
 
 
 def derive_turn_id(key: Sequence[str]) -> str:

@@ -153,6 +153,45 @@ CREATE TABLE audit (
 CREATE INDEX audit_by_time ON audit (at, number);
 CREATE INDEX audit_texts ON audit (number) WHERE text IS NOT NULL;
 """
+M009_ADD_SYNC = """
+-- Pairs of similar memories of which a person has said that both may stay, by their ids in order.
+CREATE TABLE kept_pairs (
+    first_id TEXT NOT NULL,
+    second_id TEXT NOT NULL,
+    kept_at INTEGER NOT NULL,
+    PRIMARY KEY (first_id, second_id)
+) STRICT, WITHOUT ROWID;
+
+-- When each rule of retention was last changed and what it said then; a rule without limits was removed.
+CREATE TABLE rule_changes (
+    subject TEXT NOT NULL,
+    folded_name TEXT NOT NULL,
+    name TEXT NOT NULL,
+    max_age INTEGER,
+    max_count INTEGER,
+    changed_at INTEGER NOT NULL,
+    PRIMARY KEY (subject, folded_name)
+) STRICT, WITHOUT ROWID;
+
+-- Of the synchronization with other devices: what is set, up to which file each device's log was read, and
+-- which state of each item some log holds (an empty digest: that it is erased). The number is that of the
+-- file of the own log that holds the item, 0 if only others' do; taken is a state that the own one lacks.
+CREATE TABLE sync_settings (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE sync_positions (device TEXT PRIMARY KEY, number INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE sync_known (
+    item TEXT PRIMARY KEY,
+    digest BLOB NOT NULL,
+    number INTEGER NOT NULL,
+    is_taken INTEGER NOT NULL DEFAULT 0
+) STRICT, WITHOUT ROWID;
+CREATE INDEX sync_known_by_number ON sync_known (number, item) WHERE number > 0;
+-- The name that devices share of a project, and which project that is here.
+CREATE TABLE sync_projects (
+    shared TEXT PRIMARY KEY,
+    local TEXT NOT NULL,
+    is_chosen INTEGER NOT NULL DEFAULT 0
+) STRICT, WITHOUT ROWID;
+"""
 
 MIGRATIONS: tuple[str, ...] = (
     M001_CREATE_TABLES,
@@ -163,6 +202,7 @@ MIGRATIONS: tuple[str, ...] = (
     M006_ADD_TOKEN_VECTORS,
     M007_KEY_SNAPSHOTS_BY_CACHE,
     M008_ADD_AUDIT,
+    M009_ADD_SYNC,
 )
 
 A001_CREATE_TOKENS = """
