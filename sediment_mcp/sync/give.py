@@ -190,12 +190,12 @@ class Giving:
             if not purged and len(files) <= compaction.MAX_FILES:
                 return
             given = _Given(session.sync.given(), set(purged))
-        if not purged and not compaction.is_due(files, len(given)):
-            return
         must_go = compaction.find_holding(files, purged, self._log.settings.identity)
         number = self._log.number + 1
         counts = [len(given.between(file.first, file.last)) for file in files]
         rewrites = compaction.plan(files, counts, must_go, number)
+        if not purged and not compaction.is_worthwhile(files, rewrites):
+            return
         written = _Written()
         try:
             with self._app.file.read() as session:
@@ -227,9 +227,6 @@ class _Given:
         rest = [(item, number) for item, number in rows if item not in without]
         self._items = [item for item, _ in rest]
         self._numbers = [number for _, number in rest]
-
-    def __len__(self) -> int:
-        return len(self._items)
 
     def between(self, first: int, last: int) -> list[str]:
         """Return the ids in files with these numbers."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ import pytest
 from support.host import Clock, Host
 from support.transferring import export, import_export, state
 
+from sediment_mcp.app import Application
 from sediment_mcp.background.jobs import SYNC_LOCK
 from sediment_mcp.domain.retention import Rule
 from sediment_mcp.errors import BadArgument, SedimentError, Stopped, StorageError
@@ -246,6 +247,14 @@ def test_a_device_without_the_folder_or_a_setting_is_told_what_to_do(devices: De
     shutil.rmtree(devices.folder)
     with pytest.raises(StorageError, match="plug in its disk"):
         SyncEngine(devices["one"].app).run()
+
+
+def test_over_postgresql_devices_are_told_that_they_share_the_server(host: Host) -> None:
+    pytest.importorskip("psycopg")
+    app = Application(replace(host.app.config, database="postgresql://nobody@127.0.0.1:1/none"))
+    with pytest.raises(BadArgument, match="connect each of them to that server"):
+        SyncEngine(app).run()
+    app.close()
 
 
 def damage_end(path: Path) -> None:

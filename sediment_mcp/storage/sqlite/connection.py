@@ -35,6 +35,8 @@ from sediment_mcp.system.files import read_file_id, touch_private
 BUSY_TIMEOUT_MS = 30_000  # only recovery after a crash ever makes SQLite itself wait
 UNREADABLE = (StorageError, sqlite3.Error, MemoryError)
 """The exceptions that reading a damaged database may raise."""
+UNSTORABLE = (sqlite3.IntegrityError,)
+"""The exceptions of writing a row whose values its columns do not take."""
 
 
 class SqliteDatabase:

@@ -13,7 +13,7 @@ from typing import Any
 
 from sediment_mcp.storage.sql.database import placeholders
 from sediment_mcp.storage.sql.fields import CONTENT_COLUMNS, CONTENT_HASH_COLUMN
-from sediment_mcp.storage.sqlite.connection import UNREADABLE, SqliteDatabase
+from sediment_mcp.storage.sqlite.connection import UNREADABLE, UNSTORABLE, SqliteDatabase
 from sediment_mcp.storage.sqlite.page_cipher import PAGE_BYTES, SALT_BYTES, PageCipher
 from sediment_mcp.storage.sqlite.sync_tables import LOG_STATE
 
@@ -331,10 +331,11 @@ class SalvageWriter:
         self._database.execute("INSERT OR IGNORE INTO main.retention SELECT * FROM other.retention", ())
 
     def add_whole_tables(self, tables: Mapping[str, Iterable[Row]]) -> None:
-        """Write rows as `SalvageReader.whole_tables` gives them."""
+        """Write rows as `SalvageReader.whole_tables` gives them; one with damaged values is left out."""
         for table, rows in tables.items():
             for row in rows:
-                self._database.execute(f"INSERT OR IGNORE INTO {table} VALUES ({placeholders(row)})", row)
+                with contextlib.suppress(*UNSTORABLE):
+                    self._database.execute(f"INSERT OR IGNORE INTO {table} VALUES ({placeholders(row)})", row)
 
     def adopt_kept_pairs(self) -> None:
         """Copy the kept pairs of the attached database."""
