@@ -1,9 +1,9 @@
 """Projects as folders: what belongs to which, and how it follows a folder elsewhere.
 
 A project's name is the real path of its folder. Memories that were stored under another spelling of the same
-folder, or under a linked work tree of its repository, are taken over when the project is first used. A
-folder that was renamed or moved cannot be told from a new one by its path; `operations.project_history`
-recognises it, and the user decides.
+folder, under a linked work tree of its repository, or under its remote, are taken over when the project is
+first used. A folder that was renamed or moved cannot be told from a new one by its path;
+`operations.project_history` recognises it, and the user decides.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from sediment_mcp.config_paths import parse_path
 from sediment_mcp.errors import BadArgument, NotAllowed, StorageError, UnknownProject
 from sediment_mcp.operations.project_history import find_moved_project, record_project
 from sediment_mcp.operations.results import MoveResult, ProjectResult, build_result
-from sediment_mcp.system.project_root import find_project, normalize_project
+from sediment_mcp.system.project_root import REMOTE_PREFIX, find_project, name_by_remote, normalize_project
 
 if TYPE_CHECKING:
     from sediment_mcp.app import Application
@@ -53,14 +53,24 @@ def _prepare(app: Application, project: str) -> str | None:
     """Return the project that has moved here, or None."""
     with app.storage.read() as session:
         counts = session.statistics.all_by_project()
-    aliases = [name for name in counts if name != project and _is_same_folder(name, project)]
+    aliases = [name for name in counts if name != project and _is_same_project(name, project)]
     if aliases:
         with app.storage.write() as session:
             moved = sum(session.move_project(name, project) for name in aliases)
-        logger.info("%d memories of %s belong to %s, the same folder", moved, ", ".join(aliases), project)
+        logger.info("%d memories of %s belong to %s, the same project", moved, ", ".join(aliases), project)
     if project in counts or aliases:
         record_project(app, project)
     return find_moved_project(app, project, [name for name in counts if name not in (*aliases, project)])
+
+
+def _is_same_project(name: str, project: str) -> bool:
+    """Return whether a name is another spelling of the folder, or the folder's remote.
+
+    The latter is what another device calls a project that had no folder here.
+    """
+    if name.startswith(REMOTE_PREFIX):
+        return name == name_by_remote(project)
+    return _is_same_folder(name, project)
 
 
 def _is_same_folder(name: str, project: str) -> bool:

@@ -72,8 +72,8 @@ def set_rule(app: Application, rule: Rule) -> RuleResult:
     """
     with app.storage.write() as session:
         for other in _find_rules(session, rule.subject, rule.name):
-            session.retention.clear_rule(other)
-        session.retention.set_rule(rule)
+            session.retention.clear_rule(other, app.now())
+        session.retention.set_rule(rule, app.now())
     return describe_rule(rule)
 
 
@@ -85,7 +85,7 @@ def clear_rules(app: Application, subject: Literal["kind", "tag"] | None, name: 
     with app.storage.write() as session:
         cleared = session.retention.rules() if subject is None else _find_rules(session, subject, name)
         for rule in cleared:
-            session.retention.clear_rule(rule)
+            session.retention.clear_rule(rule, app.now())
     return [describe_rule(rule) for rule in cleared]
 
 

@@ -23,6 +23,8 @@ from sediment_mcp.storage.table_protocols import (
     ChangeFeed,
     EmbeddingReader,
     EmbeddingTable,
+    KeptPairsReader,
+    KeptPairsTable,
     RetentionReader,
     RetentionTable,
     SnapshotReader,
@@ -69,6 +71,11 @@ class ReadSession(Protocol):
     @property
     def retention(self) -> RetentionReader:
         """The rules of retention."""
+        ...
+
+    @property
+    def kept_pairs(self) -> KeptPairsReader:
+        """The similar memories that may both stay."""
         ...
 
     @property
@@ -177,7 +184,7 @@ class ReadSession(Protocol):
         ...
 
     def erased_ids(self) -> set[str]:
-        """Return the ids of permanently erased memories that may still be in a backup."""
+        """Return the ids of all permanently erased memories, which are kept for good."""
         ...
 
 
@@ -197,6 +204,11 @@ class WriteSession(ReadSession, Protocol):
     @property
     def retention(self) -> RetentionTable:
         """The rules of retention."""
+        ...
+
+    @property
+    def kept_pairs(self) -> KeptPairsTable:
+        """The similar memories that may both stay."""
         ...
 
     @property
@@ -226,7 +238,7 @@ class WriteSession(ReadSession, Protocol):
         ...
 
     def record_erased(self, ids: Iterable[str]) -> None:
-        """Record ids of erased memories until no backup holds them."""
+        """Record ids of erased memories, for good."""
         ...
 
     def move_project(self, old: str, new: str) -> int:

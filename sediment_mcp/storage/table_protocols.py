@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from sediment_mcp.domain.audit import Action, AuditEntry, AuditFilter
 from sediment_mcp.domain.filters import Filters
@@ -28,6 +28,14 @@ class SnapshotId:
 
     seq: int
     token: int
+
+
+class KeptPair(NamedTuple):
+    """Two similar memories that may both stay, by their ids in order; ``kept_at`` is in microseconds."""
+
+    first_id: str
+    second_id: str
+    kept_at: int
 
 
 class ChangeFeed(Protocol):
@@ -231,16 +239,39 @@ class RetentionReader(Protocol):
 class RetentionTable(RetentionReader, Protocol):
     """Changes to retention rules and the clock's readings."""
 
-    def set_rule(self, rule: Rule) -> None:
-        """Set the rule of a kind or tag, replacing any earlier one."""
+    def set_rule(self, rule: Rule, changed_at: datetime | None = None) -> None:
+        """Set the rule of a kind or tag, replacing any earlier one.
+
+        ``changed_at`` is when the user says so, for devices that are synchronized.
+        """
         ...
 
-    def clear_rule(self, rule: Rule) -> None:
-        """Remove the rule of a kind or tag."""
+    def clear_rule(self, rule: Rule, changed_at: datetime | None = None) -> None:
+        """Remove the rule of a kind or tag; see `set_rule`."""
         ...
 
     def set_readings(self, readings: ClockReadings) -> None:
         """Replace the recorded clock readings."""
+        ...
+
+
+class KeptPairsReader(Protocol):
+    """The similar memories of which a person has said that both may stay."""
+
+    def list_all(self) -> list[KeptPair]:
+        """Return all pairs, those that were kept last first."""
+        ...
+
+
+class KeptPairsTable(KeptPairsReader, Protocol):
+    """Changes to the kept pairs."""
+
+    def keep(self, first_id: str, second_id: str, now: datetime) -> None:
+        """Keep two memories, and forget the oldest pairs if there are too many."""
+        ...
+
+    def add(self, pairs: Iterable[KeptPair]) -> None:
+        """Add pairs as they are; of one that is there already the later time counts."""
         ...
 
 

@@ -18,7 +18,7 @@ MAX_LINE_BYTES = 8192  # longer than any path or address
 MAX_FILE_BYTES = 64 * 1024  # of one of git's files that is read; those read here are a few lines
 _LINK = b"gitdir:"
 _LOGGED = re.compile(rb"[0-9a-f]{40,64} [0-9a-f]{40,64} ")
-_SCP_ADDRESS = re.compile(r"(?:[^/@:]+@)?([^/:]{2,}):(?!/?/)(.*)")
+_SCP_ADDRESS = re.compile(r"(?:[^/@:]+@)?([^/:@]{2,}):(?!//|:)([^@/]*(?:/.*)?)")
 
 
 class History(NamedTuple):
@@ -71,6 +71,16 @@ def read_history(folder: Path) -> History:
     except (OSError, ValueError, RuntimeError):
         return History(frozenset())
     return History(frozenset(hashlib.sha256(mark).hexdigest()[:32] for mark in marks), source)
+
+
+def find_remote(folder: Path) -> str | None:
+    """Return the address of the remote "origin" as `parse_remote` does; None without one."""
+    try:
+        git_folder = find_git_folder(folder)
+        origin = None if git_folder is None else _read_origin(git_folder)
+        return parse_remote(origin) if origin else None
+    except (OSError, ValueError, RuntimeError):
+        return None
 
 
 # --- git's files --------------------------------------------------------------------------------
@@ -149,6 +159,21 @@ def _read_origin(git_folder: Path) -> str | None:
 
 
 # --- addresses ----------------------------------------------------------------------------------
+
+
+def parse_remote(address: str) -> str | None:
+    """Return the address of a repository as host and path; None if it is on this machine.
+
+    All ways to write the address of one repository have the same result, without scheme, user, password, port
+    and query.
+    """
+    if address.startswith("file://") or not ("://" in address or _SCP_ADDRESS.fullmatch(address)):
+        return None
+    try:
+        host, _, path = _normalize_address(address).partition("/")
+    except ValueError:
+        return None
+    return f"{host}/{path}" if host and path else None
 
 
 def _parse_folder(address: str, folder: Path) -> str | None:

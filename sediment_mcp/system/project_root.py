@@ -3,7 +3,7 @@
 A project is named by its absolute real path, with U+FFFD for bytes that are no Unicode; a linked work tree
 of git belongs to the project of its repository. Unless the user names them, the home directory and the root
 of a file system are never one: a home directory under version control (dotfiles) would make everything the
-same project.
+same project. Between devices, whose folders differ, it is named by the remote of its repository.
 """
 
 from __future__ import annotations
@@ -14,9 +14,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from sediment_mcp.system.git_repository import find_main_work_tree
+from sediment_mcp.system.git_repository import find_main_work_tree, find_remote
 from sediment_mcp.system.text import valid_text
 
+REMOTE_PREFIX = "git:"
+"""What a project's name begins with where it is that of a remote, as ``git:github.com/ann/shop``."""
+
+_PATH = re.compile(r"/|\\\\|[A-Za-z]:[\\/]")
 _DRIVE = re.compile(r"/[A-Za-z][:|](?=/|$)")
 
 
@@ -84,6 +88,17 @@ def normalize_project(name: str) -> str:
         return _name_work_tree(Path(os.path.realpath(path)))
     except (OSError, RuntimeError, ValueError):  # such as a null character
         return valid_text(path)
+
+
+def is_path(project: str) -> bool:
+    """Return whether a project is named by an absolute path, of this system or another."""
+    return _PATH.match(project) is not None
+
+
+def name_by_remote(project: str) -> str | None:
+    """Return the name by its remote of a project that is a folder; None if it has no remote."""
+    remote = find_remote(Path(project)) if os.path.isabs(project) else None
+    return None if remote is None else valid_text(f"{REMOTE_PREFIX}{remote}")
 
 
 def _name_work_tree(folder: Path) -> str:

@@ -55,7 +55,7 @@ def write_export(
         selected = session.bulk.memories(selection.filters, include_deleted=selection.include_deleted)
         done = 0
         for batch in split_into_batches(selected, READ_AT_ONCE):
-            _write_lines(out, _format_memories(session, batch, embedder))
+            _write_lines(out, format_memories(session, batch, embedder))
             done += len(batch)
             progress(done, total)
     return ExportResult(memories=total, rules=len(rules), model=model.name if model else None)
@@ -68,7 +68,10 @@ def _require_model(app: Application) -> Embedder:
     return embedder
 
 
-def _format_memories(session: ReadSession, batch: list[Memory], embedder: Embedder | None) -> Iterator[str]:
+def format_memories(
+    session: ReadSession, batch: list[Memory], embedder: Embedder | None
+) -> Iterator[str]:
+    """Return the lines of these memories, with what the model has made of them."""
     embeddings = _encode_embeddings(session, batch, embedder) if embedder else {}
     return (sediment_jsonl.format_memory(memory, embeddings.get(memory.key, {})) for memory in batch)
 

@@ -113,8 +113,24 @@ def import_memories(
         progress(*position())
     progress(*position())  # the last items may have been read after the last batch was full
     if not (options.dry_run or is_part):
-        importer.apply_links()
-        importer.merge_duplicates()
+        with app.storage.write() as session:
+            importer.apply_links(session)
+        with app.storage.write() as session:
+            importer.merge_duplicates(session)
+
+
+def take_over(
+    app: Application,
+    session: WriteSession,
+    memories: Sequence[PreparedMemory],
+    embedder: Embedder | None,
+    report: ImportReport,
+) -> None:
+    """Import memories of the same person's other device, inside a transaction that is open already."""
+    importer = _Importer(app, ImportOptions(trusted=True), report)
+    importer.write(session, session, memories, embedder, report)
+    importer.apply_links(session)
+    importer.merge_duplicates(session)
 
 
 def _describe_fault(error: Exception) -> str:
@@ -176,12 +192,24 @@ class _Importer:
         prepared = self._prepare(items, report)
         embedder = self._find_model(prepared)
         with self._open_sessions() as (session, writer):
-            known = session.get([memory_id for memory in prepared for memory_id in _list_ids(memory)])
-            batch = _Batch(session, writer, known, embedder, report)
-            for memory in prepared:
-                self._import_memory(batch, memory)
+            batch = self.write(session, writer, prepared, embedder, report)
             self._import_rules(batch, [item.rule for item in items if isinstance(item, RuleRecord)])
         self.report.add(report)
+
+    def write(
+        self,
+        session: ReadSession,
+        writer: WriteSession | None,
+        prepared: Sequence[PreparedMemory],
+        embedder: Embedder | None,
+        report: ImportReport,
+    ) -> _Batch:
+        """Import prepared memories in the transaction of these sessions."""
+        known = session.get([memory_id for memory in prepared for memory_id in _list_ids(memory)])
+        batch = _Batch(session, writer, known, embedder, report)
+        for memory in prepared:
+            self._import_memory(batch, memory)
+        return batch
 
     @contextmanager
     def _open_sessions(self) -> Generator[tuple[ReadSession, WriteSession | None]]:
@@ -298,26 +326,25 @@ class _Importer:
             if (rule.subject, rule.folded_name) not in own:
                 batch.report.rules.append(rule)
                 if batch.writer is not None:
-                    batch.writer.retention.set_rule(rule)
+                    batch.writer.retention.set_rule(rule, self.app.now())
 
     # --- at the end ---------------------------------------------------------------------------
 
-    def apply_links(self) -> None:
+    def apply_links(self, session: WriteSession) -> None:
         """Supersede here the memories that were superseded elsewhere."""
-        with self.app.storage.write() as session:
-            links = session.bulk.successors()
-            rivals = {
-                memory_id: (links[memory_id], new)
-                for memory_id, new in self.links.items()
-                if links.get(memory_id, new) != new
-            }
-            rival_ids = [memory_id for pair in rivals.values() for memory_id in pair]
-            changes = resolve_links(links, self.links, session.get(rival_ids))
-            memories = session.get(list(changes))
-            for memory_id, memory in memories.items():
-                session.update(replace(memory, superseded_by=changes[memory_id]))
-            self.report.updated += len(memories)
-            self._report_conflicts(session.get(rival_ids), rivals)
+        links = session.bulk.successors()
+        rivals = {
+            memory_id: (links[memory_id], new)
+            for memory_id, new in self.links.items()
+            if links.get(memory_id, new) != new
+        }
+        rival_ids = [memory_id for pair in rivals.values() for memory_id in pair]
+        changes = resolve_links(links, self.links, session.get(rival_ids))
+        memories = session.get(list(changes))
+        for memory_id, memory in memories.items():
+            session.update(replace(memory, superseded_by=changes[memory_id]))
+        self.report.updated += len(memories)
+        self._report_conflicts(session.get(rival_ids), rivals)
 
     def _report_conflicts(self, known: dict[str, Memory], rivals: dict[str, tuple[str, str]]) -> None:
         for memory_id, (local, remote) in rivals.items():
@@ -328,17 +355,16 @@ class _Importer:
                     "delete the one that is wrong or store a new one that replaces both."
                 )
 
-    def merge_duplicates(self) -> None:
+    def merge_duplicates(self, session: WriteSession) -> None:
         """Merge memories of the same text that two machines have stored under two ids.
 
         The oldest stays, the others become its history. Only texts that the import has brought are looked at,
         so it may be repeated.
         """
-        with self.app.storage.write() as session:
-            for ids in session.bulk.repeated_ids(self.app.now()):
-                if not self.seen.isdisjoint(ids):
-                    for same in _group_by_text(session.get(ids).values()):
-                        self._merge_group(session, same)
+        for ids in session.bulk.repeated_ids(self.app.now()):
+            if not self.seen.isdisjoint(ids):
+                for same in _group_by_text(session.get(ids).values()):
+                    self._merge_group(session, same)
 
     def _merge_group(self, session: WriteSession, same: list[Memory]) -> None:
         oldest, *others = sorted(same, key=lambda memory: (memory.created_at, memory.id))

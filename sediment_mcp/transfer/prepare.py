@@ -90,10 +90,7 @@ def prepare_memory(app: Application, record: MemoryRecord, options: ImportOption
     arguments, limits = (arguments, ()) if options.trusted else _limit(arguments, app.now())
     notes = (*record.notes, *limits, *check_secrets(app, arguments))
     if isinstance(arguments, ExportedMemory):
-        memory = _build_exported(arguments, options)
-        return PreparedMemory(
-            record.location, arguments.id, None, memory, memory.occurred_at, notes, arguments
-        )
+        return prepare_exported(record.location, arguments, _find_exported_owner(arguments, options), notes)
     memory = new_memory(arguments, _find_owner(arguments, record.origin, options), app.now())
     if record.origin is not None and record.origin.key is not None:
         memory_id = derive_turn_id(record.origin.key)
@@ -105,6 +102,25 @@ def prepare_memory(app: Application, record: MemoryRecord, options: ImportOption
     former_id = derive_id(memory, arguments.occurred_at, memory.content_hash)
     memory = replace(memory, id=memory_id)
     return PreparedMemory(record.location, memory_id, former_id, memory, arguments.occurred_at, notes)
+
+
+def prepare_exported(
+    location: str, arguments: ExportedMemory, project: str | None, notes: tuple[str, ...] = ()
+) -> PreparedMemory:
+    """Prepare an exported memory for a project as it is, even if it is expired, superseded or deleted."""
+    memory = replace(
+        build_memory(arguments, project, arguments.created_at),
+        changed_at=_find_latest_change(arguments),
+        id=arguments.id,
+        superseded_by=arguments.superseded_by,
+        deleted_at=arguments.deleted_at,
+        restored_at=arguments.restored_at,
+    )
+    return PreparedMemory(location, arguments.id, None, memory, memory.occurred_at, notes, arguments)
+
+
+def _find_exported_owner(arguments: ExportedMemory, options: ImportOptions) -> str | None:
+    return arguments.project if options.scope is None else owner_of(options.scope, options.project)
 
 
 def _find_owner(arguments: StoreMemory, origin: Origin | None, options: ImportOptions) -> str | None:
@@ -144,19 +160,6 @@ def _limit(arguments: StoreMemory, now: datetime) -> tuple[StoreMemory, tuple[st
             [f"says that it was stored or changed in a time to come, now was taken: {TRUST}"] if ahead else []
         )
     return arguments.replace(**changes), tuple(notes)
-
-
-def _build_exported(memory: ExportedMemory, options: ImportOptions) -> NewMemory:
-    """Build an exported memory unchanged, even if it is expired, superseded or deleted."""
-    project = memory.project if options.scope is None else owner_of(options.scope, options.project)
-    return replace(
-        build_memory(memory, project, memory.created_at),
-        changed_at=_find_latest_change(memory),
-        id=memory.id,
-        superseded_by=memory.superseded_by,
-        deleted_at=memory.deleted_at,
-        restored_at=memory.restored_at,
-    )
 
 
 def _find_latest_change(memory: ExportedMemory) -> datetime:

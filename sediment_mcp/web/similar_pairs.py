@@ -1,26 +1,23 @@
 """Similar pairs: memories that may contradict or repeat each other, for a person to decide.
 
-The answer that both memories may stay is kept in a file beside the database. An edit of the text makes a new
-version with a new id, so the pair is shown again. If the file is lost, only these answers are lost.
+The answer that both memories may stay is kept. An edit of the text makes a new version with a new id, so the
+pair is shown again.
 """
 
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
-from sediment_mcp.errors import BadArgument, StorageError
+from sediment_mcp.errors import BadArgument
 from sediment_mcp.operations.argument_collections import Pair
 from sediment_mcp.operations.argument_types import Integer
+from sediment_mcp.operations.kept_pairs import keep_pair, list_kept_pairs
 from sediment_mcp.operations.results import describe_memory
 from sediment_mcp.search.similar import SimilarPair, find_similar_pairs
-from sediment_mcp.system.files import write_atomically
 from sediment_mcp.web.request import RequestArguments, RequestContext, parse_ids
 from sediment_mcp.web.text_diff import diff_texts
 
-KEPT_PAIRS_FILE = "kept-pairs.json"
-MAX_KEPT_PAIRS = 10_000  # answers; the oldest are dropped first
 MEMORIES_PER_REQUEST = 100  # some milliseconds each
 
 _POSITION = Pair(Integer(-(2**63), 2**63 - 1))
@@ -41,7 +38,7 @@ def list_similar_pairs(
     found = find_similar_pairs(
         app.retriever, app.storage.read, embedder.identity, app.now(), after=after, limit=limit
     )
-    kept = set(_read_kept_pairs(app.config.store_dir / KEPT_PAIRS_FILE))
+    kept = list_kept_pairs(app)
     undecided = sorted(
         (pair for pair in found.pairs if _make_key(pair.newer.id, pair.older.id) not in kept),
         key=lambda pair: -pair.cosine,
@@ -59,28 +56,12 @@ def keep_both_memories(context: RequestContext, arguments: RequestArguments) -> 
     ids = parse_ids(arguments)
     if len(set(ids)) != 2:
         raise BadArgument("Two memories are needed: give two ids.")
-    path = context.app.config.store_dir / KEPT_PAIRS_FILE
-    kept = [*(pair for pair in _read_kept_pairs(path) if pair != _make_key(*ids)), _make_key(*ids)]
-    try:
-        write_atomically(path, json.dumps(kept[-MAX_KEPT_PAIRS:]).encode())
-    except OSError as error:
-        raise StorageError(
-            f"The answer could not be kept ({error.strerror}): check the data directory and the disk."
-        ) from None
+    keep_pair(context.app, *ids)
     return {"kept": ids}
 
 
 def _make_key(first_id: str, second_id: str) -> tuple[str, str]:
     return (first_id, second_id) if first_id < second_id else (second_id, first_id)
-
-
-def _read_kept_pairs(path: Path) -> list[tuple[str, str]]:
-    """Return the pairs that may both stay; none if the file cannot be read."""
-    try:
-        answers: Any = json.loads(path.read_bytes())
-        return [_make_key(str(first), str(second)) for first, second in answers]
-    except (OSError, ValueError, TypeError):
-        return []
 
 
 def _parse_cursor(cursor: Any) -> tuple[int, int] | None:

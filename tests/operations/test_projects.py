@@ -114,6 +114,24 @@ def test_memories_of_a_linked_work_tree_are_taken_over(open_host: OpenHost, plac
     assert open_host(project=str(repository)).found("linter", scope="project") == [stored]
 
 
+def test_memories_under_a_remote_are_taken_over_by_the_folder_that_has_it(
+    open_host: OpenHost, place: Path
+) -> None:
+    (place / "shop" / ".git").mkdir(parents=True)
+    (place / "shop" / ".git" / "config").write_text(
+        '[remote "origin"]\n\turl = git@example.com:ann/shop.git\n'
+    )
+    elsewhere = open_host(project="git:example.com/ann/shop")
+    stored = elsewhere.store("The till prints in blue")["id"]
+    other = open_host(project="git:example.com/ann/store").store("The lamp is green")["id"]
+    host = open_host(project=str(place / "shop"))
+    assert host.found("till blue lamp green", scope="project") == [stored]
+    assert [(one["project"], one["memories"]) for one in list_projects(host.app)] == [
+        (str(place / "shop"), 1),
+        ("git:example.com/ann/store", 1),
+    ], other
+
+
 @needs_git
 def test_a_renamed_repository_is_recognised_by_its_history(open_host: OpenHost, place: Path) -> None:
     old = make_repository(place / "old name")

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import tempfile
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from sediment_mcp.system.git_repository import History, find_main_work_tree, read_history
+from sediment_mcp.system.git_repository import History, find_main_work_tree, find_remote, read_history
 
 pytestmark = pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
 
@@ -170,3 +173,62 @@ def test_an_address_that_is_none_is_no_error(tmp_path: Path, address: str) -> No
     git.mkdir()
     (git / "config").write_text(f'[remote "origin"]\n\turl = {address}\n')
     assert isinstance(read_history(tmp_path), History)
+
+
+# --- remotes ------------------------------------------------------------------------------------
+
+PARTS = st.from_regex(r"[A-Za-z0-9_.~-]{0,8}[A-Za-z0-9_~-]", fullmatch=True).filter(
+    lambda part: not part.endswith(".git")
+)
+SECRETS = st.from_regex(r"s3cr3t[a-z0-9%+-]{4,20}", fullmatch=True)
+
+
+def with_origin(folder: Path, address: str) -> Path:
+    (folder / ".git").mkdir(parents=True)
+    (folder / ".git" / "config").write_text(f'[remote "origin"]\n\turl = {address}\n')
+    return folder
+
+
+@given(st.lists(PARTS, min_size=1, max_size=3), SECRETS, st.integers(1, 65_535))
+def test_all_ways_to_write_the_address_of_a_repository_are_one_remote_without_its_secrets(
+    path: list[str], secret: str, port: int
+) -> None:
+    place = "/".join(path)
+    addresses = [
+        f"https://example.com/{place}.git",
+        f"HTTPS://{secret}@EXAMPLE.com/{place}/",
+        f"https://ann:{secret}@example.com:{port}/{place}.git/",
+        f"https://example.com/{place}?private_token={secret}",
+        f"https://example.com/{place}.git#{secret}",
+        f"ssh://git@example.com:{port}/{place}",
+        f"git@Example.com:{place}.git",
+        f"{secret}@example.com:/{place}",
+        f"git://example.com/{place}",
+    ]
+    with tempfile.TemporaryDirectory() as folder:
+        remotes = {
+            find_remote(with_origin(Path(folder, str(number)), address))
+            for number, address in enumerate(addresses)
+        }
+    assert remotes == {f"example.com/{place}"}
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "/srv/git/shop.git",
+        "../shop",
+        "C:\\git\\shop",
+        "file:///srv/git/shop.git",
+        "https://",
+        "ann:s3cr3t@example.com:shop",
+        "ext::ssh example.com s3cr3t",
+        "http://[::1",
+    ],
+)
+def test_a_folder_or_what_is_no_address_is_no_remote(tmp_path: Path, address: str) -> None:
+    assert find_remote(with_origin(tmp_path, address)) is None
+
+
+def test_a_folder_without_a_repository_has_no_remote(tmp_path: Path) -> None:
+    assert find_remote(tmp_path) is find_remote(tmp_path / "gone") is None

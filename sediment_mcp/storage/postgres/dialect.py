@@ -31,7 +31,8 @@ FIRST_TABLES = (
     "retention",
 )
 AUDIT_TABLES = ("audit",)
-TABLES = (*FIRST_TABLES, *AUDIT_TABLES)
+PAIR_TABLES = ("kept_pairs",)
+TABLES = (*FIRST_TABLES, *AUDIT_TABLES, *PAIR_TABLES)
 """The tables of which each row belongs to a tenant, all and those of each migration."""
 DIALECT = Dialect(
     is_same="IS NOT DISTINCT FROM",

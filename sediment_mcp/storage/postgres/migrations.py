@@ -14,6 +14,7 @@ from sediment_mcp.storage.postgres.dialect import (
     AUDIT_TABLES,
     FIRST_TABLES,
     OWN_ROWS,
+    PAIR_TABLES,
     SCHEMA,
     TABLES,
     TENANT,
@@ -210,10 +211,21 @@ CREATE TABLE tokens (
     used_at bigint
 );
 """
+M003_ADD_KEPT_PAIRS = f"""
+-- Pairs of similar memories of which a person has said that both may stay, by their ids in order.
+CREATE TABLE kept_pairs (
+    first_id text COLLATE "C" NOT NULL,
+    second_id text COLLATE "C" NOT NULL,
+    kept_at bigint NOT NULL,
+    {OWNED},
+    PRIMARY KEY (tenant, first_id, second_id)
+);
+"""
 
 MIGRATIONS: tuple[str, ...] = (
     M001_CREATE_TABLES + _protect(FIRST_TABLES),
     M002_ADD_AUDIT_AND_TOKENS + _protect(AUDIT_TABLES),
+    M003_ADD_KEPT_PAIRS + _protect(PAIR_TABLES),
 )
 
 

@@ -192,7 +192,7 @@ class MemoryReader:
         }
 
     def erased_ids(self) -> set[str]:
-        """Return the ids of permanently erased memories that may still be in a backup."""
+        """Return the ids of all permanently erased memories, which are kept for good."""
         return {row[0] for row in self._database.rows("SELECT id FROM erased")}
 
     def _select(self, rule: str, values: Sequence[object]) -> list[Memory]:
@@ -276,7 +276,7 @@ class MemoryWriter(MemoryReader):
         self.record_erased([memory.id])
 
     def record_erased(self, ids: Iterable[str]) -> None:
-        """Record ids of erased memories until no backup holds them."""
+        """Record ids of erased memories for good, because backups and other devices may hold them."""
         self._database.execute_many(
             "INSERT INTO erased VALUES (?) ON CONFLICT DO NOTHING", [(memory_id,) for memory_id in ids]
         )
@@ -297,10 +297,10 @@ class MemoryWriter(MemoryReader):
         return len(keys)
 
     def reassign_successor(self, old_id: str, new_id: str) -> None:
-        """Make the memories superseded by ``old_id`` superseded by ``new_id``."""
+        """Make the memories superseded by ``old_id`` superseded by ``new_id``, which is a change of each."""
         self._database.execute(
-            f"UPDATE memories SET superseded_by = ? WHERE superseded_by = ? AND {self._own_rows}",
-            (new_id, old_id),
+            f"UPDATE memories SET superseded_by = ?, seq = ? WHERE superseded_by = ? AND {self._own_rows}",
+            (new_id, self._database.next_seq(), old_id),
         )
 
     def _add_tags(self, key: int, tags: Iterable[str]) -> None:

@@ -78,8 +78,8 @@ class SqlRetentionTable(SqlRetentionReader):
         super().__init__(database)
         self._audit = audit
 
-    def set_rule(self, rule: Rule) -> None:
-        """Set the rule of a kind or tag, replacing any earlier one."""
+    def set_rule(self, rule: Rule, changed_at: datetime | None = None) -> None:
+        """Set the rule of a kind or tag, replacing any earlier one; see `RetentionTable`."""
         self._audit.record("rules")
         key = f"{self._database.dialect.tenant_key}subject, name"
         self._database.execute(
@@ -89,8 +89,8 @@ class SqlRetentionTable(SqlRetentionReader):
             (rule.subject, rule.name, rule.max_age and rule.max_age.days, rule.max_count),
         )
 
-    def clear_rule(self, rule: Rule) -> None:
-        """Remove the rule of a kind or tag."""
+    def clear_rule(self, rule: Rule, changed_at: datetime | None = None) -> None:
+        """Remove the rule of a kind or tag; see `RetentionTable`."""
         self._audit.record("rules")
         self._database.execute(
             f"DELETE FROM retention WHERE subject = ? AND name = ? AND {self._database.dialect.own_rows}",

@@ -9,6 +9,7 @@ from sediment_mcp.storage.sql.bulk import SqlBulkReader
 from sediment_mcp.storage.sql.changes import SqlChangeFeed
 from sediment_mcp.storage.sql.database import Database
 from sediment_mcp.storage.sql.embeddings import SqlEmbeddingTable
+from sediment_mcp.storage.sql.kept_pairs import SqlKeptPairs
 from sediment_mcp.storage.sql.memories import MemoryWriter
 from sediment_mcp.storage.sql.retention import SqlRetentionTable
 from sediment_mcp.storage.sql.snapshots import SqlSnapshotRegistry
@@ -26,6 +27,7 @@ class SqlSession(MemoryWriter):
         self.embeddings = SqlEmbeddingTable(database)
         self.token_vectors = SqlTokenVectorTable(database)
         self.retention = SqlRetentionTable(database, self.audit)
+        self.kept_pairs = SqlKeptPairs(database)
         self.snapshots = SqlSnapshotRegistry(database, cache_id)
         self.statistics = SqlStatistics(database)
         self.bulk = SqlBulkReader(database)

@@ -165,11 +165,12 @@ CREATE TABLE kept_pairs (
 -- When each rule of retention was last changed and what it said then; a rule without limits was removed.
 CREATE TABLE rule_changes (
     subject TEXT NOT NULL,
+    folded_name TEXT NOT NULL,
     name TEXT NOT NULL,
     max_age INTEGER,
     max_count INTEGER,
     changed_at INTEGER NOT NULL,
-    PRIMARY KEY (subject, name)
+    PRIMARY KEY (subject, folded_name)
 ) STRICT, WITHOUT ROWID;
 
 -- Of the synchronization with other devices: what is set, up to which file each device's log was read, and

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from sediment_mcp.storage.sql.session import SqlSession
 from sediment_mcp.storage.sqlite.connection import SqliteDatabase
+from sediment_mcp.storage.sqlite.rule_changes import DatedRetentionTable
 from sediment_mcp.storage.sqlite.sync_tables import SyncTables
 
 
@@ -20,6 +21,12 @@ class SqliteSession(SqlSession):
         super().__init__(database, store_id=database.file_id)
         self.database = database
         self.sync = SyncTables(database)
+        self.retention = DatedRetentionTable(database, self.audit)
+
+    def move_project(self, old: str, new: str) -> int:
+        """Move everything of one project to another, its shared names too; see `WriteSession`."""
+        self.sync.move_project(old, new)
+        return super().move_project(old, new)
 
     def close(self) -> None:
         """Close the connection."""

@@ -7,9 +7,10 @@ from typing import Any
 
 from sediment_mcp.storage.sql.database import batched, placeholders
 from sediment_mcp.storage.sqlite.connection import SqliteDatabase
+from sediment_mcp.system.project_root import is_path
 
 ERASED = b""  # the digest of an item that is known to be erased
-SYNC_TABLES = ("sync_settings", "sync_positions", "sync_known", "sync_projects")
+CLEARED_TABLES = ("sync_settings", "sync_positions", "sync_known")
 
 
 class SyncTables:
@@ -32,8 +33,8 @@ class SyncTables:
                 self._database.execute("INSERT INTO sync_settings VALUES (?,?)", (name, value))
 
     def clear(self) -> None:
-        """Forget all of the synchronization but what was erased."""
-        for table in SYNC_TABLES:
+        """Forget all of the synchronization but what was erased, and the names of projects."""
+        for table in CLEARED_TABLES:
             self._database.execute(f"DELETE FROM {table}")
 
     # --- positions ----------------------------------------------------------------------------
@@ -69,16 +70,9 @@ class SyncTables:
             digests,
         )
 
-    def note_given(self, digests: Iterable[tuple[str, bytes]], number: int) -> None:
-        """Note states that a file of the own log holds."""
-        self._database.execute_many(
-            "INSERT OR REPLACE INTO sync_known VALUES (?,?,?)",
-            ((item, digest, number) for item, digest in digests),
-        )
-
-    def forget_given(self, number: int) -> None:
-        """Forget what was given in a file of the own log, which is lost."""
-        self._database.execute("DELETE FROM sync_known WHERE number = ?", (number,))
+    def note_given(self, states: Iterable[tuple[str, bytes, int]]) -> None:
+        """Note (item, digest, number of the file) of states that the own log holds."""
+        self._database.execute_many("INSERT OR REPLACE INTO sync_known VALUES (?,?,?)", states)
 
     def forget_taken(self) -> None:
         """Forget what only the logs of other devices hold, so that it is given here too."""
@@ -107,19 +101,10 @@ class SyncTables:
         )
         return [row[0] for row in rows]
 
-    def has_erased_given(self) -> bool:
-        """Return True if files of the own log may hold the text of something erased."""
-        rows = self._database.rows(
-            "SELECT 1 FROM sync_known JOIN erased ON item = id WHERE number > 0 LIMIT 1"
-        )
-        return bool(rows)
-
-    def erased_given(self) -> list[tuple[str, int]]:
-        """Return (id, number of the file) of what was erased, and may be in the own log."""
-        rows = self._database.rows(
-            "SELECT item, number FROM sync_known JOIN erased ON item = id WHERE number > 0"
-        )
-        return [(row[0], row[1]) for row in rows]
+    def erased_given(self) -> list[str]:
+        """Return the ids of what was erased, and whose text may be in the own log."""
+        rows = self._database.rows("SELECT item FROM sync_known JOIN erased ON item = id WHERE number > 0")
+        return [row[0] for row in rows]
 
     def forget_erased_given(self, items: Iterable[str]) -> None:
         """Note that the own log no longer holds the text of these erased items."""
@@ -143,3 +128,12 @@ class SyncTables:
     def remove_project(self, shared: str) -> None:
         """Forget which project here has this shared name."""
         self._database.execute("DELETE FROM sync_projects WHERE shared = ?", (shared,))
+
+    def move_project(self, old: str, new: str) -> None:
+        """Give the shared names of a project to the one that it has become.
+
+        A project that no folder here had is called by its shared name itself, which then is the new one's.
+        """
+        self._database.execute("UPDATE sync_projects SET local = ? WHERE local = ?", (new, old))
+        if not is_path(old) and self.settings():
+            self.set_project(old, new, is_chosen=True)

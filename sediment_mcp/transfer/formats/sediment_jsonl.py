@@ -31,6 +31,7 @@ from sediment_mcp.transfer.records import Format, Item, MemoryRecord, Problem, R
 from sediment_mcp.transfer.source import DEFAULT_LIMITS, ReadLimits, Source
 
 FORMAT_NAME = "sediment-mcp export"
+SYNC_TYPE = "sync"  # of the line of a synchronized log that an import has no use for
 FORMAT_VERSION = 2  # 1 did not say when a memory was last changed
 MAX_PROJECT_CHARS = 1024
 VALID_ID = re.compile(r"[0-9A-Za-z_-]{1,16}")
@@ -179,6 +180,8 @@ def _read_object(location: str, value: object) -> Item | None:
         return _check_header(fields)
     if fields.get("type") == "retention":
         return RuleRecord(location, _decode_rule(fields))
+    if fields.get("type") == SYNC_TYPE:
+        return None
     return MemoryRecord(location, decode_memory(fields))
 
 

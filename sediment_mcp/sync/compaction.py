@@ -1,0 +1,79 @@
+"""Which files of a log are rewritten into which, so that few remain and none holds what was erased.
+
+A reader has come to some number of the log and needs all that is in files after it. So a file that takes the
+place of others covers their numbers without a gap, and a memory stays at the number under which it was last
+written, or comes to a later one. The name of a file is never used for another content.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from sediment_mcp.sync.folder import LogPath
+from sediment_mcp.sync.log_file import UnreadableFile, read_sealed
+
+MEMORIES_PER_FILE = 1000  # about ten megabytes with embeddings; a reader takes a file in one transaction
+MAX_FILES = 64  # beyond what full files are needed
+
+
+@dataclass(frozen=True, slots=True)
+class Rewrite:
+    """Files that become one, which holds these numbers of the log."""
+
+    first: int
+    last: int
+    replaced: tuple[LogPath, ...]
+
+
+def is_due(files: Sequence[LogPath], memories: int) -> bool:
+    """Return True if there are too many files for so many memories."""
+    return len(files) > MAX_FILES + memories // (MEMORIES_PER_FILE // 2)
+
+
+def find_holding(files: Iterable[LogPath], memory_ids: Iterable[str], identity: str) -> set[LogPath]:
+    """Return the files that hold one of these memories, or cannot be read."""
+    names = "|".join(map(re.escape, memory_ids))
+    pattern = re.compile(rf'"id": ?"(?:{names})"'.encode())
+    return {file for file in files if _holds(file, pattern, identity)}
+
+
+def _holds(file: LogPath, pattern: re.Pattern[bytes], identity: str) -> bool:
+    try:
+        return pattern.search(read_sealed(file, identity)) is not None
+    except UnreadableFile:
+        return True
+
+
+def plan(
+    files: Sequence[LogPath], counts: Sequence[int], must_go: set[LogPath], last: int
+) -> list[Rewrite]:
+    """Return which files become which; the last one ends with ``last``, a number that is not used yet.
+
+    ``counts`` are the memories of each file that it would still hold, ``must_go`` the files that have to be
+    replaced. Full files stay as they are.
+    """
+    rewrites: list[Rewrite] = []
+    group: list[LogPath] = []
+    held = 0
+    for file, count in zip(files, counts, strict=True):
+        is_alone = len(group) == 1 and group[0] in must_go  # as one file it would get its own name again
+        if count >= MEMORIES_PER_FILE // 2 and file not in must_go and not is_alone:
+            _close(rewrites, group)
+            group, held = [], 0
+            continue
+        if group and held + count > MEMORIES_PER_FILE and not is_alone:
+            _close(rewrites, group)
+            group, held = [], 0
+        group.append(file)
+        held += count
+    first = group[0].first if group else last
+    rewrites.append(Rewrite(first, last, tuple(group)))
+    return rewrites
+
+
+def _close(rewrites: list[Rewrite], group: Sequence[LogPath]) -> None:
+    """Add a group that is complete; a single file in it stays as it is."""
+    if len(group) > 1:
+        rewrites.append(Rewrite(group[0].first, group[-1].last, tuple(group)))

@@ -1,0 +1,212 @@
+"""Take over the logs of other devices.
+
+What is erased is read first, from all files that can be read, and then the logs file by file, each in one
+transaction with its position in the log. A file that cannot be opened yet, or that is missing before another,
+ends the turn of its device and of no other.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from sediment_mcp.background.audit import forget_queries_about
+from sediment_mcp.storage.sqlite.sync_tables import ERASED
+from sediment_mcp.sync import folder as folders
+from sediment_mcp.sync.digests import (
+    digest_kept_pair,
+    digest_memory,
+    digest_rule,
+    name_kept_pair,
+    name_rule,
+)
+from sediment_mcp.sync.folder import LogPath
+from sediment_mcp.sync.log_file import LogFile, UnreadableFile, open_file
+from sediment_mcp.transfer.importer import ImportReport, take_over
+from sediment_mcp.transfer.prepare import PreparedMemory, prepare_exported
+
+if TYPE_CHECKING:
+    from sediment_mcp.app import Application
+    from sediment_mcp.domain.memory import Memory
+    from sediment_mcp.storage.sqlite.session import SqliteSession
+    from sediment_mcp.sync.project_identity import ProjectNames
+    from sediment_mcp.sync.report import SyncReport
+    from sediment_mcp.sync.settings import SyncSettings
+    from sediment_mcp.system.progress import Progress
+
+logger = logging.getLogger(__name__)
+
+
+class Merge:
+    """One pass over the logs of all other devices."""
+
+    def __init__(
+        self,
+        app: Application,
+        settings: SyncSettings,
+        names: ProjectNames,
+        report: SyncReport,
+        progress: Progress,
+    ) -> None:
+        self._app = app
+        self._settings = settings
+        self._names = names
+        self._report = report
+        self._progress = progress
+        self._done = self._total = 0  # files
+
+    def run(self) -> None:
+        """Take over what is new.
+
+        Raises:
+            Stopped: the progress asked for it; what was taken over by then is on disk.
+        """
+        devices = [
+            device
+            for device in folders.list_devices(self._settings.folder)
+            if device != self._settings.device
+        ]
+        with self._app.file.read() as session:
+            positions = session.sync.positions()
+        self._total = 2 * sum(len(self._list_new(device, positions.get(device, 0))) for device in devices)
+        self._take_erased(devices, positions)
+        for device in devices:
+            self._take_log(device, positions.get(device, 0))
+
+    def _list_new(self, device: str, position: int) -> list[LogPath]:
+        files = folders.list_log(self._settings.folder, device)
+        return [file for file in files if file.last > position]
+
+    def _advance(self) -> None:
+        self._done += 1
+        self._progress(min(self._done, self._total), self._total)
+
+    # --- what is erased ---------------------------------------------------------------------------
+
+    def _take_erased(self, devices: Sequence[str], positions: dict[str, int]) -> None:
+        told = {
+            memory_id
+            for device in devices
+            for file in self._list_new(device, positions.get(device, 0))
+            for memory_id in self._read_erased(file, device)
+        }
+        if not told:
+            return
+        with self._app.file.read() as session:
+            known = session.sync.digests(sorted(told))
+            told = {memory_id for memory_id in told if known.get(memory_id) != ERASED}
+            unerased = told - session.erased_ids()
+            are_here = bool(session.get(sorted(unerased)))
+        if told:
+            self._erase(told, are_here=are_here)
+
+    def _read_erased(self, file: LogPath, device: str) -> Iterator[str]:
+        self._advance()
+        try:
+            yield from open_file(file, device, self._settings.identity).extras.erased
+        except UnreadableFile:
+            return  # the log's own turn says so
+
+    def _erase(self, told: set[str], *, are_here: bool) -> None:
+        with self._app.file.write(secure_erase=are_here) as session:
+            new = sorted(told - session.erased_ids())
+            memories = list(session.get(new).values())
+            for memory in memories:
+                session.erase(memory)
+            session.record_erased(new)
+            session.sync.note((memory_id, ERASED) for memory_id in sorted(told))
+            forget_queries_about(session, memories)
+        self._report.erased += len(memories)
+        if memories:
+            self._app.services.erasure.purge(memory.content for memory in memories)
+
+    # --- logs ---------------------------------------------------------------------------------
+
+    def _take_log(self, device: str, position: int) -> None:
+        """Take over a device's files one after the other, as far as they can be read."""
+        reason: str | None = None
+        while reason is None:
+            new = self._list_new(device, position)
+            if not new:
+                return
+            following = folders.find_next(new, position)
+            reason = f"file {position + 1} is missing, and is not carried here yet"
+            for path in following:
+                self._advance()
+                try:
+                    self._take_file(open_file(path, device, self._settings.identity))
+                except UnreadableFile as error:
+                    reason = f"{path.path.name} {error}"
+                else:
+                    position, reason = path.last, None
+                    break
+        self._report.waiting.append((device, reason))
+
+    def _take_file(self, file: LogFile) -> None:
+        """Take over a file in one transaction, which notes that it was.
+
+        Raises:
+            UnreadableFile: a memory in it cannot be read; nothing of it was taken over.
+        """
+        prepared = [
+            prepare_exported(file.device, memory, memory.project and self._names.to_local(memory.project))
+            for memory in file.memories()
+        ]
+        has_vectors = any(memory.exported and memory.exported.vectors for memory in prepared)
+        embedder = self._app.model.get() if has_vectors else None
+        done = ImportReport()
+        with self._app.file.write() as session:
+            erased = session.erased_ids()
+            wanted = [memory for memory in prepared if memory.id not in erased]
+            take_over(self._app, session, wanted, embedder, done)
+            session.sync.note(_list_agreed(session, wanted))
+            rules, kept = self._take_rules(session, file), self._take_kept_pairs(session, file)
+            session.sync.set_position(file.device, file.last)
+        for _, sentence in done.skipped:
+            logger.warning("A memory of the device %s %s", file.device, sentence)
+        self._report.taken += done.imported + done.updated
+        self._report.rules += rules
+        self._report.kept_pairs += kept
+
+    def _take_rules(self, session: SqliteSession, file: LogFile) -> int:
+        """Let the later change of each rule count; return how many were changed."""
+        if not file.extras.rules:
+            return 0
+        session.retention.date_changes(self._app.now())
+        own = {(change.subject, change.folded_name): change for change in session.retention.changes()}
+        taken = 0
+        for change in file.extras.rules:
+            present = own.get((change.subject, change.folded_name))
+            if present is None or change.rank > present.rank:
+                session.retention.adopt(change)
+                taken += 1
+            if present is None or change.rank >= present.rank:
+                session.sync.note([(name_rule(change), digest_rule(change))])
+        return taken
+
+    @staticmethod
+    def _take_kept_pairs(session: SqliteSession, file: LogFile) -> int:
+        """Keep the pairs of both devices; return how many are new."""
+        if not file.extras.kept_pairs:
+            return 0
+        own = {(pair.first_id, pair.second_id): pair.kept_at for pair in session.kept_pairs.list_all()}
+        new = [
+            pair
+            for pair in file.extras.kept_pairs
+            if pair.kept_at > own.get((pair.first_id, pair.second_id), pair.kept_at - 1)
+        ]
+        session.kept_pairs.add(new)
+        session.sync.note((name_kept_pair(pair), digest_kept_pair(pair)) for pair in new)
+        return sum((pair.first_id, pair.second_id) not in own for pair in new)
+
+
+def _list_agreed(session: SqliteSession, taken: Sequence[PreparedMemory]) -> list[tuple[str, bytes]]:
+    """Return (id, digest) of what is here now as the other device has it, so that it needs no answer."""
+    here: dict[str, Memory] = session.get([memory.id for memory in taken])
+    states = [(memory.id, digest_memory(memory.memory)) for memory in taken]
+    return [
+        (memory_id, digest)
+        for memory_id, digest in states
+        if memory_id in here and digest_memory(here[memory_id]) == digest
+    ]

@@ -1,0 +1,253 @@
+"""The log of this device: its files are written beside, noted in the database, and renamed into place.
+
+What the database notes and what the folder holds are brought together in three steps, each of which survives
+a kill: (1) finished files lie in the folder under names that readers ignore, (2) one transaction notes what
+they hold and that they wait, (3) they get their names, then files that they replace go. Whoever finds files
+that wait carries out step 3, or gives everything anew if they are gone.
+
+A folder that has what this database has never written belongs to another one, as after an older database came
+back or a data directory was copied: this device then takes a new name, and reads that log as any other's.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import re
+import secrets
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sediment_mcp.storage.sqlite.sync_tables import ERASED
+from sediment_mcp.sync import folder as folders
+from sediment_mcp.sync.folder import ABOUT_FILE, TEMPORARY_PREFIX, LogPath, format_name, writing
+from sediment_mcp.sync.log_file import join_lines
+from sediment_mcp.sync.settings import DEVICE, SyncSettings
+from sediment_mcp.system.files import create_private, publish, sync_directory, write_atomically
+from sediment_mcp.transfer.encryption import encrypt_to_identity
+
+if TYPE_CHECKING:
+    from sediment_mcp.app import Application
+    from sediment_mcp.storage.sqlite.session import SqliteSession
+
+NUMBER = "number"  # of the last file of the own log
+GIVEN_SEQ = "given_seq"  # up to this change of the database all was given
+NEWEST = "newest"  # the digest of the last file
+WAITING = "waiting"  # files that are noted and have no name yet, in JSON
+STATE = (NUMBER, GIVEN_SEQ, NEWEST, WAITING)
+SUFFIX_BYTES = 2  # random, of a device's new name
+SUFFIX = re.compile(r"-[0-9a-f]{4}$")
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenFile:
+    """A file that is finished and has no name yet.
+
+    ``digest`` is that of its sealed content.
+    """
+
+    temporary: str
+    name: str
+    digest: str
+
+
+class OwnLog:
+    """The own folder and what the database notes of it.
+
+    Attributes:
+        settings: with the name that the device has now.
+        number: that of the last file.
+        given_seq: up to this change of the database all was given.
+    """
+
+    def __init__(self, app: Application, settings: SyncSettings) -> None:
+        self._app = app
+        self.settings = settings
+        self.number = 0
+        self.given_seq = 0
+
+    @property
+    def path(self) -> Path:
+        """The own folder."""
+        return self.settings.folder / self.settings.device
+
+    def files(self) -> list[LogPath]:
+        """Return the own files, by their first number."""
+        return folders.list_log(self.settings.folder, self.settings.device)
+
+    # --- what a killed run has left ---------------------------------------------------------------
+
+    def recover(self) -> None:
+        """Finish what was begun, and find out whether the own folder is still that of this database."""
+        with self._app.file.read() as session:
+            values = session.sync.settings()
+        self.number, self.given_seq = int(values.get(NUMBER, 0)), int(values.get(GIVEN_SEQ, 0))
+        with writing(self.settings.folder):
+            self.path.mkdir(exist_ok=True)
+        if WAITING in values:
+            self._finish(json.loads(values[WAITING]))
+        self._remove_unfinished()
+        files = self.files()
+        if self._is_foreign(files, values.get(NEWEST)):
+            self._take_new_name()
+            return
+        self._remove_covered(files)
+        if not folders.is_complete(files, self.number):
+            self.start_over()
+
+    def _finish(self, waiting: dict[str, Any]) -> None:
+        """Give files that are noted their names; if one is gone, everything is given anew."""
+        written = [WrittenFile(*each) for each in waiting["files"]]
+        if all(self._publish(each) for each in written):
+            with writing(self.settings.folder):
+                for name in waiting["replaced"]:
+                    (self.path / name).unlink(missing_ok=True)
+                sync_directory(self.path)
+            with self._app.file.write() as session:
+                session.sync.set_settings({WAITING: None})
+        else:
+            self.start_over()
+
+    def _publish(self, file: WrittenFile) -> bool:
+        temporary, path = self.path / file.temporary, self.path / file.name
+        with writing(self.settings.folder):
+            if temporary.exists():
+                publish(temporary, path)
+                return True
+            return path.exists() and _digest_file(path) == file.digest
+
+    def _remove_unfinished(self) -> None:
+        with writing(self.settings.folder):
+            for name in os.listdir(self.path):
+                if name.startswith(TEMPORARY_PREFIX) and name.endswith(".tmp"):
+                    (self.path / name).unlink(missing_ok=True)
+
+    def _remove_covered(self, files: Sequence[LogPath]) -> None:
+        """Remove own files whose numbers another one has, such as one that a carrier has brought back."""
+        with writing(self.settings.folder):
+            for file in files:
+                if any(
+                    other != file and other.first <= file.first and file.last <= other.last for other in files
+                ):
+                    file.path.unlink(missing_ok=True)
+
+    def _is_foreign(self, files: Sequence[LogPath], newest: str | None) -> bool:
+        """Return True if somebody else has written in the own folder."""
+        if any(file.last > self.number for file in files):
+            return True
+        last = [file for file in files if file.last == self.number]
+        with folders.reading(self.path):
+            return bool(last) and newest not in map(_digest_file, (file.path for file in last))
+
+    def _take_new_name(self) -> None:
+        base = SUFFIX.sub("", self.settings.device)
+        device = f"{base}-{secrets.token_hex(SUFFIX_BYTES)}"
+        with self._app.file.write() as session:
+            session.sync.set_settings({**dict.fromkeys(STATE), DEVICE: device})
+            session.sync.leave_to_others()
+        self.settings = replace(self.settings, device=device)
+        self.number = self.given_seq = 0
+        with writing(self.settings.folder):
+            self.path.mkdir(exist_ok=True)
+
+    def start_over(self) -> None:
+        """Give everything anew, in files with numbers after the last one."""
+        with self._app.file.write() as session:
+            session.sync.forget_known()
+            session.sync.set_settings({GIVEN_SEQ: None, WAITING: None})
+        self.given_seq = 0
+
+    # --- writing ----------------------------------------------------------------------------------
+
+    def write(self, first: int, last: int, lines: Iterable[str]) -> WrittenFile:
+        """Write a finished file that has no name yet."""
+        sealed = encrypt_to_identity(join_lines(lines), self.settings.identity)
+        name = format_name(first, last)
+        with writing(self.settings.folder):
+            temporary, descriptor = create_private(self.path / f"{TEMPORARY_PREFIX}{name}")
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(sealed)
+                file.flush()
+                os.fsync(file.fileno())
+        return WrittenFile(temporary.name, name, hashlib.sha256(sealed).hexdigest())
+
+    def commit(
+        self,
+        written: Sequence[WrittenFile],
+        number: int,
+        *,
+        note: list[tuple[str, bytes, int]],
+        erased: Iterable[str] = (),
+        purged: Iterable[str] = (),
+        replaced: Iterable[str] = (),
+        given_seq: int | None = None,
+    ) -> None:
+        """Note what files hold, then give them their names.
+
+        Args:
+            written: the files; the last one has the highest number.
+            number: that highest number.
+            note: (item, digest, number of the file) of what they hold.
+            erased: ids that they tell to be erased.
+            purged: erased ids whose text no file holds any more.
+            replaced: the names of files that go.
+            given_seq: up to this change of the database all was given.
+        """
+        waiting = {
+            "files": [[each.temporary, each.name, each.digest] for each in written],
+            "replaced": list(replaced),
+        }
+        values: dict[str, str | None] = {
+            NUMBER: str(number),
+            NEWEST: written[-1].digest,
+            WAITING: json.dumps(waiting),
+        }
+        if given_seq is not None:
+            values[GIVEN_SEQ] = str(given_seq)
+        try:
+            with self._app.file.write() as session:
+                session.sync.note_given(note)
+                session.sync.note((memory_id, ERASED) for memory_id in erased)
+                session.sync.forget_erased_given(purged)
+                session.sync.set_settings(values)
+        except BaseException:
+            self.discard(written)
+            raise
+        self.number, self.given_seq = number, given_seq if given_seq is not None else self.given_seq
+        self._finish(waiting)
+
+    def discard(self, written: Iterable[WrittenFile]) -> None:
+        """Remove files that nobody has noted."""
+        for each in written:
+            with contextlib.suppress(OSError):
+                (self.path / each.temporary).unlink(missing_ok=True)
+
+    def note_seq(self, seq: int) -> None:
+        """Note that up to this change of the database all was given."""
+        with self._app.file.write() as session:
+            session.sync.set_settings({GIVEN_SEQ: str(seq)})
+        self.given_seq = seq
+
+    def write_about(self) -> None:
+        """Say what this device is, and what its clock says."""
+        about = folders.seal_about(self.settings.device, self.settings.identity, self._app.now())
+        with writing(self.settings.folder):
+            write_atomically(self.path / ABOUT_FILE, about)
+
+    @property
+    def has_about(self) -> bool:
+        """Whether the folder says what this device is."""
+        return (self.path / ABOUT_FILE).exists()
+
+
+def read_number(session: SqliteSession) -> int:
+    """Return the number of the last file of the own log."""
+    return int(session.sync.settings().get(NUMBER, 0))
+
+
+def _digest_file(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
