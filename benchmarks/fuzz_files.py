@@ -28,7 +28,8 @@ from sediment_mcp.app import Application
 from sediment_mcp.config import NO_MODEL, Config
 from sediment_mcp.errors import SedimentError
 from sediment_mcp.transfer.formats import FORMATS
-from sediment_mcp.transfer.importer import ImportReport, import_memories
+from sediment_mcp.transfer.import_report import ImportReport
+from sediment_mcp.transfer.importer import import_memories
 from sediment_mcp.transfer.opening import open_items
 from sediment_mcp.transfer.prepare import ImportOptions
 

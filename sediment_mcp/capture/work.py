@@ -30,7 +30,8 @@ from sediment_mcp.operations.capture_state import (
 )
 from sediment_mcp.system.locks import locked
 from sediment_mcp.system.project_root import normalize_project
-from sediment_mcp.transfer.importer import ImportReport, import_memories
+from sediment_mcp.transfer.import_report import ImportReport
+from sediment_mcp.transfer.importer import import_memories
 from sediment_mcp.transfer.normalize import guard
 from sediment_mcp.transfer.prepare import ImportOptions
 from sediment_mcp.transfer.records import Item, MemoryRecord, Turn, TurnItem

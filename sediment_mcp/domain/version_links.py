@@ -7,7 +7,8 @@ comes out the same whoever imports from whom, and however often:
                        side that was changed last, so that what was removed there stays removed
                        (`domain.merging.combine` with the precedence "newest")
     restored at        the later of both; a memory's age counts from it
-    superseded by      whoever says so; if both do and name different ones, `resolve_links` chooses
+    superseded by      whoever says so, unless the other side was restored after the last change that this one
+                       knows of; if both do and name different ones, `resolve_links` chooses
 
 "Last" is what the machines' own clocks say (`Memory.changed_at`): of two changes that know nothing of each
 other, that of a machine whose clock is an hour ahead counts as an hour later. A change of what has come from
@@ -20,6 +21,34 @@ precedence "symmetric", so that no side's part is lost. So are two memories that
 from __future__ import annotations
 
 from collections.abc import Container, Mapping
+from datetime import datetime
+from typing import Protocol
+
+
+class Restorable(Protocol):
+    """What `is_restored_since` reads of a `Memory` or a `NewMemory`."""
+
+    @property
+    def superseded_by(self) -> str | None:
+        """Return the id of what superseded it, if anything."""
+        ...
+
+    @property
+    def restored_at(self) -> datetime | None:
+        """Return when it was last restored, if ever."""
+        ...
+
+    @property
+    def changed_at(self) -> datetime:
+        """Return when somebody last changed it."""
+        ...
+
+
+def is_restored_since(one: Restorable, other: Restorable) -> bool:
+    """Return True if one side is current because it was restored, of which the other does not know."""
+    if one.superseded_by is not None or other.superseded_by is None or one.restored_at is None:
+        return False
+    return one.restored_at > other.changed_at
 
 
 def resolve_links(

@@ -57,6 +57,8 @@ def _preview(app: Application, name: str, copy: Path, *, is_damaged: bool) -> Re
         preview["returning"] = differences.returning
         preview["leaving"] = differences.leaving
         preview["changing"] = differences.changing
+        if differences.staying_erased:
+            preview["staying_erased"] = differences.staying_erased
     return preview
 
 

@@ -18,6 +18,7 @@ class RestorePreview(TypedDict):
 
     ``returning`` memories come back, ``leaving`` go to the trash, ``changing`` get back the attributes that
     they had then. These are absent where the present database is damaged and cannot be compared.
+    ``staying_erased`` memories were erased for good on all synchronized devices, and do not come back.
     """
 
     backup: str
@@ -26,6 +27,7 @@ class RestorePreview(TypedDict):
     returning: NotRequired[int]
     leaving: NotRequired[int]
     changing: NotRequired[int]
+    staying_erased: NotRequired[int]
 
 
 class RestoreResult(RestorePreview):

@@ -63,6 +63,7 @@ class Remains:
     token_models: list[tuple[Any, ...]] = field(default_factory=list[tuple[Any, ...]])
     rules: list[tuple[Any, ...]] = field(default_factory=list[tuple[Any, ...]])
     audit: list[tuple[Any, ...]] = field(default_factory=list[tuple[Any, ...]])
+    whole_tables: dict[str, list[tuple[Any, ...]]] = field(default_factory=dict[str, list[tuple[Any, ...]]])
     erased_ids: list[str] = field(default_factory=list[str])
     known_ids: dict[int, str] = field(default_factory=dict[int, str])
     endings: dict[int, tuple[int | None, str | None]] = field(
@@ -137,6 +138,7 @@ def _read(copy: Path, pattern: Path, progress: Progress) -> Remains:
             remains.models, remains.token_models = reader.models(), reader.token_models()
             remains.rules = reader.rules()
             remains.audit = [entry for entry in reader.audit() if _is_sound_entry(entry)]
+            remains.whole_tables = reader.whole_tables()
             remains.erased_ids = reader.erased_ids()
             remains.known_ids, remains.is_complete = reader.ids()
             remains.endings = reader.endings()
@@ -174,9 +176,11 @@ def _write(session: SqliteSession, remains: Remains, app: Application, *, has_ba
     if has_backup and not remains.rules:
         writer.adopt_rules()
     writer.add_rules(remains.rules)
+    writer.add_whole_tables(remains.whole_tables)
     writer.add_audit(remains.audit)
     if has_backup:
         writer.adopt_audit()
+        writer.adopt_kept_pairs()
     return _Counts(
         read=sound + doubtful,
         from_backup=from_backup,

@@ -35,6 +35,8 @@ def is_due(files: Sequence[LogPath], memories: int) -> bool:
 def find_holding(files: Iterable[LogPath], memory_ids: Iterable[str], identity: str) -> set[LogPath]:
     """Return the files that hold one of these memories, or cannot be read."""
     names = "|".join(map(re.escape, memory_ids))
+    if not names:
+        return set()
     pattern = re.compile(rf'"id": ?"(?:{names})"'.encode())
     return {file for file in files if _holds(file, pattern, identity)}
 
@@ -46,9 +48,7 @@ def _holds(file: LogPath, pattern: re.Pattern[bytes], identity: str) -> bool:
         return True
 
 
-def plan(
-    files: Sequence[LogPath], counts: Sequence[int], must_go: set[LogPath], last: int
-) -> list[Rewrite]:
+def plan(files: Sequence[LogPath], counts: Sequence[int], must_go: set[LogPath], last: int) -> list[Rewrite]:
     """Return which files become which; the last one ends with ``last``, a number that is not used yet.
 
     ``counts`` are the memories of each file that it would still hold, ``must_go`` the files that have to be

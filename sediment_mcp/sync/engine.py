@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 from sediment_mcp.errors import BadArgument
 from sediment_mcp.operations.kept_pairs import adopt_former_file
+from sediment_mcp.storage.sqlite.sync_tables import GIVEN_SEQ
 from sediment_mcp.sync import folder as folders
 from sediment_mcp.sync.give import Giving
 from sediment_mcp.sync.merge import Merge
-from sediment_mcp.sync.own_log import GIVEN_SEQ, OwnLog
+from sediment_mcp.sync.own_log import OwnLog
 from sediment_mcp.sync.project_identity import load_project_names
 from sediment_mcp.sync.report import SyncReport
 from sediment_mcp.sync.settings import SyncSettings, read_settings, require_file
@@ -33,11 +34,12 @@ class SyncEngine:
     def __init__(self, app: Application) -> None:
         self._app = app
 
-    def run(self, progress: Progress = ignore_progress) -> SyncReport:
+    def run(self, progress: Progress = ignore_progress, *, timeout: float | None = None) -> SyncReport:
         """Take over what is new in the folder, then write there what is new here.
 
         It may be repeated, and ended at any moment. ``progress`` is called with files taken over, and then
-        with memories written.
+        with memories written. ``timeout`` is how many seconds another process is waited for; None: as long
+        as for any lock.
 
         Raises:
             BadArgument: nothing is synchronized, or the memories are on a server.
@@ -48,15 +50,16 @@ class SyncEngine:
         require_file(self._app)
         self._app.storage.open()
         self._app.file.assert_writable()
-        with self.lock():
+        with self.lock(timeout):
             settings = read_settings(self._app)
             if settings is None:
                 raise BadArgument(NOT_SET_UP)
             return self._run(settings, progress)
 
-    def lock(self) -> AbstractContextManager[None]:
-        """Let no other process synchronize this store."""
-        return locked(self._app.config.store_dir / LOCK, self._app.config.tuning.lock_timeout)
+    def lock(self, timeout: float | None = None) -> AbstractContextManager[None]:
+        """Let no other process synchronize this store; see `run`."""
+        patience = self._app.config.tuning.lock_timeout if timeout is None else timeout
+        return locked(self._app.config.store_dir / LOCK, patience)
 
     def _run(self, settings: SyncSettings, progress: Progress) -> SyncReport:
         report = SyncReport()
@@ -76,9 +79,7 @@ class SyncEngine:
         """Give anew what only the log of a device had whose files are no longer in the folder."""
         with self._app.file.read() as session:
             positions = session.sync.positions()
-        missing = [
-            device for device in positions if not folders.list_log(log.settings.folder, device)
-        ]
+        missing = [device for device in positions if not folders.list_log(log.settings.folder, device)]
         if missing:
             with self._app.file.write() as session:
                 for device in missing:

@@ -1,7 +1,7 @@
 """The folder that is carried between the devices: what lies where, and what of it can be read.
 
     FOLDER/key.age                          the key of the person, sealed by a passphrase
-    FOLDER/<device>/<first>-<last>.age      the log of a device: what it had changed, from one number to another
+    FOLDER/<device>/<first>-<last>.age      the log of a device: what has changed, from number to number
     FOLDER/<device>/about.age               its clock and its version, when it last wrote
 
 Each device writes in its own folder alone, whole files that never change, so that whatever carries them has

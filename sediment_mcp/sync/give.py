@@ -1,4 +1,4 @@
-"""Give the other devices what they do not have: add a file to the own log, and rewrite it where that is due."""
+"""Give the other devices what they do not have: add to the own log, and rewrite it where that is due."""
 
 from __future__ import annotations
 
@@ -92,7 +92,9 @@ class Giving:
             new = self._find_new(session, session.changes.memories_since(self._log.given_seq))
             is_first = True
             for memories in split_into_batches(new, MEMORIES_PER_FILE):
-                self._add_file(session, memories, extras if is_first else Extras(), states if is_first else [])
+                self._add_file(
+                    session, memories, extras if is_first else Extras(), states if is_first else []
+                )
                 is_first = False
             if is_first and extras:
                 self._add_file(session, [], extras, states)
@@ -187,7 +189,7 @@ class Giving:
             given = _Given(session.sync.given(), set(purged))
         if not purged and not compaction.is_due(files, len(given)):
             return
-        must_go = compaction.find_holding(files, purged, self._log.settings.identity) if purged else set()
+        must_go = compaction.find_holding(files, purged, self._log.settings.identity)
         number = self._log.number + 1
         counts = [len(given.between(file.first, file.last)) for file in files]
         rewrites = compaction.plan(files, counts, must_go, number)
@@ -253,5 +255,3 @@ def _find_new_extras(session: SqliteSession) -> tuple[Extras, list[State]]:
         kept_pairs=tuple(pair for pair in extras.kept_pairs if name_kept_pair(pair) in new),
     )
     return fresh, [(item, digest) for item, digest in states if item in new]
-
-

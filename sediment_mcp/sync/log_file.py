@@ -143,26 +143,27 @@ def _parse_extras(fields: dict[str, Any]) -> Extras:
 
 
 def _check_rule(change: RuleChange) -> RuleChange:
-    numbers = [limit for limit in (change.max_age, change.max_count) if limit is not None]
-    are_names = all(isinstance(each, str) for each in (change.name, change.folded_name))
-    are_numbers = all(isinstance(each, int) for each in (*numbers, change.changed_at))
-    if not (are_names and are_numbers and change.subject in ("kind", "tag")):
-        raise ValueError("no change of a rule")
-    if not all(0 < number < MAX_INTEGER for number in (*numbers, change.changed_at)):
-        raise ValueError("no change of a rule")
-    if change.max_age is not None and change.max_age > MAX_RULE_DAYS:
+    numbers: list[object] = [change.changed_at]
+    numbers += [limit for limit in (change.max_age, change.max_count) if limit is not None]
+    is_sound = _is_text(change.name) and _is_text(change.folded_name) and all(map(_is_positive, numbers))
+    if not is_sound or change.subject not in ("kind", "tag") or (change.max_age or 0) > MAX_RULE_DAYS:
         raise ValueError("no change of a rule")
     return change
 
 
 def _check_pair(pair: KeptPair) -> KeptPair:
-    if not (VALID_ID.fullmatch(pair.first_id) and VALID_ID.fullmatch(pair.second_id)):
-        raise ValueError("no pair of ids")
-    if not (pair.first_id < pair.second_id and isinstance(pair.kept_at, int)):
-        raise ValueError("no pair of ids")
-    if not abs(pair.kept_at) < MAX_INTEGER:
+    are_ids = VALID_ID.fullmatch(pair.first_id) and VALID_ID.fullmatch(pair.second_id)
+    if not (are_ids and pair.first_id < pair.second_id and _is_positive(pair.kept_at)):
         raise ValueError("no pair of ids")
     return pair
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str)
+
+
+def _is_positive(value: object) -> bool:
+    return isinstance(value, int) and 0 < value < MAX_INTEGER
 
 
 def _load_object(line: bytes) -> dict[str, Any]:

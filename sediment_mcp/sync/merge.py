@@ -23,7 +23,8 @@ from sediment_mcp.sync.digests import (
 )
 from sediment_mcp.sync.folder import LogPath
 from sediment_mcp.sync.log_file import LogFile, UnreadableFile, open_file
-from sediment_mcp.transfer.importer import ImportReport, take_over
+from sediment_mcp.transfer.import_report import ImportReport
+from sediment_mcp.transfer.importer import take_over
 from sediment_mcp.transfer.prepare import PreparedMemory, prepare_exported
 
 if TYPE_CHECKING:

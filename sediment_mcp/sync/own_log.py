@@ -22,7 +22,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sediment_mcp.storage.sqlite.sync_tables import ERASED
+from sediment_mcp.storage.sqlite.sync_tables import (
+    ERASED,
+    GIVEN_SEQ,
+    LOG_STATE,
+    NEWEST,
+    NUMBER,
+    WAITING,
+)
 from sediment_mcp.sync import folder as folders
 from sediment_mcp.sync.folder import ABOUT_FILE, TEMPORARY_PREFIX, LogPath, format_name, writing
 from sediment_mcp.sync.log_file import join_lines
@@ -34,11 +41,6 @@ if TYPE_CHECKING:
     from sediment_mcp.app import Application
     from sediment_mcp.storage.sqlite.session import SqliteSession
 
-NUMBER = "number"  # of the last file of the own log
-GIVEN_SEQ = "given_seq"  # up to this change of the database all was given
-NEWEST = "newest"  # the digest of the last file
-WAITING = "waiting"  # files that are noted and have no name yet, in JSON
-STATE = (NUMBER, GIVEN_SEQ, NEWEST, WAITING)
 SUFFIX_BYTES = 2  # random, of a device's new name
 SUFFIX = re.compile(r"-[0-9a-f]{4}$")
 
@@ -84,8 +86,10 @@ class OwnLog:
     def recover(self) -> None:
         """Finish what was begun, and find out whether the own folder is still that of this database."""
         with self._app.file.read() as session:
-            values = session.sync.settings()
+            values, seq = session.sync.settings(), session.changes.seq()
         self.number, self.given_seq = int(values.get(NUMBER, 0)), int(values.get(GIVEN_SEQ, 0))
+        if self.given_seq > seq:  # the rows were written anew
+            self.given_seq = 0
         with writing(self.settings.folder):
             self.path.mkdir(exist_ok=True)
         if WAITING in values:
@@ -141,13 +145,13 @@ class OwnLog:
             return True
         last = [file for file in files if file.last == self.number]
         with folders.reading(self.path):
-            return bool(last) and newest not in map(_digest_file, (file.path for file in last))
+            return bool(last) and newest not in [_digest_file(file.path) for file in last]
 
     def _take_new_name(self) -> None:
         base = SUFFIX.sub("", self.settings.device)
         device = f"{base}-{secrets.token_hex(SUFFIX_BYTES)}"
         with self._app.file.write() as session:
-            session.sync.set_settings({**dict.fromkeys(STATE), DEVICE: device})
+            session.sync.set_settings({**dict.fromkeys(LOG_STATE), DEVICE: device})
             session.sync.leave_to_others()
         self.settings = replace(self.settings, device=device)
         self.number = self.given_seq = 0

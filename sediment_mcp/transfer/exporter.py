@@ -68,9 +68,7 @@ def _require_model(app: Application) -> Embedder:
     return embedder
 
 
-def format_memories(
-    session: ReadSession, batch: list[Memory], embedder: Embedder | None
-) -> Iterator[str]:
+def format_memories(session: ReadSession, batch: list[Memory], embedder: Embedder | None) -> Iterator[str]:
     """Return the lines of these memories, with what the model has made of them."""
     embeddings = _encode_embeddings(session, batch, embedder) if embedder else {}
     return (sediment_jsonl.format_memory(memory, embeddings.get(memory.key, {})) for memory in batch)

@@ -11,14 +11,14 @@ import logging
 from collections import defaultdict
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from sediment_mcp.domain.captured import is_captured, release
 from sediment_mcp.domain.duplicates import add_repetition, fold_text, is_same_text
 from sediment_mcp.domain.merging import append_tags, combine
 from sediment_mcp.domain.retention import Rule
-from sediment_mcp.domain.version_links import resolve_links
+from sediment_mcp.domain.version_links import is_restored_since, resolve_links
 from sediment_mcp.errors import BadArgument, SedimentError
 from sediment_mcp.operations.projects import open_project
 from sediment_mcp.operations.store_memory import find_duplicate, owner_of
@@ -28,6 +28,7 @@ from sediment_mcp.transfer.formats.sediment_jsonl import (
     decode_embeddings,
     decode_token_vectors,
 )
+from sediment_mcp.transfer.import_report import ImportReport
 from sediment_mcp.transfer.prepare import ImportOptions, PreparedMemory, prepare_memory
 from sediment_mcp.transfer.records import Item, MemoryRecord, Note, Problem, RuleRecord, split_into_batches
 
@@ -41,49 +42,6 @@ logger = logging.getLogger(__name__)
 
 COMMIT_EVERY = 200  # items; writing them takes a tenth of a second, for which other writers wait
 ANOTHER_TEXT = "has the id of a memory here that says something else: take the id away to import it anew."
-
-
-@dataclass(slots=True)
-class ImportReport:
-    """What an import has done.
-
-    Attributes:
-        imported: number of memories that are new.
-        updated: number of memories that were known, and changed by it.
-        known: number of memories that were known, and left unchanged.
-        merged: number of memories that were current, and are now history of one that says the same.
-        rules: retention rules that were taken over.
-        rules_left: number of retention rules that were not, because nobody asked for them.
-        skipped: (location, sentence) of what could not be imported.
-        notes: (location, sentence) of what was changed to fit.
-        conflicts: sentences on memories that two machines replaced differently.
-    """
-
-    imported: int = 0
-    updated: int = 0
-    known: int = 0
-    merged: int = 0
-    rules: list[Rule] = field(default_factory=list[Rule])
-    rules_left: int = 0
-    skipped: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
-    notes: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
-    conflicts: list[str] = field(default_factory=list[str])
-
-    @property
-    def is_failure(self) -> bool:
-        """Whether there was something to import, and nothing of it could be taken."""
-        taken = self.imported + self.updated + self.known + self.merged + len(self.rules)
-        return bool(self.skipped) and not taken
-
-    def add(self, batch: ImportReport) -> None:
-        """Add what one batch has done."""
-        self.imported += batch.imported
-        self.updated += batch.updated
-        self.known += batch.known
-        self.rules += batch.rules
-        self.rules_left += batch.rules_left
-        self.skipped += batch.skipped
-        self.notes += batch.notes
 
 
 def import_memories(
@@ -259,14 +217,17 @@ class _Importer:
         else:
             self._add(batch, incoming)
         self.seen.add(incoming.id)
-        if incoming.memory.superseded_by is not None:
-            self.links[incoming.id] = incoming.memory.superseded_by
+        successor = incoming.memory.superseded_by
+        if successor is not None and not (existing and is_restored_since(existing, incoming.memory)):
+            self.links[incoming.id] = successor
 
     def _update(self, batch: _Batch, existing: Memory, incoming: PreparedMemory) -> None:
         changed = incoming.memory
         if not self.options.trusted and changed.importance < existing.importance:
             changed = replace(changed, importance=existing.importance)
         latest = combine(existing, changed, precedence="newest") if incoming.exported else existing
+        if incoming.exported and is_restored_since(changed, existing):
+            latest = replace(latest, superseded_by=None)
         memory = self._add_attributes(latest, incoming)
         if memory == existing:
             batch.report.known += 1

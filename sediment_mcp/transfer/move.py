@@ -193,6 +193,7 @@ def _copy_rest(here: ReadSession, there: WriteSession) -> None:
     for rule in rules:
         there.retention.set_rule(rule)
     there.record_erased(sorted(erased - there.erased_ids()))
+    there.kept_pairs.add(here.kept_pairs.list_all())
     there.retention.set_readings(here.retention.readings())
 
 

@@ -20,7 +20,7 @@ from sediment_mcp.errors import BadArgument
 from sediment_mcp.operations.capture_state import FILE, read_state, switch_capture
 from sediment_mcp.recall.wording import can_be_shown
 from sediment_mcp.system.timestamps import isoformat
-from sediment_mcp.transfer.importer import ImportReport
+from sediment_mcp.transfer.import_report import ImportReport
 
 pytestmark = pytest.mark.over_both
 

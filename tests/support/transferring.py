@@ -8,7 +8,8 @@ from typing import Any
 
 from sediment_mcp.transfer.exporter import write_export
 from sediment_mcp.transfer.formats import sediment_jsonl
-from sediment_mcp.transfer.importer import ImportReport, import_memories
+from sediment_mcp.transfer.import_report import ImportReport
+from sediment_mcp.transfer.importer import import_memories
 from sediment_mcp.transfer.opening import EXPORT, open_items
 from sediment_mcp.transfer.prepare import ImportOptions
 from sediment_mcp.transfer.records import ALL_MEMORIES, Selection

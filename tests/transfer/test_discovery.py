@@ -24,7 +24,8 @@ from support.transferring import state
 
 from sediment_mcp.transfer.discovery import find_transcripts
 from sediment_mcp.transfer.host_folders import find_slug_folder
-from sediment_mcp.transfer.importer import ImportReport, import_memories
+from sediment_mcp.transfer.import_report import ImportReport
+from sediment_mcp.transfer.importer import import_memories
 from sediment_mcp.transfer.opening import open_files
 from sediment_mcp.transfer.prepare import ImportOptions
 

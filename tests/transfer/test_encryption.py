@@ -11,7 +11,8 @@ from support.transferring import export, state, write_file
 
 from sediment_mcp.errors import BadArgument
 from sediment_mcp.transfer import encryption
-from sediment_mcp.transfer.importer import ImportReport, import_memories
+from sediment_mcp.transfer.import_report import ImportReport
+from sediment_mcp.transfer.importer import import_memories
 from sediment_mcp.transfer.opening import open_items
 from sediment_mcp.transfer.prepare import ImportOptions
 

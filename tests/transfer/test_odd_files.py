@@ -12,7 +12,7 @@ from support.host import Host
 from support.transferring import import_place, memories_by_content, state, write_file
 
 from sediment_mcp.errors import BadArgument
-from sediment_mcp.transfer.importer import ImportReport
+from sediment_mcp.transfer.import_report import ImportReport
 from sediment_mcp.transfer.json_text import Fragment, ParsedJson, parse_json, split_values
 
 

@@ -32,7 +32,7 @@ from support.transferring import import_place, memories_by_content, state, write
 
 from sediment_mcp.errors import BadArgument
 from sediment_mcp.transfer.formats import TRANSCRIPTS
-from sediment_mcp.transfer.importer import ImportReport
+from sediment_mcp.transfer.import_report import ImportReport
 from sediment_mcp.transfer.records import Note, Problem, Turn
 from sediment_mcp.transfer.source import DEFAULT_LIMITS, ReadLimits, wrap_bytes
 

@@ -28,7 +28,8 @@ from sediment_mcp.operations.arguments import StoreMemory, parse_arguments
 from sediment_mcp.operations.store_memory import new_memory
 from sediment_mcp.operations.trash import restore_memories
 from sediment_mcp.transfer.formats import sediment_jsonl
-from sediment_mcp.transfer.importer import COMMIT_EVERY, ImportReport, import_memories
+from sediment_mcp.transfer.import_report import ImportReport
+from sediment_mcp.transfer.importer import COMMIT_EVERY, import_memories
 from sediment_mcp.transfer.normalize import normalize_memory
 from sediment_mcp.transfer.prepare import ImportOptions, derive_id
 from sediment_mcp.transfer.records import Selection

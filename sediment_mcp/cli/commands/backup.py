@@ -211,6 +211,7 @@ def _show_preview(preview: RestorePreview) -> None:
         ),
     )
     put(out, _format_changes(preview, "comes back", "goes to the trash", "gets its older state back"))
+    _show_staying_erased(preview)
 
 
 def _format_changes(preview: RestorePreview, returning: str, leaving: str, changing: str) -> str:
@@ -225,11 +226,24 @@ def _format_changes(preview: RestorePreview, returning: str, leaving: str, chang
     return f"Of what can be found, {', '.join(parts)}." if parts else "Nothing that can be found differs."
 
 
+def _show_staying_erased(preview: RestorePreview) -> None:
+    from sediment_mcp.cli.terminal import open_console, put
+    from sediment_mcp.system.text import format_count
+
+    if count := preview.get("staying_erased", 0):
+        erased = format_count(count, "memory")
+        put(
+            open_console(stderr=True),
+            f"{erased} stay erased: that was for good, on all synchronized devices.",
+        )
+
+
 def _show_restored(result: RestoreResult) -> None:
     from sediment_mcp.cli.terminal import open_console, put, style_words
 
     out = open_console()
     put(out, style_words(("Back at", "bold green"), (result["backup"], "cyan")))
     put(out, _format_changes(result, "came back", "went to the trash", "got its older state back"))
+    _show_staying_erased(result)
     if "kept" in result:
         put(out, style_words(("What was there before is kept as", ""), (result["kept"], "cyan")))

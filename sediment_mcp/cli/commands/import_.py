@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from sediment_mcp.operations.arguments import OwnScope
     from sediment_mcp.system.progress import Progress
     from sediment_mcp.transfer.discovery import Found
-    from sediment_mcp.transfer.importer import ImportReport
+    from sediment_mcp.transfer.import_report import ImportReport
     from sediment_mcp.transfer.opening import OpenedItems
     from sediment_mcp.transfer.prepare import ImportOptions
     from sediment_mcp.transfer.turns import WhichTurns
@@ -157,7 +157,7 @@ def import_everything(invocation: Invocation, file: str, passphrase_file: str | 
 
 def _import_and_report(invocation: Invocation, opened: OpenedItems, options: ImportOptions) -> int:
     """Import and print the result; return the exit status."""
-    from sediment_mcp.transfer.importer import ImportReport
+    from sediment_mcp.transfer.import_report import ImportReport
 
     report, began = ImportReport(), time.monotonic()
     try:

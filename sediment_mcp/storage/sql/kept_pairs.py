@@ -28,7 +28,7 @@ class SqlKeptPairs:
 
     def keep(self, first_id: str, second_id: str, now: datetime) -> None:
         """Keep two memories, and forget the oldest pairs if there are too many."""
-        self.add([KeptPair(*sorted((first_id, second_id)), to_micros(now))])
+        self.add([KeptPair(min(first_id, second_id), max(first_id, second_id), to_micros(now))])
 
     def add(self, pairs: Iterable[KeptPair]) -> None:
         """Add pairs as they are; of one that is there already the later time counts."""

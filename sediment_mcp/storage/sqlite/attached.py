@@ -18,17 +18,23 @@ COPIED = ", ".join(column for column in CONTENT_COLUMNS if column != "restored_a
 DIFFERENT = " OR ".join(f"mine.{column} IS NOT theirs.{column}" for column in RESTORED_COLUMNS)
 BOTH = "main.memories AS mine JOIN other.memories AS theirs USING (id)"
 
+IS_SYNCED = "EXISTS (SELECT 1 FROM main.sync_settings)"
+STAYS_ERASED = f"({IS_SYNCED} AND theirs.id IN (SELECT id FROM main.erased))"
+"""The condition that a memory of the other database was erased on every device, and does not come back."""
+
 
 @dataclass(frozen=True, slots=True)
 class Difference:
     """How many memories restoring the other database would change.
 
     It counts memories that come back, those that go to the trash, and those that stay but were changed since.
+    Those ``staying_erased`` do not come back, because other devices have erased them too.
     """
 
     returning: int
     leaving: int
     changing: int
+    staying_erased: int
 
 
 def count_differences(session: SqliteSession) -> Difference:
@@ -37,7 +43,8 @@ def count_differences(session: SqliteSession) -> Difference:
     return Difference(
         returning=scalar(
             "SELECT COUNT(*) FROM other.memories AS theirs WHERE deleted_at IS NULL AND NOT EXISTS "
-            "(SELECT 1 FROM main.memories WHERE id = theirs.id AND deleted_at IS NULL)"
+            "(SELECT 1 FROM main.memories WHERE id = theirs.id AND deleted_at IS NULL) "
+            f"AND NOT {STAYS_ERASED}"
         ),
         leaving=scalar(
             "SELECT COUNT(*) FROM main.memories AS mine WHERE deleted_at IS NULL AND NOT EXISTS "
@@ -47,6 +54,7 @@ def count_differences(session: SqliteSession) -> Difference:
             f"SELECT COUNT(*) FROM {BOTH} WHERE mine.deleted_at IS NULL AND theirs.deleted_at IS NULL "
             f"AND ({DIFFERENT})"
         ),
+        staying_erased=scalar(f"SELECT COUNT(*) FROM other.memories AS theirs WHERE {STAYS_ERASED}"),
     )
 
 
@@ -114,13 +122,15 @@ def _copy_made(
 def return_to_other(session: SqliteSession, now: datetime) -> None:
     """Restore the live memories of the other database; needs a transaction.
 
-    Memories that it lacks go to the trash, from where they can be restored; memories erased since then come
-    back, because the user asked for it. All of them count as changed now, so that importing another
-    machine's export does not undo the restore.
+    Memories that it lacks go to the trash, from where they can be restored. Memories erased since then come
+    back, because the user asked for it, unless other devices have erased them too. All of them count as
+    changed now, so that importing another machine's export does not undo the restore.
     """
     database = session.database
     before = database.seq()
-    database.execute("DELETE FROM main.erased WHERE id IN (SELECT id FROM other.memories)")
+    database.execute(
+        f"DELETE FROM main.erased WHERE id IN (SELECT id FROM other.memories) AND NOT {IS_SYNCED}"
+    )
     changed_keys = database.column(f"SELECT mine.number FROM {BOTH} WHERE {DIFFERENT}")
     add_missing(session, now)
     database.execute(

@@ -83,9 +83,7 @@ class DatedRetentionTable(SqlRetentionTable):
             for key, change in known.items()
             if key not in rules and not change.is_removal
         ]
-        return removed + [
-            rule for key, rule in rules.items() if key not in known or known[key].rule != rule
-        ]
+        return removed + [rule for key, rule in rules.items() if key not in known or known[key].rule != rule]
 
     def date_changes(self, now: datetime) -> None:
         """Count what nobody has dated as changed now."""
@@ -107,11 +105,9 @@ class DatedRetentionTable(SqlRetentionTable):
             "SELECT MAX(changed_at) FROM rule_changes WHERE subject = ? AND folded_name = ?",
             (rule.subject, rule.folded_name),
         )
-        days = rule.max_age and rule.max_age.days
+        days = None if rule.max_age is None else rule.max_age.days
         time = max(to_micros(changed_at), (last or 0) + 1)
         self._write(RuleChange(rule.subject, rule.folded_name, rule.name, days, rule.max_count, time))
 
     def _write(self, change: RuleChange) -> None:
-        self._file.execute(
-            f"INSERT OR REPLACE INTO rule_changes ({COLUMNS}) VALUES (?,?,?,?,?,?)", change
-        )
+        self._file.execute(f"INSERT OR REPLACE INTO rule_changes ({COLUMNS}) VALUES (?,?,?,?,?,?)", change)

@@ -14,10 +14,13 @@ from typing import Any
 from sediment_mcp.storage.sql.database import placeholders
 from sediment_mcp.storage.sql.fields import CONTENT_COLUMNS, CONTENT_HASH_COLUMN
 from sediment_mcp.storage.sqlite.connection import UNREADABLE, SqliteDatabase
+from sediment_mcp.storage.sqlite.sync_tables import LOG_STATE
 
 MEMORY_COLUMNS = ("id", *CONTENT_COLUMNS)
 """The columns of a memory that are kept; its key and its change number may be replaced."""
 AUDIT_COLUMNS = "number, at, caller, action, memories, text"
+WHOLE_TABLES = ("kept_pairs", "rule_changes", "sync_settings", "sync_projects")
+"""Small tables that are kept as they are; what the logs of devices hold is read anew."""
 ESSENTIAL_COLUMNS = ("number", "id", "seq", "content", CONTENT_HASH_COLUMN)
 
 LOWEST_KEY, HIGHEST_KEY = -(2**63), 2**63 - 1
@@ -140,6 +143,12 @@ class SalvageReader:
     def rules(self) -> list[Row]:
         """Return the rows of the retention rules."""
         return self._read_readable("SELECT * FROM retention")
+
+    def whole_tables(self) -> dict[str, list[Row]]:
+        """Return the rows of the tables that are kept as they are, by their names."""
+        tables = {table: self._read_readable(f"SELECT * FROM {table}") for table in WHOLE_TABLES}
+        tables["sync_settings"] = [row for row in tables["sync_settings"] if row[0] not in LOG_STATE]
+        return tables
 
     def erased_ids(self) -> list[str]:
         """Return the ids of permanently erased memories."""
@@ -304,6 +313,16 @@ class SalvageWriter:
     def adopt_rules(self) -> None:
         """Copy the retention rules of the attached database."""
         self._database.execute("INSERT OR IGNORE INTO main.retention SELECT * FROM other.retention", ())
+
+    def add_whole_tables(self, tables: Mapping[str, Iterable[Row]]) -> None:
+        """Write rows as `SalvageReader.whole_tables` gives them."""
+        for table, rows in tables.items():
+            for row in rows:
+                self._database.execute(f"INSERT OR IGNORE INTO {table} VALUES ({placeholders(row)})", row)
+
+    def adopt_kept_pairs(self) -> None:
+        """Copy the kept pairs of the attached database."""
+        self._database.execute("INSERT OR IGNORE INTO main.kept_pairs SELECT * FROM other.kept_pairs", ())
 
     def add_audit(self, entries: Iterable[Row]) -> None:
         """Write entries of the audit as `SalvageReader.audit` gives them."""

@@ -10,6 +10,12 @@ from sediment_mcp.storage.sqlite.connection import SqliteDatabase
 from sediment_mcp.system.project_root import is_path
 
 ERASED = b""  # the digest of an item that is known to be erased
+NUMBER = "number"  # the setting that says the number of the last file of the own log
+GIVEN_SEQ = "given_seq"  # up to this change of the database all was given
+NEWEST = "newest"  # the digest of the last file
+WAITING = "waiting"  # files that are noted and have no name yet, in JSON
+LOG_STATE = (NUMBER, GIVEN_SEQ, NEWEST, WAITING)
+"""The settings that say how far the own log has come; all others are the user's."""
 CLEARED_TABLES = ("sync_settings", "sync_positions", "sync_known")
 
 
