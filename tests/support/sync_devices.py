@@ -267,6 +267,8 @@ class World:
             for number in range(steps):
                 if number not in skipped:
                     self.step(number, Random(f"{self.seed} step {number}"))
+            for device in self.devices:
+                device.host.run_jobs()  # which finish the erasure of a process that was killed
             self.settle()
             self.check()
 
@@ -357,7 +359,6 @@ class World:
         lost = {word.encode() for text, word in self.words.items() if text not in kept}
         every = {word.encode() for word in self.words.values()}
         for device in devices:
-            device.host.run_jobs()
             device.host.end()
             device.open()
             for path in device.home.rglob("*"):
