@@ -12,10 +12,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from sediment_mcp.sync.folder import LogPath
-from sediment_mcp.sync.log_file import UnreadableFile, read_sealed
+from sediment_mcp.sync.log_file import UnreadableFile, read_encrypted
 
 MEMORIES_PER_FILE = 1000  # about ten megabytes with embeddings; a reader takes a file in one transaction
 MAX_FILES = 64  # beyond what full files are needed
+ID_FIELD = re.compile(rb'"id": ?"([0-9A-Za-z_-]{1,16})"')
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,18 +35,16 @@ def is_due(files: Sequence[LogPath], memories: int) -> bool:
 
 def find_holding(files: Iterable[LogPath], memory_ids: Iterable[str], identity: str) -> set[LogPath]:
     """Return the files that hold one of these memories, or cannot be read."""
-    names = "|".join(map(re.escape, memory_ids))
-    if not names:
-        return set()
-    pattern = re.compile(rf'"id": ?"(?:{names})"'.encode())
-    return {file for file in files if _holds(file, pattern, identity)}
+    wanted = {memory_id.encode() for memory_id in memory_ids}
+    return {file for file in files if _holds(file, wanted, identity)} if wanted else set()
 
 
-def _holds(file: LogPath, pattern: re.Pattern[bytes], identity: str) -> bool:
+def _holds(file: LogPath, wanted: set[bytes], identity: str) -> bool:
     try:
-        return pattern.search(read_sealed(file, identity)) is not None
+        data = read_encrypted(file, identity)
     except UnreadableFile:
         return True
+    return any(found[1] in wanted for found in ID_FIELD.finditer(data))
 
 
 def plan(files: Sequence[LogPath], counts: Sequence[int], must_go: set[LogPath], last: int) -> list[Rewrite]:

@@ -1,6 +1,6 @@
 """The folder that is carried between the devices: what lies where, and what of it can be read.
 
-    FOLDER/key.age                          the key of the person, sealed by a passphrase
+    FOLDER/key.age                          the key of the person, encrypted by a passphrase
     FOLDER/<device>/<first>-<last>.age      the log of a device: what has changed, from number to number
     FOLDER/<device>/about.age               its clock and its version, when it last wrote
 
@@ -159,8 +159,8 @@ class About:
     version: str
 
 
-def seal_about(device: str, identity: str, now: datetime) -> bytes:
-    """Return what a device says of itself, sealed."""
+def encrypt_about(device: str, identity: str, now: datetime) -> bytes:
+    """Return what a device says of itself, encrypted."""
     fields = {"device": device, "clock": isoformat(now), "version": __version__}
     return encrypt_to_identity(json.dumps(fields).encode(), identity)
 

@@ -1,4 +1,4 @@
-"""One file of a device's log: lines of an export, and a line of what an export has not, sealed with age.
+"""One file of a device's log: lines of an export, and a line of what an export has not, encrypted with age.
 
 The first line names the format, the device and the numbers of the file; the second has what was erased, the
 rules of retention and the kept pairs; then come memories. `age -d` opens a file, and what comes out can be
@@ -86,7 +86,7 @@ def format_head(device: str, first: int, last: int, now: datetime, extras: Extra
 
 
 def join_lines(lines: Iterable[str]) -> bytes:
-    """Return the content of a file, not sealed yet."""
+    """Return the content of a file, not encrypted yet."""
     return b"".join(f"{line}\n".encode() for line in lines)
 
 
@@ -94,31 +94,31 @@ def open_file(path: LogPath, device: str, identity: str) -> LogFile:
     """Open a file of a device's log.
 
     Raises:
-        UnreadableFile: it is not whole yet, not sealed for this key, or is not what its name says.
+        UnreadableFile: it is not whole yet, not encrypted for this key, or is not what its name says.
     """
-    file = parse_file(read_sealed(path, identity))
+    file = parse_file(read_encrypted(path, identity))
     if (file.device, file.first, file.last) != (device, path.first, path.last):
         raise UnreadableFile("is another file than its name says")
     return file
 
 
-def read_sealed(path: LogPath, identity: str) -> bytes:
+def read_encrypted(path: LogPath, identity: str) -> bytes:
     """Return what a file holds.
 
     Raises:
-        UnreadableFile: it is not whole yet, or not sealed for this key.
+        UnreadableFile: it is not whole yet, or not encrypted for this key.
     """
     try:
         data = decrypt_with_identity(path.path.read_bytes(), identity)
     except OSError as error:
         raise UnreadableFile(f"cannot be read ({error.strerror})") from error
     if data is None:
-        raise UnreadableFile("is not whole yet, or is sealed for another key")
+        raise UnreadableFile("is not whole yet, or is encrypted for another key")
     return data
 
 
 def parse_file(data: bytes) -> LogFile:
-    """Return a file by what was sealed in it.
+    """Return a file by what was encrypted in it.
 
     Raises:
         UnreadableFile: it is none, or was written by a newer version of this package.

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from sediment_mcp.background.audit import forget_queries_about
-from sediment_mcp.storage.sqlite.sync_tables import ERASED
+from sediment_mcp.storage.sqlite.sync_tables import ERASED, MERGED_SEQ
 from sediment_mcp.sync import folder as folders
 from sediment_mcp.sync.digests import (
     digest_kept_pair,
@@ -24,7 +24,7 @@ from sediment_mcp.sync.digests import (
 from sediment_mcp.sync.folder import LogPath
 from sediment_mcp.sync.log_file import LogFile, UnreadableFile, open_file
 from sediment_mcp.transfer.import_report import ImportReport
-from sediment_mcp.transfer.importer import take_over
+from sediment_mcp.transfer.importer import merge_repeated, take_over
 from sediment_mcp.transfer.prepare import PreparedMemory, prepare_exported
 
 if TYPE_CHECKING:
@@ -74,6 +74,8 @@ class Merge:
         self._take_erased(devices, positions)
         for device in devices:
             self._take_log(device, positions.get(device, 0))
+        if not self._report.waiting:
+            self._merge_repeated()
 
     def _list_new(self, device: str, position: int) -> list[LogPath]:
         files = folders.list_log(self._settings.folder, device)
@@ -169,6 +171,23 @@ class Merge:
         self._report.taken += done.imported + done.updated
         self._report.rules += rules
         self._report.kept_pairs += kept
+
+    def _merge_repeated(self) -> None:
+        """Merge memories that say the same, once all logs were taken over.
+
+        In the middle of them, a text may look current that another log has replaced.
+        """
+        with self._app.file.read() as session:
+            merged = int(session.sync.settings().get(MERGED_SEQ, 0))
+            seq = session.changes.seq()
+            changed = [memory.id for memory in session.changes.memories_since(merged if merged <= seq else 0)]
+        if not changed:
+            return
+        done = ImportReport()
+        with self._app.file.write() as session:
+            merge_repeated(self._app, session, changed, done)
+            session.sync.set_settings({MERGED_SEQ: str(seq)})
+        self._report.taken += done.merged
 
     def _take_rules(self, session: SqliteSession, file: LogFile) -> int:
         """Let the later change of each rule count; return how many were changed."""

@@ -49,7 +49,7 @@ SUFFIX = re.compile(r"-[0-9a-f]{4}$")
 class WrittenFile:
     """A file that is finished and has no name yet.
 
-    ``digest`` is that of its sealed content.
+    ``digest`` is that of its encrypted content.
     """
 
     temporary: str
@@ -169,15 +169,15 @@ class OwnLog:
 
     def write(self, first: int, last: int, lines: Iterable[str]) -> WrittenFile:
         """Write a finished file that has no name yet."""
-        sealed = encrypt_to_identity(join_lines(lines), self.settings.identity)
+        encrypted = encrypt_to_identity(join_lines(lines), self.settings.identity)
         name = format_name(first, last)
         with writing(self.settings.folder):
             temporary, descriptor = create_private(self.path / f"{TEMPORARY_PREFIX}{name}")
             with os.fdopen(descriptor, "wb") as file:
-                file.write(sealed)
+                file.write(encrypted)
                 file.flush()
                 os.fsync(file.fileno())
-        return WrittenFile(temporary.name, name, hashlib.sha256(sealed).hexdigest())
+        return WrittenFile(temporary.name, name, hashlib.sha256(encrypted).hexdigest())
 
     def commit(
         self,
@@ -238,7 +238,7 @@ class OwnLog:
 
     def write_about(self) -> None:
         """Say what this device is, and what its clock says."""
-        about = folders.seal_about(self.settings.device, self.settings.identity, self._app.now())
+        about = folders.encrypt_about(self.settings.device, self.settings.identity, self._app.now())
         with writing(self.settings.folder):
             write_atomically(self.path / ABOUT_FILE, about)
 

@@ -84,10 +84,21 @@ def take_over(
     embedder: Embedder | None,
     report: ImportReport,
 ) -> None:
-    """Import memories of the same person's other device, inside a transaction that is open already."""
+    """Import memories of the same person's other device, inside a transaction that is open already.
+
+    Those that say the same are not merged: see `merge_repeated`.
+    """
     importer = _Importer(app, ImportOptions(trusted=True), report)
     importer.write(session, session, memories, embedder, report)
     importer.apply_links(session)
+
+
+def merge_repeated(
+    app: Application, session: WriteSession, memory_ids: Iterable[str], report: ImportReport
+) -> None:
+    """Merge the memories that say what one of these says, as an import does at its end."""
+    importer = _Importer(app, ImportOptions(trusted=True), report)
+    importer.seen.update(memory_ids)
     importer.merge_duplicates(session)
 
 

@@ -22,7 +22,7 @@ from sediment_mcp.operations.retention_rules import clear_rules, set_rule
 from sediment_mcp.sync import compaction, give
 from sediment_mcp.sync.engine import LOCK, SyncEngine
 from sediment_mcp.sync.folder import list_devices, list_log, read_about
-from sediment_mcp.sync.log_file import read_sealed
+from sediment_mcp.sync.log_file import read_encrypted
 from sediment_mcp.sync.report import SyncReport
 from sediment_mcp.sync.settings import SyncSettings, read_settings, write_settings
 from sediment_mcp.system.locks import locked
@@ -58,9 +58,9 @@ class Devices:
         return [file.path.name for file in list_log(self.folder, name)]
 
     def content(self) -> bytes:
-        """Return all that is sealed in the logs."""
+        """Return all that is encrypted in the logs."""
         return b"".join(
-            read_sealed(file, IDENTITY)
+            read_encrypted(file, IDENTITY)
             for device in list_devices(self.folder)
             for file in list_log(self.folder, device)
         )

@@ -14,8 +14,9 @@ NUMBER = "number"  # the setting that says the number of the last file of the ow
 GIVEN_SEQ = "given_seq"  # up to this change of the database all was given
 NEWEST = "newest"  # the digest of the last file
 WAITING = "waiting"  # files that are noted and have no name yet, in JSON
-LOG_STATE = (NUMBER, GIVEN_SEQ, NEWEST, WAITING)
-"""The settings that say how far the own log has come; all others are the user's."""
+MERGED_SEQ = "merged_seq"  # up to this change of the database memories that say the same were merged
+LOG_STATE = (NUMBER, GIVEN_SEQ, NEWEST, WAITING, MERGED_SEQ)
+"""The settings that say how far the work has come; all others are the user's."""
 CLEARED_TABLES = ("sync_settings", "sync_positions", "sync_known")
 
 
