@@ -269,6 +269,8 @@ class World:
                     self.step(number, Random(f"{self.seed} step {number}"))
             for device in self.devices:
                 device.host.run_jobs()  # which finish the erasure of a process that was killed
+                if not device.is_member and (self.random.random() < 0.5 or len(self.members) < 2):
+                    device.join()
             self.settle()
             self.check()
 
@@ -294,10 +296,7 @@ class World:
             device.crash()
 
     def settle(self) -> None:
-        """Carry and synchronize everything until nothing changes any more; some who left come back before."""
-        for device in self.devices:
-            if not device.is_member and (self.random.random() < 0.5 or len(self.members) < 2):
-                device.join()
+        """Carry and synchronize everything until nothing changes any more."""
         reports: list[tuple[str, SyncReport]] = []
         for _ in range(ROUNDS):
             before = [listing(device.own) for device in self.members]
