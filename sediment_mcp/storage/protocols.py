@@ -54,6 +54,11 @@ class ReadSession(Protocol):
         ...
 
     @property
+    def is_synced(self) -> bool:
+        """Whether the memories are synchronized with other devices."""
+        ...
+
+    @property
     def changes(self) -> ChangeFeed:
         """The change sequence."""
         ...

@@ -29,7 +29,7 @@ from sediment_mcp.transfer.formats.sediment_jsonl import (
     decode_token_vectors,
 )
 from sediment_mcp.transfer.import_report import ImportReport
-from sediment_mcp.transfer.prepare import ImportOptions, PreparedMemory, prepare_memory
+from sediment_mcp.transfer.prepare import ImportOptions, PreparedMemory, prepare_memory, rename_erased
 from sediment_mcp.transfer.records import Item, MemoryRecord, Note, Problem, RuleRecord, split_into_batches
 
 if TYPE_CHECKING:
@@ -161,6 +161,9 @@ class _Importer:
         prepared = self._prepare(items, report)
         embedder = self._find_model(prepared)
         with self._open_sessions() as (session, writer):
+            if session.is_synced:  # other devices would not take over what they have erased
+                erased_ids = session.erased_ids()
+                prepared = [rename_erased(memory, erased_ids) for memory in prepared]
             batch = self.write(session, writer, prepared, embedder, report)
             self._import_rules(batch, [item.rule for item in items if isinstance(item, RuleRecord)])
         self.report.add(report)

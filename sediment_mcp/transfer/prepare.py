@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -179,6 +179,29 @@ def derive_id(memory: NewMemory, occurred_at: datetime | None, text_hash: bytes)
     if memory.kind == "episodic":  # two events may have the same words
         key += [memory.session, isoformat(occurred_at)]
     return _encode_id(json.dumps(key))
+
+
+def rename_erased(memory: PreparedMemory, erased_ids: Container[str]) -> PreparedMemory:
+    """Give a memory that was erased for good another id, under which it may be on every device.
+
+    It is the same id wherever and however often it is imported.
+    """
+    return replace(
+        memory,
+        id=_find_unerased(memory.id, erased_ids),
+        memory=replace(
+            memory.memory,
+            id=_find_unerased(memory.id, erased_ids),
+            superseded_by=memory.memory.superseded_by
+            and _find_unerased(memory.memory.superseded_by, erased_ids),
+        ),
+    )
+
+
+def _find_unerased(memory_id: str, erased_ids: Container[str]) -> str:
+    while memory_id in erased_ids:
+        memory_id = _encode_id(json.dumps(["erased", memory_id]))
+    return memory_id
 
 
 def derive_turn_id(key: Sequence[str]) -> str:

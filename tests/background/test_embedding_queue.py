@@ -181,6 +181,8 @@ def return_to_schema_5(host: Host) -> None:
         raw.executescript(
             "ALTER TABLE snapshots DROP COLUMN cache; ALTER TABLE snapshots DROP COLUMN registered_at;"
             "DROP TABLE audit; DROP TABLE token_vectors; DROP TABLE token_models; PRAGMA user_version = 5;"
+            "DROP TABLE kept_pairs; DROP TABLE rule_changes; DROP TABLE sync_settings; "
+            "DROP TABLE sync_positions; DROP TABLE sync_known; DROP TABLE sync_projects;"
         )
 
 

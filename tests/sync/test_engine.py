@@ -186,17 +186,19 @@ def test_a_device_back_after_a_year_brings_nothing_erased_back(devices: Devices)
     assert set(state(one)) == set(state(two)) == {kept, new}
 
 
-def test_an_import_brings_back_what_was_erased_to_this_device_alone(devices: Devices) -> None:
+def test_an_import_brings_back_what_was_erased_under_another_id_on_every_device(devices: Devices) -> None:
     one, two = devices["one"], devices["two"]
     erased = one.store("is erased")["id"]
     data = export(one)
     devices.sync("one", "two")
     one.delete(erased, permanent=True)
     devices.sync("one", "two")
-    import_export(one, data)
+    assert import_export(one, data).imported == 1
+    assert import_export(one, data).imported == 0
     devices.sync("one", "two", "one", "two")
-    assert (set(state(one)), set(state(two))) == ({erased}, set())
-    assert b"is erased" not in devices.content()
+    assert state(one) == state(two)
+    ((memory_id, memory),) = state(two).items()
+    assert (memory["content"], memory_id != erased) == ("is erased", True)
 
 
 def test_a_restored_backup_leaves_erased_what_all_devices_have_erased(devices: Devices) -> None:
@@ -253,7 +255,9 @@ def rename_to_later(path: Path) -> None:
     path.rename(path.with_name("00000007-00000007.age"))
 
 
-@pytest.mark.parametrize("injure", [damage_end, rename_to_later, Path.unlink, lambda path: path.write_bytes(b"")])
+@pytest.mark.parametrize(
+    "injure", [damage_end, rename_to_later, Path.unlink, lambda path: path.write_bytes(b"")]
+)
 def test_a_file_that_does_not_open_ends_that_devices_turn_and_no_other(
     devices: Devices, injure: Callable[[Path], Any]
 ) -> None:

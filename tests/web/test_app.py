@@ -22,7 +22,6 @@ from sediment_mcp.operations.history import history
 from sediment_mcp.operations.language_hint import MIN_TOLD
 from sediment_mcp.storage.sql.session import SqlSession
 from sediment_mcp.system.timestamps import isoformat
-from sediment_mcp.web import similar_pairs
 from sediment_mcp.web.app import UNEXPECTED
 from sediment_mcp.web.request import RequestContext
 from sediment_mcp.web.similar_pairs import list_similar_pairs
@@ -332,17 +331,24 @@ def test_pairs_are_found_page_by_page(server: UiServer, host: Host) -> None:
         assert server.get("pairs", cursor=odd).status == 400
 
 
-def test_a_damaged_file_of_answers_only_asks_again(server: UiServer, host: Host) -> None:
+def test_an_answer_that_both_may_stay_is_kept(server: UiServer, host: Host) -> None:
     one, two = host.store("abc def")["id"], host.store("abc def"[::-1])["id"]
-    server.change("keep", ids=[one, two])
-    path = host.files / similar_pairs.KEPT_PAIRS_FILE
-    assert path.stat().st_mode & 0o077 == 0
-    for damaged in (b"{", b"[1]", b"[[1, 2, 3]]", b"\xff"):
-        path.write_bytes(damaged)
-        assert alike(server) == [{one, two}]
+    assert alike(server) == [{one, two}]
     assert server.post("keep", ids=[one]).status == 400
     server.change("keep", ids=[two, one])
     assert alike(server) == []
+
+
+def test_answers_of_an_earlier_version_are_taken_over_from_its_file(server: UiServer, host: Host) -> None:
+    one, two = host.store("abc def")["id"], host.store("abc def"[::-1])["id"]
+    path = host.files / "kept-pairs.json"
+    for damaged in (b"{", b"[1]", b"[[1, 2, 3]]", b"\xff"):
+        path.write_bytes(damaged)
+        assert alike(server) == [{one, two}]
+        assert not path.exists()
+    path.write_text(json.dumps([[two, one]]))
+    assert alike(server) == []
+    assert not path.exists()
 
 
 # --- errors -------------------------------------------------------------------------------------

@@ -32,6 +32,11 @@ class SqlSession(MemoryWriter):
         self.statistics = SqlStatistics(database)
         self.bulk = SqlBulkReader(database)
 
+    @property
+    def is_synced(self) -> bool:
+        """Whether the memories are synchronized with other devices, as only those of a file are."""
+        return False
+
     def snapshot(self) -> AbstractContextManager[None]:
         """Let all reads inside see the same moment."""
         return self._database.snapshot()

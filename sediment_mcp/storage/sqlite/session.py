@@ -28,6 +28,11 @@ class SqliteSession(SqlSession):
         self.sync.move_project(old, new)
         return super().move_project(old, new)
 
+    @property
+    def is_synced(self) -> bool:
+        """Whether the memories are synchronized with other devices."""
+        return bool(self.sync.settings())
+
     def close(self) -> None:
         """Close the connection."""
         self.database.close()

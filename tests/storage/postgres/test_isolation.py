@@ -48,6 +48,7 @@ def fill(storage: MemoryStorage, word: str) -> None:
         session.token_vectors.add(session.token_vectors.register(MODEL.token_identity), [(ids[0], bytes(64))])
         session.snapshots.register("text")
         session.retention.set_rule(Rule("tag", word, timedelta(days=3), None))
+        session.kept_pairs.keep(memory.id, gone.id, NOW)
         session.retention.set_readings(ClockReadings(NOW, NOW))
         session.erase(gone)
         session.record_erased([gone.id])
