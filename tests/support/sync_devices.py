@@ -2,8 +2,8 @@
 
 `World.run` plays a history that a seed decides: users store, correct, delete and erase on three devices whose
 clocks are wrong, the folder is carried badly (`sync_carrier`), processes are killed at any write
-(`kill_switch`), backups and old copies of a data directory come back. Then everything is carried and synchronized
-until nothing changes any more, and `World.check` looks at what is left.
+(`kill_switch`), backups and old copies of a data directory come back. Then everything is carried and
+synchronized until nothing changes any more, and `World.check` looks at what is left.
 
 Ids come from the seed as well, so a seed tells the same history again; only the encryption of the files is
 random.
@@ -65,7 +65,8 @@ STEPS = 90
 """Steps of a history, after which devices have seen most of what may happen."""
 ROUNDS = 12
 """Rounds of carrying and synchronizing after which nothing may change any more."""
-KILL_CHANCE = 0.12
+KILLED_WITHIN = 60
+"""Writes within which a process is killed, if it is."""
 SEEDS_PER_MODEL = 24
 MODELS: dict[int, Callable[[], EmbeddingDouble | CountingModel]] = {
     **dict.fromkeys((3, 9, 15, 21), EmbeddingDouble),
@@ -83,8 +84,8 @@ class Broken(AssertionError):
 class Device:
     """One device: its data directory, its copy of the folder, its clock.
 
-    ``label`` is what the history calls it, ``names`` the sub-folders that it has ever written in: it takes a new
-    name where it joins again, or where its own sub-folder turns out to be written by somebody else too.
+    ``label`` is what the history calls it, ``names`` the sub-folders that it has ever written in: it takes a
+    new name where it joins again, or where its own sub-folder turns out to be written by somebody else too.
     """
 
     label: str
@@ -281,14 +282,14 @@ class World:
     def step(self, number: int, random: Random) -> None:
         device = random.choice(self.devices)
         name = random.choices(list(ACTIONS), [weight for weight, _ in ACTIONS.values()])[0]
-        kill_at = random.choice([1, 2, 3, 5, 8, 13, 21, 34, 55, 89]) if random.random() < KILL_CHANCE else 0
+        kill_at = random.randrange(1, KILLED_WITHIN) if random.random() < find_kill_chance(name) else 0
         device.clock.advance(seconds=random.choice([0, 1, 60, 3600]))
         self.counts[name] += 1
         self.log.append(
             f"{number}: {device.label} {name}" + (f" (killed at write {kill_at})" if kill_at else "")
         )
         try:
-            if kill_at and name in KILLABLE:
+            if kill_at:
                 with KillSwitch(kill_at).armed():
                     ACTIONS[name][1](self, device, random)
             else:
@@ -680,3 +681,10 @@ KILLABLE = ACTIONS.keys() - {
     *("leave or join again", "another joins", "clone"),
 }
 """What a process of this package does; the rest is done by others."""
+
+
+def find_kill_chance(name: str) -> float:
+    """How often a process is killed at this: a synchronization, of which the histories are, more often."""
+    if "synchronize" in name:
+        return 0.3
+    return 0.1 if name in KILLABLE else 0.0
