@@ -19,7 +19,6 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -30,14 +29,15 @@ for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):  # of this process;
     os.environ.setdefault(variable, "1")
 sys.path.append(str(Path(__file__).resolve().parent / "speed"))
 
-from cells import percentile  # noqa: E402  the path above comes first
+from asking import answer_by_both, question, sentence, start_to_both  # noqa: E402  the path above comes first
+from cells import percentile  # noqa: E402
 from corpus import Vectors, fill  # noqa: E402
 from directories import Directories  # noqa: E402
 from hosts import SCRIPT, Remembered  # noqa: E402
 from machine import start_clock  # noqa: E402
 from postgres_server import Database, Wire  # noqa: E402
-from report import TARGETS, Column, formatted, headed, shown  # noqa: E402
-from sentences import TOPICS, Writer  # noqa: E402
+from report import TARGETS, Column, at_most, formatted, headed, shown  # noqa: E402
+from sentences import Writer  # noqa: E402
 from stdio_client import Server, close_input  # noqa: E402
 
 from sediment_mcp.app import Application  # noqa: E402
@@ -74,12 +74,7 @@ class Measured:
     trips: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
 
     def expect(self, memories: int, measure: str, most: float, measured: float) -> None:
-        self.targets.append(
-            {
-                "memories": memories, "measure": measure, "target": f"at most {most:g}",
-                "measured": measured, "met": measured <= most,
-            }
-        )  # fmt: skip
+        self.targets.append(at_most(memories, measure, most, measured))
 
 
 class Benchmark:
@@ -256,34 +251,6 @@ def write_indexes(config: Config) -> None:
     app = Application(config, is_resident=False)
     app.rebuild_indexes()
     app.close()
-
-
-def question(writer: Writer) -> str:
-    return writer.question(writer.chance.choice(TOPICS))
-
-
-def sentence(writer: Writer) -> str:
-    text = writer.sentence(writer.chance.randrange(900))
-    return f"{text[:-1]}, noted with {writer.name()} {writer.chance.randrange(10**9)}."
-
-
-def answer_by_both(server: Server) -> float:
-    """Ask until an answer is by words and by meaning; returns the second of the first answer."""
-    first = 0.0
-    while True:
-        _, answer = server.call("query_memory", {"query": "When do releases go out?"})
-        first = first or time.perf_counter() - server.started
-        if answer.get("mode", "hybrid") == "hybrid":
-            return first
-
-
-def start_to_both(server: Server) -> tuple[float, float]:
-    """Seconds from the start of the process to its first answer, and to one by words and by meaning."""
-    server.initialize()
-    first = answer_by_both(server)
-    both = time.perf_counter() - server.started
-    server.end(close_input)
-    return first, both
 
 
 def describe(trip: dict[str, Any]) -> str:

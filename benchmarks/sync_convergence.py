@@ -2,14 +2,14 @@
 
     python benchmarks/sync_convergence.py [--seeds 1000] [--start 0] [--processes 2] [--steps 90]
 
-Each seed is a history of three devices (`support.sync_devices`; `tests/sync/test_convergence.py` runs some too):
+Each seed is a history of three devices (`support.sync_devices`, of which `tests/sync` plays some):
 what users do, what carries the folder does, clocks that are wrong, kills at any write. Some seeds run with
 embeddings. Promised, at the end of each: all devices hold the same, a device that joins then too, what was
 erased is nowhere, nothing of the folder can be read without the key, and a further synchronization writes
 nothing. Exits with 1 if a promise is broken.
 
-`--mutation NAME` breaks the engine on purpose, and says which seed is the first to notice; `--reduce SEED` looks
-for the fewest steps of a seed that still break a promise, and tells them.
+`--mutation NAME` breaks the engine on purpose, and says which seed is the first to notice; `--reduce SEED`
+looks for the fewest steps of a seed that still break a promise, and tells them.
 """
 
 from __future__ import annotations

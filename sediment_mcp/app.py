@@ -98,6 +98,9 @@ class Application:
         """By project of a call, the one that seems to have moved here; see `operations.projects`."""
         self.told_projects: set[str] = set()
         """The projects of which a call was told where they seem to come from."""
+        self.before_query: Callable[[str | None], None] = lambda project: None
+        """Called with the project of a tool call that is about to look for memories."""
+        self._added_jobs: tuple[Callable[[Progress], None], ...] = ()
         self._building = threading.Lock()
         self._services: Services | None = None
         self._opening = threading.Lock()
@@ -167,6 +170,7 @@ class Application:
                     self.model,
                     self._backups,
                     self.now,
+                    encryption=self.encryption,
                     audit=self.audit,
                     reranker=self.reranker,
                 )
@@ -193,6 +197,13 @@ class Application:
         if team is not None:
             team.close()
 
+    def add_job(self, run: Callable[[Progress], None]) -> None:
+        """Let the background of a resident process run one more job, after those of its own.
+
+        It looks by itself whether anything is due, as any `background.jobs.Job`.
+        """
+        self._added_jobs += (run,)
+
     def run_jobs(self, progress: Progress) -> None:
         """Run the background jobs that are due, as the background thread does when it is woken.
 
@@ -205,6 +216,9 @@ class Application:
             progress(0, 0)
             if self._is_resident or not job.only_resident:
                 job.run(progress)
+        for run in self._added_jobs if self._is_resident else ():
+            progress(0, 0)
+            run(progress)
 
     def run_retention(self, progress: Progress = ignore_progress) -> list[Removal]:
         """Remove the memories that are due now, and return what was removed.

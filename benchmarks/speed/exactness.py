@@ -31,6 +31,7 @@ from sediment_mcp.search.ranking import read_asking
 from sediment_mcp.storage.protocols import ReadSession
 from sediment_mcp.storage.sqlite.session import open_session
 from sediment_mcp.storage.sqlite.storage import DATABASE
+from sediment_mcp.system.directory_encryption import DirectoryEncryption
 from sediment_mcp.tuning import Tuning
 
 K = 10
@@ -85,7 +86,7 @@ def _owners(session: ReadSession, numbers: Sequence[int]) -> list[tuple[int, int
 def _opened(directory: Path) -> Generator[tuple[ReadSession, IndexView]]:
     """A moment of the data directory, its snapshots taken up."""
     with contextlib.closing(open_session(directory / DATABASE, read_only=True)) as session:
-        search = IndexView(directory, Tuning())
+        search = IndexView(directory, Tuning(), DirectoryEncryption(directory))
         search.reload(session, IDENTITY)
         with session.snapshot():
             search.apply_changes(session)

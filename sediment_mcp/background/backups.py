@@ -96,9 +96,15 @@ class Backups:
     def read_contents(self, backup: Backup) -> Contents | None:
         """Return the contents of a backup, or None if it cannot be read."""
         if not os.access(backup.path.parent, os.W_OK):  # so nobody else changes it either
-            return read_contents(backup.path, read_only=True)
+            return self._read(backup.path, read_only=True)
         with locked(self._lock, self._tuning.lock_timeout):
-            return read_contents(backup.path)
+            return self._read(backup.path)
+
+    def _read(self, path: Path, *, read_only: bool = False) -> Contents | None:
+        return read_contents(path, self._find_key(path), read_only=read_only)
+
+    def _find_key(self, path: Path) -> bytes | None:
+        return self._storage.encryption.database_key(path)
 
     # --- making ---------------------------------------------------------------------------------
 
@@ -165,7 +171,7 @@ class Backups:
         """
         with self._storage.connect() as session:
             newest = next(iter(self.list_all()), None)
-            known = read_contents(newest.path) if newest else None
+            known = self._read(newest.path) if newest else None
             changes = session.changes
             if known.seq != changes.seq() if known else changes.count_memories() > 0:
                 return True
@@ -218,11 +224,15 @@ class Backups:
         surplus = others[max(0, self._kept - 1) :] if kind != "made" else []
         if not surplus:
             return
-        counts = {backup.path: _count_memories(backup.path) for backup in others}
+        counts = {backup.path: self._count_memories(backup.path) for backup in others}
         fullest = max(counts, key=lambda path: counts[path])
         for backup in surplus:
-            if backup.path != fullest or counts[fullest] <= 2 * _count_memories(made):
+            if backup.path != fullest or counts[fullest] <= 2 * self._count_memories(made):
                 backup.path.unlink(missing_ok=True)
+
+    def _count_memories(self, path: Path) -> int:
+        contents = self._read(path)
+        return contents.memories if contents else 0
 
     # --- restoring ----------------------------------------------------------------------------
 
@@ -270,10 +280,16 @@ class Backups:
         """Copy a backup into the scratch directory, with the current schema; see `sound_copy`."""
         copy = folder / f"copy{UNFINISHED}"
         try:
-            copy_sound(path, copy, read_only=path.parent != self.folder)
+            copy_sound(
+                path,
+                copy,
+                source_key=self._find_key(path),
+                key=self._find_key(self._storage.path),  # so that the database can be joined with the copy
+                read_only=path.parent != self.folder,
+            )
         except DamagedDatabase as error:
             raise BadArgument(
-                f"{path} is not a sound backup: sediment-mcp backup --list shows others."
+                f"{path} is not a sound backup, or has another key: sediment-mcp backup --list shows others."
             ) from error
         return copy
 
@@ -307,7 +323,7 @@ class Backups:
                     return
                 erased_ids = session.erased_ids()
                 for backup in self.list_all():
-                    _purge(backup, erased_ids)
+                    _purge(backup, erased_ids, self._find_key(backup.path))
                 self._remove_unfinished()
             self._purged_to = newest
 
@@ -331,18 +347,13 @@ def _parse_name(path: Path) -> Backup | None:
     return Backup(path, kind, time)
 
 
-def _count_memories(path: Path) -> int:
-    contents = read_contents(path)
-    return contents.memories if contents else 0
-
-
-def _purge(backup: Backup, erased_ids: set[str]) -> None:
+def _purge(backup: Backup, erased_ids: set[str], key: bytes | None) -> None:
     """Erase memories in a backup, or delete the backup if it is damaged.
 
     Nothing can be erased in a damaged backup.
     """
     try:
-        erase_in_file(backup.path, erased_ids)
+        erase_in_file(backup.path, erased_ids, key)
     except DamagedDatabase:
         logger.warning("The backup %s is damaged and cannot forget what was erased: removed.", backup.name)
         backup.path.unlink(missing_ok=True)

@@ -15,6 +15,7 @@ from sediment_mcp.errors import DamagedSnapshot, StorageError
 from sediment_mcp.indexes.indexer import Indexer
 from sediment_mcp.search.unanswered_queries import drop_queries_about
 from sediment_mcp.storage.protocols import MemoryStorage
+from sediment_mcp.system.directory_encryption import DirectoryEncryption
 from sediment_mcp.system.progress import Progress
 
 logger = logging.getLogger(__name__)
@@ -24,9 +25,15 @@ class Erasure:
     """Purges erased memories from all indexes and backups."""
 
     def __init__(
-        self, directory: Path, storage: MemoryStorage, indexer: Indexer, backups: Backups | None
+        self,
+        directory: Path,
+        storage: MemoryStorage,
+        indexer: Indexer,
+        backups: Backups | None,
+        encryption: DirectoryEncryption,
     ) -> None:
         self._directory = directory
+        self._encryption = encryption
         self._storage = storage
         self._indexer = indexer
         self._backups = backups
@@ -48,7 +55,7 @@ class Erasure:
     def purge_queries(self, texts: Iterable[str]) -> None:
         """Drop the kept queries that ask for what these texts told."""
         try:
-            drop_queries_about(self._directory, texts)
+            drop_queries_about(self._directory, texts, self._encryption)
         except (OSError, StorageError) as error:
             logger.warning("The kept questions may still tell of what was erased: %s", error)
 

@@ -10,15 +10,19 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from sediment_mcp.background import backups, embedding_queue, retention
-from sediment_mcp.indexes import indexer
+from sediment_mcp.indexes import index_files
 from sediment_mcp.system.progress import Progress
+
+SYNC_LOCK = "sync.lock"
+"""Held by `sync.engine`, which is above this package."""
 
 LOCKED_WORK = {
     embedding_queue.LOCK: "embedding",
     retention.LOCK: "removing what has ended",
-    indexer.TEXT_LOCK: "writing the text index",
-    indexer.VECTOR_LOCK: "writing the vector index",
+    index_files.TEXT_LOCK: "writing the text index",
+    index_files.VECTOR_LOCK: "writing the vector index",
     backups.LOCK: "working on the backups",
+    SYNC_LOCK: "synchronizing with other devices",
 }
 """By lock file, what a process is doing while it holds it."""
 

@@ -28,6 +28,7 @@ from sediment_mcp.system.progress import Progress
 
 if TYPE_CHECKING:
     from sediment_mcp.embeddings.reranker import Reranker
+    from sediment_mcp.system.directory_encryption import DirectoryEncryption
 
 TURN_SECONDS = 0.1  # between two looks whether the process ends, while another store writes its indexes
 _WRITING = threading.Lock()
@@ -45,6 +46,7 @@ class Services:
         backups: Backups | None,
         clock: Callable[[], datetime],
         *,
+        encryption: DirectoryEncryption,
         audit: ReadAudit,
         reranker: Reranker | None = None,
     ) -> None:
@@ -53,12 +55,13 @@ class Services:
         self._model = model
         self._storage = storage
         self._exact_search_limit = tuning.exact_search_limit
-        self.indexer = Indexer(directory, storage, tuning.lock_timeout)
+        self.indexer = Indexer(directory, storage, tuning.lock_timeout, encryption)
         self.retriever = Retriever(
-            directory, storage, model, self.indexer, clock=clock, tuning=tuning, reranker=reranker
-        )
+            directory, storage, model, self.indexer, encryption,
+            clock=clock, tuning=tuning, reranker=reranker,
+        )  # fmt: skip
         self.embedding_queue = EmbeddingQueue(directory, storage, tuning.commit_every)
-        self.erasure = Erasure(directory, storage, self.indexer, backups)
+        self.erasure = Erasure(directory, storage, self.indexer, backups, encryption)
         self.retention = Retention(
             directory, storage, self.indexer, clock, tuning, purge_queries=self.erasure.purge_queries
         )

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sediment_mcp.operations.capture_state import read_state
+from sediment_mcp.system.directory_encryption import DirectoryEncryption
 
 if TYPE_CHECKING:
     from sediment_mcp.recall.hook_call import HookCall
@@ -27,8 +28,9 @@ def start_capture(call: HookCall) -> str:
     Raises:
         OSError: the process cannot be started.
     """
-    directory = call.config.store_dir
-    if read_state(directory).since is None or not is_transcript_path(call.transcript):
+    config, directory = call.config, call.config.store_dir
+    encryption = DirectoryEncryption(config.data_dir, config.key_command)
+    if read_state(directory, encryption).since is None or not is_transcript_path(call.transcript):
         return ""
     command = [sys.executable, "-P", "-m", "sediment_mcp", "hook", WORK_EVENT, "--host", call.host]
     command += ["--data-dir", str(call.config.data_dir), "--tenant", call.config.tenant]

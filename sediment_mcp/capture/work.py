@@ -73,8 +73,8 @@ def capture_transcript(app: Application, path: Path, session: str = "", folder: 
         BadArgument: it is no transcript.
         SedimentError, OSError: it cannot be read, or nothing can be stored.
     """
-    report, directory = ImportReport(), app.config.store_dir
-    state = read_state(directory)
+    report = ImportReport()
+    state = read_state(app.config.store_dir, app.encryption)
     since = state.since
     if since is None:
         return report
@@ -84,7 +84,7 @@ def capture_transcript(app: Application, path: Path, session: str = "", folder: 
         said = guard(path.name, transcript.read_turns(piece.source, DEFAULT_LIMITS))
         items = _mark(build_items(_complete(said, session, folder), "answers"), since, now)
         import_memories(app, items, _build_options(app), report, is_part=True)
-        state = _move(directory, state, key, piece.end)
+        state = _move(app, state, key, piece.end)
     return report
 
 
@@ -92,9 +92,9 @@ def _make_key(path: Path) -> str:
     return hashlib.sha256(str(path.resolve()).encode("utf-8", "surrogatepass")).hexdigest()[:KEY_CHARS]
 
 
-def _move(directory: Path, state: CaptureState, key: str, end: Position) -> CaptureState:
+def _move(app: Application, state: CaptureState, key: str, end: Position) -> CaptureState:
     moved = state.move(key, end)
-    write_state(directory, moved)
+    write_state(app.config.store_dir, moved, app.encryption)
     return moved
 
 

@@ -79,8 +79,12 @@ def read_standard_input(encoding: str | None = None) -> str:
     return decoded.text
 
 
-def read_passphrase(file: str | None, *, twice: bool = False) -> str:
-    """Return a passphrase from the file that the user names, or ask for it.
+def read_passphrase(
+    file: str | None, *, twice: bool = False, name: str = "Passphrase", is_piped: bool = False
+) -> str:
+    """Return a passphrase from the file that the user names, or ask for it by this ``name``.
+
+    With ``is_piped`` it is the first line of standard input where nobody can be asked.
 
     Raises:
         BadArgument: there is none, or it is not the same both times.
@@ -90,12 +94,15 @@ def read_passphrase(file: str | None, *, twice: bool = False) -> str:
     if file is not None:
         return _read_first_line(Path(file))
     if not sys.stdin.isatty():
+        if is_piped and (line := sys.stdin.readline().rstrip("\r\n")):
+            return line
         raise BadArgument(
-            "A passphrase is needed, and nobody is here to be asked: add --passphrase-file FILE."
+            "A passphrase is needed, and nobody is here to be asked: add --passphrase-file FILE"
+            f"{', or pipe it in' if is_piped else ''}."
         )
     from getpass import getpass
 
-    passphrase = getpass("Passphrase: ")
+    passphrase = getpass(f"{name}: ")
     if not passphrase:
         raise BadArgument("An empty passphrase protects nothing: type one.")
     if twice and getpass("Once more: ") != passphrase:

@@ -11,7 +11,7 @@ import re
 import shutil
 import sys
 import sysconfig
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib import metadata
 from pathlib import Path
@@ -19,8 +19,8 @@ from urllib.parse import urlsplit
 
 from sediment_mcp import __version__
 from sediment_mcp.config import (
-    BOTH_EXTRAS,
     DEFAULT_MODEL,
+    ENCRYPT_EXTRA,
     MODEL_EXTRA,
     MULTILINGUAL_EXTRA,
     MULTILINGUAL_MODEL,
@@ -34,6 +34,7 @@ from sediment_mcp.system.extras import check_module
 from sediment_mcp.system.project_root import parse_file_uri
 
 PACKAGE = "sediment-mcp"
+BRIDGE = "bridge"  # the command that connects a host to a server elsewhere
 _TORCH_BACKEND = "UV_TORCH_BACKEND"
 _EARLIER_ENVIRONMENT = {_TORCH_BACKEND: "cpu"}
 """What entries held while the default installation had torch, whose usual build is gigabytes on Linux."""
@@ -42,6 +43,7 @@ _UV_FILES = ("UV_CONSTRAINT", "UV_OVERRIDE")
 _UV_CONSTRAINTS = (*_UV_FILES, "UV_EXCLUDE_NEWER", "UV_PYTHON")
 """Variables by which a shell, but no host, tells uv which releases and which Python to take."""
 
+_EXTRAS = re.compile(r"sediment-mcp\[([\w,-]+)\]")
 _VERSION = re.compile(r"^(sediment-mcp(?:\[[\w,-]+\])?)(?:@|==)[\w.!+]+$")
 _REPOSITORY = re.compile(r"(^| )(git|hg|bzr|svn)\+")
 _REVISION = re.compile(r"@[^@/]+$")
@@ -127,13 +129,13 @@ def build_launch_command(
     origin, revision = _parse_source(installation.source)
     program, version = str(installation.uvx), installation.version or ""
     packages = _name_packages(origin, revision, version, extra=extra)
-    needs_torch = extra not in (None, MULTILINGUAL_EXTRA)
+    needs_torch = not split_extras(MODEL_EXTRA).isdisjoint(split_extras(extra))
     backend = installation.torch_backend if needs_torch else None
     plain = _name_packages(origin)
+    before = join_extras(split_extras(extra) - split_extras(ENCRYPT_EXTRA))  # the memories were encrypted
     earlier: list[tuple[dict[str, str], tuple[str, ...]]] = [({}, plain)]
-    if extra:
-        earlier.append(({}, _name_packages(origin, extra=extra)))
-    else:
+    earlier += [({}, _name_packages(origin, extra=one)) for one in dict.fromkeys((extra, before)) if one]
+    if not before:
         earlier.insert(0, (_EARLIER_ENVIRONMENT, plain))
     return LaunchCommand(
         program,
@@ -151,9 +153,7 @@ def build_bridge_command(installation: Installation, server: RemoteServer, host_
     """
     named = ("--token-env", server.token_variable) if server.token_variable else ()
     project = ("--project", server.project) if server.project else ()
-    command = build_launch_command(
-        installation, ("bridge", server.url, *named, "--host", host_name, *project)
-    )
+    command = build_launch_command(installation, (BRIDGE, server.url, *named, "--host", host_name, *project))
     token = {TOKEN: server.token} if server.token else {}
     return replace(command, environment={**command.environment, **token})
 
@@ -178,10 +178,24 @@ def strip_version(argument: str) -> str:
     return _VERSION.sub(r"\1", argument)
 
 
-def find_extra(models: Iterable[str]) -> str | None:
-    """Return what has to be installed for configured models; None if every installation has it."""
-    extras = {extra for model in models if (extra := _find_extra_of(model))}
-    return BOTH_EXTRAS if len(extras) > 1 else next(iter(extras), None)
+def find_extra(models: Iterable[str], *, is_encrypted: bool = False) -> str | None:
+    """Return what has to be installed for configured models, and for encrypted memories.
+
+    None if every installation has it.
+    """
+    extras = [_find_extra_of(model) for model in models] + [ENCRYPT_EXTRA if is_encrypted else None]
+    return join_extras({name for extra in extras for name in split_extras(extra)})
+
+
+def split_extras(package: str | None) -> set[str]:
+    """Return the names of the extras that a package is installed with."""
+    found = _EXTRAS.match(package or "")
+    return set(found[1].split(",")) if found else set()
+
+
+def join_extras(names: Collection[str]) -> str | None:
+    """Return the package with these extras; None without any."""
+    return f"{PACKAGE}[{','.join(sorted(names))}]" if names else None
 
 
 def _find_extra_of(model: str) -> str | None:

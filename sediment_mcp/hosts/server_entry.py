@@ -14,7 +14,7 @@ from typing import Any, cast
 
 from sediment_mcp.hosts.entry_shape import ARGUMENTS, COMMAND, ENVIRONMENT
 from sediment_mcp.hosts.jsonc import to_object
-from sediment_mcp.hosts.launch_command import LaunchCommand, strip_version
+from sediment_mcp.hosts.launch_command import BRIDGE, LaunchCommand, split_extras, strip_version
 from sediment_mcp.hosts.registry import Host
 from sediment_mcp.hosts.remote_server import RemoteServer, find_url, is_remote_of_ours
 
@@ -64,6 +64,19 @@ def starts_this_program(entry: Any) -> bool:
         arguments = [re.split(r"[\\/]", word)[-1] for word in words]
     modules = [name for flag, name in pairwise(arguments) if flag == "-m"]
     return "sediment_mcp" in modules or any(map(_OWN_PACKAGE.fullmatch, arguments))
+
+
+def lacks_extra(entry: Any, extra: str) -> bool:
+    """Return True if an entry installs this package for a server here, without an extra.
+
+    Of one that starts an installed program nobody knows by the entry.
+    """
+    program, *arguments = _split_command(to_object(entry) or {}) or [""]
+    if _OWN_PROGRAM.fullmatch(re.split(r"[\\/]", program)[-1]) or BRIDGE in arguments:
+        return False
+    packages = [argument for argument in arguments if _OWN_PACKAGE.fullmatch(argument)]
+    given = {name for package in packages for name in split_extras(package)}
+    return bool(packages) and not split_extras(extra) <= given
 
 
 def _split_command(entry: Mapping[str, Any]) -> list[str]:

@@ -15,13 +15,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sediment_mcp.indexes.vector_files import build_header, map_array
-
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from numpy.typing import NDArray
 
+    from sediment_mcp.indexes.array_files import ArrayFiles
     from sediment_mcp.indexes.vector_matrix import VectorMatrix
 
 WORD = np.dtype("<u8")
@@ -39,15 +38,17 @@ class BinaryCodes:
     The file holds an array of shape (1 + words, n): the ids, then the first word of every code, and so on.
     """
 
-    def __init__(self, path: Path, count: int, center: NDArray[np.float32], checksum: int) -> None:
-        """Map the file and read it once, 60 bytes a vector.
+    def __init__(
+        self, path: Path, count: int, center: NDArray[np.float32], checksum: int, kind: ArrayFiles
+    ) -> None:
+        """Load the file and read it once, 60 bytes a vector.
 
         Raises:
             OSError: it cannot be read.
             ValueError: it is not what was written.
         """
         self._center = center
-        table = map_array(path, WORD, (1 + _count_words(len(center)), count))
+        table = kind.load(path, WORD, (1 + _count_words(len(center)), count))
         if _calculate_checksum(table) != checksum:
             raise ValueError(f"{path.name} is damaged")
         self.chunk_ids: NDArray[np.int64] = table[0].view(np.int64)
@@ -78,9 +79,9 @@ class BinaryCodes:
         return found if rows is None else rows[found]
 
 
-def write_codes(path: Path, matrix: VectorMatrix, chunk_ids: NDArray[np.int64], dimension: int) -> tuple[
-    NDArray[np.float32], int
-]:  # fmt: skip
+def write_codes(
+    path: Path, matrix: VectorMatrix, chunk_ids: NDArray[np.int64], dimension: int, kind: ArrayFiles
+) -> tuple[NDArray[np.float32], int]:
     """Write the codes of a matrix, and return their center and the checksum.
 
     The caller publishes the file.
@@ -93,9 +94,7 @@ def write_codes(path: Path, matrix: VectorMatrix, chunk_ids: NDArray[np.int64], 
     table[0] = chunk_ids.view(np.uint64)
     for rows in matrix.iterate_rows(ENCODED_ROWS):
         table[1:, rows] = _encode(matrix.read_rows(rows), center)
-    with path.open("wb") as file:
-        file.write(build_header(WORD, table.shape))
-        file.write(table.data)
+    kind.write(path, WORD, [table], lambda: table.shape)
     return center, _calculate_checksum(table)
 
 

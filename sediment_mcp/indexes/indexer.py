@@ -21,10 +21,10 @@ from sediment_mcp.domain.memory import Memory
 from sediment_mcp.embeddings.codec import view_vectors
 from sediment_mcp.embeddings.protocols import ModelIdentity
 from sediment_mcp.errors import DamagedSnapshot
+from sediment_mcp.indexes.index_files import TEXT_LOCK, VECTOR_LOCK
 from sediment_mcp.indexes.protocols import IndexedChunk, SnapshotT, open_trusted
 from sediment_mcp.indexes.quantized_index import QuantizedIndex, QuantizedWriter
-from sediment_mcp.indexes.segment_checksums import verify_checksums
-from sediment_mcp.indexes.tantivy_index import TantivyIndex, TantivyWriter
+from sediment_mcp.indexes.text_files import TextWriter
 from sediment_mcp.storage.protocols import MemoryStorage, ReadSession
 from sediment_mcp.storage.table_protocols import SnapshotId
 from sediment_mcp.system.allocator import release_freed_memory
@@ -33,11 +33,12 @@ from sediment_mcp.system.locks import locked, locked_if_free
 from sediment_mcp.system.progress import Progress, ignore_progress
 
 if TYPE_CHECKING:
+    from sediment_mcp.indexes.text_files import StoredTextIndex
     from sediment_mcp.indexes.vector_matrix import Vectors
+    from sediment_mcp.system.directory_encryption import DirectoryEncryption
 
 logger = logging.getLogger(__name__)
 
-TEXT_LOCK, VECTOR_LOCK = "text.lock", "vectors.lock"
 READ_MEMORIES = 500  # memories read at a time
 READ_VECTORS = 4096  # vectors read at a time, 3 MB
 
@@ -48,12 +49,15 @@ class Indexer:
     May be used from any thread and any number of processes.
     """
 
-    def __init__(self, directory: Path, storage: MemoryStorage, lock_timeout: float) -> None:
+    def __init__(
+        self, directory: Path, storage: MemoryStorage, lock_timeout: float, encryption: DirectoryEncryption
+    ) -> None:
         """Wait ``lock_timeout`` seconds for another process that is writing an index."""
         self._directory = directory
         self._storage = storage
         self._lock_timeout = lock_timeout
-        self._text = TantivyWriter(directory)
+        self._encryption = encryption
+        self._text = TextWriter(directory, encryption)
         self._is_text_verified = False
 
     def write_text(
@@ -117,9 +121,9 @@ class Indexer:
         if self._is_text_verified or not self._text.exists():
             return
         with contextlib.suppress(DamagedSnapshot, OSError, ValueError):  # queries have noticed that
-            stamp, index = self._text.stamp(), self._text.open()
+            stamp = self._text.stamp()
             try:
-                verify_checksums(index.folder, whole=True)
+                self._text.verify()
             except DamagedSnapshot as error:
                 if self._text.stamp() == stamp:  # else another process was just replacing it
                     logger.warning("%s", error)
@@ -197,7 +201,7 @@ class Indexer:
         return index.count_contained(chunk_id for chunk_id, _ in erased) > 0
 
     def _build_vector_writer(self, model: ModelIdentity) -> QuantizedWriter:
-        return QuantizedWriter(self._directory, model.fingerprint, model.dimension)
+        return QuantizedWriter(self._directory, model.fingerprint, model.dimension, self._encryption)
 
     @contextlib.contextmanager
     def _hold(self, lock: str, wait: bool) -> Generator[ReadSession | None]:
@@ -213,7 +217,7 @@ class Indexer:
             stack.enter_context(translate_os_errors())
             yield stack.enter_context(self._storage.connect())
 
-    def _write_text(self, session: ReadSession, base: TantivyIndex | None, progress: Progress) -> None:
+    def _write_text(self, session: ReadSession, base: StoredTextIndex | None, progress: Progress) -> None:
         snapshot = self._announce(self._text.name, session)
         removed: list[int] = []
         if base is None:

@@ -3,7 +3,7 @@
 A pointer file ``vectors-3-<model>.json`` names the snapshot's two files and carries its sequence and token:
 the codes (`binary_codes`) propose the vectors that may be nearest, and the matrix (`vector_matrix`) holds
 the vectors themselves, with which those are compared exactly. Both files are mapped, so all processes share
-them.
+them; in an encrypted directory all three are encrypted, and each process reads them into its memory.
 
 A damaged snapshot gives no wrong answers: the codes are checked whole when they are opened, each vector when
 it is read, and nothing in either file is a position or a length that is followed.
@@ -20,12 +20,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sediment_mcp.errors import DamagedSnapshot
+from sediment_mcp.indexes.array_files import get_temporary_path
 from sediment_mcp.indexes.binary_codes import BinaryCodes, write_codes
 from sediment_mcp.indexes.protocols import VectorHit
-from sediment_mcp.indexes.vector_files import VectorFiles, get_temporary_path
+from sediment_mcp.indexes.vector_files import VectorFiles
 from sediment_mcp.indexes.vector_matrix import VectorMatrix, select_top, write_matrix
 from sediment_mcp.storage.table_protocols import SnapshotId
-from sediment_mcp.system.files import make_private, publish, read_record, read_stamp, write_record
+from sediment_mcp.system.files import make_private, publish, read_stamp
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from sediment_mcp.indexes.filter_mask import FilterMask
     from sediment_mcp.indexes.protocols import ChunkVectors
     from sediment_mcp.indexes.vector_matrix import Vectors
+    from sediment_mcp.system.directory_encryption import DirectoryEncryption
 
 SETTINGS = "binary-1 matrix-2"
 CENTER_TYPE = "<f4"
@@ -48,9 +50,15 @@ class QuantizedIndex:
     """An open snapshot of one model's embeddings."""
 
     def __init__(
-        self, directory: Path, fingerprint: str, dimension: int, *, min_compared: int = MIN_COMPARED
+        self,
+        directory: Path,
+        fingerprint: str,
+        dimension: int,
+        *,
+        encryption: DirectoryEncryption | None = None,
+        min_compared: int = MIN_COMPARED,
     ) -> None:
-        """Open the snapshot that the model's pointer names.
+        """Open the snapshot that the model's pointer names; see `VectorFiles`.
 
         A search compares ``min_compared`` vectors or more.
 
@@ -59,8 +67,9 @@ class QuantizedIndex:
         """
         self._min_compared = min_compared
         try:
-            files = VectorFiles(directory, fingerprint)
-            pointer = read_record(files.pointer)
+            files = VectorFiles(directory, fingerprint, encryption)
+            kind = files.kind
+            pointer = kind.read_record(files.pointer)
             if pointer["settings"] != SETTINGS or pointer["fingerprint"] != fingerprint:
                 raise DamagedSnapshot("The vector index was written with other settings: it is rebuilt.")
             self.snapshot = SnapshotId(int(pointer["seq"]), int(pointer["token"]))
@@ -68,9 +77,10 @@ class QuantizedIndex:
             if len(center) != dimension:
                 raise ValueError(f"it is of {len(center)} dimensions")
             self._codes = BinaryCodes(
-                files.find(pointer["codes"]), int(pointer["count"]), center, int(pointer["codes_checksum"])
-            )
-            self._matrix = VectorMatrix(files.find(pointer["matrix"]), self._codes.chunk_ids, dimension)
+                files.find(pointer["codes"]), int(pointer["count"]), center,
+                int(pointer["codes_checksum"]), kind,
+            )  # fmt: skip
+            self._matrix = VectorMatrix(files.find(pointer["matrix"]), self._codes.chunk_ids, dimension, kind)
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise DamagedSnapshot(f"The vector index cannot be used ({error}): it is rebuilt.") from error
 
@@ -145,11 +155,19 @@ class QuantizedWriter:
     All methods but `open` and `stamp` need the index lock.
     """
 
-    def __init__(self, directory: Path, fingerprint: str, dimension: int) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        fingerprint: str,
+        dimension: int,
+        encryption: DirectoryEncryption | None = None,
+    ) -> None:
+        """Look at nothing yet; see `VectorFiles`."""
         self._directory = directory
         self._fingerprint = fingerprint
         self._dimension = dimension
-        self.files = VectorFiles(directory, fingerprint)
+        self._encryption = encryption
+        self.files = VectorFiles(directory, fingerprint, encryption)
 
     @property
     def name(self) -> str:
@@ -157,12 +175,12 @@ class QuantizedWriter:
         return f"vectors {self._fingerprint}"
 
     def stamp(self) -> object:
-        """Return a value that changes whenever the snapshot on disk is replaced.
+        """Return a value that changes whenever the snapshot on disk is replaced, or is to be of another kind.
 
         Raises:
             OSError: there is none.
         """
-        return read_stamp(self.files.pointer)
+        return read_stamp(self.files.pointer), self.files.is_encrypted
 
     def open(self) -> QuantizedIndex:
         """Open the newest snapshot.
@@ -170,7 +188,9 @@ class QuantizedWriter:
         Raises:
             DamagedSnapshot: there is none, or it is damaged.
         """
-        return QuantizedIndex(self._directory, self._fingerprint, self._dimension)
+        return QuantizedIndex(
+            self._directory, self._fingerprint, self._dimension, encryption=self._encryption
+        )
 
     def exists(self) -> bool:
         """Return True if the model has a snapshot, sound or not."""
@@ -182,7 +202,7 @@ class QuantizedWriter:
         It is written whole each time, so nothing that was erased before is in the files. It is not opened.
         """
         try:
-            return int(read_record(self.files.pointer)["seq"])
+            return int(self.files.kind.read_record(self.files.pointer)["seq"])
         except (OSError, ValueError, TypeError, KeyError):
             return 0
 
@@ -206,10 +226,11 @@ class QuantizedWriter:
         blocks = added
         if base is not None:
             blocks = base.merge(_join(added, self._dimension), removed)
+        kind = self.files.kind
         codes, matrix = self.files.of_snapshot(snapshot.token)
-        chunk_ids = write_matrix(get_temporary_path(matrix), blocks, self._dimension)
-        written = VectorMatrix(get_temporary_path(matrix), chunk_ids, self._dimension)
-        center, checksum = write_codes(get_temporary_path(codes), written, chunk_ids, self._dimension)
+        chunk_ids = write_matrix(get_temporary_path(matrix), blocks, self._dimension, kind)
+        written = VectorMatrix(get_temporary_path(matrix), chunk_ids, self._dimension, kind)
+        center, checksum = write_codes(get_temporary_path(codes), written, chunk_ids, self._dimension, kind)
         del written  # Windows cannot rename a mapped file
         for path in (codes, matrix):
             make_private(get_temporary_path(path))
@@ -225,7 +246,7 @@ class QuantizedWriter:
             "seq": snapshot.seq,
             "token": snapshot.token,
         }
-        write_record(self.files.pointer, pointer)
+        kind.write_record(self.files.pointer, pointer)
         self.files.remove_old({codes.name, matrix.name})
 
     def remove(self) -> None:

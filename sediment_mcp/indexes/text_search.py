@@ -15,12 +15,14 @@ from sediment_mcp.indexes.analyzer import extract_terms
 from sediment_mcp.indexes.bm25 import CorpusStatistics, calculate_idf
 from sediment_mcp.indexes.protocols import SnapshotReader, TextHit, TextIndex, fetch_until
 from sediment_mcp.indexes.query_analysis import AnalyzedQuery, analyze_query
-from sediment_mcp.indexes.tantivy_index import TantivyWriter
+from sediment_mcp.indexes.text_files import TextWriter
 from sediment_mcp.indexes.text_memtable import TextMemtable
 from sediment_mcp.storage.protocols import ReadSession
 
 if TYPE_CHECKING:
     from datetime import datetime
+
+    from sediment_mcp.system.directory_encryption import DirectoryEncryption
 
 COMMON_SHARE = 0.2  # a term in a larger share of the chunks tells little if there is a rarer one
 PRIOR_CHUNKS = 30
@@ -55,10 +57,21 @@ class QueryTerms:
 class TextSearch(SnapshotReader[TextIndex]):
     """Searches the words of all memories, for one process."""
 
-    def __init__(self, directory: Path, *, common_from: int) -> None:
+    def __init__(self, directory: Path, encryption: DirectoryEncryption, *, common_from: int) -> None:
         """Leave common terms of a query out once there are ``common_from`` chunks."""
         self._common_from = common_from
-        super().__init__(TantivyWriter(directory))
+        self._writer = TextWriter(directory, encryption)
+        super().__init__(self._writer)
+
+    @property
+    def is_written_whole(self) -> bool:
+        """Whether a snapshot is written whole each time, so that a large one costs more."""
+        return self._writer.is_encrypted
+
+    @property
+    def snapshot_count(self) -> int:
+        """The number of chunks in the snapshot; 0 without one."""
+        return len(self._snapshot) if self._snapshot is not None else 0
 
     def _clear_memtable(self) -> None:
         self._memtable = TextMemtable()

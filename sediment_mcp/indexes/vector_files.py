@@ -1,21 +1,13 @@
-"""Name, write, map and delete the files of one model's vector index in a data directory.
-
-Both files of a snapshot are arrays in NumPy's ``.npy`` format. What the header must be is known from the
-pointer, so it is compared instead of parsed, and mapping a file takes the same time whatever its size.
-"""
+"""Name and delete the files of one model's vector index, and say of which kind they are to be."""
 
 from __future__ import annotations
 
 import contextlib
-import io
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
+from sediment_mcp.indexes.array_files import ArrayFiles, EncryptedArrayFiles, PlainArrayFiles
+from sediment_mcp.system.directory_encryption import DirectoryEncryption
 
 
 class VectorFiles:
@@ -25,11 +17,25 @@ class VectorFiles:
     this one: neither treats the other's snapshot as a damaged one of its own.
     """
 
-    def __init__(self, directory: Path, fingerprint: str) -> None:
+    def __init__(
+        self, directory: Path, fingerprint: str, encryption: DirectoryEncryption | None = None
+    ) -> None:
+        """Name files in a directory of this encryption; without one, it is that of the directory itself."""
         self._directory = directory
+        self._encryption = encryption or DirectoryEncryption(directory)
         name = fingerprint[:12]
         self._stem = f"vectors-3-{name}"
         self._earlier_stems = (f"vectors-2-{name}", f"vectors-{name}")
+
+    @property
+    def is_encrypted(self) -> bool:
+        """Whether the files are now to be encrypted; those of the other kind are not used any more."""
+        return self._encryption.encrypts
+
+    @property
+    def kind(self) -> ArrayFiles:
+        """What writes and reads files of the kind that they are now to be of."""
+        return EncryptedArrayFiles(self._encryption) if self.is_encrypted else PlainArrayFiles()
 
     @property
     def pointer(self) -> Path:
@@ -64,41 +70,6 @@ class VectorFiles:
 
     def _glob_earlier_formats(self) -> list[Path]:
         return [file for stem in self._earlier_stems for file in self._directory.glob(f"{stem}*")]
-
-
-def get_temporary_path(path: Path) -> Path:
-    """Return the path under which a file is written before it is renamed."""
-    return path.with_name(f"{path.name}.tmp")
-
-
-def build_header(record_type: np.dtype[Any], shape: tuple[int, ...]) -> bytes:
-    """Return the header of a ``.npy`` file; its length does not depend on the first axis."""
-    header = {
-        "descr": np.lib.format.dtype_to_descr(record_type), "fortran_order": False, "shape": shape,
-    }  # fmt: skip
-    buffer = io.BytesIO()
-    np.lib.format.write_array_header_1_0(buffer, header)
-    return buffer.getvalue()
-
-
-def map_array(path: Path, record_type: np.dtype[Any], shape: tuple[int, ...]) -> NDArray[Any]:
-    """Map a file that holds an array of this type and shape.
-
-    Raises:
-        OSError: it cannot be read.
-        ValueError: it is a file of something else, or of another length.
-    """
-    header = build_header(record_type, shape)
-    with path.open("rb") as file:
-        if file.read(len(header)) != header:
-            raise ValueError(f"{path.name} does not hold what the pointer says")
-        size = file.seek(0, io.SEEK_END) - len(header)
-        if size != record_type.itemsize * int(np.prod(shape)):
-            raise ValueError(f"{path.name} has lost a part")
-        if not size:  # nothing cannot be mapped
-            return np.empty(shape, record_type)
-        mapped = np.memmap(file, record_type, mode="r", offset=len(header), shape=shape)
-        return mapped.view(np.ndarray)  # each slice of a memmap costs microseconds more
 
 
 def _delete(files: Iterable[Path]) -> None:

@@ -15,10 +15,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sediment_mcp.errors import DamagedSnapshot
-from sediment_mcp.indexes.vector_files import build_header, map_array
+from sediment_mcp.indexes.array_files import PlainArrayFiles
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from sediment_mcp.indexes.array_files import ArrayFiles
 
     Vectors = tuple[NDArray[np.int64], NDArray[np.float16]]
     """Chunk ids of shape (n,), and their unit vectors of shape (n, dimension)."""
@@ -34,15 +36,17 @@ HALF_SCALE = np.float32(2.0**112)  # between the exponents of float16 and of flo
 class VectorMatrix:
     """The vectors of a snapshot's chunks, whose ids ``chunk_ids`` are, ascending, of shape (n,)."""
 
-    def __init__(self, path: Path, chunk_ids: NDArray[np.int64], dimension: int) -> None:
-        """Map the file.
+    def __init__(
+        self, path: Path, chunk_ids: NDArray[np.int64], dimension: int, kind: ArrayFiles | None = None
+    ) -> None:
+        """Map the file, or read it if it is of another ``kind``.
 
         Raises:
             OSError: it cannot be read.
             ValueError: it has another format or size.
         """
         self._path, self._chunk_ids, self._dimension = path, chunk_ids, dimension
-        records = map_array(path, _build_record_type(dimension), (len(chunk_ids),))
+        records = (kind or PlainArrayFiles()).load(path, _build_record_type(dimension), (len(chunk_ids),))
         self._words = records.view(WORD).reshape(len(chunk_ids), records.dtype.itemsize // WORD.itemsize)
 
     def read_halves(self, rows: NDArray[np.intp] | slice) -> NDArray[np.float16]:
@@ -76,26 +80,27 @@ class VectorMatrix:
             yield slice(start, min(start + count, len(self._chunk_ids)))
 
 
-def write_matrix(path: Path, blocks: Iterable[Vectors], dimension: int) -> NDArray[np.int64]:
+def write_matrix(
+    path: Path, blocks: Iterable[Vectors], dimension: int, kind: ArrayFiles
+) -> NDArray[np.int64]:
     """Write blocks of vectors, their chunk ids ascending, as one file, and return the ids.
 
     The caller publishes the file.
     """
     record_type, chunk_ids = _build_record_type(dimension), [np.empty(0, np.int64)]
-    with path.open("wb") as file:
-        file.write(build_header(record_type, (0,)))
+
+    def build_records() -> Iterator[NDArray[np.void]]:
         for block_ids, vectors in blocks:
             records = np.zeros(len(block_ids), record_type)
             records["chunk_id"] = block_ids
             records["vector"][:, :dimension] = vectors
             words = records.view(WORD).reshape(len(records), -1)
             records["checksum"] = ROW_SUM - np.add.reduce(words, axis=1)
-            file.write(records.tobytes())
+            yield records
             chunk_ids.append(block_ids)
-        written = np.concatenate(chunk_ids)
-        file.seek(0)
-        file.write(build_header(record_type, (len(written),)))
-    return written
+
+    kind.write(path, record_type, build_records(), lambda: (sum(map(len, chunk_ids)),))
+    return np.concatenate(chunk_ids)
 
 
 def select_top(scores: NDArray[np.float32], limit: int) -> NDArray[np.intp]:

@@ -21,14 +21,15 @@ if TYPE_CHECKING:
 
     from sediment_mcp.indexes.filter_mask import FilterMask
     from sediment_mcp.indexes.protocols import ChunkVectors
+    from sediment_mcp.system.directory_encryption import DirectoryEncryption
 
 
 class VectorSearch(SnapshotReader[VectorIndex]):
     """Searches all embeddings of one model, for one process."""
 
-    def __init__(self, directory: Path, model: ModelIdentity) -> None:
+    def __init__(self, directory: Path, model: ModelIdentity, encryption: DirectoryEncryption) -> None:
         self.model = model
-        super().__init__(QuantizedWriter(directory, model.fingerprint, model.dimension))
+        super().__init__(QuantizedWriter(directory, model.fingerprint, model.dimension, encryption))
 
     def _clear_memtable(self) -> None:
         self._memtable = VectorMemtable(self.model.dimension)

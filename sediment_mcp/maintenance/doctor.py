@@ -2,7 +2,8 @@
 
 Examining changes nothing and does not hinder running servers: the database is opened read-only, and the model
 is loaded with its files verified anew. Only `fix` and `reindex` write. Of memories in PostgreSQL the indexes
-here are examined alike; what is said of the server stands in `server_findings`.
+here are examined alike; what is said of the server stands in `server_findings`. Without the key of an
+encrypted directory its files are not opened, and nothing is said of them or done to them.
 """
 
 from __future__ import annotations
@@ -13,7 +14,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from sediment_mcp.app import Application, build_storage
 from sediment_mcp.background.backups import FOLDER, list_backups
@@ -24,6 +24,7 @@ from sediment_mcp.embeddings.reranker import load_scorer
 from sediment_mcp.errors import ModelUnavailable, NewerDatabase, StorageError
 from sediment_mcp.maintenance import environment
 from sediment_mcp.maintenance.embedding_findings import check_embeddings, check_token_vectors
+from sediment_mcp.maintenance.encryption_findings import check_disk_encryption, check_encryption
 from sediment_mcp.maintenance.findings import Finding, find_worst_state
 from sediment_mcp.maintenance.index_findings import check_text_index, check_vector_indexes
 from sediment_mcp.maintenance.restore import is_damaged
@@ -37,12 +38,10 @@ from sediment_mcp.storage.protocols import ReadSession
 from sediment_mcp.storage.sqlite.read_only import open_unchanged
 from sediment_mcp.storage.sqlite.storage import DATABASE, WRITE_LOCK
 from sediment_mcp.system.data_directory import find_fault
+from sediment_mcp.system.directory_encryption import DirectoryEncryption
 from sediment_mcp.system.files import format_bytes, translate_os_errors
 from sediment_mcp.system.progress import Progress, ignore_progress
 from sediment_mcp.system.text import format_count
-
-if TYPE_CHECKING:
-    pass
 
 RECOVER = (
     "sediment-mcp doctor --fix saves what can be read, takes the rest from a backup and keeps this file."
@@ -59,6 +58,11 @@ def examine(
     """Yield all findings, each as soon as it is made; create and change nothing."""
     is_safe = find_fault(config.store_dir) is None  # otherwise nothing in the directory is opened
     yield from _check_environment(config.store_dir, is_safe=is_safe)
+    yield check_disk_encryption(config.store_dir)
+    encryption = DirectoryEncryption(config.data_dir, config.key_command)
+    if is_safe:
+        findings, is_safe = check_encryption(config, encryption)
+        yield from findings
     if config.database:
         yield check_backups(config)
     else:
@@ -68,9 +72,9 @@ def examine(
     if config.reranker != NO_MODEL:
         yield _check_reranker(config)
     if config.database:
-        yield from _check_shared(config, embedder, clock(), is_safe=is_safe)
+        yield from _check_shared(config, encryption, embedder, clock(), is_safe=is_safe)
     elif is_safe:
-        yield from _check_data(config, embedder, clock())
+        yield from _check_data(config, encryption, embedder, clock())
 
 
 def _check_environment(data_dir: Path, *, is_safe: bool) -> Iterator[Finding]:
@@ -111,13 +115,15 @@ def fix(app: Application, progress: Callable[[str], Progress] = lambda _: ignore
     """Make the data private, salvage a damaged database, and write every index anew.
 
     Missing embeddings are computed too. Returns what became of a damaged database; a missing database, or one
-    of a newer version, is not changed.
+    of a newer version, is not changed. Without the key of an encrypted directory nothing is done.
 
     Raises:
         StorageError: the directory cannot be used, or another process is in the way for too long.
     """
     if fault := find_fault(app.config.store_dir):
         raise StorageError(str(fault))
+    if not check_encryption(app.config, app.encryption)[1]:  # `examine` says why
+        return []
     if app.config.store_dir.is_dir():
         # `examine` reports files of another user.
         with translate_os_errors(), contextlib.suppress(PermissionError):
@@ -126,9 +132,9 @@ def fix(app: Application, progress: Callable[[str], Progress] = lambda _: ignore
     if app.config.database:
         reindex(app, progress)
         return findings
-    if is_damaged(app.file.path):
+    if is_damaged(app.file.path, app.encryption):
         findings.append(_describe_salvage(salvage(app, progress("damaged database"))))
-    if find_worst_state(_check_database(app.file.path)) == "ok":
+    if find_worst_state(_check_database(app.file.path, app.encryption)) == "ok":
         reindex(app, progress)
     return findings
 
@@ -138,7 +144,7 @@ def _describe_salvage(result: SalvageResult) -> Finding:
     if "backup" in result:
         parts.append(f"{result['from_backup']:,} came from the backup {result['backup']}")
     if result["doubtful"]:
-        parts.append(f"{result['doubtful']:,} of these may have a wrong character in their text")
+        parts.append(f"{result['doubtful']:,} of these may have a wrong character")
     unknown = "" if result["is_complete"] else " or more, for the list of them is damaged too"
     if result["lost"] or unknown:
         parts.append(f"{result['lost']:,} {'is' if result['lost'] == 1 else 'are'} lost{unknown}")
@@ -214,18 +220,25 @@ def _check_reranker(config: Config) -> Finding:
 # --- the database -------------------------------------------------------------------------------
 
 
-def _check_data(config: Config, embedder: Embedder | None, now: datetime) -> Iterator[Finding]:
+def _check_data(
+    config: Config, encryption: DirectoryEncryption, embedder: Embedder | None, now: datetime
+) -> Iterator[Finding]:
     path = config.store_dir / DATABASE
-    findings = list(_check_database(path))
+    findings = list(_check_database(path, encryption))
     yield from findings
     if len(findings) == 1 or find_worst_state(findings) != "ok":  # nothing is stored, or it is damaged
         return
-    with open_unchanged(path) as session, session.snapshot():
-        yield from _check_content(session, config, embedder, now)
+    with open_unchanged(path, encryption) as session, session.snapshot():
+        yield from _check_content(session, config, encryption, embedder, now)
 
 
 def _check_shared(
-    config: Config, embedder: Embedder | None, now: datetime, *, is_safe: bool
+    config: Config,
+    encryption: DirectoryEncryption,
+    embedder: Embedder | None,
+    now: datetime,
+    *,
+    is_safe: bool,
 ) -> Iterator[Finding]:
     """Check the server that holds the memories, then what it holds and the indexes here."""
     findings, is_readable = check_server(config)
@@ -240,7 +253,7 @@ def _check_shared(
         storage = build_storage(place)
         try:
             with storage.read() as session:
-                yield from _check_content(session, config, embedder, now)
+                yield from _check_content(session, config, encryption, embedder, now)
         except StorageError as error:
             yield Finding("memories", "problem", str(error))
         finally:
@@ -249,18 +262,22 @@ def _check_shared(
 
 
 def _check_content(
-    session: ReadSession, config: Config, embedder: Embedder | None, now: datetime
+    session: ReadSession,
+    config: Config,
+    encryption: DirectoryEncryption,
+    embedder: Embedder | None,
+    now: datetime,
 ) -> Iterator[Finding]:
     yield _count_memories(session, now)
     if hint := find_language_hint(session, config.model, now):
         yield Finding("languages", "warning", hint["sentence"], hint["remedy"])
     yield from check_embeddings(session, embedder.identity if embedder else None)
     yield from check_token_vectors(session, embedder.token_identity if embedder else None)
-    yield check_text_index(session, config)
-    yield from check_vector_indexes(session, config, embedder.identity if embedder else None)
+    yield check_text_index(session, config, encryption)
+    yield from check_vector_indexes(session, config, embedder.identity if embedder else None, encryption)
 
 
-def _check_database(path: Path) -> Iterator[Finding]:
+def _check_database(path: Path, encryption: DirectoryEncryption) -> Iterator[Finding]:
     """Check the database file.
 
     Yields one finding if there is nothing to read, otherwise two: the file, and whether it is sound.
@@ -269,7 +286,7 @@ def _check_database(path: Path) -> Iterator[Finding]:
         yield Finding("database", "ok", "Nothing is stored yet.")
         return
     try:
-        with open_unchanged(path) as session:
+        with open_unchanged(path, encryption) as session:
             database = session.database
             (schema, known), faults = database.schema(), database.integrity_faults()
             wrong = count_wrong_rows(database) if schema == known and not faults else 0

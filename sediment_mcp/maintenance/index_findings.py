@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sediment_mcp.config import Config
@@ -14,8 +13,8 @@ from sediment_mcp.storage.protocols import ReadSession
 from sediment_mcp.storage.sqlite.read_only import is_read_only
 from sediment_mcp.storage.sqlite.storage import DATABASE
 from sediment_mcp.storage.table_protocols import StoredModel
+from sediment_mcp.system.directory_encryption import DirectoryEncryption
 from sediment_mcp.system.text import format_count, format_subject
-from sediment_mcp.tuning import Tuning
 
 if TYPE_CHECKING:
     from sediment_mcp.indexes.protocols import Snapshot
@@ -25,20 +24,19 @@ LAG_FACTOR = 4  # a memtable this many times the usual size means that no index 
 REBUILD = "sediment-mcp doctor --fix writes it anew."
 
 
-def check_text_index(session: ReadSession, config: Config) -> Finding:
+def check_text_index(session: ReadSession, config: Config, encryption: DirectoryEncryption) -> Finding:
     """Check the text index."""
-    from sediment_mcp.indexes.segment_checksums import verify_checksums
-    from sediment_mcp.indexes.tantivy_index import POINTER, TantivyWriter
+    from sediment_mcp.indexes.text_files import TextWriter
 
-    writer, limit = TantivyWriter(config.store_dir), config.tuning.text_memtable_limit
-    if not (config.store_dir / POINTER).exists():
+    writer, limit = TextWriter(config.store_dir, encryption), config.tuning.text_memtable_limit
+    if not writer.has_snapshot():
         chunks = session.changes.count_chunks_until(session.changes.seq())
         return _describe_missing("text index", chunks, limit, "searched directly, no index is needed yet")
     if is_read_only(config.store_dir / DATABASE):
         return Finding("text index", "ok", "It can only be used where it can be written: all is read.")
     try:
         index = writer.open()
-        verify_checksums(index.folder, whole=True)
+        writer.verify()
     except DamagedSnapshot as error:
         return _describe_damaged("text index", error)
     if not session.snapshots.knows(writer.name, index.snapshot):
@@ -52,19 +50,21 @@ def check_text_index(session: ReadSession, config: Config) -> Finding:
 
 
 def check_vector_indexes(
-    session: ReadSession, config: Config, model: ModelIdentity | None
+    session: ReadSession, config: Config, model: ModelIdentity | None, encryption: DirectoryEncryption
 ) -> Iterator[Finding]:
     """Check the index of the model in use; without a model, those of all models."""
     for stored in session.embeddings.models():
         if model is None or stored.model.fingerprint == model.fingerprint:
-            yield _check_vector_index(session, config.store_dir, stored, config.tuning)
+            yield _check_vector_index(session, config, stored, encryption)
 
 
-def _check_vector_index(session: ReadSession, data_dir: Path, stored: StoredModel, tuning: Tuning) -> Finding:
+def _check_vector_index(
+    session: ReadSession, config: Config, stored: StoredModel, encryption: DirectoryEncryption
+) -> Finding:
     from sediment_mcp.indexes.quantized_index import QuantizedWriter
 
-    model = stored.model
-    writer = QuantizedWriter(data_dir, model.fingerprint, model.dimension)
+    model, tuning = stored.model, config.tuning
+    writer = QuantizedWriter(config.store_dir, model.fingerprint, model.dimension, encryption)
     if not writer.exists():
         how = "compared one by one, which is exact and quick for so few"
         return _describe_missing("vector index", stored.count, tuning.exact_search_limit, how)

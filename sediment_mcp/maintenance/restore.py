@@ -18,6 +18,8 @@ from sediment_mcp.storage.sqlite import swap
 from sediment_mcp.storage.sqlite.attached import count_differences, return_to_other
 from sediment_mcp.storage.sqlite.backup_file import read_contents
 from sediment_mcp.storage.sqlite.connection import SqliteDatabase
+from sediment_mcp.storage.sqlite.read_only import open_in_place
+from sediment_mcp.system.directory_encryption import DirectoryEncryption
 from sediment_mcp.system.timestamps import isoformat_to_second
 
 
@@ -42,11 +44,11 @@ def preview_restore(app: Application, name: str) -> RestorePreview:
         BadArgument: there is no such backup, or it is damaged.
     """
     with app.backups.sound_copy(app.backups.find(name)) as copy:
-        return _preview(app, name, copy, is_damaged=is_damaged(app.file.path))
+        return _preview(app, name, copy, is_damaged=is_damaged(app.file.path, app.encryption))
 
 
 def _preview(app: Application, name: str, copy: Path, *, is_damaged: bool) -> RestorePreview:
-    contents = read_contents(copy)
+    contents = read_contents(copy, app.encryption.database_key(copy))
     assert contents is not None  # a sound copy can be read
     preview = build_result(
         RestorePreview, backup=name, memories=contents.memories, newest=isoformat_to_second(contents.newest)
@@ -69,7 +71,7 @@ def restore_backup(app: Application, name: str) -> RestoreResult:
         BadArgument: there is no such backup, or it is damaged.
         StorageError: the directory cannot be written, or another process is in the way for too long.
     """
-    path, damaged = app.backups.find(name), is_damaged(app.file.path)
+    path, damaged = app.backups.find(name), is_damaged(app.file.path, app.encryption)
     kept = None
     if not damaged and _has_memories(app):
         kept = app.backups.make("before-restore").name
@@ -84,13 +86,13 @@ def restore_backup(app: Application, name: str) -> RestoreResult:
     return build_result(RestoreResult, **preview, kept=kept)
 
 
-def is_damaged(database: Path) -> bool:
+def is_damaged(database: Path, encryption: DirectoryEncryption) -> bool:
     """Return whether the database exists and is damaged."""
     if not database.exists() or database.stat().st_size == 0:
         return False
     try:
-        with contextlib.closing(SqliteDatabase(database, read_only=True)) as opened:
-            return bool(opened.integrity_faults()) or count_wrong_rows(opened) > 0
+        with contextlib.closing(open_in_place(database, encryption)) as session:
+            return bool(session.database.integrity_faults()) or count_wrong_rows(session.database) > 0
     except DamagedDatabase:
         return True
 
@@ -104,6 +106,6 @@ def _replace_damaged(app: Application, copy: Path) -> Path:
     """Put the backup in the place of the damaged database; return where the latter is kept."""
     with app.file.file_lock():
         aside = swap.keep_damaged(app.file.path, app.now())
-        SqliteDatabase.prepare(copy).close()
+        SqliteDatabase.prepare(copy, key=app.encryption.database_key(copy)).close()
         swap.replace(app.file.path, copy)
     return aside

@@ -39,10 +39,10 @@ class RestoreResult(RestorePreview):
 class SalvageResult(TypedDict):
     """Memories that were read from a damaged database, and those that were not.
 
-    ``from_backup`` came from the backup named ``backup``; ``lost`` are known to be missing; the text of the
-    ``doubtful`` ones does not agree with its hash. ``is_complete`` says whether the list of all memories
-    could be read, so that none can be missing unnoticed. ``kept`` names the file in which the damaged
-    database is kept.
+    ``from_backup`` came from the backup named ``backup``; ``lost`` are known to be missing. The text of the
+    ``doubtful`` ones does not agree with its hash, or they were on pages of an encrypted file that are
+    damaged. ``is_complete`` says whether the list of all memories could be read, so that none can be missing
+    unnoticed. ``kept`` names the file in which the damaged database is kept.
     """
 
     read: int

@@ -1,9 +1,10 @@
 """Save what can be read of a damaged database, and take the rest from a backup.
 
 The damaged file is kept under another name and never written; a copy is read, every row that SQLite still
-reaches. A text is trusted if it agrees with its hash; otherwise the backup's is taken, if it has one. Derived
-data are made anew: chunks that do not cover their text, tags, the change sequence, and by the caller the
-indexes.
+reaches. A text is trusted if it agrees with its hash; otherwise the backup's is taken, if it has one. Of an
+encrypted database the pages that stand are read first; what those that fell decrypt to serves only where the
+backup has nothing. Derived data are made anew: chunks that do not cover their text, tags, the change
+sequence, and by the caller the indexes.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypedDict
 
@@ -28,6 +29,7 @@ from sediment_mcp.storage.sqlite import swap
 from sediment_mcp.storage.sqlite.attached import add_missing
 from sediment_mcp.storage.sqlite.backup_file import copy_sound, read_contents
 from sediment_mcp.storage.sqlite.connection import SqliteDatabase
+from sediment_mcp.storage.sqlite.page_salvage import is_likely_encrypted, make_readable
 from sediment_mcp.storage.sqlite.salvage import SalvageReader, SalvageWriter, open_damaged
 from sediment_mcp.storage.sqlite.session import SqliteSession
 from sediment_mcp.system.progress import Progress, ignore_progress
@@ -81,12 +83,14 @@ def salvage(app: Application, progress: Progress = ignore_progress) -> SalvageRe
     """
     with app.backups.scratch_directory() as folder, app.file.file_lock():
         swap.finish(app.file.path)
-        aside = swap.keep_damaged(app.file.path, app.now())
-        remains = _read(_copy_aside(aside, folder), _build_scratch_path(folder, "pattern"), progress)
-        name, backup = _copy_newest_backup(app, folder)
         new = _build_scratch_path(folder, "salvaged")
-        with contextlib.closing(SqliteDatabase.prepare(new)) as database:
-            with database.attached(backup), database.transaction():
+        key = app.encryption.database_key(new)  # asked for first: without it nothing is done
+        damaged_key = app.encryption.database_key(app.file.path)
+        aside = swap.keep_damaged(app.file.path, app.now())
+        remains = _read_damaged(aside, folder, damaged_key, progress)
+        name, backup = _copy_newest_backup(app, folder, key)
+        with contextlib.closing(SqliteDatabase.prepare(new, key=key)) as database:
+            with database.attached(backup, key), database.transaction():
                 counts = _write(SqliteSession(database), remains, app, has_backup=backup is not None)
             if database.integrity_faults() or not database.empty_log():
                 raise StorageError("What was read could not be put together: restore a backup instead.")
@@ -100,25 +104,27 @@ def _build_scratch_path(folder: Path, name: str) -> Path:
     return folder / f"{name}{UNFINISHED}"
 
 
-def _copy_aside(aside: Path, folder: Path) -> Path:
+def _copy_aside(aside: Path, folder: Path, name: str) -> Path:
     """Copy the damaged database and its log into the folder, to read the copy."""
-    copy = _build_scratch_path(folder, "damaged")
+    copy = _build_scratch_path(folder, name)
     for companion in ("", "-wal"):
         swap.copy_file(aside.with_name(aside.name + companion), copy.with_name(copy.name + companion))
     return copy
 
 
-def _copy_newest_backup(app: Application, folder: Path) -> tuple[str | None, Path | None]:
-    """Return the name of the newest sound backup and a copy of it; None and None without one.
+def _copy_newest_backup(app: Application, folder: Path, key: bytes | None) -> tuple[str | None, Path | None]:
+    """Return the name of the newest sound backup and a copy of it, which opens with the key.
 
-    Backups made before a restore are left out: the user has chosen to leave that state.
+    None and None without one. Backups made before a restore are left out: the user has chosen to leave that
+    state.
     """
     copy = _build_scratch_path(folder, "backup")
     for backup in app.backups.list_all():
-        if backup.kind == "before-restore" or read_contents(backup.path) is None:
+        backup_key = app.encryption.database_key(backup.path)
+        if backup.kind == "before-restore" or read_contents(backup.path, backup_key) is None:
             continue
         with contextlib.suppress(DamagedDatabase):
-            copy_sound(backup.path, copy)
+            copy_sound(backup.path, copy, source_key=backup_key, key=key)
             return backup.name, copy
         copy.unlink(missing_ok=True)
     return None, None
@@ -127,9 +133,24 @@ def _copy_newest_backup(app: Application, folder: Path) -> tuple[str | None, Pat
 # --- reading ------------------------------------------------------------------------------------
 
 
-def _read(copy: Path, pattern: Path, progress: Progress) -> Remains:
+def _read_damaged(aside: Path, folder: Path, key: bytes | None, progress: Progress) -> Remains:
+    """Read what is left in the file that was put aside, by way of copies in the folder."""
+    pattern = _build_scratch_path(folder, "pattern")
+    copy = _copy_aside(aside, folder, "damaged")
+    if key is None or not is_likely_encrypted(aside, key):
+        return _read(copy, pattern, None, progress)
+    standing = make_readable(copy, key)
+    remains = _read(copy, pattern, key, progress)
+    if standing.is_checked and standing.fallen:
+        copy = _copy_aside(aside, folder, "fallen")
+        make_readable(copy, key, believes_fallen=True)
+        _add_fallen(remains, copy, pattern, key, progress)
+    return remains
+
+
+def _read(copy: Path, pattern: Path, key: bytes | None, progress: Progress) -> Remains:
     remains = Remains()
-    with open_damaged(copy, pattern) as reader:
+    with open_damaged(copy, pattern, key) as reader:
         if reader is not None:
             remains.memories = _read_memories(reader, progress)
             remains.chunks = {key: tuple(rest) for key, *rest in reader.chunks()}
@@ -143,6 +164,20 @@ def _read(copy: Path, pattern: Path, progress: Progress) -> Remains:
             remains.known_ids, remains.is_complete = reader.ids()
             remains.endings = reader.endings()
     return remains
+
+
+def _add_fallen(remains: Remains, copy: Path, pattern: Path, key: bytes, progress: Progress) -> None:
+    """Add what only pages that fell tell.
+
+    Memories whose text agrees with its hash, as doubtful ones, and the ids of erased ones.
+    """
+    with open_damaged(copy, pattern, key) as reader:
+        if reader is None:
+            return
+        for memory_key, row in _read_memories(reader, progress).items():
+            if row.is_sound and memory_key not in remains.memories:
+                remains.memories[memory_key] = replace(row, is_sound=False)
+        remains.erased_ids += reader.erased_ids()
 
 
 def _read_memories(reader: SalvageReader, progress: Progress) -> dict[int, RepairedRow]:
@@ -293,11 +328,12 @@ def _is_sound_vector(vector: object, dimension: int) -> bool:
 
 
 def _find_endings_of_unread(remains: Remains) -> Iterable[tuple[int | None, str | None, str]]:
-    """Yield (deleted_at, superseded_by, id) of memories whose row could not be read.
+    """Yield (deleted_at, superseded_by, id) of memories whose row could not be read, or is doubtful.
 
     They come from the backup, if it has them. What was deleted or replaced after the backup stays so.
     """
+    sound = {memory_key for memory_key, row in remains.memories.items() if row.is_sound}
     for memory_key, (deleted_at, successor) in remains.endings.items():
-        if memory_key in remains.known_ids and memory_key not in remains.memories:
+        if memory_key in remains.known_ids and memory_key not in sound:
             time = deleted_at if isinstance(deleted_at, int) else None
             yield time, successor, remains.known_ids[memory_key]

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, cast
 
+from sediment_mcp.system.directory_encryption import DirectoryEncryption
 from sediment_mcp.system.files import read_record, translate_os_errors, write_record
 from sediment_mcp.system.locks import locked
 from sediment_mcp.system.timestamps import isoformat, parse_iso
@@ -52,10 +53,14 @@ class CaptureState:
         return replace(self, positions={**dict(latest), key: position})
 
 
-def read_state(directory: Path) -> CaptureState:
-    """Return the state; off where there is none, or where it cannot be read."""
+def read_state(directory: Path, encryption: DirectoryEncryption) -> CaptureState:
+    """Return the state; off where there is none, or where it cannot be read.
+
+    Raises:
+        KeyUnavailable: there is no key.
+    """
     try:
-        record = read_record(directory / FILE)
+        record = read_record(directory / FILE, encryption)
         since = parse_iso(record["since"]) if record.get("since") else None
         positions = {
             str(name): Position(*map(int, numbers))
@@ -66,7 +71,7 @@ def read_state(directory: Path) -> CaptureState:
     return CaptureState(since if isinstance(since, datetime) else None, positions)
 
 
-def write_state(directory: Path, state: CaptureState) -> None:
+def write_state(directory: Path, state: CaptureState, encryption: DirectoryEncryption) -> None:
     """Replace the state; the caller holds `LOCK`.
 
     Raises:
@@ -74,10 +79,11 @@ def write_state(directory: Path, state: CaptureState) -> None:
     """
     positions = {name: [one.offset, one.lines, one.read_at] for name, one in state.positions.items()}
     with translate_os_errors():
-        write_record(directory / FILE, {"since": isoformat(state.since), "positions": positions})
+        record = {"since": isoformat(state.since), "positions": positions}
+        write_record(directory / FILE, record, encryption)
 
 
-def switch_capture(directory: Path, *, on: bool, now: datetime) -> None:
+def switch_capture(directory: Path, encryption: DirectoryEncryption, *, on: bool, now: datetime) -> None:
     """Capture from now on, or no more; the data directory must be there.
 
     Raises:
@@ -85,6 +91,6 @@ def switch_capture(directory: Path, *, on: bool, now: datetime) -> None:
         StorageError: it cannot be written.
     """
     with locked(directory / LOCK, LOCK_TIMEOUT):
-        state = read_state(directory)
+        state = read_state(directory, encryption)
         if on != (state.since is not None):
-            write_state(directory, replace(state, since=now if on else None))
+            write_state(directory, replace(state, since=now if on else None), encryption)

@@ -17,6 +17,7 @@ from sediment_mcp.system.git_repository import read_history
 
 if TYPE_CHECKING:
     from sediment_mcp.app import Application
+    from sediment_mcp.system.directory_encryption import DirectoryEncryption
 
 FILE = "projects.json"
 MAX_MARKS = 16  # kept of one project; git drops old entries of its logs, so that a project gets new ones
@@ -32,7 +33,7 @@ def record_project(app: Application, project: str) -> None:
     """
     found = sorted(read_history(Path(project)).marks)
     path = app.config.store_dir / FILE
-    recorded = _read_marks(path)
+    recorded = _read_marks(path, app.encryption)
     known = recorded.get(project, [])
     if set(found) <= set(known):
         return
@@ -40,7 +41,7 @@ def record_project(app: Application, project: str) -> None:
         stored = session.statistics.all_by_project()
     kept = {name: marks for name, marks in recorded.items() if name in stored}
     kept[project] = [*(mark for mark in known if mark not in found), *found][-MAX_MARKS:]
-    write_record(path, {"projects": kept})
+    write_record(path, {"projects": kept}, app.encryption)
 
 
 def find_moved_project(app: Application, project: str, others: Sequence[str]) -> str | None:
@@ -52,7 +53,7 @@ def find_moved_project(app: Application, project: str, others: Sequence[str]) ->
     if not gone:
         return None
     history = read_history(Path(project))
-    recorded = _read_marks(app.config.store_dir / FILE)
+    recorded = _read_marks(app.config.store_dir / FILE, app.encryption)
 
     def is_same(name: str) -> bool:
         return name == history.source or not history.marks.isdisjoint(recorded.get(name, ()))
@@ -60,10 +61,10 @@ def find_moved_project(app: Application, project: str, others: Sequence[str]) ->
     return next(filter(is_same, gone), None)
 
 
-def _read_marks(path: Path) -> dict[str, list[str]]:
+def _read_marks(path: Path, encryption: DirectoryEncryption) -> dict[str, list[str]]:
     """Return the marks of each project; none where the file is absent or damaged."""
     try:
-        projects = read_record(path).get("projects")
+        projects = read_record(path, encryption).get("projects")
     except (OSError, ValueError):
         return {}
     if not isinstance(projects, Mapping):

@@ -9,6 +9,7 @@ import logging
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from sediment_mcp.errors import StorageError
 from sediment_mcp.operations.arguments import QueryMemory
 from sediment_mcp.operations.content_notes import note_contents
 from sediment_mcp.operations.project_scope import to_filters
@@ -81,6 +82,6 @@ def _keep_query(app: Application, query: str) -> None:
     from sediment_mcp.search import unanswered_queries
 
     try:
-        unanswered_queries.keep_query(app.config.store_dir, query, app.now())
-    except OSError as error:  # a full disk is no reason to withhold an answer
+        unanswered_queries.keep_query(app.config.store_dir, query, app.now(), app.encryption)
+    except (OSError, StorageError) as error:  # a full disk is no reason to withhold an answer
         logger.warning("A question that found nothing could not be kept: %s", error)

@@ -25,6 +25,7 @@ from sediment_mcp.storage.sqlite.storage import DATABASE
 if TYPE_CHECKING:
     from sediment_mcp.app import Application
     from sediment_mcp.storage.protocols import ReadSession
+    from sediment_mcp.system.directory_encryption import DirectoryEncryption
 
 PERIOD_DAYS = {"day": 1, "week": 7, "month": 30, "year": 365}
 MAX_COUNTED = 10_000_000  # chunks; a greater number is given as this one
@@ -32,6 +33,7 @@ SIZE_CATEGORIES = (
     ("memories.db-", "log"),
     (DATABASE, "database"),
     ("text", "text index"),
+    ("terms.", "text index"),
     ("vectors-", "vector index"),
     ("backups", "backups"),
 )
@@ -73,11 +75,11 @@ def _count_own(app: Application) -> StatsResult:
                 EmbeddingCount(model=stored.model.name, passages=stored.count)
                 for stored in session.token_vectors.models()
             ],
-            indexes=list(_describe_indexes(session, directory)),
+            indexes=list(_describe_indexes(session, directory, app.encryption)),
             sizes=_measure_sizes(directory) if app.is_file else _measure_shared(session, directory),
             unanswered=[
                 UnansweredResult(question=one.question, times=one.times, last=one.last)
-                for one in unanswered_queries.list_unanswered(directory)
+                for one in unanswered_queries.list_unanswered(directory, app.encryption)
             ],
         )
 
@@ -91,18 +93,20 @@ def _count_recent(session: ReadSession, now: datetime) -> dict[str, int]:
     return dict(zip(PERIOD_DAYS, session.statistics.stored_since(since, now), strict=True))
 
 
-def _describe_indexes(session: ReadSession, directory: Path) -> Iterator[IndexStats]:
+def _describe_indexes(
+    session: ReadSession, directory: Path, encryption: DirectoryEncryption
+) -> Iterator[IndexStats]:
     from sediment_mcp.indexes.quantized_index import QuantizedWriter
-    from sediment_mcp.indexes.tantivy_index import TantivyWriter
+    from sediment_mcp.indexes.text_files import TextWriter
 
-    exists = TantivyWriter(directory).exists()
+    exists = TextWriter(directory, encryption).exists()
     behind = session.changes.count_chunks_since(
-        session.snapshots.reached(TantivyWriter.name) if exists else 0, MAX_COUNTED
+        session.snapshots.reached(TextWriter.name) if exists else 0, MAX_COUNTED
     )
     yield IndexStats(name="text", exists=exists, behind=behind)
     for stored in session.embeddings.models():
         model = stored.model
-        writer = QuantizedWriter(directory, model.fingerprint, model.dimension)
+        writer = QuantizedWriter(directory, model.fingerprint, model.dimension, encryption)
         exists = writer.exists()
         reached = session.snapshots.reached(writer.name) if exists else 0
         model_key = session.embeddings.model_key(model.fingerprint) or 0

@@ -16,10 +16,12 @@ from sediment_mcp.config import POSTGRES_EXTRA
 from sediment_mcp.embeddings.loader import ModelLoader, load_embedder
 from sediment_mcp.errors import StorageError
 from sediment_mcp.storage.protocols import MemoryStorage
-from sediment_mcp.storage.sqlite.session import SqliteSession, open_session
+from sediment_mcp.storage.sqlite.read_only import open_in_place
+from sediment_mcp.storage.sqlite.session import SqliteSession
 from sediment_mcp.storage.sqlite.storage import DATABASE, SqliteStorage
 from sediment_mcp.storage.sqlite.swap import replacement_path
 from sediment_mcp.system.data_directory import find_fault
+from sediment_mcp.system.directory_encryption import DirectoryEncryption
 from sediment_mcp.system.extras import check_module
 
 if TYPE_CHECKING:
@@ -72,7 +74,7 @@ class UnchangedStorage(SqliteStorage):
         Raises:
             StorageError: it cannot be read, or its schema is not that of this version.
         """
-        session = open_session(self.path, read_only=True)
+        session = open_in_place(self.path, self.encryption)
         applied, known = session.database.schema()
         if applied != known:
             session.close()
@@ -85,8 +87,10 @@ class UnchangedStorage(SqliteStorage):
         super().close()
 
 
-def open_unchanged(config: Config) -> MemoryStorage:
+def open_unchanged(config: Config, encryption: DirectoryEncryption | None = None) -> MemoryStorage:
     """Open the storage so that reading it changes nothing; see `has_memories`.
+
+    ``encryption`` is that of the data directory, if the caller has it.
 
     Raises:
         StorageError: it cannot be read.
@@ -99,7 +103,8 @@ def open_unchanged(config: Config) -> MemoryStorage:
             config.database, config.tenant, config.store_dir, config.tuning, may_create=False
         )
     else:
-        storage = UnchangedStorage(config.store_dir, config.tuning)
+        own = encryption or DirectoryEncryption(config.data_dir, config.key_command)
+        storage = UnchangedStorage(config.store_dir, config.tuning, encryption=own)
     storage.open()
     return storage
 
@@ -131,12 +136,14 @@ def _search_store(config: Config, *, is_team: bool) -> SearchedStore:
     from sediment_mcp.recall.finding import SearchedStore
     from sediment_mcp.search.retriever import Retriever
 
-    storage = open_unchanged(config)
+    encryption = DirectoryEncryption(config.data_dir, config.key_command)
+    storage = open_unchanged(config, encryption)
     retriever = Retriever(
         config.store_dir,
         storage,
         _WithoutModel(lambda: load_embedder(config)),
-        Indexer(config.store_dir, storage, config.tuning.lock_timeout),
+        Indexer(config.store_dir, storage, config.tuning.lock_timeout, encryption),
+        encryption,
         clock=lambda: datetime.now(UTC),
         tuning=replace(config.tuning, far_behind=sys.maxsize),  # an index is never written here
     )

@@ -1,8 +1,8 @@
 """The record of which memories were shown in which session of a host.
 
 A small file of the data directory: each line is JSON, appended in one step under a lock, so that several
-hooks can run at once. It holds ids and times, of the host's session only a hash, and nothing else; it is no
-part of the database, and can be deleted at any time.
+hooks can run at once; in an encrypted directory each line is encrypted. It holds ids and times, of the host's
+session only a hash, and nothing else; it is no part of the database, and can be deleted at any time.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sediment_mcp.system.directory_encryption import DirectoryEncryption
+from sediment_mcp.system.encrypted_lines import decrypt_line, encrypt_line
 from sediment_mcp.system.files import PRIVATE_FILE, translate_os_errors, write_atomically
 from sediment_mcp.system.locks import locked
 
@@ -36,7 +38,8 @@ def open_record(call: HookCall) -> ShownRecord:
     """
     own, team = call.config, call.config.of_team
     whose = own if team is None or own.store_dir.is_dir() else team
-    return ShownRecord(whose.store_dir, call.session)
+    encryption = DirectoryEncryption(whose.data_dir, whose.key_command)
+    return ShownRecord(whose.store_dir, call.session, encryption)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +48,7 @@ class ShownRecord:
 
     directory: Path
     session: str
+    encryption: DirectoryEncryption
 
     def claim(self, ids: Sequence[str], now: float, limit: int, *, anew: bool = False) -> list[str]:
         """Note that memories are shown now; return those that are to be shown, in order.
@@ -56,7 +60,7 @@ class ShownRecord:
 
         Raises:
             Busy: another process held the lock all the time.
-            StorageError: the file cannot be read or written.
+            StorageError: the file cannot be read or written, or there is no key for it.
         """
         if not self.session:
             return list(ids[:limit])
@@ -75,7 +79,7 @@ class ShownRecord:
         """
         shown: set[str] = set()
         for line in self._read_lines() if self.session else ():
-            entry = _parse_line(line)
+            entry = self._parse(line)
             if entry is not None and entry.session == self._key:
                 if entry.anew:
                     shown.clear()
@@ -93,7 +97,7 @@ class ShownRecord:
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
         descriptor = os.open(self.directory / FILE, flags, PRIVATE_FILE)
         try:
-            os.write(descriptor, json.dumps(entry).encode() + b"\n")
+            os.write(descriptor, encrypt_line(json.dumps(entry), FILE, self.encryption))
             size = os.fstat(descriptor).st_size
         finally:
             os.close(descriptor)
@@ -102,10 +106,13 @@ class ShownRecord:
 
     def _drop_old(self, now: float) -> None:
         lines = self._read_lines()
-        kept = [line for line in lines if (entry := _parse_line(line)) and entry.at > now - MAX_AGE]
+        kept = [line for line in lines if (entry := self._parse(line)) and entry.at > now - MAX_AGE]
         if sum(map(len, kept)) > MAX_FILE_BYTES // 2:
             kept = kept[len(kept) // 2 :]
         write_atomically(self.directory / FILE, b"".join(kept))
+
+    def _parse(self, line: bytes) -> _Entry | None:
+        return _parse_line(decrypt_line(line, FILE, self.encryption))
 
     @property
     def _key(self) -> str:

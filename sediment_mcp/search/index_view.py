@@ -43,6 +43,8 @@ from sediment_mcp.tuning import Tuning
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from sediment_mcp.system.directory_encryption import DirectoryEncryption
+
 FIRST_FETCH = 64  # chunks of each index at first; the union of 50 holds the answer 99.5 % of the time
 MIN_MEMORIES = 32  # different memories from each index, so that one long memory cannot crowd out the others
 
@@ -86,10 +88,11 @@ class IndexView:
     it, so that the database is never older than the snapshots it corrects.
     """
 
-    def __init__(self, directory: Path, tuning: Tuning) -> None:
+    def __init__(self, directory: Path, tuning: Tuning, encryption: DirectoryEncryption) -> None:
         self._directory = directory
         self._tuning = tuning
-        self.text = TextSearch(directory, common_from=tuning.common_terms_from)
+        self._encryption = encryption
+        self.text = TextSearch(directory, encryption, common_from=tuning.common_terms_from)
         self.vectors: VectorSearch | None = None
         self._columns: AttributeColumns | None = None  # built when a filter first needs them
 
@@ -106,7 +109,7 @@ class IndexView:
     def reload_vectors(self, session: ReadSession, model: ModelIdentity) -> None:
         """Open only the model's newest snapshot."""
         if self.vectors is None or self.vectors.model != model:
-            self.vectors = VectorSearch(self._directory, model)
+            self.vectors = VectorSearch(self._directory, model, self._encryption)
         self.vectors.reload(session)
 
     def is_far_behind(self, session: ReadSession) -> bool:
@@ -119,9 +122,12 @@ class IndexView:
     def is_text_due(self, session: ReadSession) -> bool:
         """Return True if the text index should be written.
 
-        It cannot be used, or lacks too many chunks.
+        It cannot be used, or lacks too many chunks. Where it is written whole each time, a large one may lack
+        more.
         """
         limit = self._tuning.text_memtable_limit
+        if self.text.is_written_whole:
+            limit = max(limit, self.text.snapshot_count // self._tuning.text_memtable_share)
         return self.text.is_rejected or (
             session.changes.count_chunks_since(self.text.snapshot_seq, limit) >= limit
         )

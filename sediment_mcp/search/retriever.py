@@ -32,6 +32,7 @@ from sediment_mcp.tuning import Tuning
 if TYPE_CHECKING:
     from sediment_mcp.embeddings.reranker import Reranker
     from sediment_mcp.search.related import RelatedMemory
+    from sediment_mcp.system.directory_encryption import DirectoryEncryption
 
 logger = logging.getLogger(__name__)
 
@@ -73,6 +74,7 @@ class Retriever:
         storage: MemoryStorage,
         model: ModelLoader,
         indexer: Indexer,
+        encryption: DirectoryEncryption,
         *,
         clock: Callable[[], datetime],
         tuning: Tuning,
@@ -86,7 +88,8 @@ class Retriever:
         self._tuning = tuning
         self._reranker = reranker
         self._reader = storage.reader()
-        self._view = IndexView(directory, tuning)
+        self._encryption = encryption
+        self._view = IndexView(directory, tuning, encryption)
         self._viewed: ReadSession | None = None
 
     def close(self) -> None:
@@ -266,7 +269,8 @@ class Retriever:
         self._storage.open()
         with self._reader.session() as session:
             if session is not self._viewed:  # the database was replaced
-                self._view, self._viewed = IndexView(self._directory, self._tuning), session
+                self._view = IndexView(self._directory, self._tuning, self._encryption)
+                self._viewed = session
             yield session, self._view
 
 

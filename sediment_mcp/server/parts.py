@@ -64,8 +64,10 @@ class LateParts:
         with self._lock:
             if self._app is None:
                 from sediment_mcp.app import Application
+                from sediment_mcp.sync.automatic import synchronize_automatically
 
                 self._app = Application(self._config, model=self._model)
+                synchronize_automatically(self._app)
             return self._app
 
     @cached_property
@@ -103,6 +105,7 @@ class LateParts:
             self._import_runtime()
         import_module("sediment_mcp.server.handlers")
         import_module("sediment_mcp.app")
+        import_module("sediment_mcp.sync.automatic")
         self._is_imported.set()
         import_module("sediment_mcp.background.services")
         self._import_runtime()

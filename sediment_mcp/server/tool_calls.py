@@ -80,7 +80,9 @@ def call_tool(
     ``with_digest`` adds to a query's answer how much is known.
     """
     try:
-        if not tool.hints.read_only:
+        if tool.hints.read_only:
+            app.before_query(project)
+        else:
             assert_may_write()
         given = unwrap_arguments(tool.arguments, _take_object(arguments))
         answer = OPERATIONS[tool.name](app, parse_arguments(tool.arguments, given), project)

@@ -15,7 +15,7 @@ from sediment_mcp.sync.folder import LogPath
 from sediment_mcp.sync.log_file import UnreadableFile, read_encrypted
 
 MEMORIES_PER_FILE = 1000  # about ten megabytes with embeddings; a reader takes a file in one transaction
-MAX_FILES = 64  # beyond what full files are needed
+MAX_FILES = 64  # before it is looked whether fewer would do
 ID_FIELD = re.compile(rb'"id": ?"([0-9A-Za-z_-]{1,16})"')
 
 
@@ -28,9 +28,10 @@ class Rewrite:
     replaced: tuple[LogPath, ...]
 
 
-def is_due(files: Sequence[LogPath], memories: int) -> bool:
-    """Return True if there are too many files for so many memories."""
-    return len(files) > MAX_FILES + memories // (MEMORIES_PER_FILE // 2)
+def is_worthwhile(files: Sequence[LogPath], rewrites: Sequence[Rewrite]) -> bool:
+    """Return True if there are many files, and rewriting leaves clearly fewer."""
+    replaced = sum(len(rewrite.replaced) for rewrite in rewrites)
+    return len(files) > MAX_FILES and replaced - len(rewrites) >= MAX_FILES // 2
 
 
 def find_holding(files: Iterable[LogPath], memory_ids: Iterable[str], identity: str) -> set[LogPath]:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from sediment_mcp.domain.memory import Memory, NewMemory
     from sediment_mcp.storage.sqlite.rule_changes import RuleChange
     from sediment_mcp.storage.table_protocols import KeptPair
+    from sediment_mcp.sync.project_pairs import ProjectPair
 
 DIGEST_BYTES = 16
 
@@ -57,6 +58,16 @@ def digest_kept_pair(pair: KeptPair) -> bytes:
 def name_kept_pair(pair: KeptPair) -> str:
     """Return the name of a pair among the items of a log."""
     return f"pair {pair.first_id} {pair.second_id}"
+
+
+def digest_project_pair(pair: ProjectPair) -> bytes:
+    """Return the digest of a pair of shared names, which never changes."""
+    return _digest(pair)
+
+
+def name_project_pair(pair: ProjectPair) -> str:
+    """Return the name of a pair of shared names among the items of a log."""
+    return f"projects {pair.kept} {pair.former}"
 
 
 def _digest(state: object) -> bytes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
+from sediment_mcp.background.jobs import SYNC_LOCK
 from sediment_mcp.errors import BadArgument
 from sediment_mcp.operations.kept_pairs import adopt_former_file
 from sediment_mcp.storage.sqlite.sync_tables import GIVEN_SEQ
@@ -21,7 +22,6 @@ from sediment_mcp.system.progress import Progress, ignore_progress
 if TYPE_CHECKING:
     from sediment_mcp.app import Application
 
-LOCK = "sync.lock"
 NOT_SET_UP = (
     "Nothing is synchronized here yet: begin with sediment-mcp sync init FOLDER, or with sediment-mcp sync "
     "join FOLDER if another device has begun."
@@ -59,7 +59,7 @@ class SyncEngine:
     def lock(self, timeout: float | None = None) -> AbstractContextManager[None]:
         """Let no other process synchronize this store; see `run`."""
         patience = self._app.config.tuning.lock_timeout if timeout is None else timeout
-        return locked(self._app.config.store_dir / LOCK, patience)
+        return locked(self._app.config.store_dir / SYNC_LOCK, patience)
 
     def _run(self, settings: SyncSettings, progress: Progress) -> SyncReport:
         report = SyncReport()

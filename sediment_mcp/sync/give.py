@@ -12,12 +12,15 @@ from sediment_mcp.sync.compaction import MEMORIES_PER_FILE
 from sediment_mcp.sync.digests import (
     digest_kept_pair,
     digest_memory,
+    digest_project_pair,
     digest_rule,
     name_kept_pair,
+    name_project_pair,
     name_rule,
 )
 from sediment_mcp.sync.folder import is_complete
 from sediment_mcp.sync.log_file import Extras, format_head
+from sediment_mcp.sync.project_pairs import list_project_pairs
 from sediment_mcp.transfer.exporter import READ_AT_ONCE, format_memories
 from sediment_mcp.transfer.records import ALL_MEMORIES, split_into_batches
 
@@ -187,12 +190,12 @@ class Giving:
             if not purged and len(files) <= compaction.MAX_FILES:
                 return
             given = _Given(session.sync.given(), set(purged))
-        if not purged and not compaction.is_due(files, len(given)):
-            return
         must_go = compaction.find_holding(files, purged, self._log.settings.identity)
         number = self._log.number + 1
         counts = [len(given.between(file.first, file.last)) for file in files]
         rewrites = compaction.plan(files, counts, must_go, number)
+        if not purged and not compaction.is_worthwhile(files, rewrites):
+            return
         written = _Written()
         try:
             with self._app.file.read() as session:
@@ -225,9 +228,6 @@ class _Given:
         self._items = [item for item, _ in rest]
         self._numbers = [number for _, number in rest]
 
-    def __len__(self) -> int:
-        return len(self._items)
-
     def between(self, first: int, last: int) -> list[str]:
         """Return the ids in files with these numbers."""
         return self._items[bisect_left(self._numbers, first) : bisect_right(self._numbers, last)]
@@ -239,9 +239,12 @@ def _list_extras(session: SqliteSession) -> tuple[Extras, list[State]]:
         erased=tuple(sorted(session.erased_ids())),
         rules=tuple(session.retention.changes()),
         kept_pairs=tuple(session.kept_pairs.list_all()),
+        projects=tuple(list_project_pairs(session)),
     )
     states = [(name_rule(change), digest_rule(change)) for change in extras.rules]
-    return extras, states + [(name_kept_pair(pair), digest_kept_pair(pair)) for pair in extras.kept_pairs]
+    states += [(name_kept_pair(pair), digest_kept_pair(pair)) for pair in extras.kept_pairs]
+    states += [(name_project_pair(pair), digest_project_pair(pair)) for pair in extras.projects]
+    return extras, states
 
 
 def _find_new_extras(session: SqliteSession) -> tuple[Extras, list[State]]:
@@ -253,5 +256,6 @@ def _find_new_extras(session: SqliteSession) -> tuple[Extras, list[State]]:
         erased=tuple(session.sync.ungiven_erased()),
         rules=tuple(change for change in extras.rules if name_rule(change) in new),
         kept_pairs=tuple(pair for pair in extras.kept_pairs if name_kept_pair(pair) in new),
+        projects=tuple(pair for pair in extras.projects if name_project_pair(pair) in new),
     )
     return fresh, [(item, digest) for item, digest in states if item in new]

@@ -18,6 +18,7 @@ from sediment_mcp.errors import BadArgument
 from sediment_mcp.storage.sqlite.rule_changes import RuleChange
 from sediment_mcp.storage.table_protocols import KeptPair
 from sediment_mcp.sync.folder import LogPath
+from sediment_mcp.sync.project_pairs import ProjectPair, is_shared_name
 from sediment_mcp.system.text import to_json
 from sediment_mcp.transfer.encryption import decrypt_with_identity
 from sediment_mcp.transfer.formats.sediment_jsonl import (
@@ -42,10 +43,11 @@ class Extras:
     erased: tuple[str, ...] = ()
     rules: tuple[RuleChange, ...] = ()
     kept_pairs: tuple[KeptPair, ...] = ()
+    projects: tuple[ProjectPair, ...] = ()
 
     def __bool__(self) -> bool:
         """Return True if there is anything."""
-        return bool(self.erased or self.rules or self.kept_pairs)
+        return bool(self.erased or self.rules or self.kept_pairs or self.projects)
 
 
 @dataclass(slots=True)
@@ -81,6 +83,7 @@ def format_head(device: str, first: int, last: int, now: datetime, extras: Extra
         "erased": extras.erased,
         "rules": extras.rules,
         "kept_pairs": extras.kept_pairs,
+        "projects": extras.projects,
     }
     return [to_json(header), to_json(rest)]
 
@@ -139,6 +142,7 @@ def _parse_extras(fields: dict[str, Any]) -> Extras:
         erased=tuple(memory_id for memory_id in fields["erased"] if VALID_ID.fullmatch(memory_id)),
         rules=tuple(_check_rule(RuleChange(*rule)) for rule in fields["rules"]),
         kept_pairs=tuple(_check_pair(KeptPair(*pair)) for pair in fields["kept_pairs"]),
+        projects=tuple(_check_projects(ProjectPair(*pair)) for pair in fields["projects"]),
     )
 
 
@@ -164,6 +168,12 @@ def _is_text(value: object) -> bool:
 
 def _is_positive(value: object) -> bool:
     return isinstance(value, int) and 0 < value < MAX_INTEGER
+
+
+def _check_projects(pair: ProjectPair) -> ProjectPair:
+    if not all(is_shared_name(name) for name in pair):
+        raise ValueError("no pair of shared names")
+    return pair
 
 
 def _load_object(line: bytes) -> dict[str, Any]:

@@ -17,12 +17,15 @@ from sediment_mcp.sync import folder as folders
 from sediment_mcp.sync.digests import (
     digest_kept_pair,
     digest_memory,
+    digest_project_pair,
     digest_rule,
     name_kept_pair,
+    name_project_pair,
     name_rule,
 )
 from sediment_mcp.sync.folder import LogPath
 from sediment_mcp.sync.log_file import LogFile, UnreadableFile, open_file
+from sediment_mcp.sync.project_pairs import adopt_project_pair
 from sediment_mcp.transfer.import_report import ImportReport
 from sediment_mcp.transfer.importer import merge_repeated, take_over
 from sediment_mcp.transfer.prepare import PreparedMemory, prepare_exported
@@ -165,6 +168,9 @@ class Merge:
             take_over(self._app, session, wanted, embedder, done)
             session.sync.note(_list_agreed(session, wanted))
             rules, kept = self._take_rules(session, file), self._take_kept_pairs(session, file)
+            for pair in file.extras.projects:
+                adopt_project_pair(session, pair)
+                session.sync.note([(name_project_pair(pair), digest_project_pair(pair))])
             session.sync.set_position(file.device, file.last)
         for _, sentence in done.skipped:
             logger.warning("A memory of the device %s %s", file.device, sentence)

@@ -12,20 +12,19 @@ Which project here has which shared name is kept, so that a name does not change
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, NamedTuple, TypedDict
+from typing import TYPE_CHECKING, NamedTuple
 
 from sediment_mcp.config_paths import parse_path
 from sediment_mcp.errors import BadArgument, UnknownProject
 from sediment_mcp.operations.projects import move_project
+from sediment_mcp.sync.project_pairs import FOLDER_PREFIX
+from sediment_mcp.sync.results import SharedProject
 from sediment_mcp.sync.settings import SyncSettings
 from sediment_mcp.system.git_repository import parse_remote
 from sediment_mcp.system.project_root import REMOTE_PREFIX, is_path, name_by_remote, normalize_project
 
 if TYPE_CHECKING:
     from sediment_mcp.app import Application
-
-FOLDER_PREFIX = "folder:"
-"""What the shared name of a folder without a remote begins with; its device and its path follow."""
 
 
 class ProjectName(NamedTuple):
@@ -39,14 +38,6 @@ class ProjectName(NamedTuple):
     def rank(self) -> tuple[bool, bool, str]:
         """Return what is smaller for a name that is preferred to another of the same project."""
         return not self.is_chosen, self.shared.startswith(FOLDER_PREFIX), self.shared
-
-
-class SharedProject(TypedDict):
-    """A shared name, the project that has it here (null: none), and how many memories belong to it."""
-
-    name: str
-    project: str | None
-    memories: int
 
 
 class ProjectNames:
@@ -91,7 +82,9 @@ class ProjectNames:
     def to_local(self, shared: str) -> str:
         """Return the project of this device that has a shared name; the name itself without one."""
         found = self._by_shared.get(shared)
-        return shared if found is None else found.local
+        if found is None or found.local not in self._by_shared:
+            return shared if found is None else found.local
+        return self._by_shared[found.local].local  # of a name whose other name has a folder since
 
     def list_strays(self) -> list[ProjectName]:
         """Return the names to which memories still belong here, though a project here has them."""
@@ -136,7 +129,7 @@ def load_project_names(app: Application, settings: SyncSettings) -> ProjectNames
             for name in names.new:
                 session.sync.set_project(name.shared, name.local, is_chosen=False)
             for name in strays:
-                session.move_project(name.shared, name.local)
+                session.move_project(name.shared, names.to_local(name.shared))
     return names
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -54,7 +55,11 @@ def read_settings(app: Application) -> SyncSettings | None:
         BadArgument: the memories are on a server.
     """
     with require_file(app).read() as session:
-        values = session.sync.settings()
+        return parse_settings(session.sync.settings())
+
+
+def parse_settings(values: Mapping[str, str]) -> SyncSettings | None:
+    """Return the settings by their names in the database; None if nothing is synchronized."""
     if DEVICE not in values:
         return None
     return SyncSettings(

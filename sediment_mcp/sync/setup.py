@@ -97,8 +97,8 @@ def check_new_folder(app: Application, folder: Path) -> Path:
         return folder
     if others := sorted(entry.name for entry in _list_visible(folder) if entry.is_dir()):
         raise BadArgument(
-            f"{folder} holds other folders, such as {others[0]}: name a new one within it, which is made, such "
-            f"as {folder / 'sediment'}."
+            f"{folder} holds other folders, such as {others[0]}: name one within it only for this, such as "
+            f"{folder / 'sediment'}."
         )
     _check_writable(folder)
     return folder
@@ -213,8 +213,8 @@ def _check_code(folder: Path, identity: str) -> str:
     devices = _list_readable_devices(folder)
     if not devices:
         raise BadArgument(
-            f"No device has written into {folder} yet, so the recovery code cannot be tried: use the passphrase, "
-            "or wait until files have been carried here."
+            f"No device has written into {folder} yet, so the recovery code cannot be tried: use the "
+            "passphrase, or wait until files have been carried here."
         )
     if not any(read_about(folder, name, identity) for name in devices):
         raise BadArgument("The recovery code is that of another sync folder: look for the right one.")
@@ -225,7 +225,7 @@ def _check_code(folder: Path, identity: str) -> str:
 
 
 def _choose_device(folder: Path, device: str) -> str:
-    """Return the name of this device's folder, which is nobody else's whatever the case of its letters.
+    """Return a name for this device's folder that differs from all others by more than case.
 
     Raises:
         BadArgument: the name that the user has given is another's, or none for a folder.
@@ -271,8 +271,8 @@ def require_settings(app: Application) -> SyncSettings:
     settings = read_settings(app)
     if settings is None:
         raise BadArgument(
-            "This store does not synchronize yet: run `sediment-mcp sync init FOLDER` on the first device, and "
-            "`sediment-mcp sync join FOLDER` on the others."
+            "This store does not synchronize yet: run `sediment-mcp sync init FOLDER` on the first device, "
+            "and `sediment-mcp sync join FOLDER` on the others."
         )
     return settings
 
@@ -303,8 +303,8 @@ def use_folder(app: Application, folder: Path) -> SyncSettings:
     about = read_about(place, settings.device, settings.identity)
     if about is None:
         raise BadArgument(
-            f"This store synchronizes through {settings.folder}, and {place} is not that folder: leave it out, "
-            "or run `sediment-mcp sync leave` first."
+            f"This store synchronizes through {settings.folder}, and {place} is not that folder: leave it "
+            "out, or run `sediment-mcp sync leave` first."
         )
     moved = replace(settings, folder=place)
     write_settings(app, moved)

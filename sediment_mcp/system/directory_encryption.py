@@ -11,12 +11,15 @@ from __future__ import annotations
 import os
 import threading
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, Literal, cast, get_args
 
-from sediment_mcp.errors import DamagedFile, StorageError
+from sediment_mcp.config import ENCRYPT_EXTRA
+from sediment_mcp.errors import DamagedFile, KeyUnavailable, StorageError
+from sediment_mcp.system import database_files
 from sediment_mcp.system.data_key import DataKey
-from sediment_mcp.system.files import read_record, read_stamp, write_record
+from sediment_mcp.system.files import read_record, read_stamp, sync_directory, write_record
 from sediment_mcp.system.key_sources import KeySource, load_key
 
 MARKER = "encryption.json"
@@ -24,8 +27,6 @@ State = Literal["encrypting", "encrypted", "decrypting"]
 MAGIC = b"sediment-mcp/aes-256-gcm/1\n"
 """What a file begins with that is encrypted here."""
 NONCE_BYTES, TAG_BYTES = 12, 16
-SQLITE_MAGIC = b"SQLite format 3\0"
-"""What a SQLite file begins with that is not encrypted; an encrypted one begins with random bytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +53,7 @@ class DirectoryEncryption:
         self.directory = directory
         self.key_command = key_command
         self._lock = threading.Lock()
+        self._loading = threading.Lock()  # of its own: a source may wait for a person
         self._read: tuple[tuple[int, int, int], Marker] | None = None
         self._key: DataKey | None = None
 
@@ -65,12 +67,17 @@ class DirectoryEncryption:
         path = self.directory / MARKER
         try:
             stamp = read_stamp(path)
-        except OSError:
+            with self._lock:
+                if self._read is None or self._read[0] != stamp:
+                    self._read = (stamp, _read_marker(path))
+                return self._read[1]
+        except (FileNotFoundError, NotADirectoryError):
             return None
-        with self._lock:
-            if self._read is None or self._read[0] != stamp:
-                self._read = (stamp, _read_marker(path))
-            return self._read[1]
+        except OSError as error:
+            raise StorageError(
+                f"{path} says whether the memories are encrypted, and cannot be read ({error.strerror}): "
+                "make it readable."
+            ) from error
 
     def write_marker(self, marker: Marker) -> None:
         """Replace the marker file in one step."""
@@ -78,6 +85,11 @@ class DirectoryEncryption:
             self.directory / MARKER,
             {"state": marker.state, "key_id": marker.key_id, "source": marker.source},
         )
+
+    def remove_marker(self) -> None:
+        """Say that the directory is not encrypted; no file of it may be any more."""
+        (self.directory / MARKER).unlink(missing_ok=True)
+        sync_directory(self.directory)
 
     @property
     def encrypts(self) -> bool:
@@ -89,13 +101,14 @@ class DirectoryEncryption:
         """Return the key; the source is asked once.
 
         Raises:
-            KeyUnavailable: the source does not have it, or has another one.
+            KeyUnavailable: the source does not have it, or has another one, or the extra is not installed.
         """
         marker = self.marker
         if marker is None:
             raise StorageError("The data directory is not encrypted: there is no key.")
-        with self._lock:
+        with self._loading:
             if self._key is None or self._key.id != marker.key_id:
+                _assert_extra()
                 self._key = load_key(marker.source, marker.key_id, self.key_command)
             return self._key
 
@@ -111,9 +124,10 @@ class DirectoryEncryption:
         """
         if self.marker is None:
             return None
-        head = _read_head(path, len(SQLITE_MAGIC))
-        is_plain = head == SQLITE_MAGIC if head else not self.encrypts
-        return None if is_plain else self.key().derive("database")
+        is_encrypted = database_files.is_encrypted(path)
+        if is_encrypted is None:
+            is_encrypted = self.encrypts
+        return self.key().derive("database") if is_encrypted else None
 
     # --- other files --------------------------------------------------------------------------
 
@@ -151,20 +165,39 @@ class DirectoryEncryption:
         return AESGCM(self.key().derive("files"))
 
 
+def is_encrypted(path: Path) -> bool:
+    """Return whether a file that is no SQLite file is encrypted, by its first bytes.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    with path.open("rb") as file:
+        return file.read(len(MAGIC)) == MAGIC
+
+
 def _read_marker(path: Path) -> Marker:
     try:
         record = read_record(path)
-        return Marker(record["state"], str(record["key_id"]), record["source"])
-    except (OSError, ValueError, KeyError) as error:
-        raise StorageError(
-            f"{path} says whether the memories are encrypted, and cannot be read: "
-            "give the recovery code to `sediment-mcp key restore`."
-        ) from error
+        marker = Marker(record["state"], str(record["key_id"]), record["source"])
+        if marker.state in get_args(State) and marker.source in get_args(KeySource):
+            return marker
+    except (ValueError, KeyError):
+        pass
+    raise StorageError(
+        f"{path} says whether the memories are encrypted, and is damaged: "
+        "give the recovery code to `sediment-mcp key restore`."
+    )
 
 
-def _read_head(path: Path, count: int) -> bytes:
-    try:
-        with path.open("rb") as file:
-            return file.read(count)
-    except OSError:
-        return b""
+def _assert_extra() -> None:
+    """Check that the extra is installed, of which the server of another host may know nothing.
+
+    Raises:
+        KeyUnavailable: it is not.
+    """
+    missing = [name for name in ("sqlcipher3", "cryptography") if find_spec(name) is None]
+    if missing:
+        raise KeyUnavailable(
+            f"The memories are encrypted, and {' and '.join(missing)} cannot be found here: run pip install "
+            f'"{ENCRYPT_EXTRA}", or `sediment-mcp install` again for a host whose entry lacks it.'
+        )

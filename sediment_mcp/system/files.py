@@ -15,9 +15,12 @@ import sys
 import zlib
 from collections.abc import Callable, Generator
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
-from sediment_mcp.errors import DiskFull, StorageError
+from sediment_mcp.errors import DamagedFile, DiskFull, StorageError
+
+if TYPE_CHECKING:
+    from sediment_mcp.system.directory_encryption import DirectoryEncryption
 
 PRIVATE_DIRECTORY = 0o700  # mode
 PRIVATE_FILE = 0o600  # mode
@@ -42,8 +45,12 @@ def make_private(path: Path) -> None:
 
 
 def touch_private(path: Path) -> None:
-    """Create an empty private file if there is none; files that SQLite adds inherit its mode."""
-    os.close(os.open(path, os.O_RDWR | os.O_CREAT, PRIVATE_FILE))
+    """Create an empty private file if there is none; files that SQLite adds inherit its mode.
+
+    One that is there is not opened: closing it would drop the locks that this process has on it.
+    """
+    with contextlib.suppress(FileExistsError):
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, PRIVATE_FILE))
 
 
 def read_stamp(path: Path) -> tuple[int, int, int]:
@@ -136,19 +143,25 @@ def _open_temporary(path: Path, move: Callable[[Path, Path], object]) -> Generat
         raise
 
 
-def write_record(path: Path, record: dict[str, Any]) -> None:
-    """Replace a small JSON file, with a checksum of its entries in it."""
-    write_atomically(path, json.dumps({**record, CHECKSUM_KEY: _compute_checksum(record)}).encode())
+def write_record(path: Path, record: dict[str, Any], encryption: DirectoryEncryption | None = None) -> None:
+    """Replace a small JSON file, with a checksum of its entries in it; encrypted if the directory is."""
+    data = json.dumps({**record, CHECKSUM_KEY: _compute_checksum(record)}).encode()
+    write_atomically(path, data if encryption is None else encryption.encrypt(data, path.name))
 
 
-def read_record(path: Path) -> dict[str, Any]:
+def read_record(path: Path, encryption: DirectoryEncryption | None = None) -> dict[str, Any]:
     """Return what `write_record` wrote.
 
     Raises:
         OSError: the file cannot be read.
         ValueError: the content is not what was written.
+        KeyUnavailable: it is encrypted, and there is no key.
     """
-    record: Any = json.loads(path.read_bytes())
+    data = path.read_bytes()
+    try:
+        record: Any = json.loads(data if encryption is None else encryption.decrypt(data, path.name))
+    except DamagedFile as error:
+        raise ValueError(str(error)) from error
     if not isinstance(record, dict) or record.pop(CHECKSUM_KEY, None) != _compute_checksum(record):  # pyright: ignore[reportUnknownArgumentType]
         raise ValueError(f"{path.name} is damaged")
     return record  # pyright: ignore[reportUnknownVariableType]

@@ -79,7 +79,7 @@ def inflect(count: int, noun: str) -> str:
     """Return a noun in the number that goes with a count."""
     if count == 1:
         return noun
-    return f"{noun[:-1]}ies" if noun.endswith("y") else f"{noun}s"
+    return re.sub(r"(?<![aeou])y$", "ie", noun) + "s"
 
 
 def format_subject(count: int, noun: str) -> str:

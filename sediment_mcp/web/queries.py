@@ -79,7 +79,8 @@ def list_trash(context: RequestContext, arguments: RequestArguments) -> TrashRes
 def list_turns(context: RequestContext, arguments: RequestArguments) -> dict[str, Any]:
     """Return captured turns, newest first, and whether capture is on."""
     result = list_captured(context.app, parse_arguments(ListMemories, arguments), context.project)
-    return {**result, "on": read_state(context.app.config.store_dir).since is not None}
+    state = read_state(context.app.config.store_dir, context.app.encryption)
+    return {**result, "on": state.since is not None}
 
 
 def get_overview(context: RequestContext, arguments: RequestArguments) -> Mapping[str, Any]:

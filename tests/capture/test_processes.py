@@ -63,7 +63,8 @@ def wait_for(host: Host, count: int) -> None:
 def captured(host: Host, tmp_path: Path) -> Path:
     """Return the path of a transcript, with capture on."""
     host.app.storage.open()
-    switch_capture(host.directory, on=True, now=datetime.now(UTC) - timedelta(hours=1))
+    since = datetime.now(UTC) - timedelta(hours=1)
+    switch_capture(host.directory, host.app.encryption, on=True, now=since)
     return tmp_path / "s1.jsonl"
 
 
@@ -136,7 +137,7 @@ def test_a_secret_is_refused_although_the_user_is_only_warned_of_those_that_are_
 
 
 def test_nothing_is_started_while_capture_is_off(host: Host, captured: Path) -> None:
-    switch_capture(host.directory, on=False, now=datetime.now(UTC))
+    switch_capture(host.directory, host.app.encryption, on=False, now=datetime.now(UTC))
     write_transcript(captured, 3)
     for event in ("stop", "capture"):
         process = start_hook(host, captured, event)

@@ -43,7 +43,7 @@ class Session:
         self.path = path
         self.number = 0
         host.app.storage.open()
-        switch_capture(host.files, on=True, now=host.clock())
+        switch_capture(host.files, host.app.encryption, on=True, now=host.clock())
 
     def say(self, text: object, role: str = "user", **ago: float) -> None:
         self.number += 1
@@ -139,7 +139,8 @@ def test_turns_that_are_read_again_are_known(session: Session) -> None:
     session.say("First.")
     session.capture()
     (session.host.files / FILE).unlink()
-    switch_capture(session.host.files, on=True, now=session.host.clock() - timedelta(hours=1))
+    since = session.host.clock() - timedelta(hours=1)
+    switch_capture(session.host.files, session.host.app.encryption, on=True, now=since)
     session.say("Second.")
     report = session.capture()
     assert (report.imported, report.known) == (1, 1)
@@ -173,12 +174,12 @@ def test_nothing_from_before_capture_was_on_or_too_old_is_kept(session: Session,
 
 
 def test_nothing_is_captured_while_it_is_off(session: Session, host: Host) -> None:
-    switch_capture(host.files, on=False, now=host.clock())
+    switch_capture(host.files, host.app.encryption, on=False, now=host.clock())
     session.say("Off.")
     session.capture()
     assert not state(host)
     host.clock.advance(minutes=1)
-    switch_capture(host.files, on=True, now=host.clock())
+    switch_capture(host.files, host.app.encryption, on=True, now=host.clock())
     session.say("On.")
     session.capture()
     assert session.texts() == ["On."]
@@ -200,7 +201,7 @@ def test_a_long_transcript_is_read_piece_by_piece(session: Session, monkeypatch:
     report = session.capture()
     assert report.imported == 19
     assert not report.skipped
-    assert read_state(session.host.files).positions.popitem()[1].lines == 20
+    assert read_state(session.host.files, session.host.app.encryption).positions.popitem()[1].lines == 20
 
 
 def test_codex_turns_have_the_session_of_the_first_line_in_every_piece(host: Host, tmp_path: Path) -> None:
@@ -268,7 +269,7 @@ def test_a_file_that_is_no_transcript_is_refused(session: Session, content: byte
 def test_a_state_that_cannot_be_read_means_off(session: Session, host: Host) -> None:
     for content in (b"", b"{}", b"[1]", b'{"since": "soon", "positions": {}}', b"\xff"):
         (host.files / FILE).write_bytes(content)
-        assert read_state(host.files).since is None
+        assert read_state(host.files, host.app.encryption).since is None
         session.say("Said.")
         session.capture()
     assert not state(host)

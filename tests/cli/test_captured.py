@@ -9,9 +9,14 @@ import pytest
 from support.command_line import Run, own_place, run, store
 
 from sediment_mcp import config
-from sediment_mcp.operations.capture_state import read_state
+from sediment_mcp.operations.capture_state import CaptureState, read_state
+from sediment_mcp.system.directory_encryption import DirectoryEncryption
 
 __all__ = ["own_place", "run"]  # fixtures
+
+
+def state_of(place: Path) -> CaptureState:
+    return read_state(place, DirectoryEncryption(place))
 
 
 @pytest.fixture(autouse=True)
@@ -27,13 +32,13 @@ def capture(run: Run, text: str, session: str = "s1") -> str:
 def test_capture_is_off_until_it_is_switched_on(run: Run, own_place: Path) -> None:
     assert "Capture is off" in run("captured").err
     assert run("captured", "on", "--json").json == {"capture": "on"}
-    since = read_state(own_place).since
+    since = state_of(own_place).since
     assert since is not None
     assert "off" not in run("captured").err
     assert run("captured", "on").status == 0
-    assert read_state(own_place).since == since  # what it captures does not begin anew
+    assert state_of(own_place).since == since  # what it captures does not begin anew
     assert run("captured", "off").status == 0
-    assert read_state(own_place).since is None
+    assert state_of(own_place).since is None
 
 
 def test_captured_turns_are_shown_kept_and_dropped(run: Run) -> None:
@@ -131,12 +136,12 @@ def test_a_file_and_what_was_found_do_not_go_together(run: Run) -> None:
 @pytest.mark.usefixtures("home")
 def test_capture_is_on_once_it_is_asked_for_at_an_install(run: Run, own_place: Path) -> None:
     assert run("install", "claude-code", "--no-check").status == 0
-    assert read_state(own_place).since is None
+    assert state_of(own_place).since is None
     assert run("install", "claude-code", "--no-check", "--capture", "--dry-run").status == 0
-    assert read_state(own_place).since is None
+    assert state_of(own_place).since is None
     outcome = run("install", "claude-code", "--no-check", "--capture")
     assert (outcome.status, "Capture is on" in outcome.err) == (0, True)
-    assert read_state(own_place).since is not None
+    assert state_of(own_place).since is not None
 
 
 @pytest.mark.usefixtures("home")

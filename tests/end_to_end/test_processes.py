@@ -13,19 +13,16 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from support.backends import POSTGRES, SQLITE, Backend, environment
-from support.embedding_double import DIMENSION, EmbeddingDouble
+from support.backends import ENCRYPTED, POSTGRES, SQLITE, Backend, environment
 from support.host import SMALL, Host
 from support.worker import FOLDER, PROGRAM, assert_found, assert_gone, everything
 
 from sediment_mcp.background.worker import Worker
-from sediment_mcp.indexes.quantized_index import QuantizedIndex
-from sediment_mcp.indexes.tantivy_index import TantivyIndex
 from sediment_mcp.system.progress import Progress
 from sediment_mcp.tuning import Tuning
 
 NAMES = ("ada", "bob", "cyd", "dov")
-STEPS = {SQLITE: 40, POSTGRES: 20}
+STEPS = {SQLITE: 40, POSTGRES: 20, ENCRYPTED: 20}
 
 
 def run_all(directory: Path, backend: Backend) -> None:
@@ -48,6 +45,7 @@ def run_all(directory: Path, backend: Backend) -> None:
 @pytest.mark.slow
 @pytest.mark.process
 @pytest.mark.over_both
+@pytest.mark.over_encrypted
 def test_four_processes_agree_at_every_moment_and_in_the_end(tmp_path: Path, backend: Backend) -> None:
     run_all(tmp_path, backend)
     steps = STEPS[backend.name]
@@ -75,10 +73,8 @@ def test_four_processes_agree_at_every_moment_and_in_the_end(tmp_path: Path, bac
         assert_found(host, identity, text)
     for identity in deleted:
         assert_gone(host, own[identity])
-    text = TantivyIndex(host.files)
-    vectors = QuantizedIndex(host.files, EmbeddingDouble().identity.fingerprint, DIMENSION)
-    assert len(text) > len(expected) // 2
-    assert len(vectors) > len(expected) // 2
+    assert len(host.open_text_index()) > len(expected) // 2
+    assert len(host.open_vector_index()) > len(expected) // 2
     with host.app.storage.read() as session:
         if not host.app.config.database:  # a server looks after its own files
             assert session.database.integrity_faults() == []

@@ -25,8 +25,8 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 from support import postgres
-from support.backends import POSTGRES, SQLITE, Backend, use_backend
-from support.embedding_double import DIMENSION, EmbeddingDouble
+from support.backends import ENCRYPTED, POSTGRES, SQLITE, Backend, use_backend
+from support.embedding_double import EmbeddingDouble
 from support.host import SMALL, Clock, Host
 from support.statements import statements_without_a_tenant
 from support.storage import open_storage
@@ -35,8 +35,6 @@ from sediment_mcp.domain.chunking import split_into_chunks
 from sediment_mcp.domain.retention import Rule
 from sediment_mcp.embeddings.protocols import QueryEmbedding
 from sediment_mcp.errors import BadArgument, UnknownMemory
-from sediment_mcp.indexes.quantized_index import QuantizedIndex
-from sediment_mcp.indexes.tantivy_index import TantivyIndex
 from sediment_mcp.operations.history import history, revert
 from sediment_mcp.operations.retention_rules import clear_rules, preview_retention, run_retention, set_rule
 from sediment_mcp.operations.trash import list_deleted, restore_memories
@@ -444,7 +442,7 @@ class Storage(RuleBasedStateMachine):
 
     def _text_index_is_exact(self) -> None:
         kept = [m for m in self.expected.memories.values() if not m.deleted]
-        assert len(TantivyIndex(self.hosts[0].files)) == sum(len(split_into_chunks(m.text)) for m in kept)
+        assert len(self.hosts[0].open_text_index()) == sum(len(split_into_chunks(m.text)) for m in kept)
 
     @rule(host=st.integers(0, 1), anew=st.booleans())
     def write_vectors(self, host: int, anew: bool) -> None:
@@ -452,10 +450,9 @@ class Storage(RuleBasedStateMachine):
         assert embedder is not None
         self.hosts[host].app.storage.open()
         self.hosts[host].app.services.indexer.write_vectors(embedder.identity, rebuild=anew)
-        fingerprint = embedder.identity.fingerprint
         kept = [m for m in self.expected.memories.values() if m.embedded and not m.deleted]
         if kept:
-            count = len(QuantizedIndex(self.hosts[0].files, fingerprint, DIMENSION))
+            count = len(self.hosts[0].open_vector_index())
             assert count == sum(len(split_into_chunks(m.text)) for m in kept)
 
     @rule(host=HOSTS)
@@ -585,12 +582,13 @@ class TwoTenants(Storage):
         super().teardown()
 
 
-EXAMPLES = {SQLITE: 25, POSTGRES: 12}  # a step over a server takes longer
+EXAMPLES = {SQLITE: 25, POSTGRES: 12, ENCRYPTED: 12}  # a step over a server takes longer
 UNHURRIED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
 
 
 @pytest.mark.slow
 @pytest.mark.over_both
+@pytest.mark.over_encrypted
 def test_every_answer_is_that_of_a_plain_model(backend: Backend) -> None:
     run(Storage, max_examples=EXAMPLES[backend.name], stateful_step_count=30)
 

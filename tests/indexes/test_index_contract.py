@@ -19,18 +19,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from support.embedding_double import DIMENSION, EmbeddingDouble
+from support.encryption import make_encrypted, own_keys
 from support.memories import NOW, memory_of
 
 from sediment_mcp.domain.filters import Filters
 from sediment_mcp.errors import DamagedDatabase, DamagedSnapshot, DiskFull, Stopped
-from sediment_mcp.indexes import quantized_index, tantivy_index
+from sediment_mcp.indexes import encrypted_text_index, quantized_index, tantivy_index
 from sediment_mcp.indexes.analyzer import extract_terms
+from sediment_mcp.indexes.encrypted_text_index import EncryptedTextWriter
 from sediment_mcp.indexes.filter_mask import FilterMask
 from sediment_mcp.indexes.protocols import IndexedChunk
 from sediment_mcp.indexes.quantized_index import QuantizedIndex, QuantizedWriter
 from sediment_mcp.indexes.tantivy_index import TantivyIndex, TantivyWriter
 from sediment_mcp.indexes.vector_matrix import _widen
 from sediment_mcp.storage.table_protocols import SnapshotId
+from sediment_mcp.system.directory_encryption import MARKER, DirectoryEncryption
 from sediment_mcp.system.files import read_record, write_record
 
 MODEL = EmbeddingDouble()
@@ -60,9 +63,9 @@ class Adapter(Protocol):
 class TextAdapter:
     pointer = tantivy_index.POINTER
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, writer: Any = None) -> None:
         self.directory = directory
-        self.writer = TantivyWriter(directory)
+        self.writer = writer or TantivyWriter(directory)
 
     def write(self, base: Any, added: Iterable[int], removed: Iterable[int], seq: int, token: int) -> Any:
         chunks = [
@@ -95,9 +98,9 @@ class TextAdapter:
 class VectorAdapter:
     pointer = f"vectors-3-{FINGERPRINT[:12]}.json"
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, encryption: DirectoryEncryption | None = None) -> None:
         self.directory = directory
-        self.writer = QuantizedWriter(directory, FINGERPRINT, DIMENSION)
+        self.writer = QuantizedWriter(directory, FINGERPRINT, DIMENSION, encryption)
 
     def write(self, base: Any, added: Iterable[int], removed: Iterable[int], seq: int, token: int) -> Any:
         chunks = sorted(added)
@@ -131,15 +134,46 @@ def mask(chunks: set[int]) -> FilterMask:
     return FilterMask(admitted)
 
 
+def encrypted_text(directory: Path) -> TextAdapter:
+    return TextAdapter(directory, EncryptedTextWriter(directory, DirectoryEncryption(directory)))
+
+
+def encrypted_vectors(directory: Path) -> VectorAdapter:
+    return VectorAdapter(directory, DirectoryEncryption(directory))
+
+
+ENCRYPTED = [
+    pytest.param(make, marks=pytest.mark.encrypt, id=f"encrypted {name}")
+    for make, name in ((encrypted_text, "text"), (encrypted_vectors, "vectors"))
+]
+
+
+@pytest.fixture(
+    params=[pytest.param(TextAdapter, id="text"), pytest.param(VectorAdapter, id="vectors"), *ENCRYPTED]
+)
+def index(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Any]:
+    with own_keys():
+        if request.param not in (TextAdapter, VectorAdapter):
+            make_encrypted(tmp_path)
+        yield request.param(tmp_path)
+
+
 @pytest.fixture(params=[TextAdapter, VectorAdapter], ids=["text", "vectors"])
-def index(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
+def plain(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
     return request.param(tmp_path)
+
+
+@pytest.fixture(params=ENCRYPTED)
+def encrypted(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Any]:
+    with own_keys():
+        make_encrypted(tmp_path)
+        yield request.param(tmp_path)
 
 
 def test_a_missing_index_is_an_error_and_is_not_made(index: Any) -> None:
     with pytest.raises(DamagedSnapshot):
         index.open()
-    assert list(index.directory.iterdir()) == []
+    assert {path.name for path in index.directory.iterdir()} <= {MARKER}
 
 
 def test_a_new_index_holds_what_it_was_given(index: Any) -> None:
@@ -170,13 +204,13 @@ def test_on_a_base_the_removed_go_and_the_changed_are_replaced(index: Any) -> No
     assert index.all(again) == {1, 2, 3, 4, 5, 6, 22}
 
 
-def test_anew_nothing_of_the_old_remains(index: Any) -> None:
-    index.write(None, range(1, 21), (), seq=1, token=1)
-    anew = index.write(None, range(10, 15), (), seq=2, token=2)
-    assert index.all(anew) == set(range(10, 15))
-    names = {path.name for path in index.directory.iterdir()}
-    named = [name for key, name in read_record(index.directory / index.pointer).items() if key in NAMES]
-    assert names == {index.pointer, *named}
+def test_anew_nothing_of_the_old_remains(plain: Any) -> None:
+    plain.write(None, range(1, 21), (), seq=1, token=1)
+    anew = plain.write(None, range(10, 15), (), seq=2, token=2)
+    assert plain.all(anew) == set(range(10, 15))
+    names = {path.name for path in plain.directory.iterdir()}
+    named = [name for key, name in read_record(plain.directory / plain.pointer).items() if key in NAMES]
+    assert names == {plain.pointer, *named}
 
 
 def test_an_open_reader_keeps_its_snapshot_while_others_replace_it(index: Any) -> None:
@@ -228,9 +262,9 @@ def test_everything_written_is_private(index: Any) -> None:
 @pytest.mark.parametrize(
     "what", ["missing", "empty", "garbage", "list", "number", "no settings", "null file"]
 )
-def test_a_pointer_that_says_nothing_is_damage(index: Any, what: str) -> None:
-    index.write(None, range(1, 5), (), seq=1, token=1)
-    pointer = index.directory / index.pointer
+def test_a_pointer_that_says_nothing_is_damage(plain: Any, what: str) -> None:
+    plain.write(None, range(1, 5), (), seq=1, token=1)
+    pointer = plain.directory / plain.pointer
     content = json.loads(pointer.read_bytes())
     nothing_named = {key: None if key in NAMES else value for key, value in content.items()}
     replacement = {
@@ -245,53 +279,53 @@ def test_a_pointer_that_says_nothing_is_damage(index: Any, what: str) -> None:
     else:
         pointer.write_bytes(replacement[what])
     with pytest.raises(DamagedSnapshot):
-        index.open()
+        plain.open()
 
 
-def test_other_settings_are_damage_and_never_half_understood(index: Any) -> None:
-    index.write(None, range(1, 5), (), seq=1, token=1)
-    pointer = index.directory / index.pointer
+def test_other_settings_are_damage_and_never_half_understood(plain: Any) -> None:
+    plain.write(None, range(1, 5), (), seq=1, token=1)
+    pointer = plain.directory / plain.pointer
     content = read_record(pointer)
     write_record(pointer, {**content, "settings": content["settings"] + " later"})
     with pytest.raises(DamagedSnapshot, match="settings"):
-        index.open()
+        plain.open()
 
 
-def test_a_pointer_is_believed_as_it_was_written_or_not_at_all(index: Any) -> None:
+def test_a_pointer_is_believed_as_it_was_written_or_not_at_all(plain: Any) -> None:
     """What it says of the change that is reached, or of the mean vector, cannot be seen elsewhere."""
-    index.write(None, range(1, 5), (), seq=1, token=1)
-    pointer = index.directory / index.pointer
+    plain.write(None, range(1, 5), (), seq=1, token=1)
+    pointer = plain.directory / plain.pointer
     content = read_record(pointer)
-    assert index.writer.built_seq() == 1
+    assert plain.writer.built_seq() == 1
     for key in content:
         pointer.write_text(json.dumps({**json.loads(pointer.read_text()), key: 7}))
         with pytest.raises(DamagedSnapshot):
-            index.open()
+            plain.open()
         write_record(pointer, content)
-        index.open()
+        plain.open()
 
 
 def test_a_pointer_cannot_lead_out_of_the_directory(
-    index: Any, tmp_path_factory: pytest.TempPathFactory
+    plain: Any, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    elsewhere = type(index)(tmp_path_factory.mktemp("elsewhere"))
+    elsewhere = type(plain)(tmp_path_factory.mktemp("elsewhere"))
     elsewhere.write(None, range(1, 5), (), seq=1, token=1)
-    index.write(None, range(10, 15), (), seq=1, token=1)
+    plain.write(None, range(10, 15), (), seq=1, token=1)
     content = read_record(elsewhere.directory / elsewhere.pointer)
     for key in content.keys() & NAMES:
         led_out = {**content, key: str(elsewhere.directory / content[key])}
-        write_record(index.directory / index.pointer, led_out)
+        write_record(plain.directory / plain.pointer, led_out)
         with pytest.raises(DamagedSnapshot):
-            index.open()
+            plain.open()
 
 
-def test_the_leavings_of_a_crash_go_with_the_next_write(index: Any) -> None:
+def test_the_leavings_of_a_crash_go_with_the_next_write(plain: Any) -> None:
     """What a process killed in the middle of a write has left, big as it may be."""
-    snapshot = index.write(None, range(1, 5), (), seq=1, token=1)
-    content = json.loads((index.directory / index.pointer).read_bytes())
+    snapshot = plain.write(None, range(1, 5), (), seq=1, token=1)
+    content = json.loads((plain.directory / plain.pointer).read_bytes())
     orphans = []
     for key in content.keys() & NAMES:
-        there = index.directory / content[key]
+        there = plain.directory / content[key]
         orphans.append(there.with_name(f"{there.stem[:-8]}00000000{there.suffix}"))
         if there.is_dir():
             shutil.copytree(there, orphans[-1])
@@ -299,9 +333,75 @@ def test_the_leavings_of_a_crash_go_with_the_next_write(index: Any) -> None:
             orphans.append(there.with_name(f"{there.name}.tmp"))
             shutil.copy(there, orphans[-2])
             shutil.copy(there, orphans[-1])
-    index.write(snapshot, [9], (), seq=2, token=2)
+    plain.write(snapshot, [9], (), seq=2, token=2)
     assert [orphan for orphan in orphans if orphan.exists()] == []
-    assert index.all(index.open()) == {1, 2, 3, 4, 9}
+    assert plain.all(plain.open()) == {1, 2, 3, 4, 9}
+
+
+# --- the encrypted ones -------------------------------------------------------------------------
+
+
+def files_of(index: Any) -> set[str]:
+    return {path.name for path in index.directory.iterdir()} - {MARKER}
+
+
+def test_of_an_encrypted_index_nothing_old_and_nothing_unfinished_remains(encrypted: Any) -> None:
+    encrypted.write(None, range(1, 21), (), seq=1, token=1)
+    count = len(files_of(encrypted))
+    for name in files_of(encrypted):
+        shutil.copy(encrypted.directory / name, encrypted.directory / f"{name}.00.tmp")
+    grown = encrypted.write(encrypted.open(), [30], [1], seq=2, token=2)
+    unnamed = {f"vectors-3-{FINGERPRINT[:12]}.json.00.tmp"}  # a record's own, as of every small file
+    assert len(files_of(encrypted) - unnamed) == count
+    assert encrypted.all(grown) == {*range(2, 21), 30}
+    assert encrypted.writer.built_seq() == 2
+
+
+def test_no_word_and_no_vector_stands_open_in_an_encrypted_index(encrypted: Any) -> None:
+    encrypted.write(None, range(1, 21), (), seq=1, token=1)
+    vector = MODEL.embed_documents([text_of(7)]).vectors.astype("<f2").tobytes()
+    numbers = np.arange(5, 8, dtype=np.int64).tobytes()
+    for name in files_of(encrypted):
+        data = (encrypted.directory / name).read_bytes()
+        assert data.startswith(b"sediment-mcp/"), name
+        for open_text in (b"passage", b"word7", b"number7", b"settings", b"center", vector, numbers):
+            assert open_text not in data, name
+
+
+@pytest.mark.parametrize("place", [0, 30, 60, 100, -1])
+def test_a_changed_byte_of_an_encrypted_index_is_damage(encrypted: Any, place: int) -> None:
+    encrypted.write(None, range(1, 21), (), seq=1, token=1)
+    for name in files_of(encrypted):
+        path = encrypted.directory / name
+        before = path.read_bytes()
+        changed = bytearray(before)
+        changed[place] ^= 4
+        path.write_bytes(changed)
+        with pytest.raises(DamagedSnapshot):
+            encrypted.open()
+        path.write_bytes(before[: len(before) // 2])
+        with pytest.raises(DamagedSnapshot):
+            encrypted.open()
+        path.write_bytes(before)
+    assert len(encrypted.open()) == 20
+
+
+def test_an_encrypted_index_of_other_settings_is_damage(
+    encrypted: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encrypted.write(None, range(1, 5), (), seq=1, token=1)
+    for module in (encrypted_text_index, quantized_index):
+        monkeypatch.setattr(module, "SETTINGS", f"{module.SETTINGS} later")
+    with pytest.raises(DamagedSnapshot, match="settings"):
+        encrypted.open()
+
+
+def test_an_encrypted_index_does_not_open_with_another_key(encrypted: Any) -> None:
+    encrypted.write(None, range(1, 5), (), seq=1, token=1)
+    (encrypted.directory / MARKER).unlink()
+    make_encrypted(encrypted.directory)
+    with pytest.raises(DamagedSnapshot, match="does not open"):
+        encrypted.open()
 
 
 # --- each one's own -----------------------------------------------------------------------------

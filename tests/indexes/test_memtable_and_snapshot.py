@@ -16,7 +16,6 @@ from support.host import QUIET, SMALL, Host
 
 from sediment_mcp.domain.filters import Filters
 from sediment_mcp.indexes.indexer import Indexer
-from sediment_mcp.indexes.quantized_index import QuantizedIndex
 from sediment_mcp.indexes.tantivy_index import TantivyIndex
 from sediment_mcp.operations.trash import restore_memories
 from sediment_mcp.storage.protocols import ReadSession
@@ -107,6 +106,7 @@ def test_a_common_word_is_not_dropped_for_being_counted_twice(host: Host) -> Non
     assert host.found_by_words("kiwi number3") == set(ids)
 
 
+@pytest.mark.over_encrypted
 def test_in_a_large_store_common_words_make_way_for_rare_ones(open_host: Callable[..., Host]) -> None:
     host = open_host(model=None, tuning=replace(QUIET, common_terms_from=6))
     ids = [host.store(f"the kiwi and number{n}")["id"] for n in range(10)]
@@ -116,6 +116,7 @@ def test_in_a_large_store_common_words_make_way_for_rare_ones(open_host: Callabl
         host.rebuild_text()
 
 
+@pytest.mark.over_encrypted
 def test_expiry_is_seen_in_memtable_and_snapshot_alike(host: Host) -> None:
     soon = (host.clock() + timedelta(minutes=5)).isoformat()
     early = host.store("kiwi early", expires_at=soon)["id"]
@@ -126,6 +127,7 @@ def test_expiry_is_seen_in_memtable_and_snapshot_alike(host: Host) -> None:
     assert host.found_by_words("kiwi") == set()
 
 
+@pytest.mark.over_encrypted
 def test_each_passage_is_proposed_once_and_the_deleted_not_at_all(open_host: Callable[..., Host]) -> None:
     """Snapshot and memtable both know of what has changed since."""
     host = open_host(tuning=SMALL)
@@ -148,6 +150,7 @@ def test_each_passage_is_proposed_once_and_the_deleted_not_at_all(open_host: Cal
             assert len({hit.chunk_id for hit in hits} & set(range(1, 10))) == len(hits)
 
 
+@pytest.mark.over_encrypted
 def test_what_is_deleted_or_erased_leaves_the_snapshots_with_the_next_write(host: Host) -> None:
     """Erased without the rest of a permanent deletion: as if the process had been killed in between."""
     embedder = host.app.model.get()
@@ -157,9 +160,7 @@ def test_what_is_deleted_or_erased_leaves_the_snapshots_with_the_next_write(host
     def counts() -> tuple[int, int]:
         host.app.services.indexer.write_text()
         host.app.services.indexer.write_vectors(embedder.identity)
-        identity = embedder.identity
-        vectors = QuantizedIndex(host.files, identity.fingerprint, identity.dimension)
-        return len(TantivyIndex(host.files)), len(vectors)
+        return len(host.open_text_index()), len(host.open_vector_index())
 
     assert counts() == (8, 8)
     host.delete(ids[0])
@@ -170,6 +171,7 @@ def test_what_is_deleted_or_erased_leaves_the_snapshots_with_the_next_write(host
     assert counts() == (7, 7)
 
 
+@pytest.mark.over_encrypted
 @pytest.mark.parametrize("rebuild", [False, True])
 def test_what_others_write_around_an_announcement_is_not_lost(
     open_host: Callable[..., Host], monkeypatch: pytest.MonkeyPatch, rebuild: bool

@@ -23,15 +23,21 @@ from support.stdio_peer import SERVER, StdioPeer
 from sediment_mcp.domain.chunking import split_into_chunks
 from sediment_mcp.domain.duplicates import compute_content_hash
 from sediment_mcp.domain.memory import NewMemory
+from sediment_mcp.domain.retention import Rule
 from sediment_mcp.embeddings.codec import encode_tokens, encode_vectors
 from sediment_mcp.errors import DamagedDatabase
 from sediment_mcp.maintenance import doctor
 from sediment_mcp.maintenance.findings import find_worst_state
 from sediment_mcp.maintenance.row_repair import repair_row
 from sediment_mcp.maintenance.salvage import salvage
+from sediment_mcp.operations.kept_pairs import keep_pair, list_kept_pairs
+from sediment_mcp.operations.retention_rules import set_rule
 from sediment_mcp.storage.sqlite.salvage import MEMORY_COLUMNS
 from sediment_mcp.storage.sqlite.session import SqliteSession, open_session
 from sediment_mcp.storage.sqlite.storage import DATABASE
+from sediment_mcp.sync.engine import SyncEngine
+from sediment_mcp.sync.settings import SyncSettings, read_settings, write_settings
+from sediment_mcp.transfer.encryption import generate_identity
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = 4096
@@ -545,3 +551,25 @@ def test_an_impossible_value_is_replaced_and_the_row_is_doubtful(
 )
 def test_a_row_without_an_id_or_a_text_is_given_up(column: str, value: object) -> None:
     assert repair_row({**FIRST_SCHEMA, column: value}) is None
+
+
+def test_kept_pairs_dated_rules_and_synchronization_are_saved(known: Known) -> None:
+    folder = known.directory.parent / "folder"
+    folder.mkdir()
+    identity = generate_identity()
+    with opened(known) as host:
+        write_settings(host.app, SyncSettings(folder, "laptop", identity))
+        set_rule(host.app, Rule("tag", "log", None, 7))
+        keep_pair(host.app, "a", "b")
+        SyncEngine(host.app).run()
+    damage(without_backup(known), zeroed_pages, 11)
+    with opened(known) as host:
+        salvage(host.app)
+        assert read_settings(host.app) == SyncSettings(folder, "laptop", identity)
+        assert list_kept_pairs(host.app) == {("a", "b")}
+        with host.app.file.read() as session:
+            assert [change.name for change in session.retention.changes()] == ["log"]
+        report = SyncEngine(host.app).run()  # its log has what was lost
+        assert report.new_name is not None
+        assert contents(known) == known.texts
+        assert not SyncEngine(host.app).run().has_changes

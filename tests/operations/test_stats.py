@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,6 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support.command_line import Run, own_place, run, store
+from support.encryption import make_encrypted, own_keys
 from support.host import SMALL, Clock, Host
 
 from sediment_mcp.config import QUESTIONS
@@ -20,6 +21,7 @@ from sediment_mcp.domain.tags import unique_tags
 from sediment_mcp.operations.results import StatsResult
 from sediment_mcp.operations.stats import stats
 from sediment_mcp.search import unanswered_queries
+from sediment_mcp.system.directory_encryption import DirectoryEncryption
 
 pytestmark = pytest.mark.over_both
 
@@ -164,25 +166,47 @@ def test_a_question_that_cannot_be_kept_is_answered_all_the_same(open_host: Open
     assert host.query("where is the piano")["mode"] == "lexical"
 
 
-def test_the_file_stays_small_and_keeps_the_newest(tmp_path: Path) -> None:
+@pytest.fixture
+def own_keys_here() -> Iterator[None]:
+    with own_keys():
+        yield
+
+
+KINDS = pytest.mark.parametrize("kind", ["plain", pytest.param("encrypted", marks=pytest.mark.encrypt)])
+
+
+def open_encryption(directory: Path, kind: str) -> DirectoryEncryption:
+    if kind == "encrypted":
+        make_encrypted(directory)
+    return DirectoryEncryption(directory)
+
+
+@KINDS
+@pytest.mark.usefixtures("own_keys_here")
+def test_the_file_stays_small_and_keeps_the_newest(tmp_path: Path, kind: str) -> None:
+    encryption = open_encryption(tmp_path, kind)
     asked = 2 * unanswered_queries.MAX_FILE_BYTES // unanswered_queries.MAX_QUERY_CHARS
     for number in range(asked):
         unanswered_queries.keep_query(
-            tmp_path, f"{number} " + "x" * 2 * unanswered_queries.MAX_QUERY_CHARS, NOW
+            tmp_path, f"{number} " + "x" * 2 * unanswered_queries.MAX_QUERY_CHARS, NOW, encryption
         )
         assert (tmp_path / unanswered_queries.FILE).stat().st_size <= unanswered_queries.MAX_FILE_BYTES + 1000
-    kept = {int(one.question.split()[0]) for one in unanswered_queries.list_unanswered(tmp_path)}
+    kept = {int(one.question.split()[0]) for one in unanswered_queries.list_unanswered(tmp_path, encryption)}
     assert max(kept) == asked - 1
     assert kept == set(range(min(kept), asked))
 
 
 @pytest.mark.parametrize("line", ["", "{", "[]", "null", '{"question": 1, "asked_at": "x"}', "\udc80"])
-def test_a_line_that_cannot_be_read_is_passed_over(tmp_path: Path, line: str) -> None:
-    unanswered_queries.keep_query(tmp_path, "before", NOW)
+@KINDS
+@pytest.mark.usefixtures("own_keys_here")
+def test_a_line_that_cannot_be_read_is_passed_over(tmp_path: Path, line: str, kind: str) -> None:
+    encryption = open_encryption(tmp_path, kind)
+    unanswered_queries.keep_query(tmp_path, "before", NOW, encryption)
     with (tmp_path / unanswered_queries.FILE).open("ab") as file:
         file.write(line.encode(errors="surrogateescape") + b"\n")
-    unanswered_queries.keep_query(tmp_path, "after", NOW)
-    assert {one.question for one in unanswered_queries.list_unanswered(tmp_path)} == {"before", "after"}
+    unanswered_queries.keep_query(tmp_path, "after", NOW, encryption)
+    kept = unanswered_queries.list_unanswered(tmp_path, encryption)
+    assert {one.question for one in kept} == {"before", "after"}
 
 
 # --- the command --------------------------------------------------------------------------------
@@ -210,11 +234,12 @@ def test_kept_questions_about_a_memory_go_with_it_when_it_is_erased(
     host = open_host()
     identity = host.store("The vault opens with 4711")["id"]
     for question in ("Where is the vault?", "What is for dinner?", "the 4711"):
-        unanswered_queries.keep_query(host.files, question, NOW)
+        unanswered_queries.keep_query(host.files, question, NOW, host.app.encryption)
     if by_retention:
         host.delete(identity)
         clock.advance(days=31)
         host.app.services.retention.run(None)
     else:
         host.delete(identity, permanent=True)
-    assert [one.question for one in unanswered_queries.list_unanswered(host.files)] == ["What is for dinner?"]
+    kept = unanswered_queries.list_unanswered(host.files, host.app.encryption)
+    assert [one.question for one in kept] == ["What is for dinner?"]

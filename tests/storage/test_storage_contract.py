@@ -28,7 +28,7 @@ from sediment_mcp.system.timestamps import to_micros
 MODEL = EmbeddingDouble()
 
 
-pytestmark = pytest.mark.over_both
+pytestmark = [pytest.mark.over_both, pytest.mark.over_encrypted]
 
 
 @pytest.fixture

@@ -1,15 +1,16 @@
 """The engines over which tests run, and where a test's memories lie in each of them.
 
-A module or a test with the mark ``over_both`` runs once over each; all others run over SQLite. Whatever asks
+A module or a test with the mark ``over_both`` runs over SQLite and over PostgreSQL, one with the mark
+``over_encrypted`` also over SQLite in an encrypted data directory; all others run over SQLite. Whatever asks
 `settings` for its part of a `Config` runs over the engine of the test: hosts, stores, and worker processes,
-which are told by their environment.
+which are told by their environment, or by the directory that it is encrypted.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -17,12 +18,14 @@ import pytest
 
 from sediment_mcp.config import DATABASE, DEFAULT_TENANT, TENANT, Config
 from support import postgres
+from support.encryption import make_encrypted, own_keys
 from support.statements import checked_statements
 from support.traces import long_words
 
-SQLITE, POSTGRES = "sqlite", "postgres"
+SQLITE, POSTGRES, ENCRYPTED = "sqlite", "postgres", "encrypted"
 BACKENDS = (SQLITE, pytest.param(POSTGRES, marks=pytest.mark.postgres))
 """Each engine as a parameter of a test. A new one is one more entry, and passes the same tests."""
+OVER_ENCRYPTED = pytest.param(ENCRYPTED, marks=pytest.mark.encrypt)
 
 
 class Backend:
@@ -38,7 +41,9 @@ class Backend:
 
     def settings(self, directory: Path, tenant: str = "") -> dict[str, str]:
         """The fields of a `Config` that say where the memories of a data directory lie."""
-        if self.name == SQLITE:
+        if self.name == ENCRYPTED:
+            make_encrypted(directory)
+        if self.name != POSTGRES:
             return {"tenant": tenant or DEFAULT_TENANT}
         if (directory, tenant) not in self._tenants:
             self._tenants[directory, tenant] = postgres.new_tenant()
@@ -85,10 +90,14 @@ def tables_with(config: Config, text: str) -> list[str]:
 
 @contextmanager
 def use_backend(name: str, database: str = "", *, is_checked: bool = True) -> Iterator[Backend]:
-    """Let tests inside run over an engine, whose statements are checked."""
+    """Let tests inside run over an engine, whose statements are checked, and whose keys are their own."""
     _current.append(Backend(name, database))
     try:
-        with checked_statements() if name == POSTGRES and is_checked else nullcontext():
+        with ExitStack() as stack:
+            if name == POSTGRES and is_checked:
+                stack.enter_context(checked_statements())
+            if name == ENCRYPTED:
+                stack.enter_context(own_keys())
             yield _current[-1]
     finally:
         _current.pop()

@@ -5,13 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sediment_mcp.app import Application
-from sediment_mcp.config import KEPT_BACKUPS, Audit, Config
+from sediment_mcp.config import KEPT_BACKUPS, Audit, Config, Questions
 from sediment_mcp.embeddings.protocols import Embedder
 from sediment_mcp.embeddings.reranker import Reranker
 from sediment_mcp.errors import ModelUnavailable
+from sediment_mcp.indexes.quantized_index import QuantizedIndex
+from sediment_mcp.indexes.text_files import TextWriter
 from sediment_mcp.operations.arguments import (
     DeleteMemory,
     ListMemories,
@@ -30,6 +32,9 @@ from support.answers import DELETE, STORE, complete_list, complete_query
 from support.backends import settings, tables_with
 from support.embedding_double import EmbeddingDouble
 from support.traces import traces
+
+if TYPE_CHECKING:
+    from sediment_mcp.indexes.text_files import StoredTextIndex
 
 QUIET = Tuning(settle_seconds=1e6)
 """The background thread waits for ever: tests say themselves when it works."""
@@ -70,6 +75,7 @@ class Host:
     tenant: str = ""
     audit: Audit = ""
     team: str = ""
+    questions: Questions = "forget"
     app: Application = field(init=False)
 
     def __post_init__(self) -> None:
@@ -82,6 +88,7 @@ class Host:
             self.directory,
             backups=self.kept,
             audit=self.audit,
+            questions=self.questions,
             tuning=self.tuning,
             **self._where,
         )
@@ -142,6 +149,18 @@ class Host:
     def rebuild_text(self) -> None:
         self.app.storage.open()
         self.app.services.indexer.write_text(rebuild=True)
+
+    def open_text_index(self) -> StoredTextIndex:
+        """Open the snapshot of the text index, of the kind that the directory has."""
+        return TextWriter(self.files, self.app.encryption).open()
+
+    def open_vector_index(self) -> QuantizedIndex:
+        """Open the snapshot of the vector index of the host's model."""
+        assert self.model is not None
+        identity = self.model.identity
+        return QuantizedIndex(
+            self.files, identity.fingerprint, identity.dimension, encryption=self.app.encryption
+        )
 
     def crash(self) -> None:
         """Drop everything as it is, without closing, and start anew."""

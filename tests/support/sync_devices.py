@@ -618,7 +618,7 @@ def clone(world: World, device: Device, random: Random) -> None:
 def copy_directory(world: World, device: Device, random: Random) -> None:
     """Keep a copy of the whole data directory, as a backup of the disk has it."""
     device.host.end()
-    place = device.home.with_name(f"{device.name}-copy-{len(device.copies)}")
+    place = device.home.with_name(f"{device.label}-copy-{len(device.copies)}")
     shutil.copytree(device.data, place)
     device.copies.append(place)
     device.open()

@@ -247,6 +247,8 @@ search.query_tense.is_about_present search.query_tense.remove_present_words
 search.candidates.is_question search.time_questions.asks_when search.time_questions.names_time
 search.versions.states_change server.bridge.encode_header
 storage.sql.fields.dump_json
+sync.setup.is_recovery_code sync.setup.make_device_name system.git_repository.parse_remote
+system.project_root.is_path
 storage.postgres.adapters.escape_nul storage.postgres.adapters.unescape_nul
 system.project_root.parse_file_uri
 system.text.compose_accents system.text.count_invisible system.text.escape_invisible

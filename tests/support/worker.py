@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from sediment_mcp.indexes import quantized_index, tantivy_index
+from sediment_mcp.indexes.array_files import PlainArrayFiles
 from sediment_mcp.indexes.vector_files import VectorFiles
 from sediment_mcp.storage.sqlite.connection import SqliteDatabase
 from sediment_mcp.storage.sqlite.session import SqliteSession
@@ -129,7 +130,7 @@ PLACES: dict[str, tuple[Any, str]] = {
     "vectors: codes": (quantized_index, "write_codes"),
     "vectors: private": (quantized_index, "make_private"),
     "vectors: name": (quantized_index, "publish"),
-    "vectors: pointer": (quantized_index, "write_record"),
+    "vectors: pointer": (PlainArrayFiles, "write_record"),
     "vectors: old files": (VectorFiles, "remove_old"),
 }
 

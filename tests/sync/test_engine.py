@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -14,13 +14,15 @@ import pytest
 from support.host import Clock, Host
 from support.transferring import export, import_export, state
 
+from sediment_mcp.background.jobs import SYNC_LOCK
+from sediment_mcp.app import Application
 from sediment_mcp.domain.retention import Rule
 from sediment_mcp.errors import BadArgument, SedimentError, Stopped, StorageError
 from sediment_mcp.maintenance.restore import preview_restore, restore_backup
 from sediment_mcp.operations.kept_pairs import keep_pair, list_kept_pairs
 from sediment_mcp.operations.retention_rules import clear_rules, set_rule
 from sediment_mcp.sync import compaction, give
-from sediment_mcp.sync.engine import LOCK, SyncEngine
+from sediment_mcp.sync.engine import SyncEngine
 from sediment_mcp.sync.folder import list_devices, list_log, read_about
 from sediment_mcp.sync.log_file import read_encrypted
 from sediment_mcp.sync.report import SyncReport
@@ -247,6 +249,14 @@ def test_a_device_without_the_folder_or_a_setting_is_told_what_to_do(devices: De
         SyncEngine(devices["one"].app).run()
 
 
+def test_over_postgresql_devices_are_told_that_they_share_the_server(host: Host) -> None:
+    pytest.importorskip("psycopg")
+    app = Application(replace(host.app.config, database="postgresql://nobody@127.0.0.1:1/none"))
+    with pytest.raises(BadArgument, match="connect each of them to that server"):
+        SyncEngine(app).run()
+    app.close()
+
+
 def damage_end(path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-1])
 
@@ -321,6 +331,19 @@ def test_what_only_the_log_of_a_missing_device_held_is_given_by_another(devices:
     shutil.rmtree(devices.folder / "gone")
     devices.sync("one", "new")
     assert state(devices["new"]) == state(devices["one"]) != {}
+
+
+def test_a_later_state_that_only_a_missing_device_gave_is_given_by_another(devices: Devices) -> None:
+    one = devices["one"]
+    memory_id = one.store("Tea is at four")["id"]
+    devices.sync("one", "gone", "two")
+    devices.clock.advance(minutes=1)
+    devices["gone"].delete(memory_id)
+    devices.sync("gone", "one")
+    shutil.rmtree(devices.folder / "gone")
+    devices.sync("one", "two")
+    assert state(one) == state(devices["two"])
+    assert state(one)[memory_id]["deleted_at"]
 
 
 def test_a_device_says_what_it_is_and_what_its_clock_says(devices: Devices) -> None:
@@ -433,7 +456,7 @@ def test_a_stopped_run_is_gone_on_with(devices: Devices) -> None:
 
 def test_a_run_waits_for_another_only_as_long_as_it_is_told(devices: Devices) -> None:
     one = devices["one"]
-    with locked(one.files / LOCK, 0), pytest.raises(SedimentError):
+    with locked(one.files / SYNC_LOCK, 0), pytest.raises(SedimentError):
         SyncEngine(one.app).run(timeout=0)
     devices.sync("one")
 

@@ -420,5 +420,5 @@ def test_captured_turns_are_shown_kept_and_dropped(server: UiServer, host: Host)
     assert whole(host, kept["id"])["kind"] == "semantic"
     assert server.change("drop_captured", ids=[turns[1]])["deleted"] == [turns[1]]
     assert [memory["id"] for memory in server.read("captured")["memories"]] == [turns[2]]
-    switch_capture(host.files, on=True, now=host.clock())
+    switch_capture(host.files, host.app.encryption, on=True, now=host.clock())
     assert server.read("captured")["on"] is True

@@ -136,13 +136,13 @@ def _switch(invocation: Invocation, *, on: bool) -> None:
 
     app = invocation.app
     app.storage.open()
-    switch_capture(app.config.store_dir, on=on, now=app.now())
+    switch_capture(app.config.store_dir, app.encryption, on=on, now=app.now())
 
 
 def _is_on(invocation: Invocation) -> bool:
     from sediment_mcp.operations.capture_state import read_state
 
-    return read_state(invocation.config.store_dir).since is not None
+    return read_state(invocation.config.store_dir, invocation.app.encryption).since is not None
 
 
 ACTIONS: dict[str, Callable[[Invocation, _Options], int]] = {

@@ -25,10 +25,12 @@ STYLES = {"ok": "green", "warning": "yellow", "problem": "bold red"}
 def doctor_(invocation: Invocation, fix: bool) -> int:
     """Check the data, model, indexes and permissions."""
     from dataclasses import asdict
+    from datetime import UTC, datetime
 
     from sediment_mcp.cli import terminal
     from sediment_mcp.maintenance import doctor
     from sediment_mcp.maintenance.findings import find_worst_state
+    from sediment_mcp.sync.findings import examine_sync
 
     findings: list[Finding] = []
     if fix:
@@ -37,6 +39,7 @@ def doctor_(invocation: Invocation, fix: bool) -> int:
             findings = doctor.fix(app, bars)
     with terminal.show_spinner("Looking at everything"):
         findings += doctor.examine(invocation.config)
+        findings += examine_sync(invocation.config, datetime.now(UTC))
     state = find_worst_state(findings)
     result = {"state": state, "findings": [asdict(finding) for finding in findings]}
     invocation.print_result(result, lambda: _show_findings(findings))

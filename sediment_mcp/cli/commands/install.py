@@ -43,6 +43,7 @@ class _Options:
     no_check: bool
     hooks: bool | None
     capture: bool | None
+    encrypt: bool
     url: str | None
     token_env: str | None
     token_stdin: bool
@@ -78,6 +79,7 @@ class _Options:
     default=None,
     help="let hosts keep what is said, for 30 days; else as it is, or asked",
 )
+@click.option("--encrypt", is_flag=True, help="encrypt the memories, as the command encrypt does")
 @dry_run_option
 @click.option("--force", is_flag=True, help="replace or remove an entry that starts something else")
 @click.option("--no-check", is_flag=True, help="do not start what was written")
@@ -98,14 +100,29 @@ def install(invocation: Invocation, hosts: tuple[str, ...], **options: Any) -> i
     given = [models[variable] for variable in models if variable in invocation.flags]
     installation = launch_command.detect_installation(machine, sys.argv[0])
     arguments = _build_server_arguments(invocation)
-    command = launch_command.build_launch_command(
-        installation, arguments, extra=launch_command.find_extra(given)
-    )
+    extra = launch_command.find_extra(given, is_encrypted=chosen.encrypt or _is_encrypted(invocation))
+    command = launch_command.build_launch_command(installation, arguments, extra=extra)
     if not named and not chosen.all:
         return _list(invocation, chosen, machine, command)
     if not command.brings_extra:
         launch_command.check_extra(given)
+    if chosen.encrypt and not chosen.dry_run:
+        _encrypt(invocation)
     return _install(invocation, chosen, machine, named, command)
+
+
+def _is_encrypted(invocation: Invocation) -> bool:
+    from sediment_mcp.system.directory_encryption import DirectoryEncryption
+
+    return DirectoryEncryption(invocation.config.data_dir).marker is not None
+
+
+def _encrypt(invocation: Invocation) -> None:
+    """Encrypt the memories, before a server stores the first one."""
+    from sediment_mcp.cli.commands.encryption import run_encryption, say_what_remains
+
+    _, report = run_encryption(invocation, yes=False)
+    say_what_remains(report)
 
 
 def _list(invocation: Invocation, options: _Options, machine: Machine, command: LaunchCommand) -> int:
@@ -113,7 +130,8 @@ def _list(invocation: Invocation, options: _Options, machine: Machine, command: 
     from sediment_mcp.errors import BadArgument
     from sediment_mcp.hosts.install_plan import find_targets, inspect_target
 
-    is_change = options.uninstall or options.force or options.dry_run or options.url is not None
+    is_change = options.uninstall or options.force or options.dry_run or options.encrypt
+    is_change = is_change or options.url is not None
     if is_change or options.hooks is not None or options.capture is not None:
         raise BadArgument(
             "Name the hosts, or give --all for those that are here: see `sediment-mcp install`."
@@ -169,6 +187,10 @@ def _check_remote(options: _Options) -> None:
         raise BadArgument("--token-env and --token-stdin exclude each other: the token is in one place.")
     if options.url is not None and options.uninstall:
         raise BadArgument("--uninstall takes our entry out whatever it connects to: leave --url away.")
+    if options.encrypt and (options.url is not None or options.uninstall):
+        raise BadArgument(
+            "--encrypt is for memories of this machine that a host is being connected to: leave it out."
+        )
     if options.url is not None and (options.hooks or options.capture):
         raise BadArgument(
             "Hooks recall and keep memories of this machine, and --url connects to another one: "

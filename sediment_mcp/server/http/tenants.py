@@ -21,6 +21,7 @@ from sediment_mcp.server.http.caches import (
     set_aside,
 )
 from sediment_mcp.server.http.settings import DEFAULT_CACHE
+from sediment_mcp.sync.automatic import synchronize_automatically
 
 MEBIBYTE = 1024 * 1024
 SETTLE_SECONDS = 2.0  # before background work begins, so that it does not slow the call that opens a tenant
@@ -142,7 +143,9 @@ class Tenants:
         if config.database:
             note_use(config)
         shared = None if team is None else team.app
-        return self._build(config, model=self._model, is_team=key.is_team, team=shared)
+        app = self._build(config, model=self._model, is_team=key.is_team, team=shared)
+        synchronize_automatically(app)
+        return app
 
     def _remove_unused(self, count: int) -> list[Application]:
         removed: list[Application] = []

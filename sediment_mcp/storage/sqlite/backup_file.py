@@ -1,6 +1,6 @@
 """Backup files: copying and checking a whole database, and erasing memories in it.
 
-A backup has no log file.
+A backup has no log file, and is encrypted if its database was.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from datetime import datetime
 from pathlib import Path
 
 from sediment_mcp.errors import DamagedDatabase, StorageError
+from sediment_mcp.storage.sqlite.database_copy import copy_database
 from sediment_mcp.storage.sqlite.secure_erase import erase_remains, has_remains
 from sediment_mcp.storage.sqlite.session import SqliteSession, open_session
 
@@ -28,10 +29,10 @@ class Contents:
     seq: int
 
 
-def read_contents(path: Path, *, read_only: bool = False) -> Contents | None:
+def read_contents(path: Path, key: bytes | None = None, *, read_only: bool = False) -> Contents | None:
     """Return the contents of a database file, or None if it cannot be read."""
     try:
-        with contextlib.closing(open_session(path, read_only=read_only)) as session:
+        with contextlib.closing(open_session(path, read_only=read_only, key=key)) as session:
             changes = session.changes
             return Contents(changes.count_memories(), changes.newest_created_at(), changes.seq())
     except StorageError:
@@ -47,7 +48,7 @@ def write_copy(session: SqliteSession, path: Path) -> None:
         DamagedDatabase: the copy is not sound, because the database is not.
     """
     session.database.copy_to(path)
-    with contextlib.closing(open_session(path)) as copy:
+    with contextlib.closing(open_session(path, key=session.database.key)) as copy:
         assert_sound(copy)
         _forget_audited_texts(copy)
 
@@ -59,8 +60,15 @@ def _forget_audited_texts(copy: SqliteSession) -> None:
             copy.audit.clear_texts()
 
 
-def copy_sound(path: Path, copy: Path, *, read_only: bool = False) -> None:
-    """Copy a backup and bring the copy's schema up to date.
+def copy_sound(
+    path: Path,
+    copy: Path,
+    *,
+    source_key: bytes | None = None,
+    key: bytes | None = None,
+    read_only: bool = False,
+) -> None:
+    """Copy a backup and bring the copy's schema up to date; ``key`` is that of the copy.
 
     A file from outside the data directory is opened read-only; our own may first need a rollback after a
     crash.
@@ -68,11 +76,11 @@ def copy_sound(path: Path, copy: Path, *, read_only: bool = False) -> None:
     Raises:
         DamagedDatabase: it is damaged, or holds no memories.
     """
-    with contextlib.closing(open_session(path, read_only=read_only)) as source:
+    with contextlib.closing(open_session(path, read_only=read_only, key=source_key)) as source:
         if not source.database.holds_memories():
             raise DamagedDatabase(f"{path} holds no memories.")
-        source.database.copy_to(copy)
-    with contextlib.closing(open_session(copy)) as session:
+    copy_database(path, copy, source_key=source_key, key=key, read_only=read_only)
+    with contextlib.closing(open_session(copy, key=key)) as session:
         session.database.upgrade()
         assert_sound(session)
 
@@ -87,13 +95,13 @@ def assert_sound(session: SqliteSession) -> None:
         raise DamagedDatabase
 
 
-def erase_in_file(path: Path, erased_ids: set[str]) -> None:
+def erase_in_file(path: Path, erased_ids: set[str], key: bytes | None = None) -> None:
     """Erase memories in a backup, and record their ids there as erased.
 
     Raises:
         DamagedDatabase: nothing can be erased in it.
     """
-    with contextlib.closing(open_session(path)) as session:
+    with contextlib.closing(open_session(path, key=key)) as session:
         session.database.upgrade()
         pending = sorted(erased_ids - session.erased_ids())
         if pending:

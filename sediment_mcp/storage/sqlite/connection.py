@@ -2,50 +2,41 @@
 
 It also keeps the change sequence.
 
-This and `migrations` are the only modules that import sqlite3. Who may write, and when, is decided by
-`storage.sqlite.storage`. ``synchronous=FULL`` makes COMMIT the one point of durability.
+This, `library` and `migrations` are the only modules that import sqlite3. Who may write, and when, is
+decided by `storage.sqlite.storage`. ``synchronous=FULL`` makes COMMIT the one point of durability.
 """
 
 from __future__ import annotations
 
 import contextlib
-import os
+import functools
 import sqlite3
+import weakref
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Self
 
 from sediment_mcp.domain.tags import fold_tag
-from sediment_mcp.errors import DamagedDatabase, DiskFull, StorageError
+from sediment_mcp.errors import StorageError
 from sediment_mcp.storage.sql.database import placeholders
 from sediment_mcp.storage.sqlite import migrations
 from sediment_mcp.storage.sqlite.dialect import DIALECT
-from sediment_mcp.storage.sqlite.library import connect, translate_library_errors
+from sediment_mcp.storage.sqlite.library import (
+    build_uri,
+    check_library,
+    connect,
+    find_use,
+    format_key,
+    translate_sqlite_errors,
+)
+from sediment_mcp.system.database_files import FileUse, open_database_file, release_database_file
 from sediment_mcp.system.files import read_file_id, touch_private
 
 BUSY_TIMEOUT_MS = 30_000  # only recovery after a crash ever makes SQLite itself wait
 UNREADABLE = (StorageError, sqlite3.Error, MemoryError)
 """The exceptions that reading a damaged database may raise."""
-
-
-@contextlib.contextmanager
-def translate_sqlite_errors() -> Generator[None]:
-    """Translate SQLite's errors into errors whose messages say what to do."""
-    try:
-        with translate_library_errors():
-            yield
-    except sqlite3.DatabaseError as error:
-        code = getattr(error, "sqlite_errorname", "") or ""
-        if code.startswith("SQLITE_FULL"):
-            raise DiskFull("The disk is full, nothing was changed: free some space and try again.") from error
-        if code.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")) or "decode to UTF-8" in str(error):
-            raise DamagedDatabase from error
-        if code.startswith(("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM", "SQLITE_IOERR")):
-            raise StorageError(
-                "The data directory cannot be read or written: check its permissions and the disk, "
-                "`sediment-mcp doctor` shows where it is."
-            ) from error
-        raise
+UNSTORABLE = (sqlite3.IntegrityError,)
+"""The exceptions of writing a row whose values its columns do not take."""
 
 
 class SqliteDatabase:
@@ -66,23 +57,28 @@ class SqliteDatabase:
         """
         self.path = path
         self.is_read_only = read_only
-        self._key = key
+        self.key = key
         self._log_path = path.with_name(path.name + "-wal")
-        self.file_id = read_file_id(path)  # read before opening, so that a replaced file is noticed
+        uri = build_uri(path, read_only=read_only)
+        open_file = functools.partial(connect, uri, key, timeout=BUSY_TIMEOUT_MS / 1000)
         with translate_sqlite_errors():
-            self._sql = connect(
-                _build_read_only_uri(path) if read_only else f"{path.absolute().as_uri()}?mode=rw",
-                key,
-                timeout=BUSY_TIMEOUT_MS / 1000,
-            )
-            # The last connection's close would checkpoint at an unsuitable moment; `close` decides instead.
-            self._sql.execute("PRAGMA wal_autocheckpoint = 0")
-            self._sql.execute("PRAGMA synchronous = FULL")
-            self._sql.execute("PRAGMA foreign_keys = ON")
-            self._sql.execute("PRAGMA secure_delete = ON")
-            self._sql.create_function("fold_tag", 1, _fold_tag, deterministic=True)
-            self._sql.execute("PRAGMA schema_version")  # reads the file, so SQLite opens or creates the log
+            self._sql, self.file_id = open_database_file(path, find_use(key), open_file)
+            self._release = weakref.finalize(self, release_database_file, self.file_id)
+            try:
+                self._configure()
+            except BaseException:
+                self.close()
+                raise
         self._log_id = read_file_id(self._log_path)  # noted at once, so that no later log is taken for it
+
+    def _configure(self) -> None:
+        # The last connection's close would checkpoint at an unsuitable moment; `close` decides instead.
+        self._sql.execute("PRAGMA wal_autocheckpoint = 0")
+        self._sql.execute("PRAGMA synchronous = FULL")
+        self._sql.execute("PRAGMA foreign_keys = ON")
+        self._sql.execute("PRAGMA secure_delete = ON")
+        self._sql.create_function("fold_tag", 1, _fold_tag, deterministic=True)
+        self._sql.execute("PRAGMA schema_version")  # reads the file, so SQLite opens or creates the log
 
     @classmethod
     def prepare(
@@ -97,6 +93,7 @@ class SqliteDatabase:
 
         ``schema_version`` stops at an older schema, for tests of what an earlier version has left.
         """
+        check_library(key)
         touch_private(path)
         database = cls(path, key=key)
         with translate_sqlite_errors():
@@ -120,6 +117,7 @@ class SqliteDatabase:
     def close(self) -> None:
         """Close the connection."""
         self._sql.close()
+        self._release()
 
     # --- the file ---------------------------------------------------------------------------------
 
@@ -165,27 +163,43 @@ class SqliteDatabase:
         touch_private(path)
         with (
             translate_sqlite_errors(),
-            contextlib.closing(connect(str(path), self._key)) as copy,
+            contextlib.closing(connect(str(path), self.key)) as copy,
         ):
             copy.execute("PRAGMA synchronous = OFF")  # the caller syncs the finished file
             self._sql.backup(copy)
             copy.execute("PRAGMA journal_mode = DELETE").fetchall()
 
     @contextlib.contextmanager
-    def attached(self, other: Path | None) -> Generator[None]:
+    def attached(
+        self, other: Path | None, key: bytes | None = None, *, read_only: bool = False
+    ) -> Generator[None]:
         """Attach another database, if there is one, whose tables are then named ``other.…``.
 
-        Use it around a transaction, not inside one.
+        Use it around a transaction, not inside one. ``key`` is that of the other, if it is encrypted.
+
+        Raises:
+            StorageError: the other one is encrypted, and this one is not.
         """
         if other is None:
             yield
             return
+        if key is not None and self.key is None:
+            raise StorageError("The database is not encrypted any more: try again.")
+        use = FileUse(key is not None, find_use(self.key).library)
+        attach = functools.partial(self._attach, build_uri(other, read_only=read_only), key)
         with translate_sqlite_errors():
-            self._sql.execute("ATTACH ? AS other", (str(other),))
+            _, file_id = open_database_file(other, use, attach)
         try:
             yield
         finally:
             self._sql.execute("DETACH other")
+            release_database_file(file_id)
+
+    def _attach(self, uri: str, key: bytes | None) -> None:
+        if self.key is None:
+            self._sql.execute("ATTACH ? AS other", (uri,))
+        else:
+            self._sql.execute("ATTACH ? AS other KEY ?", (uri, format_key(key)))
 
     def upgrade(self) -> None:
         """Bring the schema up to date in any journal mode; nobody else may have the file open."""
@@ -269,9 +283,18 @@ class SqliteDatabase:
                 self._sql.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
 
     def vacuum(self) -> None:
-        """Rewrite all pages, through the log; the caller holds the write lock."""
-        with translate_sqlite_errors():
-            self._sql.execute("VACUUM")
+        """Rewrite all pages, through the log; the caller holds the write lock.
+
+        The new pages are in a temporary file meanwhile, the only one that SQLCipher encrypts.
+        """
+        if self.key is None:
+            self.execute("VACUUM")
+            return
+        self.execute("PRAGMA temp_store = FILE")
+        try:
+            self.execute("VACUUM")
+        finally:
+            self.execute("PRAGMA temp_store = MEMORY")
 
     # --- the change sequence ------------------------------------------------------------------
 
@@ -363,18 +386,6 @@ class SqliteDatabase:
         return [] if rows == ["ok"] else rows
 
 
-def _build_read_only_uri(path: Path) -> str:
-    """Return the URI with which SQLite opens a file read-only, without creating one.
-
-    If other connections have the file open, their log is used; without a log nobody has the file open, so it
-    is read as immutable. So it is with an empty log where SQLite could not create the index of the log.
-    """
-    log, index = (path.with_name(path.name + suffix) for suffix in ("-wal", "-shm"))
-    is_left_behind = not index.exists() and not os.access(path.parent, os.W_OK)
-    shared = log.exists() and not (is_left_behind and log.stat().st_size == 0)
-    return f"{path.absolute().as_uri()}?{'mode=ro' if shared else 'immutable=1'}"
-
-
 def _decode_leniently(data: bytes) -> str:
     return data.decode("utf-8", "replace")
 
@@ -384,5 +395,5 @@ def sqlite_version() -> str:
     return sqlite3.sqlite_version
 
 
-def _fold_tag(tag: object) -> str | None:
-    return fold_tag(tag) if isinstance(tag, str) else None
+def _fold_tag(tag: object) -> bytes | None:
+    return fold_tag(tag.decode("utf-8", "replace")).encode() if isinstance(tag, bytes) else None

@@ -10,6 +10,8 @@ DIFFERENT_TAGS = (
     "WHERE different.tag IS NOT NULL) SELECT tag FROM different"
 )
 """Every tag once, by one look into the index for each."""
+HAS_TAG = "fold_tag(CAST(tag AS BLOB)) = CAST(? AS BLOB)"
+"""A function of each connection, `domain.tags.fold_tag`; SQLCipher hands it a text only up to a NUL."""
 DIALECT = Dialect(
     is_same="IS",
     ordered_join="CROSS JOIN",  # fixes the order of the joins
@@ -19,7 +21,7 @@ DIALECT = Dialect(
     text_value="CAST(? AS TEXT)",
     tenant_key="",
     own_rows="TRUE",  # a file has one tenant
-    tagged=f"SELECT memory FROM tags WHERE tag IN ({DIFFERENT_TAGS} WHERE fold_tag(tag) = ?)",
-    has_tag="fold_tag(tag) = ?",  # a function of each connection: `domain.tags.fold_tag`
+    tagged=f"SELECT memory FROM tags WHERE tag IN ({DIFFERENT_TAGS} WHERE {HAS_TAG})",
+    has_tag=HAS_TAG,
     keeps_folded_tags=False,
 )

@@ -175,13 +175,14 @@ CREATE TABLE rule_changes (
 
 -- Of the synchronization with other devices: what is set, up to which file each device's log was read, and
 -- which state of each item some log holds (an empty digest: that it is erased). The number is that of the
--- file of the own log that holds the item, 0 if only others' do.
+-- file of the own log that holds the item, 0 if only others' do; taken is a state that the own one lacks.
 CREATE TABLE sync_settings (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
 CREATE TABLE sync_positions (device TEXT PRIMARY KEY, number INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 CREATE TABLE sync_known (
     item TEXT PRIMARY KEY,
     digest BLOB NOT NULL,
-    number INTEGER NOT NULL
+    number INTEGER NOT NULL,
+    is_taken INTEGER NOT NULL DEFAULT 0
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX sync_known_by_number ON sync_known (number, item) WHERE number > 0;
 -- The name that devices share of a project, and which project that is here.

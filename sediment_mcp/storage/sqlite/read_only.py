@@ -3,7 +3,7 @@
 SQLite needs its log beside the database, and to write there, unless nobody else can have the file open. So a
 file without a log is read as one that nobody changes. A log that was left behind is read through a private
 copy of both, and so is a database whose schema is of an earlier version; neither can be brought up to date
-where it is.
+where it is. The copy of an encrypted database is encrypted too.
 """
 
 from __future__ import annotations
@@ -18,8 +18,9 @@ from pathlib import Path
 
 from sediment_mcp.errors import StorageError
 from sediment_mcp.storage.sqlite.connection import SqliteDatabase
-from sediment_mcp.storage.sqlite.session import SqliteSession, open_session
+from sediment_mcp.storage.sqlite.session import SqliteSession, open_by_kind, open_session
 from sediment_mcp.system.data_directory import find_fault
+from sediment_mcp.system.directory_encryption import DirectoryEncryption
 
 LOG_SUFFIXES = ("-wal", "-journal")
 
@@ -44,8 +45,10 @@ class ReadOnlyFile:
     May be used from any thread.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, encryption: DirectoryEncryption | None = None) -> None:
         """Look at the file; a copy is made at the first use, if one is needed.
+
+        ``encryption`` is that of the data directory; without it, it is that of the file's directory.
 
         Raises:
             StorageError: it or its directory cannot be trusted.
@@ -53,6 +56,7 @@ class ReadOnlyFile:
         if fault := find_fault(path.parent):
             raise StorageError(str(fault))
         self._path = path
+        self._encryption = encryption or DirectoryEncryption(path.parent)
         self._lock = threading.Lock()
         self._folder: tempfile.TemporaryDirectory[str] | None = None
 
@@ -66,8 +70,9 @@ class ReadOnlyFile:
             if self._folder is None and self._needs_copy():
                 self._folder = self._copy()
             if self._folder is not None:
-                return open_session(Path(self._folder.name) / self._path.name)
-        return open_session(self._path, read_only=True)
+                copy = Path(self._folder.name) / self._path.name
+                return open_session(copy, key=self._encryption.database_key(copy))
+        return open_in_place(self._path, self._encryption)
 
     def close(self) -> None:
         """Delete the copy, if there is one."""
@@ -79,8 +84,8 @@ class ReadOnlyFile:
     def _needs_copy(self) -> bool:
         if _has_log(self._path) and not _is_shared(self._path) and not os.access(self._path.parent, os.W_OK):
             return True
-        with contextlib.closing(SqliteDatabase(self._path, read_only=True)) as database:
-            applied, known = database.schema()
+        with contextlib.closing(open_in_place(self._path, self._encryption)) as session:
+            applied, known = session.database.schema()
         return applied < known
 
     def _copy(self) -> tempfile.TemporaryDirectory[str]:
@@ -91,7 +96,7 @@ class ReadOnlyFile:
                 source = self._path.with_name(self._path.name + suffix)
                 if source.exists():
                     shutil.copyfile(source, copy.with_name(copy.name + suffix))
-            SqliteDatabase.prepare(copy).close()
+            SqliteDatabase.prepare(copy, key=self._encryption.database_key(copy)).close()
         except OSError as error:
             folder.cleanup()
             raise StorageError(
@@ -104,14 +109,27 @@ class ReadOnlyFile:
         return folder
 
 
+def open_in_place(path: Path, encryption: DirectoryEncryption) -> SqliteSession:
+    """Open a session that only reads the file where it is.
+
+    Raises:
+        StorageError: the file cannot be read, or is damaged.
+    """
+    return open_by_kind(path, encryption, lambda key: open_session(path, read_only=True, key=key))
+
+
 @contextlib.contextmanager
-def open_unchanged(path: Path) -> Generator[SqliteSession]:
-    """Open a session that changes nothing in the data directory."""
+def open_unchanged(path: Path, encryption: DirectoryEncryption | None = None) -> Generator[SqliteSession]:
+    """Open a session that changes nothing in the data directory; see `ReadOnlyFile`."""
+    encryption = encryption or DirectoryEncryption(path.parent)
     if not is_read_only(path):
-        with contextlib.closing(open_session(path, read_only=True)) as session:
+        with contextlib.closing(open_in_place(path, encryption)) as session:
             yield session
         return
-    with contextlib.closing(ReadOnlyFile(path)) as file, contextlib.closing(file.open()) as session:
+    with (
+        contextlib.closing(ReadOnlyFile(path, encryption)) as file,
+        contextlib.closing(file.open()) as session,
+    ):
         yield session
 
 

@@ -13,7 +13,8 @@ from typing import Any
 
 from sediment_mcp.storage.sql.database import placeholders
 from sediment_mcp.storage.sql.fields import CONTENT_COLUMNS, CONTENT_HASH_COLUMN
-from sediment_mcp.storage.sqlite.connection import UNREADABLE, SqliteDatabase
+from sediment_mcp.storage.sqlite.connection import UNREADABLE, UNSTORABLE, SqliteDatabase
+from sediment_mcp.storage.sqlite.page_cipher import PAGE_BYTES, SALT_BYTES, PageCipher
 from sediment_mcp.storage.sqlite.sync_tables import LOG_STATE
 
 MEMORY_COLUMNS = ("id", *CONTENT_COLUMNS)
@@ -27,7 +28,7 @@ LOWEST_KEY, HIGHEST_KEY = -(2**63), 2**63 - 1
 LOOKAHEAD_ROWS = 200  # read beyond a range, because one damaged key must not hide those after it
 MAX_KEY = 10_000_000  # a higher value of a counter is taken for damage
 ROWS_PER_PAGE = 100
-HEADER_BYTES, PAGE_BYTES = 100, 4096  # SQLite's file format, section 1.3
+HEADER_BYTES = 100  # SQLite's file format, section 1.3
 ID_INDEX = "sqlite_autoindex_memories_1"
 ID_STARTS = "0123456789abcdefghijklmnopqrstuvwxyz"
 
@@ -52,16 +53,17 @@ def _read_column_names(database: SqliteDatabase) -> list[str]:
 
 
 @contextlib.contextmanager
-def open_damaged(copy: Path, pattern: Path) -> Generator[SalvageReader | None]:
+def open_damaged(copy: Path, pattern: Path, key: bytes | None = None) -> Generator[SalvageReader | None]:
     """Open a copy of a damaged database, after repairing its first pages if needed.
 
     ``pattern`` is the path at which a new database is created, whose first bytes may replace those of the
-    copy. The value is None if the copy cannot be opened.
+    copy. ``key`` is for a copy that `make_readable` has prepared. The value is None if the copy cannot be
+    opened.
     """
     for repaired_bytes in (0, HEADER_BYTES, PAGE_BYTES):
         if repaired_bytes:
-            _repair_beginning(copy, pattern, repaired_bytes)
-        source = _open_if_readable(copy)
+            _repair_beginning(copy, pattern, repaired_bytes, key)
+        source = _open_if_readable(copy, key)
         if source is not None:
             with contextlib.closing(source):
                 yield SalvageReader(source)
@@ -69,9 +71,9 @@ def open_damaged(copy: Path, pattern: Path) -> Generator[SalvageReader | None]:
     yield None
 
 
-def _open_if_readable(copy: Path) -> SqliteDatabase | None:
+def _open_if_readable(copy: Path, key: bytes | None) -> SqliteDatabase | None:
     with contextlib.suppress(*UNREADABLE), contextlib.ExitStack() as stack:
-        source = stack.enter_context(contextlib.closing(SqliteDatabase(copy)))
+        source = stack.enter_context(contextlib.closing(SqliteDatabase(copy, key=key)))
         source.accept_any_text()
         if source.holds_memories() and _read_column_names(source):
             stack.pop_all()
@@ -79,21 +81,35 @@ def _open_if_readable(copy: Path) -> SqliteDatabase | None:
     return None
 
 
-def _repair_beginning(copy: Path, pattern: Path, count: int) -> None:
+def _repair_beginning(copy: Path, pattern: Path, count: int, key: bytes | None) -> None:
     """Replace the first ``count`` bytes by those of a new database.
 
     They are the header, or the page that names all tables.
     """
     if not pattern.exists():
-        with contextlib.closing(SqliteDatabase.prepare(pattern)) as database:
+        with contextlib.closing(SqliteDatabase.prepare(pattern, key=key)) as database:
             database.empty_log()
-    first = bytearray(pattern.read_bytes()[:PAGE_BYTES])
+    first = bytearray(_read_first_page(pattern, key))
     pages = max(1, copy.stat().st_size // PAGE_BYTES)
     first[28:32] = pages.to_bytes(4)  # size in pages, valid if the next two numbers are the same
     first[92:96] = first[24:28]
     first[32:40] = bytes(8)  # no free pages
-    with copy.open("r+b") as file:
-        file.write(first[:count])
+    _write_first_page(copy, bytes(first[:count]) + _read_first_page(copy, key)[count:], key)
+
+
+def _read_first_page(path: Path, key: bytes | None) -> bytes:
+    with path.open("rb") as file:
+        page = file.read(PAGE_BYTES)
+    if key is None:
+        return page
+    return PageCipher(key, page[:SALT_BYTES]).decrypt(page.ljust(PAGE_BYTES, b"\0"), 1)
+
+
+def _write_first_page(path: Path, page: bytes, key: bytes | None) -> None:
+    with path.open("r+b") as file:
+        written = page if key is None else PageCipher(key, file.read(SALT_BYTES)).encrypt(page, 1)
+        file.seek(0)
+        file.write(written)
 
 
 class SalvageReader:
@@ -315,10 +331,11 @@ class SalvageWriter:
         self._database.execute("INSERT OR IGNORE INTO main.retention SELECT * FROM other.retention", ())
 
     def add_whole_tables(self, tables: Mapping[str, Iterable[Row]]) -> None:
-        """Write rows as `SalvageReader.whole_tables` gives them."""
+        """Write rows as `SalvageReader.whole_tables` gives them; one with damaged values is left out."""
         for table, rows in tables.items():
             for row in rows:
-                self._database.execute(f"INSERT OR IGNORE INTO {table} VALUES ({placeholders(row)})", row)
+                with contextlib.suppress(*UNSTORABLE):
+                    self._database.execute(f"INSERT OR IGNORE INTO {table} VALUES ({placeholders(row)})", row)
 
     def adopt_kept_pairs(self) -> None:
         """Copy the kept pairs of the attached database."""

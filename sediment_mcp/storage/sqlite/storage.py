@@ -28,7 +28,7 @@ from sediment_mcp.storage.sqlite import swap
 from sediment_mcp.storage.sqlite.connection import SqliteDatabase
 from sediment_mcp.storage.sqlite.read_only import ReadOnlyFile, describe, is_read_only
 from sediment_mcp.storage.sqlite.secure_erase import erase_remains, has_remains
-from sediment_mcp.storage.sqlite.session import SqliteSession, open_session
+from sediment_mcp.storage.sqlite.session import SqliteSession, open_by_kind, open_session
 from sediment_mcp.system.data_directory import prepare_directory
 from sediment_mcp.system.directory_encryption import DirectoryEncryption
 from sediment_mcp.system.locks import locked
@@ -86,7 +86,7 @@ class SqliteStorage:
             if self._writer is not None or self._read_only_file is not None:
                 return
             if is_read_only(self.path):
-                self._read_only_file = ReadOnlyFile(self.path)
+                self._read_only_file = ReadOnlyFile(self.path, self.encryption)
                 return
             self.prepare()
             self._writer = self._open_current()
@@ -105,7 +105,7 @@ class SqliteStorage:
         return self._open_current() if file is None else file.open()
 
     def _open_current(self) -> SqliteSession:
-        return open_session(self.path, key=self.encryption.database_key(self.path))
+        return open_by_kind(self.path, self.encryption, lambda key: open_session(self.path, key=key))
 
     def prepare(self, *, is_locked: bool = False) -> None:
         """Create or upgrade the database, unless it is ready to be opened.
@@ -113,11 +113,15 @@ class SqliteStorage:
         ``is_locked`` says that the caller holds the write lock.
         """
         prepare_directory(self._directory)
-        key = self.encryption.database_key(self.path)
-        if swap.replacement_path(self.path).exists() or not SqliteDatabase.is_prepared(self.path, key):
+        if swap.replacement_path(self.path).exists() or not self._is_prepared():
             with contextlib.nullcontext() if is_locked else self.file_lock():
                 swap.finish(self.path)
                 SqliteDatabase.prepare(self.path, key=self.encryption.database_key(self.path)).close()
+
+    def _is_prepared(self) -> bool:
+        return open_by_kind(
+            self.path, self.encryption, lambda key: SqliteDatabase.is_prepared(self.path, key)
+        )
 
     def file_lock(self, timeout: float | None = None) -> contextlib.AbstractContextManager[None]:
         """Hold the write lock between processes."""
@@ -155,7 +159,7 @@ class SqliteStorage:
         self.assert_writable()
         with self._lend_writer() as writer:
             writer.audit.begin(self._audit_time())
-            with writer.database.attached(attach), writer.database.transaction():
+            with self._attached(writer, attach), writer.database.transaction():
                 yield writer
             if secure_erase:
                 self._erase_remains(writer)
@@ -169,10 +173,15 @@ class SqliteStorage:
         self.open()
         with (
             self._readers.session() as session,
-            session.database.attached(attach),
+            self._attached(session, attach),
             session.database.snapshot(),
         ):
             yield session
+
+    def _attached(
+        self, session: SqliteSession, other: Path | None
+    ) -> contextlib.AbstractContextManager[None]:
+        return session.database.attached(other, other and self.encryption.database_key(other))
 
     @contextlib.contextmanager
     def connect(self) -> Generator[SqliteSession]:

@@ -7,8 +7,9 @@ from typing import Any
 
 from sediment_mcp.storage.sql.database import batched, placeholders
 from sediment_mcp.storage.sqlite.connection import SqliteDatabase
-from sediment_mcp.system.project_root import is_path
+from sediment_mcp.system.project_root import REMOTE_PREFIX, is_path
 
+UNKNOWN = b"?"  # the digest of an item whose state in the logs was forgotten
 ERASED = b""  # the digest of an item that is known to be erased
 NUMBER = "number"  # the setting that says the number of the last file of the own log
 GIVEN_SEQ = "given_seq"  # up to this change of the database all was given
@@ -73,17 +74,19 @@ class SyncTables:
     def note(self, digests: Iterable[tuple[str, bytes]]) -> None:
         """Note states that the log of another device holds."""
         self._database.execute_many(
-            "INSERT INTO sync_known VALUES (?,?,0) ON CONFLICT (item) DO UPDATE SET digest = excluded.digest",
+            "INSERT INTO sync_known VALUES (?,?,0,1) ON CONFLICT (item) DO UPDATE "
+            "SET digest = excluded.digest, is_taken = is_taken OR digest <> excluded.digest",
             digests,
         )
 
     def note_given(self, states: Iterable[tuple[str, bytes, int]]) -> None:
         """Note (item, digest, number of the file) of states that the own log holds."""
-        self._database.execute_many("INSERT OR REPLACE INTO sync_known VALUES (?,?,?)", states)
+        self._database.execute_many("INSERT OR REPLACE INTO sync_known VALUES (?,?,?,0)", states)
 
     def forget_taken(self) -> None:
         """Forget what only the logs of other devices hold, so that it is given here too."""
         self._database.execute("DELETE FROM sync_known WHERE number = 0")
+        self._database.execute("UPDATE sync_known SET digest = ? WHERE is_taken", (UNKNOWN,))
 
     def forget_known(self) -> None:
         """Forget what the logs hold, so that everything is given anew."""
@@ -143,4 +146,4 @@ class SyncTables:
         """
         self._database.execute("UPDATE sync_projects SET local = ? WHERE local = ?", (new, old))
         if not is_path(old) and self.settings():
-            self.set_project(old, new, is_chosen=True)
+            self.set_project(old, new, is_chosen=not old.startswith(REMOTE_PREFIX))

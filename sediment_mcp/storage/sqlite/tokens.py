@@ -1,7 +1,7 @@
 """Access tokens in a SQLite file of their own, beside the tenants' directories.
 
-The file keeps a rollback journal, not a log: it is written a few times a day, and so needs no checkpoints,
-and a lock file between processes only while it is made.
+The file keeps a rollback journal, not a log: it is written a few times a day, and so needs no checkpoints.
+Whoever writes it holds a lock file, so that nothing is lost while another file takes its place.
 """
 
 from __future__ import annotations
@@ -16,7 +16,9 @@ from sediment_mcp.domain.access_token import StoredToken
 from sediment_mcp.storage.sql.tokens import SqlTokens
 from sediment_mcp.storage.sqlite.connection import SqliteDatabase
 from sediment_mcp.storage.sqlite.migrations import ACCESS
+from sediment_mcp.storage.sqlite.session import open_by_kind
 from sediment_mcp.system.data_directory import prepare_directory
+from sediment_mcp.system.directory_encryption import DirectoryEncryption
 from sediment_mcp.system.locks import locked
 
 ACCESS_FILE = "access.db"
@@ -27,8 +29,9 @@ LOCK_TIMEOUT = 30.0  # seconds; making the file takes milliseconds
 class SqliteTokens:
     """`TokenStorage` over a SQLite file; without one there are no tokens."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, encryption: DirectoryEncryption | None = None) -> None:
         self._directory = directory
+        self._encryption = encryption or DirectoryEncryption(directory)
         self._path = directory / ACCESS_FILE
         self._lock = threading.Lock()
         self._database: SqliteDatabase | None = None
@@ -74,18 +77,30 @@ class SqliteTokens:
     @contextlib.contextmanager
     def _writing(self) -> Generator[SqlTokens]:
         with self._lock:
-            database = self._open()
-            with database.transaction():
-                yield SqlTokens(database)
+            prepare_directory(self._directory)
+            with self._file_lock():
+                database = self._open(is_locked=True)
+                with database.transaction():
+                    yield SqlTokens(database)
 
-    def _open(self) -> SqliteDatabase:
-        """Return the connection, a new one if the file was replaced."""
+    def _file_lock(self) -> contextlib.AbstractContextManager[None]:
+        return locked(self._directory / ACCESS_LOCK, LOCK_TIMEOUT)
+
+    def _open(self, *, is_locked: bool = False) -> SqliteDatabase:
+        """Return the connection, a new one if the file was replaced.
+
+        ``is_locked`` says that the caller holds the file's lock.
+        """
         if self._database is not None and not self._database.is_current():
             self._drop()
         if self._database is None:
             prepare_directory(self._directory)
-            with locked(self._directory / ACCESS_LOCK, LOCK_TIMEOUT):
-                self._database = SqliteDatabase.prepare(self._path, schema=ACCESS)
+            with contextlib.nullcontext() if is_locked else self._file_lock():
+                self._database = open_by_kind(
+                    self._path,
+                    self._encryption,
+                    lambda key: SqliteDatabase.prepare(self._path, schema=ACCESS, key=key),
+                )
         return self._database
 
     def _drop(self) -> None:
