@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from sediment_mcp.config import Config
-from sediment_mcp.errors import StorageError
+from sediment_mcp.errors import BadArgument, StorageError
 from sediment_mcp.maintenance.directory_files import DirectoryFile, list_files, list_stores
 from sediment_mcp.maintenance.findings import Finding
 from sediment_mcp.storage.sqlite.library import sqlcipher_version
@@ -36,7 +36,7 @@ def check_encryption(config: Config, encryption: DirectoryEncryption) -> tuple[l
             return _check_unmarked(config)
         encryption.key()
         version = sqlcipher_version()
-    except StorageError as error:
+    except (StorageError, BadArgument) as error:  # the latter without the extra
         return [Finding("encryption", "problem", str(error))], False
     return [_describe(marker, version), *_check_plain_files(config, marker)], True
 

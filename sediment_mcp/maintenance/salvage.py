@@ -113,7 +113,7 @@ def _copy_aside(aside: Path, folder: Path, name: str) -> Path:
 
 
 def _copy_newest_backup(app: Application, folder: Path, key: bytes | None) -> tuple[str | None, Path | None]:
-    """Return the name of the newest sound backup and a copy of it, which opens with the key.
+    """Return the name of the newest sound backup, and a copy of it with this key.
 
     None and None without one. Backups made before a restore are left out: the user has chosen to leave that
     state.
@@ -175,7 +175,8 @@ def _add_fallen(remains: Remains, copy: Path, pattern: Path, key: bytes, progres
         if reader is None:
             return
         for memory_key, row in _read_memories(reader, progress).items():
-            if row.is_sound and memory_key not in remains.memories:
+            known = remains.memories.get(memory_key)
+            if row.is_sound and (known is None or not known.is_sound):
                 remains.memories[memory_key] = replace(row, is_sound=False)
         remains.erased_ids += reader.erased_ids()
 
@@ -328,7 +329,7 @@ def _is_sound_vector(vector: object, dimension: int) -> bool:
 
 
 def _find_endings_of_unread(remains: Remains) -> Iterable[tuple[int | None, str | None, str]]:
-    """Yield (deleted_at, superseded_by, id) of memories whose row could not be read, or is doubtful.
+    """Yield (deleted_at, superseded_by, id) of memories whose row is missing or doubtful.
 
     They come from the backup, if it has them. What was deleted or replaced after the backup stays so.
     """

@@ -47,6 +47,8 @@ from sediment_mcp.system.directory_encryption import MAGIC, MARKER
 
 pytestmark = pytest.mark.encrypt
 
+NOT_SAID = (MARKER, "verified.json", "kept-pairs.json")
+"""Files with the key's id, hashes of the model's files, and ids; an ``-shm`` has numbers of pages."""
 MAGICS = (MAGIC, encrypted_file.MAGIC)
 PLAIN = {
     "memories.db": {
@@ -58,6 +60,8 @@ PLAIN = {
     "questions.jsonl": {"question"},
     "projects.json": {"project"},
     "access.db": {"token"},
+    "tenants/ann/memories.db": {"content", "tag"},
+    "tenants/ann/backups/": {"content", "tag"},
 }  # fmt: skip
 """What can be read in which files of a plain directory that has lived: all that the search must find."""
 
@@ -72,9 +76,12 @@ def keys() -> Iterator[Path]:
 def assert_nothing_is_readable(store: PlantedStore) -> None:
     assert store.find_readable() == []
     assert list(store.temporary.rglob("*")) == []
-    for path in sorted(store.directory.rglob("*")):
-        if path.is_file():
-            assert is_sealed(path), f"{path.name} holds more than random bytes: {path.read_bytes()[:200]}"
+    assert_sealed(store.directory)
+
+
+def assert_sealed(directory: Path) -> None:
+    files = [path for path in directory.rglob("*") if path.is_file()]
+    assert [(path.name, path.read_bytes()[:200]) for path in files if not is_sealed(path)] == []
 
 
 def is_sealed(path: Path) -> bool:
@@ -84,8 +91,8 @@ def is_sealed(path: Path) -> bool:
         return is_random(b"".join(list_frames(data))) if data else True
     if path.suffix == ".db":
         return not data.startswith(SQLITE_MAGIC) and is_random(data)
-    if path.name.endswith("-shm") or path.name in (MARKER, "kept-pairs.json"):
-        return True  # numbers of pages; the key's id; ids of memories
+    if path.name.endswith("-shm") or path.name in NOT_SAID:
+        return True
     if path.suffix == ".jsonl":  # each line is encrypted by itself, and written as base64
         return all(is_random_file(base64.b64decode(line, validate=True)) for line in data.splitlines())
     return is_random_file(data)
@@ -218,6 +225,7 @@ def test_servers_that_are_killed_leave_nothing_readable_and_lose_nothing(tmp_pat
             peer.process.kill()
             peer.wait()
         assert find_readable([directory, temporary]) == []
+        assert_sealed(directory)
     with StdioPeer(directory, environment=variables) as peer:
         peer.initialize()
         listed = peer.call("list_memories", limit=100)["structuredContent"]["memories"]
@@ -307,6 +315,10 @@ class Drawer(RuleBasedStateMachine):
     @rule(host=host)
     def captures(self, host: int) -> None:
         self.store.capture(host)
+
+    @rule()
+    def is_used_by_another_tenant(self) -> None:
+        self.store.store_for_tenant()
 
     @rule(host=host)
     def has_a_rule(self, host: int) -> None:

@@ -318,6 +318,22 @@ def test_a_text_that_its_hash_contradicts_is_taken_from_the_backup(known: Known)
     assert (told["doubtful"], told["from_backup"], told["lost"]) == (1, 1, 0)
 
 
+def test_what_was_deleted_since_the_backup_stays_deleted_if_its_text_is_wrong(known: Known) -> None:
+    """The backup has the text, and an older state of it."""
+    identity, text = list(known.backed_up.items())[17]
+    with opened(known) as host:
+        host.delete(identity)
+        with contextlib.closing(open_session(known.directory / DATABASE)) as session:
+            session.database.empty_log()
+    path = known.directory / DATABASE
+    assert path.read_bytes().count(b"memory17 ") == 1
+    path.write_bytes(path.read_bytes().replace(b"memory17 ", b"memory71 "))
+    with opened(known) as host:
+        assert salvage(host.app)["from_backup"] == 1
+        assert contents(known)[identity] == text
+        assert host.found_by_words("memory17") == set()
+
+
 def test_what_was_deleted_since_the_backup_stays_deleted(known: Known) -> None:
     """The page with the row is gone, the index that knows of its deletion is not."""
     identity, text = list(known.backed_up.items())[100]

@@ -27,6 +27,8 @@ from sediment_mcp.maintenance import doctor
 from sediment_mcp.maintenance.restore import restore_backup
 from sediment_mcp.operations.retention_rules import run_retention, set_rule
 from sediment_mcp.operations.trash import restore_memories
+from sediment_mcp.recall.hook_call import build_call
+from sediment_mcp.recall.shown import open_record
 from sediment_mcp.storage.sqlite.storage import DATABASE
 from sediment_mcp.system.timestamps import isoformat
 from sediment_mcp.web.request import RequestContext
@@ -72,12 +74,18 @@ class PlantedStore:
             )
             for _ in range(HOSTS)
         ]  # fmt: skip
+        self.tenant = Host(self.directory, self.clock, self.model, tuning=SMALL, tenant="ann")
+        """Somebody else in the same directory."""
         self._turns = self._tokens = 0
 
     def close(self) -> None:
-        for host in self.hosts:
+        for host in self._all_hosts:
             host.end()
         self._stack.close()
+
+    @property
+    def _all_hosts(self) -> list[Host]:
+        return [*self.hosts, self.tenant]
 
     # --- what is searched, and what is there --------------------------------------------------------
 
@@ -87,15 +95,8 @@ class PlantedStore:
         return find_readable(folders, spell_embeddings(self.model, self.contents))
 
     def list_contents(self) -> list[str]:
-        """The contents of all memories that can be listed."""
-        texts: list[str] = []
-        cursor = None
-        while True:
-            page = self.hosts[0].list(limit=100, include_superseded=True, cursor=cursor)
-            whole = self.hosts[0].list(ids=[memory["id"] for memory in page["memories"]] or ["none"])
-            texts += [memory["content"] for memory in whole["memories"]]
-            if (cursor := page.get("next_cursor")) is None:
-                return sorted(texts)
+        """The contents of all memories that can be listed, of both tenants."""
+        return sorted(text for host in (self.hosts[0], self.tenant) for text in _list_contents(host))
 
     # --- what is said to it -------------------------------------------------------------------------
 
@@ -110,6 +111,18 @@ class PlantedStore:
             **given,
         }
         return self.hosts[host].store(text, **given)["id"]
+
+    def store_for_tenant(self) -> None:
+        self.clock.advance(minutes=1)
+        text = f"{plant('content')} number {len(self.contents)} is somebody else's"
+        self.contents.append(text)
+        self.tenant.store(text, tags=[plant("tag")])
+
+    def show(self, *ids: str) -> None:
+        """Let a hook note that memories were shown in a session of a host."""
+        fields = json.dumps({"session_id": plant("session")}).encode()
+        call = build_call("prompt", "claude-code", self.hosts[0].app.config, fields)
+        assert open_record(call).claim(ids, self.clock().timestamp(), 5) == list(ids)
 
     def query(self, host: int = 0) -> None:
         """Ask for what is there, which the audit keeps, and for what is not."""
@@ -174,13 +187,14 @@ class PlantedStore:
         """Let time pass and the background do all that is due."""
         self.clock.advance(**ago)
         self.hosts[host].run_jobs()
+        self.tenant.run_jobs()
         run_retention(self.hosts[host].app)
 
     def crash(self, host: int = 0) -> None:
         self.hosts[host].crash()
 
     def reopen(self) -> None:
-        for host in self.hosts:
+        for host in self._all_hosts:
             host.end()
             host.reopen()
 
@@ -212,10 +226,23 @@ class PlantedStore:
         self.run("decrypt", "--yes")
 
 
+def _list_contents(host: Host) -> Iterator[str]:
+    cursor = None
+    while True:
+        page = host.list(limit=100, include_superseded=True, cursor=cursor)
+        if ids := [memory["id"] for memory in page["memories"]]:
+            yield from (memory["content"] for memory in host.list(ids=ids)["memories"])
+        if (cursor := page.get("next_cursor")) is None:
+            return
+
+
 def live(store: PlantedStore) -> None:
     """Let everything happen once that can put a word into a file."""
     ids = [store.store(number % HOSTS) for number in range(10)]
+    for _ in range(8):
+        store.store_for_tenant()
     store.make_token()
+    store.show(*ids[:2])
     store.set_rule()
     store.query(1)
     store.capture()

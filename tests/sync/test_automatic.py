@@ -61,6 +61,7 @@ def test_a_query_finds_what_the_folder_has_from_another_device(server: Host, oth
         assert text in call(server, text)
 
 
+@pytest.mark.over_encrypted
 def test_a_query_finds_it_by_meaning_too(server: Host, other: Host) -> None:
     stored = other.store("The kiln needs two hours")["id"]
     synchronize(other)

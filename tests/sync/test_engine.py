@@ -14,8 +14,8 @@ import pytest
 from support.host import Clock, Host
 from support.transferring import export, import_export, state
 
-from sediment_mcp.background.jobs import SYNC_LOCK
 from sediment_mcp.app import Application
+from sediment_mcp.background.jobs import SYNC_LOCK
 from sediment_mcp.domain.retention import Rule
 from sediment_mcp.errors import BadArgument, SedimentError, Stopped, StorageError
 from sediment_mcp.maintenance.restore import preview_restore, restore_backup

@@ -137,6 +137,7 @@ def test_a_directory_without_data_or_of_an_earlier_version_has_no_finding(host: 
     assert examine_sync(host.app.config, host.clock()) == []
 
 
+@pytest.mark.over_encrypted
 def test_the_doctor_tells_of_a_folder_that_is_gone_and_of_files_that_wait_for_days(
     pair_of_hosts: tuple[Host, Host], folder: Path
 ) -> None:

@@ -73,10 +73,10 @@ def _show_findings(findings: Sequence[Finding]) -> None:
         state = (f"{finding.state:<8}", STYLES[finding.state])
         put(
             out,
-            hang(out, [state, (f"{finding.name:<15}", "bold")], style_words((finding.sentence, ""))),
+            hang(out, [state, (f"{finding.name:<17}", "bold")], style_words((finding.sentence, ""))),
         )
         if finding.remedy:
-            arrow = [(" " * 8, ""), (f"{'':<13}→", "bold")]
+            arrow = [(" " * 8, ""), (f"{'':<15}→", "bold")]
             put(out, hang(out, arrow, style_words((finding.remedy, ""))))
 
 

@@ -1,4 +1,4 @@
-"""Open and seal single pages of an encrypted database, as SQLCipher 4 does.
+"""Decrypt and encrypt single pages of an encrypted database, as SQLCipher 4 does.
 
 SQLCipher itself gives up a connection at the first page that is not what was written; salvage has to go on.
 The format is that of SQLCipher 4 with a raw key: a page ends with an initialization vector and an
@@ -39,7 +39,7 @@ class PageCipher:
             self._compute_mac(page, number), page[MAC_START:]
         )
 
-    def seal(self, page: bytes, number: int) -> bytes:
+    def authenticate(self, page: bytes, number: int) -> bytes:
         """Return an encrypted page with the HMAC, and on the first page the salt, of this file."""
         salted = self.salt + page[SALT_BYTES:] if number == 1 else page
         return salted[:MAC_START] + self._compute_mac(salted, number)
@@ -52,11 +52,11 @@ class PageCipher:
         return SQLITE_MAGIC[:start] + content + bytes(PAGE_BYTES - IV_START)
 
     def encrypt(self, page: bytes, number: int) -> bytes:
-        """Return the sealed page that holds what `decrypt` would give."""
+        """Return the encrypted page that holds what `decrypt` would give."""
         start, iv = _find_start(number), os.urandom(IV_BYTES)
         encryptor = self._build_cipher(iv).encryptor()
         content: bytes = encryptor.update(page[start:IV_START]) + encryptor.finalize()
-        return self.seal(bytes(start) + content + iv + bytes(MAC_BYTES), number)
+        return self.authenticate(bytes(start) + content + iv + bytes(MAC_BYTES), number)
 
     def _compute_mac(self, page: bytes, number: int) -> bytes:
         signed = page[_find_start(number) : MAC_START] + number.to_bytes(4, "little")

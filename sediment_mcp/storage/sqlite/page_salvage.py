@@ -1,7 +1,8 @@
 """Make the copy of a damaged encrypted database one that opens, page by page.
 
-A page stands or falls by its HMAC. Pages that stand stay encrypted as they are; in the place of one that fell
-stand zeros, which SQLite takes for damage of this page alone, or on request what it decrypts to all the same.
+A page stands or falls by its HMAC. Pages that stand stay encrypted as they are; one that fell becomes a page
+of encrypted zeros, which SQLite takes for damage of this page alone, or on request what it decrypts to all
+the same. SQLCipher itself reads nothing more after a page that fell.
 The log is merged into the copy by SQLite's own rule: the frames up to the last commit whose checksums agree.
 Nothing is ever written that is not encrypted.
 """
@@ -59,13 +60,12 @@ def make_readable(copy: Path, key: bytes, *, believes_fallen: bool = False) -> S
             page = frames.latest.get(number, on_disk)
             stands = cipher is not None and cipher.stands(page, number)
             fallen += not stands
-            if number == 1:  # with its salt, which may be lost in the file
-                kept = target.seal(page.ljust(PAGE_BYTES, b"\0"), number)
-            elif stands:
+            if stands and number > 1:
                 kept = page
+            elif number == 1 or cipher is None or believes_fallen:
+                kept = target.authenticate(page.ljust(PAGE_BYTES, b"\0"), number)
             else:
-                is_kept = any(page) and (cipher is None or believes_fallen)
-                kept = target.seal(page.ljust(PAGE_BYTES, b"\0"), number) if is_kept else NO_PAGE
+                kept = target.encrypt(NO_PAGE, number)
             if kept != on_disk:
                 file.seek((number - 1) * PAGE_BYTES)
                 file.write(kept)
