@@ -3,9 +3,9 @@
     python benchmarks/sync_speed.py [--memories 10000] [--runs 9] [--directory PATH]
 
 A data directory of the speed benchmark's corpus, with embeddings and token vectors (kept in ``--directory``
-for the next run), is given to an empty folder by one device and taken over by a second one, in this process;
-then each of ``--runs`` new memories is given and taken. The folder is on the same disk: how long something takes to
-carry it comes on top. Seconds are of the wall clock, with the CPU time of this process beside them.
+for the next run), is given to an empty folder by one device and taken over by a second one, in this process.
+Then each of ``--runs`` new memories is given and taken. The folder is on the same disk: how long something
+takes to be carried comes on top. Seconds are of the wall clock, with this process's CPU time beside them.
 """
 
 from __future__ import annotations

@@ -319,7 +319,7 @@ class World:
 
     def find_source(self, name: str) -> Device:
         """The device whose copy of a sub-folder is carried: the one that writes in it, or did so last."""
-        owners = [device for device in self.devices if device.name == name]
+        owners = [device for device in self.members if device.name == name]
         if len(owners) > 1:
             merge_folders(*(device.folder / name for device in owners), [device.given for device in owners])
         return (owners or [device for device in self.devices if name in device.names])[-1]
