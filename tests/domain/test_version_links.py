@@ -79,6 +79,20 @@ def test_three_machines_agree_in_whatever_order_they_meet(one: Memory, second: M
     )
 
 
+@given(st.lists(states, min_size=3, max_size=3), st.permutations([(n, m) for n in range(3) for m in range(3)]))
+def test_three_machines_that_keep_exchanging_come_to_rest_and_agree_however_much_there_is(
+    machines: list[Memory], order: list[tuple[int, int]]
+) -> None:
+    for _ in range(6):
+        before = list(machines)
+        for here, there in order:
+            machines[here] = take_newest(machines[here], machines[there])
+        if machines == before:
+            break
+    assert machines == before
+    assert machines[0] == machines[1] == machines[2], "the order of the tags too"
+
+
 @given(states, states, st.integers(1, 9))
 def test_an_attribute_removed_later_stays_removed(before: Memory, after: Memory, minutes: int) -> None:
     after = replace(after, changed_at=before.changed_at + timedelta(minutes=minutes))
@@ -146,6 +160,41 @@ def test_no_chain_that_an_import_touches_leads_in_a_circle(
         while (following := final.get(way[-1])) is not None:
             assert following not in way
             way.append(following)
+
+
+exchanges = st.lists(
+    st.one_of(  # (machine, the other one), or (machine, what was replaced, by what)
+        st.tuples(st.integers(0, 2), st.integers(0, 2)),
+        st.tuples(st.integers(0, 2), st.sampled_from("abcde"), st.sampled_from("abcde")),
+    ),
+    max_size=14,
+)
+
+
+@given(exchanges, st.permutations([(n, m) for n in range(3) for m in range(3) if n != m]))
+def test_three_machines_come_to_the_same_successors_whoever_replaced_what(
+    history: list[tuple[Any, ...]], order: list[tuple[int, int]]
+) -> None:
+    machines: list[dict[str, str]] = [{}, {}, {}]
+
+    def take_over(here: int, there: int) -> None:
+        changes = resolve_links(machines[here], dict(machines[there]), "abcde")
+        both = machines[here] | changes
+        machines[here] = {old: new for old, new in both.items() if new is not None}
+
+    for here, *what in history:
+        if len(what) == 1:
+            take_over(here, what[0])
+        elif what[0] != what[1] and not machines[here].keys() & {*what}:  # both are current there
+            machines[here][what[0]] = what[1]
+    for _ in range(6):
+        for here, there in order:
+            take_over(here, there)
+    settled = [dict(machine) for machine in machines]
+    for here, there in order:
+        take_over(here, there)
+    assert machines == settled
+    assert machines[0] == machines[1] == machines[2]
 
 
 def test_a_long_chain_is_followed_once_and_a_circle_at_its_end_is_still_broken() -> None:
