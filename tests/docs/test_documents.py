@@ -36,7 +36,14 @@ from support.documents import (
 )
 from support.stdio_peer import SERVER, StdioPeer
 
-from sediment_mcp.config import MODEL_EXTRA, MULTILINGUAL_EXTRA, POSTGRES_EXTRA, VARIABLES, load_config
+from sediment_mcp.config import (
+    ENCRYPT_EXTRA,
+    MODEL_EXTRA,
+    MULTILINGUAL_EXTRA,
+    POSTGRES_EXTRA,
+    VARIABLES,
+    load_config,
+)
 from sediment_mcp.hosts.agent_instructions import INSTRUCTIONS_FILES, USER_FILES
 from sediment_mcp.hosts.launch_command import detect_installation
 from sediment_mcp.hosts.locations import Machine, resolve_path
@@ -148,6 +155,7 @@ def test_the_build_of_torch_that_is_told_of_is_the_one_that_install_asks_for() -
 
 
 EXTRAS = {
+    ENCRYPT_EXTRA: "encrypt",
     MODEL_EXTRA: "sentence_transformers",
     MULTILINGUAL_EXTRA: "multilingual",
     POSTGRES_EXTRA: "postgres",
