@@ -19,7 +19,7 @@ from support.host import Host
 from support.storage import add
 
 from sediment_mcp.domain.access_token import StoredToken
-from sediment_mcp.errors import BadArgument, DamagedDatabase, DiskFull, KeyUnavailable, StorageError
+from sediment_mcp.errors import BadArgument, Busy, DamagedDatabase, DiskFull, KeyUnavailable, StorageError
 from sediment_mcp.maintenance.restore import preview_restore, restore_backup
 from sediment_mcp.recall.reading import UnchangedStorage
 from sediment_mcp.storage.sqlite import backup_file, library, read_only, swap
@@ -310,6 +310,27 @@ def test_a_file_that_is_replaced_between_the_look_and_the_opening_is_opened(
     monkeypatch.setattr(storage.encryption, "database_key", look_and_replace)
     with storage.read() as session:
         assert session.database.key == kinds[1]
+    storage.close()
+
+
+@pytest.mark.parametrize("state", ["encrypting", "encrypted", "decrypting"])
+def test_a_connection_is_opened_below_the_write_lock_while_a_directory_is_converted(
+    tmp_path: Path, state: str
+) -> None:
+    mark(tmp_path / "data", state)
+    storage = SqliteStorage(tmp_path / "data", Tuning(lock_timeout=0.05))
+    add(storage)
+    with storage.write() as session, storage.read() as inner:  # one's own lock is not waited for
+        assert inner.changes.count_memories() == session.changes.count_memories() == 1
+    with SqliteStorage(tmp_path / "data", Tuning()).file_lock():
+        if state == "encrypted":
+            with storage.connect() as opened:
+                assert opened.changes.count_memories() == 1
+        else:
+            with pytest.raises(Busy), storage.connect():
+                pass
+            with storage.read() as known:  # the connections that are open go on
+                assert known.changes.count_memories() == 1
     storage.close()
 
 

@@ -15,6 +15,7 @@ from sediment_mcp.system import database_files
 from sediment_mcp.system.data_key import generate_key
 from sediment_mcp.system.database_files import FileUse, is_encrypted, is_open_here, open_database_file
 from sediment_mcp.system.directory_encryption import DirectoryEncryption, Marker
+from sediment_mcp.system.files import touch_private
 
 pytest.importorskip("sqlcipher3")
 
@@ -48,6 +49,7 @@ def test_a_look_at_an_open_file_leaves_its_log_to_its_connection(file: Path, key
         with database.transaction():
             database.next_seq()
         assert is_encrypted(file) is (key is not None)
+        touch_private(file)
         open_and_close_elsewhere(file, key)  # which removes the log if nobody else has a lock
         assert database.is_current()
 

@@ -104,8 +104,20 @@ class SqliteStorage:
         file = self._read_only_file
         return self._open_current() if file is None else file.open()
 
-    def _open_current(self) -> SqliteSession:
-        return open_by_kind(self.path, self.encryption, lambda key: open_session(self.path, key=key))
+    def _open_current(self, *, is_locked: bool = False) -> SqliteSession:
+        with self._hold_while_converted(is_locked=is_locked):
+            return open_by_kind(self.path, self.encryption, lambda key: open_session(self.path, key=key))
+
+    def _hold_while_converted(self, *, is_locked: bool) -> contextlib.AbstractContextManager[None]:
+        """Hold the write lock while the directory is on its way to be encrypted or back.
+
+        The database is then replaced below that lock. Who opens it at that very moment could open the old
+        file and, by its name, the new one's log.
+        """
+        marker = self.encryption.marker
+        if is_locked or marker is None or marker.state == "encrypted" or self._write_lock.is_mine():
+            return contextlib.nullcontext()
+        return self.file_lock()
 
     def prepare(self, *, is_locked: bool = False) -> None:
         """Create or upgrade the database, unless it is ready to be opened.
@@ -113,15 +125,16 @@ class SqliteStorage:
         ``is_locked`` says that the caller holds the write lock.
         """
         prepare_directory(self._directory)
-        if swap.replacement_path(self.path).exists() or not self._is_prepared():
+        if swap.replacement_path(self.path).exists() or not self._is_prepared(is_locked=is_locked):
             with contextlib.nullcontext() if is_locked else self.file_lock():
                 swap.finish(self.path)
                 SqliteDatabase.prepare(self.path, key=self.encryption.database_key(self.path)).close()
 
-    def _is_prepared(self) -> bool:
-        return open_by_kind(
-            self.path, self.encryption, lambda key: SqliteDatabase.is_prepared(self.path, key)
-        )
+    def _is_prepared(self, *, is_locked: bool) -> bool:
+        with self._hold_while_converted(is_locked=is_locked):
+            return open_by_kind(
+                self.path, self.encryption, lambda key: SqliteDatabase.is_prepared(self.path, key)
+            )
 
     def file_lock(self, timeout: float | None = None) -> contextlib.AbstractContextManager[None]:
         """Hold the write lock between processes."""
@@ -224,7 +237,7 @@ class SqliteStorage:
             if swap.replacement_path(self.path).exists() or not self._writer.database.is_current():
                 self._writer.database.close_stale()
                 self.prepare(is_locked=True)
-                self._writer = self._open_current()
+                self._writer = self._open_current(is_locked=True)
             yield self._writer
 
     # --- secure erase -------------------------------------------------------------------------
@@ -350,6 +363,10 @@ class _ThreadLock:
         self._lock = threading.Lock()
         self._holder: int | None = None
 
+    def is_mine(self) -> bool:
+        """Return True if this thread holds the lock."""
+        return self._holder == threading.get_ident()
+
     @contextlib.contextmanager
     def held(self, timeout: float) -> Generator[None]:
         """Hold the lock.
@@ -357,7 +374,7 @@ class _ThreadLock:
         Raises:
             Busy: another thread held it for ``timeout`` seconds.
         """
-        if self._holder == threading.get_ident():
+        if self.is_mine():
             raise RuntimeError("A write inside a write of the same thread would wait for itself.")
         if not self._lock.acquire(timeout=timeout):
             raise Busy("Another call has been writing for too long: try again.")
