@@ -36,7 +36,7 @@ from directories import Directories  # noqa: E402
 from hosts import SCRIPT, Remembered  # noqa: E402
 from machine import start_clock  # noqa: E402
 from postgres_server import Database, Wire  # noqa: E402
-from report import TARGETS, Column, formatted, headed, shown  # noqa: E402
+from report import TARGETS, Column, at_most, formatted, headed, shown  # noqa: E402
 from sentences import Writer  # noqa: E402
 from stdio_client import Server, close_input  # noqa: E402
 
@@ -74,12 +74,7 @@ class Measured:
     trips: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
 
     def expect(self, memories: int, measure: str, most: float, measured: float) -> None:
-        self.targets.append(
-            {
-                "memories": memories, "measure": measure, "target": f"at most {most:g}",
-                "measured": measured, "met": measured <= most,
-            }
-        )  # fmt: skip
+        self.targets.append(at_most(memories, measure, most, measured))
 
 
 class Benchmark:

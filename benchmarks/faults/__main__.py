@@ -1,8 +1,10 @@
 """A campaign of faults against real servers on one database.
 
-    python benchmarks/faults [--database sqlite|postgres] [--kills 1000] [--damage 50] [--processes 4]
-                             [--seconds 0] [--seed N] [--model default|none] [--only FAULT ...]
-                             [--keep FOLDER] [--list]
+    python benchmarks/faults [--database sqlite|postgres] [--encrypted] [--kills 1000] [--damage 50]
+                             [--processes 4] [--seconds 0] [--seed N] [--model default|none]
+                             [--only FAULT ...] [--keep FOLDER] [--list]
+
+With --encrypted the data directory is, and no word of any memory may be readable in a file of it.
 
 Exit status 1 if any promise was broken. Run it with the interpreter of an environment in which sediment-mcp's
 dependencies are installed; as root on Linux it can also fill a disk. It leaves nothing behind but, where a
@@ -32,6 +34,7 @@ BACKENDS = {
 def main() -> int:
     parser = argparse.ArgumentParser(prog="faults", description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--database", choices=list(BACKENDS), default="sqlite")
+    parser.add_argument("--encrypted", action="store_true", help="over SQLite: encrypt the data directory")
     parser.add_argument("--kills", type=int, default=100, help="kill -9 of one server, so many times")
     parser.add_argument("--damage", type=int, default=5, help="every other fault, so many times")
     parser.add_argument("--processes", type=int, default=4)
@@ -55,7 +58,12 @@ def main() -> int:
         kills=chosen.kills, damage=chosen.damage, processes=chosen.processes, seconds=chosen.seconds,
         seed=chosen.seed, model=chosen.model == "default", only=chosen.only, keep=chosen.keep,
     )  # fmt: skip
-    return Campaign(options, partial(backend, model=options.model, seed=options.seed)).run()
+    if chosen.encrypted and chosen.database != "sqlite":
+        parser.error("--encrypted is for a data directory: leave out --database")
+    settings: dict[str, object] = {"model": options.model, "seed": options.seed}
+    if chosen.encrypted:
+        settings["is_encrypted"] = True
+    return Campaign(options, partial(backend, **settings)).run()
 
 
 if __name__ == "__main__":

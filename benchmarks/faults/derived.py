@@ -8,7 +8,13 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-FILES = ("text.json", "text-*/*", "vectors-*.json", "vectors-*.codes", "vectors-*.npy")
+from sediment_mcp.errors import DamagedFile
+from sediment_mcp.indexes.encrypted_text_index import FILE as ENCRYPTED_TEXT
+from sediment_mcp.system.directory_encryption import DirectoryEncryption
+
+FILES = ("text.json", "text-*/*", ENCRYPTED_TEXT, "vectors-*.json", "vectors-*.codes", "vectors-*.npy")
+INDEXES = ("text-*", ENCRYPTED_TEXT, "vectors-*")
+SWAPPED = "segment files swapped"
 Damage = Callable[[Path, random.Random], None]
 
 
@@ -45,21 +51,31 @@ def _flipped(data: bytes, chance: random.Random) -> bytes:
 
 def _deleted(directory: Path, chance: random.Random) -> None:
     if chance.random() < 0.3:
-        for path in (*directory.glob("text*"), *directory.glob("vectors-*")):
+        for path in (*_find_indexes(directory), directory / "text.json"):
             shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
     elif (path := _a_file(directory, chance)) is not None:
         path.unlink(missing_ok=True)
 
 
+def has_text_index(directory: Path) -> bool:
+    """Whether there is a snapshot of the text index, sound or not."""
+    return any((directory / name).exists() for name in ("text.json", ENCRYPTED_TEXT))
+
+
+def _find_indexes(directory: Path) -> list[Path]:
+    return [path for pattern in INDEXES for path in directory.glob(pattern)]
+
+
 def _pointers(directory: Path, change: Callable[[dict[str, object]], object]) -> None:
+    encryption = DirectoryEncryption(directory)
     for path in (directory / "text.json", *directory.glob("vectors-*.json")):
         try:
-            pointer = json.loads(path.read_bytes())
+            pointer = json.loads(encryption.decrypt(path.read_bytes(), path.name))
             change(pointer)
             temporary = path.with_name(path.name + ".damaged")
-            temporary.write_text(json.dumps(pointer))
+            temporary.write_bytes(encryption.encrypt(json.dumps(pointer).encode(), path.name))
             temporary.replace(path)
-        except (OSError, ValueError):
+        except (OSError, ValueError, DamagedFile):
             continue
 
 
@@ -107,15 +123,15 @@ DAMAGES: dict[str, Damage] = {
     "index of another format": _other_format,
     "index of another model": _other_model,
     "index pointer altered": _another_list,
-    "segment files swapped": _another_segment,
+    SWAPPED: _another_segment,
 }
 
 
 def transplant(source: Path, directory: Path) -> None:
     """Put the indexes of another data directory in the place of this one's."""
-    for path in (*directory.glob("text-*"), *directory.glob("vectors-*")):
+    for path in _find_indexes(directory):
         shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
-    for path in (*source.glob("text-*"), *source.glob("vectors-*"), source / "text.json"):
+    for path in (*_find_indexes(source), *source.glob("text.json")):
         if path.is_dir():
             shutil.copytree(path, directory / path.name)
         else:

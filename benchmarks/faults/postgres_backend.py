@@ -22,7 +22,7 @@ from .disk import Disk
 from .history import History
 from .injuries import CLOCK, DERIVED, PROCESSES, Injury
 from .proxy import Proxy
-from .residue import find_in_files
+from .residue import find_residue
 from .shim import Shim
 from .slot import Common, Machine
 
@@ -95,7 +95,7 @@ class PostgresBackend:
     def find_words(self, words: Sequence[str]) -> Mapping[str, set[str]]:
         found: dict[str, set[str]] = {}
         for machine in self.machines:
-            for word, places in find_in_files(machine.directory, words).items():
+            for word, places in find_residue(machine.directory, words).items():
                 found.setdefault(word, set()).update(f"{machine.directory.name}/{place}" for place in places)
         sql = "SELECT word FROM unnest(%s::text[]) word JOIN memories ON content LIKE word || ':%%'"
         for (word,) in self._rows(sql, [list(words)]):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import shutil
-import sqlite3
 import time
 from collections.abc import Callable
 from contextlib import closing
@@ -77,7 +76,7 @@ def set_back(backend: SqliteBackend, scene: Scene, _: Slot) -> Hit:
     database, copy = backend.directory / "memories.db", scene.common.logs / "copy.db"
     with scene.pause():
         copy.unlink(missing_ok=True)
-        with closing(sqlite3.connect(database)) as source, closing(sqlite3.connect(copy)) as target:
+        with closing(backend.connect(database)) as source, closing(backend.connect(copy)) as target:
             source.backup(target)
         scene.common.history.add("kept")
     time.sleep(scene.chance.uniform(0.5, 3.0))

@@ -13,6 +13,9 @@ PLACES = ("harbour", "orchard", "museum", "kitchen", "station", "cellar", "libra
 TIMES = ("yesterday", "before breakfast", "during winter", "after midnight", "every Thursday", "since April")
 
 
+TAG = "campaign"
+
+
 def marker(chance: random.Random) -> str:
     """A word that no other text holds."""
     return "".join(chance.choices(LETTERS, k=9))
@@ -30,7 +33,7 @@ def text(word: str) -> str:
 
 def attributes(word: str) -> dict[str, Any]:
     """What is stored beside the text, to see that it comes back whole."""
-    return {"tags": [f"tag-{word}", "campaign"], "metadata": {"word": word}}
+    return {"tags": [f"tag-{word}", TAG], "metadata": {"word": word}}
 
 
 def hidden(content: str) -> str:

@@ -151,6 +151,14 @@ def headed(title: str, parts: Iterable[tuple[str, Sequence[Column], Sequence[Fig
             yield table(columns, rows)
 
 
+def at_most(memories: int, measure: str, most: float, measured: float) -> Figures:
+    """A row of `TARGETS`: what was measured, and whether that is no more than allowed."""
+    return {
+        "memories": memories, "measure": measure, "target": f"at most {most:g}", "measured": measured,
+        "met": measured <= most,
+    }  # fmt: skip
+
+
 def table(columns: Sequence[Column], rows: Sequence[Figures]) -> str:
     lines = [[name for name, _ in columns], ["---" for _ in columns]]
     lines += [[str(show(row)) for _, show in columns] for row in rows]

@@ -6,7 +6,6 @@ A file that is not known here is nobody's: it is named to the user and never tou
 from __future__ import annotations
 
 import re
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from sediment_mcp.config import TENANTS
 from sediment_mcp.embeddings import file_hashes
 from sediment_mcp.operations import capture_state, project_history
 from sediment_mcp.search import unanswered_queries
+from sediment_mcp.storage.sqlite.page_salvage import is_likely_encrypted
 from sediment_mcp.storage.sqlite.storage import DATABASE
 from sediment_mcp.storage.sqlite.swap import COMPANIONS
 from sediment_mcp.storage.sqlite.tokens import ACCESS_FILE
@@ -36,8 +36,6 @@ indexes, what a process that was killed has left behind, and files that are not 
 """
 SHOWN = "shown.jsonl"  # of `recall`, a layer that stands beside this one
 HEAD_BYTES = 32  # by which a file tells of which kind it is
-PAGE_BYTES = 4096
-MAX_PLAIN_SHARE = 0.95  # of its size, to which a page of a plain database can be compressed
 CONVERTING = ".converting.tmp"  # ends the name of a database that is being written
 LINES = (unanswered_queries.FILE, SHOWN)
 CONTENT = (capture_state.FILE, project_history.FILE)
@@ -50,7 +48,13 @@ _NAMED: dict[str, FileKind] = {
 _DAMAGED = re.compile(r"memories\.damaged-[^/]*")
 _INDEX = re.compile(r"text\.json|text-.*|terms\..*|vectors-.*")
 _WITHOUT_TEXT = re.compile(r".*\.(lock|queue)|.*-shm")  # and what is named below: nothing that was stored
-WITHOUT_TEXT = (MARKER, SOCKET, file_hashes.RECORD_NAME, "cache-id")
+WITHOUT_TEXT = (
+    MARKER,
+    SOCKET,
+    file_hashes.RECORD_NAME,
+    "cache-id",
+    "kept-pairs.json",
+)  # the last has ids alone
 _OF_DATABASES = tuple(name + companion for name in (DATABASE, ACCESS_FILE) for companion in COMPANIONS)
 
 
@@ -77,7 +81,7 @@ class DirectoryFile:
         if self.kind == "lines":
             return any(not line.startswith(BEGINNING) for line in self.path.read_bytes().splitlines())
         if self.kind == "damaged" and not self.is_wrapped:
-            return head.startswith(SQLITE_MAGIC) or _has_plain_page(self.path)
+            return head.startswith(SQLITE_MAGIC) or not is_likely_encrypted(self.path)
         return bool(head) and not head.startswith((MAGIC, BLOCKS_MAGIC))
 
     @property
@@ -98,7 +102,7 @@ class DirectoryFile:
 
 
 def list_stores(data_dir: Path) -> list[Path]:
-    """Return the folders that hold memories: the data directory, and one for each other tenant in it."""
+    """Return the folders with memories: the data directory, and that of each other tenant."""
     tenants = data_dir / TENANTS
     others = sorted(path for path in tenants.iterdir() if path.is_dir()) if tenants.is_dir() else []
     return [data_dir, *others]
@@ -117,15 +121,6 @@ def _read_head(path: Path) -> bytes:
             return file.read(HEAD_BYTES)
     except FileNotFoundError:
         return b""
-
-
-def _has_plain_page(path: Path) -> bool:
-    """Return whether a part of a damaged database can be compressed, as no encrypted one can be."""
-    with path.open("rb") as file:
-        while page := file.read(PAGE_BYTES):
-            if len(zlib.compress(page, 1)) < MAX_PLAIN_SHARE * len(page):
-                return True
-    return False
 
 
 def _walk(store: Path) -> Iterator[Path]:

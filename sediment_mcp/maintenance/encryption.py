@@ -28,7 +28,8 @@ from sediment_mcp.storage.sqlite.read_only import describe
 from sediment_mcp.storage.sqlite.storage import DATABASE
 from sediment_mcp.system.data_directory import find_fault, prepare_directory
 from sediment_mcp.system.data_key import DataKey, generate_key
-from sediment_mcp.system.directory_encryption import DirectoryEncryption, Marker, State
+from sediment_mcp.system.database_files import is_encrypted
+from sediment_mcp.system.directory_encryption import MARKER, DirectoryEncryption, Marker, State
 from sediment_mcp.system.extras import check_module
 from sediment_mcp.system.files import translate_os_errors
 from sediment_mcp.system.key_sources import (
@@ -75,6 +76,7 @@ def plan_encryption(config: Config, source: KeySource | None = None) -> Encrypti
                 f"The key is in {describe_source(marker.source, marker.key_id)} already: leave --key out."
             )
         return EncryptionPlan(encryption.key(), marker.source, is_new=False)
+    _assert_no_lost_key(config.data_dir)
     _assert_convertible(config, encryption, encrypts=True)
     source = source or choose_source(config.key_command)
     if source == "command":
@@ -131,7 +133,7 @@ def decrypt_directory(config: Config, progress: Progress = ignore_progress) -> C
 
 
 def restore_key(config: Config, key: DataKey) -> Marker:
-    """Keep a key again whose recovery code was written down, and return what the marker says then.
+    """Keep a key again whose code was written down, and return what the marker says then.
 
     A marker that is lost or damaged is written anew, if a database of the directory opens with the key.
 
@@ -211,8 +213,22 @@ def _assert_usable(config: Config) -> None:
             raise StorageError(describe(store / DATABASE))
 
 
+def _assert_no_lost_key(data_dir: Path) -> None:
+    """Check that a directory without a marker has no database that needs a key.
+
+    Raises:
+        StorageError: it has one, and a second key would hide the first.
+    """
+    for store in list_stores(data_dir):
+        if is_encrypted(store / DATABASE):
+            raise StorageError(
+                f"{store / DATABASE} is encrypted already, or damaged, and {MARKER}, which names its key, is "
+                "missing: give the recovery code to `sediment-mcp key restore`, or run `sediment-mcp doctor`."
+            )
+
+
 def _assert_convertible(config: Config, encryption: DirectoryEncryption, *, encrypts: bool) -> None:
-    """Check before anything is written that it can be finished: that all is sound, and fits on the disk.
+    """Check before anything is written that all databases are sound and fit on the disk.
 
     Raises:
         DamagedDatabase: a database is damaged.

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import sqlite3
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from support.encryption import open_file, read_plain
 from support.host import QUIET, SMALL, Clock, Host
 
 from sediment_mcp.config import BACKUPS, load_config
@@ -20,13 +20,15 @@ from sediment_mcp.storage.sqlite.session import SqliteSession, open_session
 
 OpenHost = Callable[..., Host]
 
+pytestmark = pytest.mark.over_encrypted
+
 
 def names(host: Host) -> list[str]:
     return [backup.name for backup in host.app.backups.list_all()]
 
 
 def texts(path: Path) -> set[str]:
-    with contextlib.closing(sqlite3.connect(path)) as raw:
+    with contextlib.closing(open_file(path)) as raw:
         return {row[0] for row in raw.execute("SELECT content FROM memories WHERE deleted_at IS NULL")}
 
 
@@ -36,7 +38,7 @@ def found_texts(host: Host) -> set[str]:
 
 def files_with(directory: Path, text: str) -> list[str]:
     return [
-        path.name for path in directory.rglob("*") if path.is_file() and text.encode() in path.read_bytes()
+        path.name for path in directory.rglob("*") if path.is_file() and text.encode() in read_plain(path)
     ]
 
 
@@ -263,10 +265,14 @@ def test_a_backup_that_a_killed_process_had_not_written_anew_is_written_anew(
         patched.setattr(backup_file, "erase_remains", die)
         killed.delete(doomed, permanent=True)
     (backup,) = other.app.backups.list_all()
-    with contextlib.closing(open_session(backup.path)) as session:
+    with contextlib.closing(
+        open_session(backup.path, key=killed.app.encryption.database_key(backup.path))
+    ) as session:
         assert has_remains(session)
     other.run_jobs()
-    with contextlib.closing(open_session(backup.path)) as session:
+    with contextlib.closing(
+        open_session(backup.path, key=killed.app.encryption.database_key(backup.path))
+    ) as session:
         assert not has_remains(session)
 
 
@@ -347,7 +353,7 @@ def test_what_is_no_backup_is_refused(host: Host, tmp_path: Path, what: bytes | 
     host.store("something")
     path = tmp_path / "file.db"
     if what is None:
-        with contextlib.closing(sqlite3.connect(path)) as raw:
+        with contextlib.closing(open_file(path)) as raw:
             raw.execute("CREATE TABLE memories (other)")
     else:
         path.write_bytes(what)

@@ -234,3 +234,62 @@ def test_a_new_code_is_another_one_each_time(run: Run) -> None:
     codes = {run("key", "new").out.strip() for _ in range(3)}
     assert len(codes) == 3
     assert all(isinstance(parse_recovery_code(code), DataKey) for code in codes)
+
+
+# --- hosts ----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return a home directory with Cursor in it."""
+    (tmp_path / "home" / ".cursor").mkdir(parents=True)
+    for variable in ("HOME", "USERPROFILE", "APPDATA", "LOCALAPPDATA"):
+        monkeypatch.setenv(variable, str(tmp_path / "home"))
+    for variable in ("CLAUDE_CONFIG_DIR", "CODEX_HOME", "COPILOT_HOME"):
+        monkeypatch.delenv(variable, raising=False)
+    return tmp_path / "home"
+
+
+def test_install_encrypts_a_new_store_before_its_first_memory(
+    run: Run, home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], own_place: Path
+) -> None:
+    person = Typist(capsys)
+    monkeypatch.setattr(sys, "stdin", person)
+    outcome = run("install", "cursor", "--encrypt", "--no-hooks", "--no-check")
+    assert outcome.status == 0, outcome.err
+    assert CODE.fullmatch(person.code)
+    assert (home / ".cursor" / "mcp.json").exists()
+    store(run, plant("content"), *NONE)
+    assert find_readable([own_place]) == []
+
+
+def test_install_with_nobody_to_write_the_code_down_connects_nothing(
+    run: Run, home: Path, monkeypatch: pytest.MonkeyPatch, own_place: Path
+) -> None:
+    monkeypatch.setattr(sys, "stdin", io.StringIO())
+    outcome = run("install", "cursor", "--encrypt", "--no-hooks", "--no-check")
+    assert outcome.status == 2
+    assert "The recovery code has to be written down" in outcome.err
+    assert not (home / ".cursor" / "mcp.json").exists()
+    assert not (own_place / MARKER).exists()
+
+
+def test_install_encrypts_nothing_elsewhere_or_on_the_way_out(run: Run, home: Path) -> None:
+    for more in (("--url", "https://example.com/mcp"), ("--uninstall",)):
+        outcome = run("install", "cursor", "--encrypt", *more)
+        assert outcome.status == 2
+        assert "--encrypt is for memories of this machine" in outcome.err
+    assert run("install", "--encrypt").status == 2
+
+
+def test_encrypt_names_the_hosts_whose_entries_lack_the_extra(run: Run, home: Path) -> None:
+    entry = '{"mcpServers": {"sediment": {"command": "uvx", "args": ["sediment-mcp@0.1.0"]}}}'
+    (home / ".cursor" / "mcp.json").write_text(entry)
+    outcome = run("encrypt", "--yes", "--key", "file")
+    assert outcome.status == 0
+    assert "Cursor: the entry starts sediment-mcp without what reads encrypted memories" in outcome.err
+    assert "sediment-mcp install cursor" in outcome.err
+    (home / ".cursor" / "mcp.json").write_text(
+        entry.replace("sediment-mcp@0.1.0", '--from", "sediment-mcp[encrypt]", "sediment-mcp')
+    )
+    assert "Cursor" not in run("encrypt", "--yes").err

@@ -15,9 +15,11 @@ from typing import Any
 
 import pytest
 from support.answers import complete_history, complete_list, complete_rule
+from support.encryption import own_keys
 from support.host import Clock, Host
-from support.traces import traces
+from support.traces import holds_any, long_words, traces
 
+from sediment_mcp.cli.main import main
 from sediment_mcp.config import Config
 from sediment_mcp.embeddings.loader import load_embedder
 from sediment_mcp.embeddings.protocols import DocumentEmbeddings, Embedder, ModelIdentity, QueryEmbedding
@@ -29,6 +31,7 @@ from sediment_mcp.operations.history import history
 from sediment_mcp.operations.retention_rules import list_rules, preview_retention
 from sediment_mcp.operations.stats import stats
 from sediment_mcp.operations.trash import list_deleted, restore_memories
+from sediment_mcp.system.directory_encryption import MARKER
 from sediment_mcp.system.files import read_record
 
 ARCHIVES = sorted((Path(__file__).parents[1] / "data").glob("data_directory_*.tar.gz"))
@@ -254,3 +257,30 @@ def test_new_memories_join_the_old_ones(earlier: Earlier, host: Host) -> None:
 def test_what_was_erased_is_nowhere(earlier: Earlier, host: Host) -> None:
     assert host.found(earlier.answers["erased"].split()[-1].strip(".")) == []
     assert traces(earlier.directory, "handshake xylophone") == []
+
+
+@pytest.mark.encrypt
+def test_a_directory_is_encrypted_and_decrypted(earlier: Earlier) -> None:
+    with own_keys():
+        assert main(["--data-dir", str(earlier.directory), "encrypt", "--yes", "--key", "file"]) == 0
+        words = {word for text in earlier.contents().values() for word in long_words(text)}
+        assert words
+        files = [path for path in earlier.directory.rglob("*") if path.is_file()]
+        assert not [path for path in files if holds_any(path.read_bytes(), words)]
+        assert not list(earlier.directory.glob("text-*"))
+        assert_answers(earlier)
+        assert main(["--data-dir", str(earlier.directory), "decrypt", "--yes"]) == 0
+    assert not (earlier.directory / MARKER).exists()
+    assert traces(earlier.directory, " ".join(words))
+    assert_answers(earlier)
+
+
+def assert_answers(earlier: Earlier) -> None:
+    host = earlier.open()
+    assert host.list(limit=100, include_superseded=True)["memories"] == earlier.answers["memories"]
+    for text, ids in earlier.answers["words"].items():
+        assert sorted(host.found_by_words(text)) == ids, text
+    assert [backup.name for backup in host.app.backups.list_all()] == [earlier.answers["backup"]]
+    assert host.app.backups.read_contents(host.app.backups.list_all()[0]) is not None
+    assert stats(host.app)["unanswered"] == earlier.answers["unanswered"]
+    host.end()

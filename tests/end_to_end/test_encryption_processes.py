@@ -67,7 +67,7 @@ def test_writers_go_on_while_a_directory_is_encrypted_and_decrypted(tmp_path: Pa
     data_dir = tmp_path / "data"
     writers = [
         subprocess.Popen(
-            [*WORKER, "mix", tmp_path, name, str(STEPS), data_dir], cwd=FOLDER, text=True,
+            [*WORKER, "beside", tmp_path, name, str(STEPS), data_dir], cwd=FOLDER, text=True,
             stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         )
         for name in NAMES

@@ -6,8 +6,13 @@ The names of tenants are those of folders, and the marker names the key: neither
 from __future__ import annotations
 
 import base64
+import contextlib
 import gzip
+import os
+import random
 import shutil
+import subprocess
+import sys
 import tempfile
 import zlib
 from collections.abc import Callable, Iterator
@@ -28,11 +33,14 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
-from support.encryption import list_frames, own_keys
+from support.command_line import PROGRAM
+from support.encryption import key_command, list_frames, make_encrypted, own_keys
 from support.planted import HOSTS, PlantedStore, live
-from support.readable import STEM, find_readable, is_random, search, spell_embeddings
+from support.readable import STEM, find_readable, is_random, plant, search, spell_embeddings
+from support.stdio_peer import REPOSITORY, StdioPeer
 from support.traces import traces
 
+from sediment_mcp.config import AUDIT, PROJECT, QUESTIONS
 from sediment_mcp.system import encrypted_file
 from sediment_mcp.system.database_files import SQLITE_MAGIC
 from sediment_mcp.system.directory_encryption import MAGIC, MARKER
@@ -76,8 +84,15 @@ def is_sealed(path: Path) -> bool:
         return is_random(b"".join(list_frames(data))) if data else True
     if path.suffix == ".db":
         return not data.startswith(SQLITE_MAGIC) and is_random(data)
-    if path.name.endswith("-shm") or path.name == MARKER:  # numbers of pages; the key's id
-        return True
+    if path.name.endswith("-shm") or path.name in (MARKER, "kept-pairs.json"):
+        return True  # numbers of pages; the key's id; ids of memories
+    if path.suffix == ".jsonl":  # each line is encrypted by itself, and written as base64
+        return all(is_random_file(base64.b64decode(line, validate=True)) for line in data.splitlines())
+    return is_random_file(data)
+
+
+def is_random_file(data: bytes) -> bool:
+    """Whether all that follows what an encrypted file begins with looks random."""
     return not data or any(data.startswith(magic) and is_random(data[len(magic) :]) for magic in MAGICS)
 
 
@@ -173,6 +188,69 @@ def test_a_plain_directory_is_encrypted_and_decrypted_with_all_that_it_holds(tmp
     assert store.list_contents() == before
     store.close()
     assert_nothing_is_readable(store)
+
+
+# --- processes that are killed --------------------------------------------------------------------
+
+
+@pytest.mark.slow
+@pytest.mark.process
+@pytest.mark.skipif(sys.platform == "win32", reason="kill -9 is POSIX")
+def test_servers_that_are_killed_leave_nothing_readable_and_lose_nothing(tmp_path: Path) -> None:
+    """Their key is printed by a command, and they embed by the real model."""
+    directory, temporary = tmp_path / "data", tmp_path / "temporary"
+    temporary.mkdir()
+    variables = key_command(make_encrypted(directory, "command"))
+    variables |= {QUESTIONS: "keep", AUDIT: "texts", PROJECT: plant("project"), "TMPDIR": str(temporary)}
+    stored: set[str] = set()
+    for number in range(4):
+        with StdioPeer(directory, environment=variables) as peer:
+            peer.initialize()
+            for kind in ("first", "second", "third"):
+                text = f"{plant('content')} {kind} of {number} came to the harbour"
+                answer = peer.call("store_memory", content=text, tags=[plant("tag")])
+                assert answer["structuredContent"]["status"] == "stored"
+                stored.add(text)
+            peer.call("query_memory", query=f"{plant('question')} of {number}")
+            peer.start_call("store_memory", content=f"{plant('content')} cut off in {number}")
+            if number % 2:
+                peer.call("list_memories")
+            peer.process.kill()
+            peer.wait()
+        assert find_readable([directory, temporary]) == []
+    with StdioPeer(directory, environment=variables) as peer:
+        peer.initialize()
+        listed = peer.call("list_memories", limit=100)["structuredContent"]["memories"]
+        assert stored <= {memory["content"] for memory in listed}
+        found = peer.call("query_memory", query="harbour", limit=100)["structuredContent"]["results"]
+        assert stored <= {memory["content"] for memory in found}
+
+
+@pytest.mark.slow
+@pytest.mark.process
+@pytest.mark.skipif(sys.platform == "win32", reason="kill -9 is POSIX")
+def test_an_encryption_that_is_killed_and_resumed_leaves_nothing_readable(tmp_path: Path) -> None:
+    store = PlantedStore(tmp_path, is_encrypted=False)
+    live(store)
+    before, chance = store.list_contents(), random.Random(5)
+    for _ in range(4):
+        with subprocess.Popen(
+            [*PROGRAM, "--data-dir", store.directory, "encrypt", "--yes", "--key", "file"],
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
+        ) as process:  # fmt: skip
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(chance.uniform(0.3, 1.0))
+            process.kill()
+        assert store.list_contents() == before
+    store.encrypt()
+    assert_nothing_is_readable(store)
+    assert store.list_contents() == before
+    store.close()
+    assert_nothing_is_readable(store)
+
+
+# --- any order ------------------------------------------------------------------------------------
 
 
 class Drawer(RuleBasedStateMachine):

@@ -11,17 +11,24 @@ import pytest
 from support.hosts import UVX, VARIABLES, host, machine
 
 from sediment_mcp import __version__
-from sediment_mcp.config import MODEL_EXTRA, MULTILINGUAL_EXTRA
+from sediment_mcp.config import (
+    DEFAULT_MODEL,
+    ENCRYPT_EXTRA,
+    MODEL_EXTRA,
+    MULTILINGUAL_EXTRA,
+    MULTILINGUAL_MODEL,
+)
 from sediment_mcp.errors import BadArgument
 from sediment_mcp.hosts.launch_command import (
     Installation,
     LaunchCommand,
     build_launch_command,
     detect_installation,
+    find_extra,
     strip_version,
 )
 from sediment_mcp.hosts.locations import WINDOWS
-from sediment_mcp.hosts.server_entry import build_entry, has_same_command
+from sediment_mcp.hosts.server_entry import build_entry, has_same_command, lacks_extra, renew_entry
 
 
 def installation(prefix: str, **known: Any) -> Installation:
@@ -208,3 +215,50 @@ def test_windows_programs_end_in_exe(tmp_path: Path) -> None:
 def test_what_the_user_adds_to_our_entry_keeps_it_ours(entry: Any, same: bool) -> None:
     expected = LaunchCommand(UVX.program, UVX.arguments, VARIABLES)
     assert has_same_command(entry, build_entry(expected, host("vscode")), host("vscode")) is same
+
+
+# --- encrypted memories -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("models", "package"), [
+    ([], ENCRYPT_EXTRA),
+    ([DEFAULT_MODEL], ENCRYPT_EXTRA),
+    ([MULTILINGUAL_MODEL], "sediment-mcp[encrypt,multilingual]"),
+    (["some/model", MULTILINGUAL_MODEL], "sediment-mcp[encrypt,multilingual,sentence-transformers]"),
+])  # fmt: skip
+def test_encrypted_memories_need_their_extra_beside_those_of_models(models: list[str], package: str) -> None:
+    assert find_extra(models, is_encrypted=True) == package
+    ours = installation("/cache/uv/archive-v0/abc", uvx=Path("/usr/bin/uvx"), version="0.2.0")
+    command = build_launch_command(ours, extra=package)
+    assert list(command.arguments) == ["--from", f"{package}==0.2.0", "sediment-mcp"]
+    without = find_extra(models)
+    earlier = [list(one.arguments) for one in command.earlier]
+    assert (["--from", without, "sediment-mcp"] if without else ["sediment-mcp"]) in earlier
+
+
+def test_an_entry_is_renewed_once_the_memories_are_encrypted(tmp_path: Path) -> None:
+    ours = installation("/cache/uv/archive-v0/abc", uvx=Path("/usr/bin/uvx"), version="0.2.0")
+    before = build_launch_command(ours, ["--data-dir", "/d"])
+    after = build_launch_command(ours, ["--data-dir", "/d"], extra=ENCRYPT_EXTRA)
+    entry = build_entry(before, host("cursor")) | {"alwaysAllow": ["query_memory"]}
+    assert lacks_extra(entry, ENCRYPT_EXTRA)
+    renewed = renew_entry(entry, after, host("cursor"))
+    assert renewed["args"] == ["--from", f"{ENCRYPT_EXTRA}==0.2.0", "sediment-mcp", "--data-dir", "/d"]
+    assert renewed["alwaysAllow"] == ["query_memory"]
+    assert not lacks_extra(renewed, ENCRYPT_EXTRA)
+
+
+@pytest.mark.parametrize(("entry", "is_lacking"), [
+    ({"command": "/bin/uvx", "args": ["sediment-mcp@0.1.0"]}, True),
+    ({"command": "uvx", "args": ["--from", "sediment-mcp[multilingual]==0.1.0", "sediment-mcp"]}, True),
+    ({"command": "uvx", "args": ["--from", "sediment-mcp[encrypt,multilingual]", "sediment-mcp"]}, False),
+    ({"command": "pipx", "args": ["run", "sediment-mcp"]}, True),
+    ({"command": "/venv/bin/sediment-mcp", "args": ["--project", "sediment-mcp"]}, False),
+    ({"command": "/venv/bin/python", "args": ["-m", "sediment_mcp"]}, False),
+    ({"command": "uvx", "args": ["sediment-mcp", "bridge", "https://example.com/mcp"]}, False),
+    ({"url": "https://example.com/mcp"}, False),
+    ({"command": "uvx", "args": ["something-else"]}, False),
+    (None, False),
+])  # fmt: skip
+def test_what_installs_the_package_without_the_extra_is_known(entry: Any, is_lacking: bool) -> None:
+    assert lacks_extra(entry, ENCRYPT_EXTRA) == is_lacking

@@ -76,6 +76,7 @@ def fill(data_dir: Path) -> Config:
         (data_dir / SHOWN).open("a").write(f'{{"session": "{plant("shown")}", "line": {line}}}\n')
     switch_capture(data_dir, on=True, now=NOW, encryption=plain)
     write_record(data_dir / PROJECTS, {"projects": {plant("project"): []}}, plain)
+    (data_dir / "kept-pairs.json").write_text('[["0a1b2c3d4e5f", "1a1b2c3d4e5f"]]')  # ids alone
     (data_dir / DAMAGED).write_bytes((data_dir / DATABASE).read_bytes())
     (data_dir / f"{DAMAGED}-wal").write_text(plant("log") * 9)
     damaged = data_dir / "backups" / "daily-2026-05-01-120000.db"
@@ -214,7 +215,7 @@ def test_what_killed_processes_have_left_behind_goes(config: Config) -> None:
 def test_a_replacement_that_was_begun_is_finished_first(config: Config) -> None:
     before = contents(config)
     (config.data_dir / DATABASE).rename(config.data_dir / "memories.replacement.db")
-    (config.data_dir / DATABASE).write_bytes(b"old")
+    (config.data_dir / DATABASE).write_bytes(b"SQLite format 3\0old")
     encrypt(config)
     assert contents(config) == before
     assert find_readable([config.data_dir]) == []
@@ -355,7 +356,8 @@ def test_a_damaged_copy_comes_back_byte_by_byte(
     path = config.data_dir / DAMAGED
     path.write_bytes(b"SQLite format 3\0" + data)
     encrypt(config)
-    assert data[:100] == b"" or len(data) < 12 or data[:100] not in path.read_bytes()
+    assert b"SQLite format" not in path.read_bytes()
+    assert len(data) < 40 or data[:40] not in path.read_bytes()
     decrypt_directory(config)
     assert path.read_bytes() == b"SQLite format 3\0" + data
 
@@ -387,6 +389,9 @@ def test_a_lost_marker_is_written_anew_where_a_database_opens(config: Config, ma
     path.unlink() if marker is None else path.write_bytes(marker)
     with pytest.raises(BadArgument, match="opens with this recovery code"):
         restore_key(config, DataKey(bytes(32)))
+    if marker is None:
+        with pytest.raises(StorageError, match=r"is encrypted already.*key restore"):
+            plan_encryption(config)  # and not a second key above the first
     assert restore_key(config, key).state == "encrypted"
     assert contents(config) == before
 

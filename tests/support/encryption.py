@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import sqlite3
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ from pathlib import Path
 from unittest import mock
 
 from sediment_mcp.config import KEY_COMMAND
+from sediment_mcp.storage.sqlite.library import connect
 from sediment_mcp.system import encrypted_file
 from sediment_mcp.system.data_key import DataKey, generate_key
 from sediment_mcp.system.database_files import SQLITE_MAGIC
@@ -25,6 +27,7 @@ from sediment_mcp.system.directory_encryption import (
     Marker,
 )
 from sediment_mcp.system.encrypted_file import EncryptedReader
+from sediment_mcp.system.encrypted_lines import decrypt_line
 from sediment_mcp.system.key_sources import KeySource, store_key
 
 SETTINGS_HOME = {"win32": "USERPROFILE", "darwin": "HOME"}.get(sys.platform, "XDG_CONFIG_HOME")
@@ -64,13 +67,25 @@ def key_command(key: DataKey) -> dict[str, str]:
     return {KEY_COMMAND: shlex.join([sys.executable, "-c", f"print({key.recovery_code!r})"])}
 
 
-def read_plain(path: Path, encryption: DirectoryEncryption | None = None) -> bytes:
-    """What a file holds once it is decrypted; what is not encrypted as it is.
+def find_encryption(path: Path) -> DirectoryEncryption:
+    """The encryption of the data directory in which a file is, if it is in one that has any."""
+    marked = [parent for parent in path.parents if (parent / MARKER).exists()]
+    return DirectoryEncryption(marked[0] if marked else path.parent)
 
-    Of a database and its log that is each page, whether a table has it or not.
+
+def open_file(path: Path) -> sqlite3.Connection:
+    """Connect to a database past the package, encrypted or not."""
+    return connect(str(path), find_encryption(path).database_key(path))
+
+
+def read_plain(path: Path, encryption: DirectoryEncryption | None = None) -> bytes:
+    """What a file holds once it is decrypted by ``encryption``, or by that of its directory.
+
+    What is not encrypted comes as it is. Of a database and its log that is each page, whether a table has it
+    or not.
     """
-    data = path.read_bytes()
-    if encryption is None or encryption.marker is None:
+    data, encryption = path.read_bytes(), encryption or find_encryption(path)
+    if encryption.marker is None:
         return data
     if ".db" in path.name and not path.name.endswith("-shm"):
         key = encryption.key().derive("database")
@@ -79,6 +94,9 @@ def read_plain(path: Path, encryption: DirectoryEncryption | None = None) -> byt
         with path.open("rb") as file:
             reader = EncryptedReader(file, encryption, path.name)
             return reader.read(_count_plain(len(data)))
+    if path.suffix == ".jsonl":
+        lines = (decrypt_line(line, path.name, encryption) for line in data.splitlines())
+        return b"\n".join(lines)
     return encryption.decrypt(data, path.name)
 
 

@@ -100,7 +100,7 @@ class Host:
 
     def traces(self, text: str) -> list[str]:
         """Where anything of a text is left: in its files, and in the rows of a server."""
-        return traces(self.files, text, self.app.encryption) + tables_with(self.app.config, text)
+        return traces(self.files, text) + tables_with(self.app.config, text)
 
     @property
     def files(self) -> Path:

@@ -72,7 +72,7 @@ class PlantedStore:
             )
             for _ in range(HOSTS)
         ]  # fmt: skip
-        self._turns = 0
+        self._turns = self._tokens = 0
 
     def close(self) -> None:
         for host in self.hosts:
@@ -145,7 +145,8 @@ class PlantedStore:
 
     def make_token(self) -> None:
         """Let somebody in, by a token with a name."""
-        self.run("token", "create", plant("token"), "--tenant", "ann")
+        self._tokens += 1
+        self.run("token", "create", f"{plant('token')}{self._tokens}", "--tenant", "ann")
 
     # --- what is done with its files ----------------------------------------------------------------
 

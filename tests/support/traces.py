@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import tantivy
 
 from sediment_mcp.indexes.analyzer import extract_terms
-from sediment_mcp.system.directory_encryption import DirectoryEncryption
 from support.encryption import read_plain
 
 
-def traces(directory: Path, text: str, encryption: DirectoryEncryption | None = None) -> list[str]:
+def traces(directory: Path, text: str) -> list[str]:
     """Return where something of ``text`` is left.
 
     Files that hold any of its words, decrypted if they are encrypted, and text indexes, unused ones too, that
@@ -21,12 +21,12 @@ def traces(directory: Path, text: str, encryption: DirectoryEncryption | None = 
     files = [
         str(file.relative_to(directory))
         for file in directory.rglob("*")
-        if file.is_file() and holds_any(read_plain(file, encryption), words)
+        if file.is_file() and holds_any(read_plain(file), words)
     ]
     return files + [folder.name for folder in directory.glob("text-*") if _knows(folder, words)]
 
 
-def holds_any(data: bytes, words: list[str]) -> bool:
+def holds_any(data: bytes, words: Iterable[str]) -> bool:
     """Whether any of the words is among the bytes."""
     return any(word.encode() in data for word in words)
 

@@ -1,6 +1,7 @@
 """A process of its own for the tests of many processes and of crashes; not a test itself.
 
     python -m support.worker mix DIRECTORY NAME STEPS FILES      works beside others, checks every answer
+    python -m support.worker beside DIRECTORY NAME STEPS FILES   the same, without a hand on indexes
     python -m support.worker victim DIRECTORY SEED PLACE ORDER   tells what it does, until it is killed
 
 It tells on standard output, a JSON list a line. Indexes are written after a handful of changes.
@@ -77,7 +78,7 @@ class Journal:
         return any(entry[:2] == ["deleting", memory_id] for entry in self.everything())
 
 
-def mix(directory: Path, name: str, steps: int, files: Path) -> None:
+def mix(directory: Path, name: str, steps: int, files: Path, *, runs_jobs: bool = True) -> None:
     host = Host(files, tuning=TUNING)
     journal, choose = Journal(directory, name), random.Random(name)
     own: dict[str, str] = {}
@@ -96,7 +97,7 @@ def mix(directory: Path, name: str, steps: int, files: Path) -> None:
             journal.write("deleting", gone)
             host.delete(gone, permanent=step % 8 == 7)
             assert_gone(host, own.pop(gone))
-        if step % 5 == 4:
+        if runs_jobs and step % 5 == 4:
             host.run_jobs()
     for memory_id, text in own.items():
         assert_found(host, memory_id, text)
@@ -217,6 +218,7 @@ if __name__ == "__main__":
     job, folder, *rest = sys.argv[1:]
     jobs: dict[str, Callable[[], None]] = {
         "mix": lambda: mix(Path(folder), rest[0], int(rest[1]), Path(rest[2])),
+        "beside": lambda: mix(Path(folder), rest[0], int(rest[1]), Path(rest[2]), runs_jobs=False),
         "victim": lambda: victim(Path(folder), int(rest[0]), rest[1], rest[2]),
     }
     jobs[job]()
