@@ -1,8 +1,9 @@
 """Filters: which memories may be found, as a value and as a rule in Python.
 
 The same rule is written in SQL (`storage.sql.filters`), in the query language of the text index
-(`indexes.tantivy_index`) and over arrays (`indexes.filter_mask`), because each engine can only filter in its
-own terms. A property test checks that the four agree.
+(`indexes.tantivy_index`) and over arrays of memories (`indexes.filter_mask`) and of chunks
+(`indexes.term_arrays`), because each engine can only filter in its own terms. A property test checks that the
+five agree.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Files that hold one array each, and the small record that names them: as they are, or encrypted.
+"""Files that hold one array each, and the record that names them: as they are, or encrypted.
 
 A plain file is in NumPy's ``.npy`` format. What its header must be is known from the record, so it is
 compared instead of parsed, and mapping a file takes the same time whatever its size. An encrypted one holds
@@ -39,7 +39,7 @@ class ArrayFiles(Protocol):
         parts: Iterable[NDArray[Any]],
         get_shape: Callable[[], Shape],
     ) -> None:
-        """Write an array given in parts, along its first axis; its shape is known after the last one.
+        """Write an array given in parts along its first axis; its shape is known after the last.
 
         The caller publishes the file.
 

@@ -1,4 +1,4 @@
-"""The text index of an encrypted data directory: one encrypted file, read into memory when it is opened.
+"""The text index of an encrypted data directory: one file, read into memory when opened.
 
 Tantivy can only open an index that lies open on a disk. So the words are kept as arrays (`term_arrays`),
 which are read and decrypted in tens of milliseconds, and written whole each time: nothing that was taken out

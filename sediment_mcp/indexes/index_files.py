@@ -1,4 +1,4 @@
-"""The index files of a data directory as a whole, whatever they hold and of whichever kind they are."""
+"""The index files of a data directory as a whole, of whichever kind they are."""
 
 from __future__ import annotations
 

@@ -175,7 +175,7 @@ class QuantizedWriter:
         return f"vectors {self._fingerprint}"
 
     def stamp(self) -> object:
-        """Return a value that changes whenever the snapshot on disk is replaced, or is to be of another kind.
+        """Return a value that changes with the snapshot on disk, and with the kind it is to be of.
 
         Raises:
             OSError: there is none.

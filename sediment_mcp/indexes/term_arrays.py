@@ -1,4 +1,4 @@
-"""The words of chunks as arrays, searched by the same BM25 as tantivy's, with the same filters.
+"""The words of chunks as arrays, searched by the BM25 of tantivy, with the same filters.
 
 The texts of all chunks are thought of as one line of *places*, one a term, with an empty place after each
 chunk. For each term the places are kept where it stands, so phrases are found too. Terms and the words of
@@ -92,7 +92,7 @@ class TermSearch:
         *,
         phrases: Sequence[Sequence[str]] = (),
     ) -> list[TextHit]:
-        """Return the chunks that contain any of the weighted terms, best first; see `TextIndex.search`."""
+        """Return the chunks that contain any of the terms, best first; see `TextIndex.search`."""
         if not weights or limit < 1:
             return []
         scores, found = np.zeros(len(self)), np.zeros(len(self), np.bool_)
@@ -212,7 +212,7 @@ def build_arrays(chunks: Iterable[IndexedChunk]) -> TermArrays:
 
 
 def merge_arrays(base: TermArrays, removed: Iterable[int], added: TermArrays) -> TermArrays:
-    """Return the chunks of the base without those of the ``removed`` memories, then the ``added`` ones."""
+    """Return the chunks of the base but for the ``removed`` memories, then the ``added`` ones."""
     is_kept = ~np.isin(base.memory_keys, np.fromiter(removed, np.int64))
     has_place = np.repeat(is_kept, base.lengths.astype(np.int64) + 1)
     new_rows = np.cumsum(is_kept) - 1
@@ -243,7 +243,7 @@ def _list_terms(arrays: TermArrays) -> NDArray[np.uint64]:
 
 
 def _invert(line: NDArray[np.uint64], *, lengths: NDArray[np.uint32], **others: Any) -> TermArrays:
-    """Return the arrays for terms in the order of the texts, with an empty place after each chunk."""
+    """Return the arrays for a line of terms, with an empty place after each chunk."""
     places = np.flatnonzero(line)
     found = line[places]
     order = np.argsort(found, kind="stable")

@@ -1,4 +1,4 @@
-"""The text index of a data directory, of the kind that it is to be of now: tantivy's, or encrypted.
+"""The text index of a data directory, of the kind that is due: tantivy's, or encrypted.
 
 When a directory is encrypted or decrypted beside running servers, what is there of the other kind is not used
 any more, and deleted once there is a snapshot of the right one.
@@ -47,7 +47,7 @@ class TextWriter:
         return self._encrypted if self.is_encrypted else self._plain
 
     def stamp(self) -> Hashable:
-        """Return a value that changes whenever the snapshot on disk is replaced, or is to be of another kind.
+        """Return a value that changes with the snapshot on disk, and with the kind it is to be of.
 
         Raises:
             OSError or ValueError: there is none.
@@ -72,7 +72,10 @@ class TextWriter:
         return self._plain.exists() or self._encrypted.exists()
 
     def built_seq(self) -> int:
-        """Return the change at which the snapshot was last written whole; 0 if unknown or of another kind."""
+        """Return the change at which the snapshot was last written whole; 0 if unknown.
+
+        It is unknown while there are files of the other kind, too.
+        """
         other = self._plain if self.is_encrypted else self._encrypted
         return 0 if other.exists() else self._current.built_seq()
 

@@ -1,4 +1,4 @@
-"""Name and delete the files of one model's vector index, and say of which kind they are to be."""
+"""Name and delete the files of one model's vector index, and say of which kind they are."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class VectorFiles:
     def __init__(
         self, directory: Path, fingerprint: str, encryption: DirectoryEncryption | None = None
     ) -> None:
-        """Name files in a directory of this encryption; without one, it is that of the directory itself."""
+        """Name files in a directory of this encryption; without one, of the directory's own."""
         self._directory = directory
         self._encryption = encryption or DirectoryEncryption(directory)
         name = fingerprint[:12]

@@ -53,7 +53,9 @@ def needs_rewrite(path: Path, encryption: DirectoryEncryption) -> bool:
 
 
 def rewrite_lines(path: Path, encryption: DirectoryEncryption) -> None:
-    """Replace a file by one whose lines are of the kind that is written now; the caller holds its lock.
+    """Replace a file by one whose lines are of the kind that is written now.
+
+    The caller holds its lock.
 
     Raises:
         OSError: it cannot be read or written.

@@ -144,7 +144,7 @@ def _open_temporary(path: Path, move: Callable[[Path, Path], object]) -> Generat
 
 
 def write_record(path: Path, record: dict[str, Any], encryption: DirectoryEncryption | None = None) -> None:
-    """Replace a small JSON file, with a checksum of its entries in it; encrypted if the directory is."""
+    """Replace a small JSON file that has a checksum in it; encrypted if the directory is."""
     data = json.dumps({**record, CHECKSUM_KEY: _compute_checksum(record)}).encode()
     write_atomically(path, data if encryption is None else encryption.encrypt(data, path.name))
 

@@ -17,6 +17,7 @@ from sediment_mcp.domain.memory import Memory, NewMemory
 from sediment_mcp.indexes.filter_mask import AttributeColumns
 from sediment_mcp.indexes.protocols import IndexedChunk
 from sediment_mcp.indexes.tantivy_index import TantivyIndex, TantivyWriter
+from sediment_mcp.indexes.term_arrays import TermSearch, build_arrays
 from sediment_mcp.storage.sql.database import placeholders
 from sediment_mcp.storage.sql.filters import live_condition
 from sediment_mcp.storage.sqlite.connection import SqliteDatabase
@@ -107,7 +108,7 @@ def to_new_memory(memory: Memory) -> NewMemory:
     asked=st.lists(filters, min_size=1, max_size=8),
     data=st.data(),
 )
-def test_four_languages_agree(
+def test_five_languages_agree(
     tmp_path_factory: pytest.TempPathFactory, wanted: list[Memory], asked: list[Filters], data: st.DataObject
 ) -> None:
     directory = tmp_path_factory.mktemp("selection")
@@ -122,19 +123,20 @@ def test_four_languages_agree(
     with stored(directory, wanted) as (session, there):
         passages = [IndexedChunk(m.key, m, "kiwi") for m in there if m.deleted_at is None]
         TantivyWriter(directory).write(None, passages, (), SnapshotId(1, 1))
-        snapshot = TantivyIndex(directory)
+        snapshot, arrays = TantivyIndex(directory), TermSearch(build_arrays(passages))
         assert {m.id for m in session.get([m.id for m in there]).values()} == {m.id for m in there}
         for rule in asked:
             python = {m.key for m in there if matches(rule, m, NOW)}
             clause, values = live_condition(DIALECT, rule, NOW)
             sql = set(session.database.column(f"SELECT number FROM memories WHERE {clause}", values))
             tantivy = {hit.memory_key for hit in snapshot.search({"kiwi": 1.0}, rule, NOW, 100)}
-            assert python == sql == tantivy == by_columns(session, rule), rule
+            terms = {hit.memory_key for hit in arrays.search({"kiwi": 1.0}, rule, NOW, 100)}
+            assert python == sql == tantivy == terms == by_columns(session, rule), rule
             if one.deleted_at is None and (one.expires_at is None or one.expires_at > NOW):
                 assert rule is not asked[-1] or python
 
 
-def test_four_languages_agree_on_every_boundary(tmp_path: Path) -> None:
+def test_five_languages_agree_on_every_boundary(tmp_path: Path) -> None:
     wanted = [plain(expires_at=time) for time in TIMES] + [plain(occurred_at=time) for time in TIMES]
     asked = [Filters(since=time) for time in TIMES] + [Filters(until=time) for time in TIMES] + [Filters()]
     with stored(tmp_path, wanted) as (session, there):
@@ -148,6 +150,8 @@ def test_four_languages_agree_on_every_boundary(tmp_path: Path) -> None:
             ), rule
             hits = TantivyIndex(tmp_path).search({"kiwi": 1.0}, rule, NOW, 100)
             assert python == {hit.memory_key for hit in hits} == by_columns(session, rule), rule
+            found = TermSearch(build_arrays(passages)).search({"kiwi": 1.0}, rule, NOW, 100)
+            assert python == {hit.memory_key for hit in found}, rule
 
 
 def by_columns(session: SqliteSession, rule: Filters) -> set[int]:

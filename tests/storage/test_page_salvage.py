@@ -219,11 +219,11 @@ def test_a_log_cut_anywhere_is_read_as_sqlcipher_reads_it(sound: Files, data: st
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         found = []
-        for name in ("own", "library"):
-            path = folder / f"{name}.db"
+        for reader in ("own", "library"):
+            path = folder / f"{reader}.db"
             shutil.copyfile(sound.path, path)
-            path.with_name(f"{name}.db-wal").write_bytes(sound.log.read_bytes()[:length])
-            if name == "own":
+            path.with_name(f"{reader}.db-wal").write_bytes(sound.log.read_bytes()[:length])
+            if reader == "own":
                 make_readable(path, KEY)
             found.append(notes(path))
     assert found[0] == found[1]

@@ -248,7 +248,7 @@ search.candidates.is_question search.time_questions.asks_when search.time_questi
 search.versions.states_change server.bridge.encode_header
 storage.sql.fields.dump_json
 storage.postgres.adapters.escape_nul storage.postgres.adapters.unescape_nul
-system.project_root.parse_file_uri
+system.data_key.parse_recovery_code system.project_root.parse_file_uri
 system.text.compose_accents system.text.count_invisible system.text.escape_invisible
 system.text.format_value system.text.has_many_marks system.text.reveal_invisible
 system.text.show_control_characters
