@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from sediment_mcp.system.directory_encryption import DirectoryEncryption
 
     Shape = tuple[int, ...]
+    GetShape = Callable[[], Shape]
+    RecordType = np.dtype[Any]
+    Parts = Iterable[NDArray[Any]]
 
 TEMPORARY = ".tmp"
 
@@ -32,13 +35,7 @@ TEMPORARY = ".tmp"
 class ArrayFiles(Protocol):
     """Writes and reads files of one kind."""
 
-    def write(
-        self,
-        path: Path,
-        record_type: np.dtype[Any],
-        parts: Iterable[NDArray[Any]],
-        get_shape: Callable[[], Shape],
-    ) -> None:
+    def write(self, path: Path, record_type: RecordType, parts: Parts, get_shape: GetShape) -> None:
         """Write an array given in parts along its first axis; its shape is known after the last.
 
         The caller publishes the file.
@@ -48,7 +45,7 @@ class ArrayFiles(Protocol):
         """
         ...
 
-    def load(self, path: Path, record_type: np.dtype[Any], shape: Shape) -> NDArray[Any]:
+    def load(self, path: Path, record_type: RecordType, shape: Shape) -> NDArray[Any]:
         """Return the array of this type and shape that a file holds.
 
         Raises:
@@ -74,13 +71,7 @@ class ArrayFiles(Protocol):
 class PlainArrayFiles:
     """Files that are mapped, so that all processes share them."""
 
-    def write(
-        self,
-        path: Path,
-        record_type: np.dtype[Any],
-        parts: Iterable[NDArray[Any]],
-        get_shape: Callable[[], Shape],
-    ) -> None:
+    def write(self, path: Path, record_type: RecordType, parts: Parts, get_shape: GetShape) -> None:
         """Write an array; see `ArrayFiles`."""
         with path.open("wb") as file:
             file.write(build_header(record_type, get_shape()))
@@ -89,7 +80,7 @@ class PlainArrayFiles:
             file.seek(0)
             file.write(build_header(record_type, get_shape()))
 
-    def load(self, path: Path, record_type: np.dtype[Any], shape: Shape) -> NDArray[Any]:
+    def load(self, path: Path, record_type: RecordType, shape: Shape) -> NDArray[Any]:
         """Map a file; see `ArrayFiles`."""
         header = build_header(record_type, shape)
         with path.open("rb") as file:
@@ -118,13 +109,7 @@ class EncryptedArrayFiles:
     def __init__(self, encryption: DirectoryEncryption) -> None:
         self._encryption = encryption
 
-    def write(
-        self,
-        path: Path,
-        record_type: np.dtype[Any],
-        parts: Iterable[NDArray[Any]],
-        get_shape: Callable[[], Shape],
-    ) -> None:
+    def write(self, path: Path, record_type: RecordType, parts: Parts, get_shape: GetShape) -> None:
         """Write an array; see `ArrayFiles`."""
         del record_type, get_shape  # the record that names the file says what it holds
         with path.open("wb") as file:
@@ -133,7 +118,7 @@ class EncryptedArrayFiles:
                 writer.write(view_bytes(part))
             writer.finish()
 
-    def load(self, path: Path, record_type: np.dtype[Any], shape: Shape) -> NDArray[Any]:
+    def load(self, path: Path, record_type: RecordType, shape: Shape) -> NDArray[Any]:
         """Read a file; see `ArrayFiles`."""
         array = np.empty(shape, record_type)
         try:
@@ -156,7 +141,7 @@ class EncryptedArrayFiles:
         return read_record(path, self._encryption)
 
 
-def build_header(record_type: np.dtype[Any], shape: Shape) -> bytes:
+def build_header(record_type: RecordType, shape: Shape) -> bytes:
     """Return the header of a ``.npy`` file; its length does not depend on the first axis."""
     header = {
         "descr": np.lib.format.dtype_to_descr(record_type), "fortran_order": False, "shape": shape,

@@ -1,4 +1,4 @@
-"""Bring every file of a data directory into the kind that its marker says: encrypted or plain.
+"""Bring every file of a data directory into the kind of its marker: encrypted or plain.
 
 Each file is copied into its new kind under the lock of those who write it, compared, and put in the place of
 the old one in one step. The plain bytes are not overwritten: on flash memory, and on file systems that copy
@@ -70,7 +70,7 @@ class ConversionReport:
 def convert_directory(
     encryption: DirectoryEncryption, tuning: Tuning, progress: Progress, *, renews_indexes: bool
 ) -> ConversionReport:
-    """Convert every file that is not of the kind that the marker says; the marker stays as it is.
+    """Convert every file that is not of the kind that the marker says.
 
     Raises:
         Busy: another process holds a lock for too long.
@@ -135,7 +135,7 @@ class _Conversion:
         return self._report
 
     def list_due(self) -> list[DirectoryFile]:
-        """Return the files that are to be converted, in an order that loses nothing if it is cut short.
+        """Return the files to be converted, in an order that loses nothing if it is cut short.
 
         A database comes first when it is encrypted and last when it is decrypted: a server of an earlier
         version removes backups that it cannot read, if it can read the database.

@@ -102,7 +102,7 @@ class DirectoryFile:
 
 
 def list_stores(data_dir: Path) -> list[Path]:
-    """Return the folders that hold memories: the data directory, and one for each other tenant in it."""
+    """Return the folders with memories: the data directory, and that of each other tenant."""
     tenants = data_dir / TENANTS
     others = sorted(path for path in tenants.iterdir() if path.is_dir()) if tenants.is_dir() else []
     return [data_dir, *others]

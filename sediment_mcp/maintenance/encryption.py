@@ -133,7 +133,7 @@ def decrypt_directory(config: Config, progress: Progress = ignore_progress) -> C
 
 
 def restore_key(config: Config, key: DataKey) -> Marker:
-    """Keep a key again whose recovery code was written down, and return what the marker says then.
+    """Keep a key again whose code was written down, and return what the marker says then.
 
     A marker that is lost or damaged is written anew, if a database of the directory opens with the key.
 
@@ -228,7 +228,7 @@ def _assert_no_lost_key(data_dir: Path) -> None:
 
 
 def _assert_convertible(config: Config, encryption: DirectoryEncryption, *, encrypts: bool) -> None:
-    """Check before anything is written that it can be finished: that all is sound, and fits on the disk.
+    """Check before anything is written that all databases are sound and fit on the disk.
 
     Raises:
         DamagedDatabase: a database is damaged.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -182,3 +183,21 @@ def test_an_erased_word_is_in_no_index_any_more(open_host: Callable[..., Host], 
     host.app.services.indexer.purge_erased(MODEL.identity)
     assert host.open_text_index().document_frequency("secretword") == 0
     assert len(host.open_text_index()) == len(host.open_vector_index()) == 12
+
+
+@pytest.mark.parametrize(("share", "is_due"), [(100, True), (2, False)])
+@pytest.mark.parametrize("kind", ["plain", "encrypted"])
+def test_a_large_text_snapshot_that_is_written_whole_may_lack_more(
+    open_host: Callable[..., Host], tmp_path: Path, kind: str, share: int, is_due: bool
+) -> None:
+    """As a vector snapshot: the work for one passage must not grow with the store."""
+    if kind == "encrypted":
+        make_encrypted(tmp_path / "data")
+    host = open_host(tuning=replace(SMALL, text_memtable_limit=2, text_memtable_share=share))
+    fill(host, [f"kiwi number{n}" for n in range(10)])
+    for n in range(3):
+        host.store(f"plum number{n}")
+    host.found("kiwi")
+    with host.app.retriever._lend_current_view(MODEL.identity) as (session, view):
+        assert view.text.snapshot_count == 10
+        assert view.is_text_due(session) == (is_due or kind == "plain")

@@ -154,7 +154,7 @@ def say_what_remains(report: ConversionReport) -> None:
 
 
 def say_which_hosts_lack_the_extra(invocation: Invocation) -> None:
-    """Name the hosts whose servers could not open an encrypted directory, and how that is mended."""
+    """Name the hosts whose servers could not open an encrypted directory, and the remedy."""
     lacking = _find_hosts_without_extra(invocation)
     if lacking:
         names = ", ".join(status.target.host.title for status in lacking)
