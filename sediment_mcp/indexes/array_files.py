@@ -16,7 +16,6 @@ import numpy as np
 
 from sediment_mcp.errors import DamagedFile
 from sediment_mcp.system.directory_encryption import is_encrypted
-from sediment_mcp.system.encrypted_file import EncryptedReader, EncryptedWriter
 from sediment_mcp.system.files import read_record, write_record
 
 if TYPE_CHECKING:
@@ -111,6 +110,8 @@ class EncryptedArrayFiles:
 
     def write(self, path: Path, record_type: RecordType, parts: Parts, get_shape: GetShape) -> None:
         """Write an array; see `ArrayFiles`."""
+        from sediment_mcp.system.encrypted_file import EncryptedWriter  # for those who encrypt
+
         del record_type, get_shape  # the record that names the file says what it holds
         with path.open("wb") as file:
             writer = EncryptedWriter(file, self._encryption, _get_final_name(path))
@@ -120,6 +121,8 @@ class EncryptedArrayFiles:
 
     def load(self, path: Path, record_type: RecordType, shape: Shape) -> NDArray[Any]:
         """Read a file; see `ArrayFiles`."""
+        from sediment_mcp.system.encrypted_file import EncryptedReader
+
         array = np.empty(shape, record_type)
         try:
             with path.open("rb") as file:

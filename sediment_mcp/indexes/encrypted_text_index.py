@@ -18,6 +18,7 @@ import numpy as np
 from sediment_mcp.errors import DamagedFile, DamagedSnapshot
 from sediment_mcp.indexes.analyzer import ANALYZER_NAME
 from sediment_mcp.indexes.array_files import view_bytes
+from sediment_mcp.indexes.index_files import ENCRYPTED_TEXT
 from sediment_mcp.indexes.protocols import IndexedChunk
 from sediment_mcp.indexes.term_arrays import ARRAYS, TermArrays, TermSearch, build_arrays, merge_arrays
 from sediment_mcp.storage.table_protocols import SnapshotId
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
 
     from sediment_mcp.system.directory_encryption import DirectoryEncryption
 
-FILE = "terms.encrypted"
 SETTINGS = f"terms-1 {ANALYZER_NAME}"
 SIZE_BYTES = 8  # of the number that says how long the description of the arrays is
 
@@ -44,8 +44,8 @@ class EncryptedTextIndex(TermSearch):
             DamagedSnapshot: there is none, or it is damaged.
             KeyUnavailable: there is no key.
         """
-        with _translate_damage(), (directory / FILE).open("rb") as file:
-            reader = EncryptedReader(file, encryption, FILE)
+        with _translate_damage(), (directory / ENCRYPTED_TEXT).open("rb") as file:
+            reader = EncryptedReader(file, encryption, ENCRYPTED_TEXT)
             about = _read_description(reader)
             self.snapshot = SnapshotId(int(about["seq"]), int(about["token"]))
             super().__init__(TermArrays(**{name: _read_array(reader, *about[name]) for name in ARRAYS}))
@@ -60,7 +60,7 @@ class EncryptedTextWriter:
 
     def __init__(self, directory: Path, encryption: DirectoryEncryption) -> None:
         self._directory, self._encryption = directory, encryption
-        self._path = directory / FILE
+        self._path = directory / ENCRYPTED_TEXT
 
     def stamp(self) -> tuple[int, int, int]:
         """Return a value that changes whenever the snapshot on disk is replaced.
@@ -88,7 +88,7 @@ class EncryptedTextWriter:
         It is written whole each time, so nothing that was erased before is in the file.
         """
         with contextlib.suppress(DamagedSnapshot), _translate_damage(), self._path.open("rb") as file:
-            return int(_read_description(EncryptedReader(file, self._encryption, FILE))["seq"])
+            return int(_read_description(EncryptedReader(file, self._encryption, ENCRYPTED_TEXT))["seq"])
         return 0
 
     def write(
@@ -107,7 +107,7 @@ class EncryptedTextWriter:
         about |= {"settings": SETTINGS, "seq": snapshot.seq, "token": snapshot.token}
         description = json.dumps(about).encode()
         with open_replacement(self._path) as file:
-            writer = EncryptedWriter(file, self._encryption, FILE)
+            writer = EncryptedWriter(file, self._encryption, ENCRYPTED_TEXT)
             writer.write(len(description).to_bytes(SIZE_BYTES, "little") + description)
             for array in columns.values():
                 writer.write(view_bytes(array))
@@ -120,7 +120,7 @@ class EncryptedTextWriter:
         self._remove_unfinished()
 
     def _remove_unfinished(self) -> None:
-        for file in self._directory.glob(f"{FILE}.*"):  # of a process that was killed
+        for file in self._directory.glob(f"{ENCRYPTED_TEXT}.*"):  # of a process that was killed
             file.unlink(missing_ok=True)
 
 

@@ -10,7 +10,8 @@ from sediment_mcp.system.files import translate_os_errors
 from sediment_mcp.system.locks import locked
 
 TEXT_LOCK, VECTOR_LOCK = "text.lock", "vectors.lock"
-TEXT_FILES, VECTOR_FILES = ("text.json*", "text-*", "terms.encrypted*"), ("vectors-*",)
+ENCRYPTED_TEXT = "terms.encrypted"
+TEXT_FILES, VECTOR_FILES = ("text.json*", "text-*", f"{ENCRYPTED_TEXT}*"), ("vectors-*",)
 
 
 def remove_index_files(directory: Path, timeout: float) -> None:

@@ -6,18 +6,20 @@ any more, and deleted once there is a snapshot of the right one.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Hashable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sediment_mcp.errors import DamagedSnapshot
-from sediment_mcp.indexes.encrypted_text_index import EncryptedTextIndex, EncryptedTextWriter
+from sediment_mcp.indexes.index_files import ENCRYPTED_TEXT
 from sediment_mcp.indexes.protocols import IndexedChunk
 from sediment_mcp.indexes.segment_checksums import verify_checksums
 from sediment_mcp.indexes.tantivy_index import INDEX_NAME, POINTER, TantivyIndex, TantivyWriter
 from sediment_mcp.storage.table_protocols import SnapshotId
 
 if TYPE_CHECKING:
+    from sediment_mcp.indexes.encrypted_text_index import EncryptedTextIndex, EncryptedTextWriter
     from sediment_mcp.system.directory_encryption import DirectoryEncryption
 
     StoredTextIndex = TantivyIndex | EncryptedTextIndex
@@ -35,7 +37,16 @@ class TextWriter:
     def __init__(self, directory: Path, encryption: DirectoryEncryption) -> None:
         self._directory, self._encryption = directory, encryption
         self._plain = TantivyWriter(directory)
-        self._encrypted = EncryptedTextWriter(directory, encryption)
+
+    @functools.cached_property
+    def _encrypted(self) -> EncryptedTextWriter:
+        from sediment_mcp.indexes.encrypted_text_index import EncryptedTextWriter  # for those who encrypt
+
+        return EncryptedTextWriter(self._directory, self._encryption)
+
+    @property
+    def _has_encrypted(self) -> bool:
+        return (self._directory / ENCRYPTED_TEXT).exists()
 
     @property
     def is_encrypted(self) -> bool:
@@ -65,19 +76,19 @@ class TextWriter:
 
     def has_snapshot(self) -> bool:
         """Return True if there is a finished snapshot of the right kind, sound or not."""
-        return self._encrypted.exists() if self.is_encrypted else (self._directory / POINTER).exists()
+        return self._has_encrypted if self.is_encrypted else (self._directory / POINTER).exists()
 
     def exists(self) -> bool:
         """Return True if there are any files of the index, of either kind."""
-        return self._plain.exists() or self._encrypted.exists()
+        return self._plain.exists() or self._has_encrypted
 
     def built_seq(self) -> int:
         """Return the change at which the snapshot was last written whole; 0 if unknown.
 
         It is unknown while there are files of the other kind, too.
         """
-        other = self._plain if self.is_encrypted else self._encrypted
-        return 0 if other.exists() else self._current.built_seq()
+        has_other = self._plain.exists() if self.is_encrypted else self._has_encrypted
+        return 0 if has_other else self._current.built_seq()
 
     def write(
         self,
@@ -93,10 +104,10 @@ class TextWriter:
             self._encrypted.write(base, added, removed, snapshot)
             self._plain.remove()
         else:
-            if isinstance(base, EncryptedTextIndex):
+            if not isinstance(base, TantivyIndex | None):
                 raise _describe_other_kind()
             self._plain.write(base, added, removed, snapshot)
-            self._encrypted.remove()
+            self._remove_encrypted()
 
     def verify(self) -> None:
         """Read all files of the snapshot, as far as opening it does not.
@@ -111,7 +122,11 @@ class TextWriter:
     def remove(self) -> None:
         """Delete every text index, sound or not."""
         self._plain.remove()
-        self._encrypted.remove()
+        self._remove_encrypted()
+
+    def _remove_encrypted(self) -> None:
+        if self._has_encrypted:
+            self._encrypted.remove()
 
 
 def _describe_other_kind() -> DamagedSnapshot:
