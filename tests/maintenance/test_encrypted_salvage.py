@@ -6,13 +6,22 @@ import contextlib
 import os
 import random
 import shutil
-import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from support.damages import (
+    Damage,
+    flipped_bits,
+    garbage_pages,
+    no_first_page,
+    no_header,
+    read_row_by_row,
+    truncated,
+    zeroed_pages,
+)
 from support.embedding_double import load_double
 from support.encryption import decrypt_pages, make_encrypted, own_keys
 from support.host import Clock, Host
@@ -108,14 +117,7 @@ def readable(known: Known) -> dict[str, str]:
     copy = known.directory.parent / "oracle.db"
     data = known.path.read_bytes()
     copy.write_bytes(SQLITE_MAGIC + pad(decrypt_pages(data, known.key), SALT_BYTES))
-    found: dict[str, str] = {}
-    with contextlib.closing(sqlite3.connect(copy)) as raw:
-        raw.text_factory = lambda text: text.decode("utf-8", "replace")
-        for number in range(1, COUNT + 1):
-            with contextlib.suppress(sqlite3.Error):
-                row = raw.execute("SELECT id, content FROM memories WHERE number = ?", (number,)).fetchone()
-                if row and known.texts.get(row[0]) == row[1]:
-                    found[row[0]] = row[1]
+    found = read_row_by_row(copy, known.texts)
     copy.unlink()
     return found
 
@@ -138,41 +140,11 @@ def assert_nothing_plain(known: Known) -> None:
 # --- every kind of damage -----------------------------------------------------------------------
 
 
-def zeroed_pages(data: bytearray, choose: random.Random) -> None:
-    for _ in range(choose.choice((1, 2, 8))):
-        page = choose.randrange(1, len(data) // PAGE_BYTES)
-        data[page * PAGE_BYTES : (page + 1) * PAGE_BYTES] = bytes(PAGE_BYTES)
-
-
-def garbage_pages(data: bytearray, choose: random.Random) -> None:
-    for _ in range(choose.choice((1, 3))):
-        page = choose.randrange(1, len(data) // PAGE_BYTES)
-        data[page * PAGE_BYTES : (page + 1) * PAGE_BYTES] = choose.randbytes(PAGE_BYTES)
-
-
-def flipped_bits(data: bytearray, choose: random.Random) -> None:
-    for _ in range(choose.choice((1, 10, 100))):
-        bit = choose.randrange(8 * PAGE_BYTES, len(data) * 8)
-        data[bit // 8] ^= 1 << bit % 8
-
-
-def truncated(data: bytearray, choose: random.Random) -> None:
-    del data[choose.randrange(PAGE_BYTES, len(data)) :]
-
-
 def salt(data: bytearray, choose: random.Random) -> None:
     data[:SALT_BYTES] = choose.randbytes(SALT_BYTES)
 
 
-def no_header(data: bytearray, choose: random.Random) -> None:
-    data[:100] = choose.randbytes(100)
-
-
-def no_first_page(data: bytearray, _: random.Random) -> None:
-    data[:PAGE_BYTES] = bytes(PAGE_BYTES)
-
-
-def damage(known: Known, how: Callable[[bytearray, random.Random], None], seed: int = 1) -> bytes:
+def damage(known: Known, how: Damage, seed: int = 1) -> bytes:
     data = bytearray(known.path.read_bytes())
     how(data, random.Random(seed))
     known.path.write_bytes(data)
@@ -189,7 +161,7 @@ CASES = [
 @pytest.mark.parametrize(("how", "seed"), CASES, ids=[f"{how.__name__} {seed}" for how, seed in CASES])
 def test_what_can_be_read_survives_and_the_encrypted_backup_has_the_rest(
     known: Known,
-    how: Callable[[bytearray, random.Random], None],
+    how: Damage,
     seed: int,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -216,7 +188,7 @@ def test_what_can_be_read_survives_and_the_encrypted_backup_has_the_rest(
 
 @pytest.mark.parametrize("how", [salt, no_header, no_first_page])
 def test_without_salt_header_or_first_page_every_row_survives_even_without_a_backup(
-    known: Known, how: Callable[[bytearray, random.Random], None]
+    known: Known, how: Damage
 ) -> None:
     """The key of the pages does not depend on the salt, and tables are where a new database has them."""
     damage(without_backup(known), how)
@@ -341,7 +313,7 @@ def no_rows(data: bytearray, _: random.Random) -> None:
 
 @pytest.mark.parametrize("how", [no_rows, salt, truncated])
 def test_a_call_that_meets_the_damage_names_the_remedy_and_the_doctor_mends_it(
-    known: Known, how: Callable[[bytearray, random.Random], None]
+    known: Known, how: Damage
 ) -> None:
     damage(known, how, 2)
     with opened(known) as host:

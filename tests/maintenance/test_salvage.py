@@ -16,6 +16,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.damages import (
+    PAGE,
+    flipped_bits,
+    garbage_pages,
+    header,
+    no_first_page,
+    no_header,
+    read_row_by_row,
+    truncated,
+    zeroed_pages,
+)
 from support.embedding_double import EmbeddingDouble, load_double
 from support.host import Clock, Host
 from support.stdio_peer import SERVER, StdioPeer
@@ -34,7 +45,6 @@ from sediment_mcp.storage.sqlite.session import SqliteSession, open_session
 from sediment_mcp.storage.sqlite.storage import DATABASE
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGE = 4096
 COUNT = 200
 
 
@@ -113,15 +123,7 @@ def readable(known: Known) -> dict[str, str]:
     """What SQLite can still read, asked for one row at a time."""
     copy = known.directory.parent / "oracle.db"
     shutil.copy(known.directory / DATABASE, copy)
-    found: dict[str, str] = {}
-    with contextlib.closing(sqlite3.connect(copy)) as raw:
-        raw.text_factory = lambda data: data.decode("utf-8", "replace")
-        for number in range(1, COUNT + 1):
-            with contextlib.suppress(sqlite3.Error):
-                row = raw.execute("SELECT id, content FROM memories WHERE number = ?", (number,)).fetchone()
-                if row and known.texts.get(row[0]) == row[1]:
-                    found[row[0]] = row[1]
-    return found
+    return read_row_by_row(copy, known.texts)
 
 
 def contents(known: Known) -> dict[str, str]:
@@ -139,47 +141,11 @@ def contents(known: Known) -> dict[str, str]:
 # --- every kind of damage -----------------------------------------------------------------------
 
 
-def zeroed_pages(data: bytearray, choose: random.Random) -> None:
-    for _ in range(choose.choice((1, 2, 8))):
-        page = choose.randrange(1, len(data) // PAGE)
-        data[page * PAGE : (page + 1) * PAGE] = bytes(PAGE)
-
-
-def garbage_pages(data: bytearray, choose: random.Random) -> None:
-    for _ in range(choose.choice((1, 3))):
-        page = choose.randrange(1, len(data) // PAGE)
-        data[page * PAGE : (page + 1) * PAGE] = choose.randbytes(PAGE)
-
-
-def flipped_bits(data: bytearray, choose: random.Random) -> None:
-    for _ in range(choose.choice((1, 10, 100))):
-        bit = choose.randrange(HEADER_BITS, len(data) * 8)
-        data[bit // 8] ^= 1 << bit % 8
-
-
-def truncated(data: bytearray, choose: random.Random) -> None:
-    del data[choose.randrange(1, len(data)) :]
-
-
-def header(data: bytearray, choose: random.Random) -> None:
-    start = choose.randrange(100)
-    data[start : start + 16] = choose.randbytes(len(data[start : start + 16]))
-
-
-def no_header(data: bytearray, choose: random.Random) -> None:
-    data[:100] = choose.randbytes(100)
-
-
-def no_first_page(data: bytearray, choose: random.Random) -> None:
-    data[:PAGE] = bytes(PAGE)
-
-
 def no_rows(data: bytearray, _: random.Random) -> None:
     page = data.index(b"memory3 ") // PAGE
     data[page * PAGE : (page + 1) * PAGE] = bytes(PAGE)
 
 
-HEADER_BITS = 800
 DAMAGES = [zeroed_pages, garbage_pages, flipped_bits, truncated, header, no_header, no_first_page]
 SEEDS = {
     zeroed_pages: 4,

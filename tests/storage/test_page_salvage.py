@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,9 +19,7 @@ from sediment_mcp.storage.sqlite.connection import SqliteDatabase
 from sediment_mcp.storage.sqlite.page_cipher import IV_START, PAGE_BYTES, SALT_BYTES, PageCipher
 from sediment_mcp.storage.sqlite.page_salvage import Standing, is_likely_encrypted, make_readable
 
-pytest.importorskip("sqlcipher3")
-pytest.importorskip("cryptography")
-
+pytestmark = pytest.mark.encrypt
 KEY = bytes(range(32))
 ANOTHER_KEY = bytes(32)
 ROWS = 400
@@ -217,16 +216,14 @@ def test_frames_after_the_last_commit_and_torn_ones_are_left_out(copy: Files) ->
 @given(data=st.data())
 def test_a_log_cut_anywhere_is_read_as_sqlcipher_reads_it(sound: Files, data: st.DataObject) -> None:
     length = data.draw(st.integers(0, sound.log.stat().st_size))
-    with contextlib.ExitStack() as stack:
-        import tempfile
-
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
         found = []
-        for name in ("own", "library"):
-            path = folder / f"{name}.db"
+        for reader in ("own", "library"):
+            path = folder / f"{reader}.db"
             shutil.copyfile(sound.path, path)
-            path.with_name(f"{name}.db-wal").write_bytes(sound.log.read_bytes()[:length])
-            if name == "own":
+            path.with_name(f"{reader}.db-wal").write_bytes(sound.log.read_bytes()[:length])
+            if reader == "own":
                 make_readable(path, KEY)
             found.append(notes(path))
     assert found[0] == found[1]
