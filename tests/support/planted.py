@@ -263,3 +263,4 @@ def live(store: PlantedStore) -> None:
     store.reopen()
     store.query(1)
     store.work_behind(days=1)
+    store.reopen()  # what the audit still has in memory is written at an end
