@@ -331,7 +331,7 @@ class SalvageWriter:
         self._database.execute("INSERT OR IGNORE INTO main.retention SELECT * FROM other.retention", ())
 
     def add_whole_tables(self, tables: Mapping[str, Iterable[Row]]) -> None:
-        """Write rows as `SalvageReader.whole_tables` gives them; one with damaged values is left out."""
+        """Write rows of `SalvageReader.whole_tables`, but for those with damaged values."""
         for table, rows in tables.items():
             for row in rows:
                 with contextlib.suppress(*UNSTORABLE):
