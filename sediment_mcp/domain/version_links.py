@@ -45,7 +45,7 @@ class Restorable(Protocol):
 
 
 def is_restored_since(one: Restorable, other: Restorable) -> bool:
-    """Return True if one side is current because it was restored, of which the other does not know."""
+    """Return True if one side is current by a restoring that the other does not know of."""
     if one.superseded_by is not None or other.superseded_by is None or one.restored_at is None:
         return False
     return one.restored_at > other.changed_at

@@ -216,7 +216,7 @@ def _write(session: SqliteSession, remains: Remains, app: Application, *, has_ba
     writer.add_audit(remains.audit)
     if has_backup:
         writer.adopt_audit()
-        writer.adopt_kept_pairs()
+        writer.adopt_whole_tables()
     return _Counts(
         read=sound + doubtful,
         from_backup=from_backup,

@@ -31,7 +31,10 @@ class SnapshotId:
 
 
 class KeptPair(NamedTuple):
-    """Two similar memories that may both stay, by their ids in order; ``kept_at`` is in microseconds."""
+    """Two similar memories that may both stay, by their ids in order.
+
+    ``kept_at`` is in microseconds.
+    """
 
     first_id: str
     second_id: str

@@ -1,4 +1,4 @@
-"""Which files of a log are rewritten into which, so that few remain and none holds what was erased.
+"""Plan which files of a log become one, so that few remain and none holds what was erased.
 
 A reader has come to some number of the log and needs all that is in files after it. So a file that takes the
 place of others covers their numbers without a gap, and a memory stays at the number under which it was last
@@ -49,7 +49,7 @@ def _holds(file: LogPath, wanted: set[bytes], identity: str) -> bool:
 
 
 def plan(files: Sequence[LogPath], counts: Sequence[int], must_go: set[LogPath], last: int) -> list[Rewrite]:
-    """Return which files become which; the last one ends with ``last``, a number that is not used yet.
+    """Return which files become which; the last one ends with the new number ``last``.
 
     ``counts`` are the memories of each file that it would still hold, ``must_go`` the files that have to be
     replaced. Full files stay as they are.

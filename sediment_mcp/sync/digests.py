@@ -1,4 +1,4 @@
-"""Digests of the state of what travels, by which a device knows what the others have already.
+"""Compute digests of states, by which a device knows what the others have already.
 
 A digest is over what can change and means the same on every device: a project's name differs between them,
 and neither it nor the text of a memory ever changes.

@@ -1,4 +1,4 @@
-"""One synchronization: take over what the other devices have written, then write what they do not have."""
+"""Synchronize once: take over what others have written, then write what they lack."""
 
 from __future__ import annotations
 

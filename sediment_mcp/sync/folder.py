@@ -1,4 +1,4 @@
-"""The folder that is carried between the devices: what lies where, and what of it can be read.
+"""Find what lies where in the folder that is carried between the devices.
 
     FOLDER/key.age                          the key of the person, encrypted by a passphrase
     FOLDER/<device>/<first>-<last>.age      the log of a device: what has changed, from number to number
@@ -36,7 +36,7 @@ TEMPORARY_PREFIX = "."  # of files that are not finished
 
 @dataclass(frozen=True, slots=True)
 class LogPath:
-    """A file of a device's log by its name, which says the first and the last number that it holds."""
+    """A file of a device's log, by the first and the last number in its name."""
 
     path: Path
     first: int
@@ -126,7 +126,7 @@ def _has_own_name(file: LogPath) -> bool:
 
 
 def list_ignored(folder: Path, device: str) -> list[str]:
-    """Return the names in a device's folder that are none of this package, such as conflict copies."""
+    """Return the names in a device's folder that are not ours, such as conflict copies."""
     own = folder / device
     with reading(own):
         names = os.listdir(own) if own.is_dir() else []
@@ -134,7 +134,7 @@ def list_ignored(folder: Path, device: str) -> list[str]:
 
 
 def find_next(files: Iterable[LogPath], position: int) -> list[LogPath]:
-    """Return the files that continue a log after this number, the one that reaches furthest first."""
+    """Return the files that continue a log after this number, the longest reach first."""
     following = [file for file in files if file.first <= position + 1 and file.last > position]
     return sorted(following, key=lambda file: -file.last)
 

@@ -1,4 +1,4 @@
-"""Give the other devices what they do not have: add to the own log, and rewrite it where that is due."""
+"""Add to the own log what the other devices lack, and rewrite it where that is due."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One file of a device's log: lines of an export, and a line of what an export has not, encrypted with age.
+"""Write and read one file of a device's log: lines of an export, encrypted with age.
 
 The first line names the format, the device and the numbers of the file; the second has what was erased, the
 rules of retention and the kept pairs; then come memories. `age -d` opens a file, and what comes out can be

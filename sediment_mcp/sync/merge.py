@@ -228,7 +228,7 @@ class Merge:
 
 
 def _list_agreed(session: SqliteSession, taken: Sequence[PreparedMemory]) -> list[tuple[str, bytes]]:
-    """Return (id, digest) of what is here now as the other device has it, so that it needs no answer."""
+    """Return (id, digest) of what is here as the other device has it, and needs no answer."""
     here: dict[str, Memory] = session.get([memory.id for memory in taken])
     states = [(memory.id, digest_memory(memory.memory)) for memory in taken]
     return [

@@ -1,4 +1,4 @@
-"""The log of this device: its files are written beside, noted in the database, and renamed into place.
+"""Write the log of this device: files are noted in the database, then get their names.
 
 What the database notes and what the folder holds are brought together in three steps, each of which survives
 a kill: (1) finished files lie in the folder under names that readers ignore, (2) one transaction notes what
@@ -131,7 +131,7 @@ class OwnLog:
                     (self.path / name).unlink(missing_ok=True)
 
     def _remove_covered(self, files: Sequence[LogPath]) -> None:
-        """Remove own files whose numbers another one has, such as one that a carrier has brought back."""
+        """Remove own files whose numbers another one has, as when a carrier brings them back."""
         with writing(self.settings.folder):
             for file in files:
                 if any(

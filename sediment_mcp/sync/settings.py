@@ -60,7 +60,7 @@ def read_settings(app: Application) -> SyncSettings | None:
 
 def parse_settings(values: Mapping[str, str]) -> SyncSettings | None:
     """Return the settings by their names in the database; None if nothing is synchronized."""
-    if DEVICE not in values:
+    if not values.keys() >= {FOLDER, DEVICE, IDENTITY}:
         return None
     return SyncSettings(
         Path(values[FOLDER]), values[DEVICE], values[IDENTITY], values.get(AUTOMATIC, "0") == "1"

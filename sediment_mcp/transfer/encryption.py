@@ -76,7 +76,7 @@ def encrypt_to_identity(data: bytes, identity: str) -> bytes:
 
 
 def decrypt_with_identity(data: bytes, identity: str) -> bytes | None:
-    """Return what was encrypted for this key; None if the data are not whole, or for another key."""
+    """Return what was encrypted for this key; None if it is not whole, or for another."""
     pyrage = _load_pyrage()
     try:
         decrypted: bytes = pyrage.decrypt(data, [pyrage.x25519.Identity.from_str(identity)])

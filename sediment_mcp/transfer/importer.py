@@ -84,7 +84,7 @@ def take_over(
     embedder: Embedder | None,
     report: ImportReport,
 ) -> None:
-    """Import memories of the same person's other device, inside a transaction that is open already.
+    """Import memories of the same person's other device in an open transaction.
 
     Those that say the same are not merged: see `merge_repeated`.
     """

@@ -107,7 +107,7 @@ def prepare_memory(app: Application, record: MemoryRecord, options: ImportOption
 def prepare_exported(
     location: str, arguments: ExportedMemory, project: str | None, notes: tuple[str, ...] = ()
 ) -> PreparedMemory:
-    """Prepare an exported memory for a project as it is, even if it is expired, superseded or deleted."""
+    """Prepare an exported memory as it is, even if expired, superseded or deleted."""
     memory = replace(
         build_memory(arguments, project, arguments.created_at),
         changed_at=_find_latest_change(arguments),

@@ -297,7 +297,7 @@ class MemoryWriter(MemoryReader):
         return len(keys)
 
     def reassign_successor(self, old_id: str, new_id: str) -> None:
-        """Make the memories superseded by ``old_id`` superseded by ``new_id``, which is a change of each."""
+        """Make what ``old_id`` superseded superseded by ``new_id``, which is a change of each."""
         self._database.execute(
             f"UPDATE memories SET superseded_by = ?, seq = ? WHERE superseded_by = ? AND {self._own_rows}",
             (new_id, self._database.next_seq(), old_id),

@@ -1,4 +1,4 @@
-"""Rules of retention with the times of their changes, so that of two devices' words the later counts.
+"""Date the changes of retention rules, so that the later of two devices' words counts.
 
 A rule that was removed leaves its change behind.
 """
@@ -72,7 +72,7 @@ class DatedRetentionTable(SqlRetentionTable):
         return [RuleChange(*row) for row in rows]
 
     def undated(self) -> list[Rule]:
-        """Return what the rules say now where no change says so, such as after a backup was restored.
+        """Return what rules say that no change says, as after a backup was restored.
 
         One without limits was removed.
         """

@@ -331,15 +331,20 @@ class SalvageWriter:
         self._database.execute("INSERT OR IGNORE INTO main.retention SELECT * FROM other.retention", ())
 
     def add_whole_tables(self, tables: Mapping[str, Iterable[Row]]) -> None:
-        """Write rows as `SalvageReader.whole_tables` gives them; one with damaged values is left out."""
+        """Write rows of `SalvageReader.whole_tables`, but for those with damaged values."""
         for table, rows in tables.items():
             for row in rows:
                 with contextlib.suppress(*UNSTORABLE):
                     self._database.execute(f"INSERT OR IGNORE INTO {table} VALUES ({placeholders(row)})", row)
 
-    def adopt_kept_pairs(self) -> None:
-        """Copy the kept pairs of the attached database."""
-        self._database.execute("INSERT OR IGNORE INTO main.kept_pairs SELECT * FROM other.kept_pairs", ())
+    def adopt_whole_tables(self) -> None:
+        """Copy the rows of the attached database that could not be read."""
+        for table in WHOLE_TABLES:
+            rule = f" WHERE name NOT IN ({placeholders(LOG_STATE)})" if table == "sync_settings" else ""
+            self._database.execute(
+                f"INSERT OR IGNORE INTO main.{table} SELECT * FROM other.{table}{rule}",
+                LOG_STATE if rule else (),
+            )
 
     def add_audit(self, entries: Iterable[Row]) -> None:
         """Write entries of the audit as `SalvageReader.audit` gives them."""
