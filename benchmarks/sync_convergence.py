@@ -18,7 +18,6 @@ import argparse
 import logging
 import os
 import sys
-import tempfile
 import time
 import traceback
 from collections import Counter
@@ -32,47 +31,34 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "tests")]
 
-from support.sync_devices import STEPS, World  # noqa: E402
+from support.sync_devices import STEPS, Broken, play  # noqa: E402
 from support.sync_mutations import MUTATIONS  # noqa: E402
 
-MEMORY_FOLDER = Path("/dev/shm")  # where there is one, a sync of a file costs nothing
 SHOWN = 20  # broken seeds that are told in full
 
 
 @dataclass
 class Outcome:
-    """What became of one seed; ``problem`` is empty if all held."""
+    """What became of one seed; ``problem`` is empty if all held, and ``log`` is told only otherwise."""
 
     seed: int
     problem: str = ""
-    log: list[str] = field(default_factory=list[str])
+    log: str = ""
     counts: Counter[str] = field(default_factory=Counter[str])
-    seconds: float = 0.0
 
 
 def run_seed(
     seed: int, steps: int = STEPS, mutation: str = "", skipped: frozenset[int] = frozenset()
 ) -> Outcome:
-    """Play one seed in a folder of its own."""
+    """Play one seed."""
     logging.disable(logging.WARNING)
-    outcome, begun = Outcome(seed), time.perf_counter()
-    place = MEMORY_FOLDER if os.access(MEMORY_FOLDER, os.W_OK) else None
-    with (
-        tempfile.TemporaryDirectory(dir=place) as folder,
-        MUTATIONS[mutation]() if mutation else nullcontext(),
-    ):
-        world = World(Path(folder), seed)
+    with MUTATIONS[mutation]() if mutation else nullcontext():
         try:
-            world.run(steps, skipped)
-        except AssertionError as error:
-            outcome.problem = str(error) or traceback.format_exc()
-        except Exception:  # noqa: BLE001  whatever it is, it is a finding
-            outcome.problem = traceback.format_exc()
-        finally:
-            world.end()
-    outcome.log, outcome.counts = world.log, world.counts
-    outcome.seconds = time.perf_counter() - begun
-    return outcome
+            return Outcome(seed, counts=play(seed, steps, skipped).counts)
+        except Broken as error:
+            return Outcome(seed, str(error), *error.__notes__)
+        except Exception as error:  # noqa: BLE001  whatever it is, it is a finding
+            return Outcome(seed, traceback.format_exc(), *getattr(error, "__notes__", ()))
 
 
 def run_all(seeds: range, steps: int, mutation: str, processes: int) -> int:
@@ -111,7 +97,7 @@ def reduce(seed: int, steps: int, mutation: str) -> None:
                 break
         else:
             size //= 2
-    print(f"seed {seed}, {len(kept)} steps:", *outcome.log, outcome.problem, sep="\n  ")
+    print(f"seed {seed}, {len(kept)} steps:", outcome.log, outcome.problem, sep="\n")
 
 
 def main() -> int:

@@ -79,7 +79,10 @@ def test_three_machines_agree_in_whatever_order_they_meet(one: Memory, second: M
     )
 
 
-@given(st.lists(states, min_size=3, max_size=3), st.permutations([(n, m) for n in range(3) for m in range(3)]))
+@given(
+    st.lists(states, min_size=3, max_size=3),
+    st.permutations([(n, m) for n in range(3) for m in range(3)]),
+)
 def test_three_machines_that_keep_exchanging_come_to_rest_and_agree_however_much_there_is(
     machines: list[Memory], order: list[tuple[int, int]]
 ) -> None:

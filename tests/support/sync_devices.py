@@ -12,8 +12,10 @@ random.
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import string
+import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -63,6 +65,8 @@ RULES = [
 ]
 STEPS = 90
 """Steps of a history, after which devices have seen most of what may happen."""
+MEMORY_FOLDER = Path("/dev/shm")
+"""Where there is one, to sync a file costs nothing."""
 ROUNDS = 12
 """Rounds of carrying and synchronizing after which nothing may change any more."""
 KILLED_WITHIN = 60
@@ -409,6 +413,25 @@ class World:
     def end(self) -> None:
         for device in self.devices:
             device.host.end()
+
+
+def play(seed: int, steps: int = STEPS, skipped: frozenset[int] = frozenset()) -> World:
+    """Play the history of a seed in a folder of its own; return what is left of it.
+
+    Raises:
+        Broken: a promise does not hold; its note tells the history.
+    """
+    place = MEMORY_FOLDER if os.access(MEMORY_FOLDER, os.W_OK) else None
+    with tempfile.TemporaryDirectory(dir=place) as folder:
+        world = World(Path(folder), seed)
+        try:
+            world.run(steps, skipped)
+        except Exception as error:
+            error.add_note("\n".join(world.log))
+            raise
+        finally:
+            world.end()
+    return world
 
 
 def compare(name: str, state: Mapping[str, Any], other_name: str, other: Mapping[str, Any]) -> None:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Any
 from unittest.mock import patch
 
 from sediment_mcp.domain import merging
-from sediment_mcp.storage.sqlite.rule_changes import RuleChange
 from sediment_mcp.storage.sqlite.session import SqliteSession
 from sediment_mcp.sync import merge
 from sediment_mcp.sync.give import Giving
@@ -67,14 +66,6 @@ def take_oldest() -> AbstractContextManager[object]:
     return patch.object(merging, "_take_newest", take)
 
 
-@contextmanager
-def take_oldest_rule() -> Iterator[None]:
-    """Of two changes of a rule the earlier one counts."""
-    rank: Any = RuleChange.rank
-    with patch.object(RuleChange, "rank", property(lambda self: (-rank.fget(self)[0], *rank.fget(self)[1:]))):
-        yield
-
-
 def accept_half_a_file() -> AbstractContextManager[object]:
     """A file that cannot be opened yet counts as taken over."""
 
@@ -131,7 +122,6 @@ MUTATIONS: dict[str, Mutation] = {
     "echo": echo,
     "note-position-first": note_position_first,
     "take-oldest": take_oldest,
-    "take-oldest-rule": take_oldest_rule,
     "accept-half-a-file": accept_half_a_file,
     "skip-a-missing-file": skip_a_missing_file,
     "leave-erased-in-the-log": leave_erased_in_the_log,
