@@ -114,7 +114,6 @@ ELSEWHERE = {
     "embeddings.sentence_transformers": "the tokenizer cuts, see tests/embeddings",
     "search.joint_retrieval": "passes on",
     "sync.log_file": "splits lines, and calls json and the reader of exports for each",
-    "storage.sqlite.session.SqliteSession.move_project": "passes on",
     "storage.sqlite.sync_tables": "passes on",
     "search.ranking": "calls query_dates",
     "search.reranking": "passes on",

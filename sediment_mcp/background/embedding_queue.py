@@ -17,8 +17,8 @@ from pathlib import Path
 from sediment_mcp.embeddings.loader import embed_texts
 from sediment_mcp.embeddings.protocols import Embedder, ModelIdentity
 from sediment_mcp.errors import ModelFailed
+from sediment_mcp.storage.model_protocols import ModelTable, ModelTableReader
 from sediment_mcp.storage.protocols import MemoryStorage, ReadSession, WriteSession
-from sediment_mcp.storage.table_protocols import ModelTable, ModelTableReader
 from sediment_mcp.system.locks import locked_if_free
 from sediment_mcp.system.progress import Progress, log_progress
 

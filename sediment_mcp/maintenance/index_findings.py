@@ -9,10 +9,10 @@ from sediment_mcp.config import Config
 from sediment_mcp.embeddings.protocols import ModelIdentity
 from sediment_mcp.errors import DamagedSnapshot
 from sediment_mcp.maintenance.findings import Finding
+from sediment_mcp.storage.model_protocols import StoredModel
 from sediment_mcp.storage.protocols import ReadSession
 from sediment_mcp.storage.sqlite.read_only import is_read_only
 from sediment_mcp.storage.sqlite.storage import DATABASE
-from sediment_mcp.storage.table_protocols import StoredModel
 from sediment_mcp.system.directory_encryption import DirectoryEncryption
 from sediment_mcp.system.text import format_count, format_subject
 

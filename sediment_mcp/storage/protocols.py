@@ -16,13 +16,17 @@ from typing import Literal, NamedTuple, Protocol
 
 from sediment_mcp.domain.filters import Filters
 from sediment_mcp.domain.memory import Chunk, FoundChunk, Kind, Memory, NewMemory
+from sediment_mcp.storage.model_protocols import (
+    EmbeddingReader,
+    EmbeddingTable,
+    TokenVectorReader,
+    TokenVectorTable,
+)
 from sediment_mcp.storage.table_protocols import (
     AuditReader,
     AuditTable,
     BulkReader,
     ChangeFeed,
-    EmbeddingReader,
-    EmbeddingTable,
     KeptPairsReader,
     KeptPairsTable,
     RetentionReader,
@@ -30,8 +34,6 @@ from sediment_mcp.storage.table_protocols import (
     SnapshotReader,
     SnapshotRegistry,
     Statistics,
-    TokenVectorReader,
-    TokenVectorTable,
 )
 
 

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from sediment_mcp.app import Application
     from sediment_mcp.domain.memory import Memory
     from sediment_mcp.embeddings.protocols import Embedder, ModelIdentity
+    from sediment_mcp.storage.model_protocols import ModelTableReader
     from sediment_mcp.storage.protocols import ReadSession
-    from sediment_mcp.storage.table_protocols import ModelTableReader
 
 READ_AT_ONCE = 200  # memories whose embeddings are in memory at a time
 

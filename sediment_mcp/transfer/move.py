@@ -22,8 +22,8 @@ from sediment_mcp.transfer.formats.sediment_jsonl import format_memory, format_r
 from sediment_mcp.transfer.records import ALL_MEMORIES, split_into_batches
 
 if TYPE_CHECKING:
+    from sediment_mcp.storage.model_protocols import ModelTable, ModelTableReader
     from sediment_mcp.storage.protocols import MemoryStorage, ReadSession, WriteSession
-    from sediment_mcp.storage.table_protocols import ModelTable, ModelTableReader
 
 COPIED_AT_ONCE = 200  # memories in one transaction
 PASSES = 5  # over a source in which others write meanwhile

@@ -6,8 +6,8 @@ What two models made is never mixed: every statement names the model.
 from __future__ import annotations
 
 from sediment_mcp.embeddings.protocols import ModelIdentity
+from sediment_mcp.storage.model_protocols import StoredModel
 from sediment_mcp.storage.sql.database import Database
-from sediment_mcp.storage.table_protocols import StoredModel
 
 
 class SqlModelTable:
