@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from sediment_mcp.errors import DamagedFile
-from sediment_mcp.indexes.encrypted_text_index import FILE as ENCRYPTED_TEXT
+from sediment_mcp.indexes.index_files import ENCRYPTED_TEXT
 from sediment_mcp.system.directory_encryption import DirectoryEncryption
 
 FILES = ("text.json", "text-*/*", ENCRYPTED_TEXT, "vectors-*.json", "vectors-*.codes", "vectors-*.npy")

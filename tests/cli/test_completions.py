@@ -224,7 +224,7 @@ def test_every_command_has_examples() -> None:
 
 @pytest.mark.parametrize(("command", "line"), examples())
 def test_an_example_is_read_by_the_grammar(command: str, line: str) -> None:
-    words = shlex.split(line.rpartition(" | ")[2].partition(" > ")[0])
+    words = shlex.split(line.rpartition(" | ")[2].partition(" > ")[0].partition(" < ")[0])
     assert words[0] == "sediment-mcp"
     assert parse(*words[1:]).command.name == command
 

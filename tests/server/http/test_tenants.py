@@ -40,6 +40,7 @@ class Unopened:
 
     def __init__(self, config: Config, **_: Any) -> None:
         self.name = config.tenant
+        self.is_file = False  # so that nothing is synchronized
 
     def close(self) -> None:
         pass
