@@ -197,6 +197,11 @@ class Application:
         if team is not None:
             team.close()
 
+    def wake(self) -> None:
+        """Let the background of a resident process run the due jobs soon."""
+        if self._is_resident:
+            self._worker.wake()
+
     def add_job(self, run: Callable[[Progress], None]) -> None:
         """Let the background of a resident process run one more job, after those of its own.
 

@@ -57,6 +57,7 @@ class Automatic:
         self._app = app
         self._interval = Interval(timedelta(seconds=app.config.tuning.sync_seconds))
         self._rest = Interval(REST)
+        self._timer: threading.Timer | None = None
         self._is_told = False
         self._reading = threading.Lock()  # guards the settings
         self._settings: SyncSettings | None = None
@@ -83,7 +84,10 @@ class Automatic:
             Stopped: ``progress`` asked for it.
         """
         settings = self._read_settings(is_fresh=True)
-        if settings is None or not self._interval.is_due(self._app.now()):
+        if settings is None:
+            return
+        if not self._interval.is_due(self._app.now()):
+            self._wake_later()
             return
         with self._running:
             try:
@@ -96,6 +100,13 @@ class Automatic:
                 self._is_told = True
             else:
                 self._is_told = False
+
+    def _wake_later(self) -> None:
+        """Let the background look again once the interval has passed, which else rests for longer."""
+        if self._timer is None or not self._timer.is_alive():
+            self._timer = threading.Timer(self._app.config.tuning.sync_seconds, self._app.wake)
+            self._timer.daemon = True
+            self._timer.start()
 
     def _has_changes(self) -> bool:
         """Return whether memories have changed here since all were given."""
@@ -110,8 +121,10 @@ class Automatic:
         self._interval.start(self._app.now())
         self._rest.start(self._app.now())
         listing = self._list(settings)
-        SyncEngine(self._app).run(progress, timeout=timeout)
+        report = SyncEngine(self._app).run(progress, timeout=timeout)
         self._tried = listing
+        if not report.given:  # the interval is between files, so nothing has to wait for this run
+            self._interval.reset()
 
     # --- before a query -----------------------------------------------------------------------
 

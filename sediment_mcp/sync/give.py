@@ -7,17 +7,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from sediment_mcp.sync import compaction
+from sediment_mcp.sync import compaction, digests
 from sediment_mcp.sync.compaction import MEMORIES_PER_FILE
-from sediment_mcp.sync.digests import (
-    digest_kept_pair,
-    digest_memory,
-    digest_project_pair,
-    digest_rule,
-    name_kept_pair,
-    name_project_pair,
-    name_rule,
-)
 from sediment_mcp.sync.folder import is_complete
 from sediment_mcp.sync.log_file import Extras, format_head
 from sediment_mcp.sync.project_pairs import list_project_pairs
@@ -110,7 +101,7 @@ class Giving:
         number = self._log.number + 1
         lines = format_head(self._log.settings.device, number, number, self._app.now(), extras)
         written = self._log.write(number, number, [*lines, *self._format(session, memories)])
-        note = [(memory.id, digest_memory(memory), number) for memory in memories]
+        note = [(memory.id, digests.digest_memory(memory), number) for memory in memories]
         note += [(item, digest, 0) for item, digest in states]
         self._log.commit([written], number, note=note, erased=extras.erased)
         self._report.given += len(memories)
@@ -122,7 +113,7 @@ class Giving:
         for batch in split_into_batches(memories, READ_AT_ONCE):
             known = session.sync.digests([memory.id for memory in batch])
             for memory in batch:
-                if memory.id not in erased and known.get(memory.id) != digest_memory(memory):
+                if memory.id not in erased and known.get(memory.id) != digests.digest_memory(memory):
                     yield memory
             done += len(batch)
             self._progress(min(done, total), total)
@@ -178,7 +169,7 @@ class Giving:
         first, last = numbers
         lines = format_head(self._log.settings.device, first, last, self._app.now(), extras)
         written.files.append(self._log.write(first, last, [*lines, *self._format(session, memories)]))
-        written.states += [(memory.id, digest_memory(memory), last) for memory in memories]
+        written.states += [(memory.id, digests.digest_memory(memory), last) for memory in memories]
 
     # --- compaction -------------------------------------------------------------------------------
 
@@ -241,9 +232,11 @@ def _list_extras(session: SqliteSession) -> tuple[Extras, list[State]]:
         kept_pairs=tuple(session.kept_pairs.list_all()),
         projects=tuple(list_project_pairs(session)),
     )
-    states = [(name_rule(change), digest_rule(change)) for change in extras.rules]
-    states += [(name_kept_pair(pair), digest_kept_pair(pair)) for pair in extras.kept_pairs]
-    states += [(name_project_pair(pair), digest_project_pair(pair)) for pair in extras.projects]
+    states = [(digests.name_rule(change), digests.digest_rule(change)) for change in extras.rules]
+    states += [(digests.name_kept_pair(pair), digests.digest_kept_pair(pair)) for pair in extras.kept_pairs]
+    states += [
+        (digests.name_project_pair(pair), digests.digest_project_pair(pair)) for pair in extras.projects
+    ]
     return extras, states
 
 
@@ -254,8 +247,8 @@ def _find_new_extras(session: SqliteSession) -> tuple[Extras, list[State]]:
     new = {item for item, digest in states if known.get(item) != digest}
     fresh = Extras(
         erased=tuple(session.sync.ungiven_erased()),
-        rules=tuple(change for change in extras.rules if name_rule(change) in new),
-        kept_pairs=tuple(pair for pair in extras.kept_pairs if name_kept_pair(pair) in new),
-        projects=tuple(pair for pair in extras.projects if name_project_pair(pair) in new),
+        rules=tuple(change for change in extras.rules if digests.name_rule(change) in new),
+        kept_pairs=tuple(pair for pair in extras.kept_pairs if digests.name_kept_pair(pair) in new),
+        projects=tuple(pair for pair in extras.projects if digests.name_project_pair(pair) in new),
     )
     return fresh, [(item, digest) for item, digest in states if item in new]

@@ -20,7 +20,7 @@ FOLDER_PREFIX = "folder:"
 
 
 class ProjectPair(NamedTuple):
-    """Two shared names of one project; the first is the one that is kept where there is no folder."""
+    """Two shared names of one project; the first is kept where there is no folder."""
 
     kept: str
     former: str

@@ -245,7 +245,8 @@ def _choose_device(folder: Path, device: str) -> str:
 
 def make_device_name(text: str) -> str:
     """Return a name that every system takes for a folder, as similar to a machine's as can be."""
-    plain = unicodedata.normalize("NFKD", text.partition(".")[0]).encode("ascii", "ignore").decode().lower()
+    first = text.partition(".")[0][:MAX_NAME_CHARS]
+    plain = unicodedata.normalize("NFKD", first).encode("ascii", "ignore").decode().lower()
     name = re.sub(r"[^a-z0-9]+", "-", plain)[:MAX_NAME_CHARS].strip("-")
     return f"{name}-{DEFAULT_NAME}" if name in RESERVED_NAMES else name or DEFAULT_NAME
 

@@ -19,6 +19,7 @@ from sediment_mcp.server.tool_calls import call_tool, find_tool
 from sediment_mcp.sync import automatic
 from sediment_mcp.sync.automatic import synchronize_automatically
 from sediment_mcp.sync.engine import SyncEngine
+from sediment_mcp.sync.report import SyncReport
 from sediment_mcp.sync.status import read_status
 from sediment_mcp.system.progress import ignore_progress
 
@@ -90,7 +91,7 @@ def test_a_query_does_not_run_the_engine_unless_there_is_something_new(
     server: Host, other: Host, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     runs: list[object] = []
-    monkeypatch.setattr(SyncEngine, "run", lambda self, *_, **__: runs.append(self))
+    monkeypatch.setattr(SyncEngine, "run", lambda self, *_, **__: runs.append(self) or SyncReport())
     for _ in range(3):
         call(server, "kiln")
     assert runs == []
@@ -178,6 +179,20 @@ def test_the_background_runs_no_more_often_than_its_interval(
     clock.advance(seconds=server.app.config.tuning.sync_seconds)
     server.run_jobs()
     assert files() == before + 1
+
+
+def test_what_is_stored_within_the_interval_is_given_at_its_end(
+    open_host: OpenHost, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    woken = threading.Event()
+    host = pair(open_host(tuning=replace(QUIET, sync_seconds=0.05)), folder, "server", is_automatic=True)
+    synchronize_automatically(host.app)
+    host.store("fact 1")
+    host.run_jobs()
+    host.store("fact 2")
+    monkeypatch.setattr(host.app, "wake", woken.set)
+    host.run_jobs()
+    assert woken.wait(60)
 
 
 def test_a_project_that_was_opened_before_its_first_memory_comes_finds_it(
