@@ -25,6 +25,7 @@ from sediment_mcp.sync.digests import (
 )
 from sediment_mcp.sync.folder import LogPath
 from sediment_mcp.sync.log_file import LogFile, UnreadableFile, open_file
+from sediment_mcp.sync.project_identity import list_kept_names
 from sediment_mcp.sync.project_pairs import adopt_project_pair
 from sediment_mcp.transfer.import_report import ImportReport
 from sediment_mcp.transfer.importer import merge_repeated, take_over
@@ -168,15 +169,25 @@ class Merge:
             take_over(self._app, session, wanted, embedder, done)
             session.sync.note(_list_agreed(session, wanted))
             rules, kept = self._take_rules(session, file), self._take_kept_pairs(session, file)
-            for pair in file.extras.projects:
-                adopt_project_pair(session, pair)
-                session.sync.note([(name_project_pair(pair), digest_project_pair(pair))])
+            self._take_project_pairs(session, file)
             session.sync.set_position(file.device, file.last)
         for _, sentence in done.skipped:
             logger.warning("A memory of the device %s %s", file.device, sentence)
         self._report.taken += done.imported + done.updated
         self._report.rules += rules
         self._report.kept_pairs += kept
+
+    def _take_project_pairs(self, session: SqliteSession, file: LogFile) -> None:
+        """Join projects as on the other device, for what is in the files that follow too.
+
+        A log that was written anew tells of a pair before another log tells of what has the former name.
+        """
+        if not file.extras.projects:
+            return
+        for pair in file.extras.projects:
+            adopt_project_pair(session, pair)
+            session.sync.note([(name_project_pair(pair), digest_project_pair(pair))])
+        self._names.replace_known(list_kept_names(session))
 
     def _merge_repeated(self) -> None:
         """Merge memories that say the same, once all logs were taken over.

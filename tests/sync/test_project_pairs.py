@@ -112,3 +112,22 @@ def test_a_word_that_a_user_calls_a_project_by_is_joined_with_nothing(
     map_project(laptop.app, "shop", make_repository(tmp_path / "shop"))
     settle(devices)
     assert projects(desktop) == {"shop": 1}
+
+
+def test_what_is_read_after_a_pair_belongs_in_the_same_run_to_the_name_that_is_kept(
+    devices: list[Host], tmp_path: Path
+) -> None:
+    laptop, desktop, pad = devices
+    laptop.project = str(tmp_path / "shop")
+    (tmp_path / "shop").mkdir()
+    laptop.store("The till prints in blue")
+    synchronize(laptop)
+    make_repository(tmp_path / "shop")
+    synchronize(laptop)
+    desktop.store("The lamp is green")
+    spare = desktop.store("The door squeaks")["id"]
+    synchronize(desktop)
+    desktop.delete(spare, permanent=True)
+    synchronize(desktop)  # writes its log anew with the pair, and is read before the laptop
+    assert synchronize(pad).taken == 2
+    assert list_projects(pad.app) == [{"project": SHOP, "memories": 1, "exists": False}]
