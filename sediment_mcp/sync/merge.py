@@ -8,6 +8,7 @@ ends the turn of its device and of no other.
 from __future__ import annotations
 
 import logging
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
@@ -26,7 +27,7 @@ from sediment_mcp.sync.digests import (
 from sediment_mcp.sync.folder import LogPath
 from sediment_mcp.sync.log_file import LogFile, UnreadableFile, open_file
 from sediment_mcp.sync.project_identity import list_kept_names
-from sediment_mcp.sync.project_pairs import adopt_project_pair
+from sediment_mcp.sync.project_pairs import adopt_project_pair, rank_owner
 from sediment_mcp.transfer.import_report import ImportReport
 from sediment_mcp.transfer.importer import merge_repeated, take_over
 from sediment_mcp.transfer.prepare import PreparedMemory, prepare_exported
@@ -167,7 +168,8 @@ class Merge:
             erased = session.erased_ids()
             wanted = [memory for memory in prepared if memory.id not in erased]
             take_over(self._app, session, wanted, embedder, done)
-            session.sync.note(_list_agreed(session, wanted))
+            agreed = self._take_owners(session, wanted)
+            session.sync.note(_list_agreed(session, agreed))
             rules, kept = self._take_rules(session, file), self._take_kept_pairs(session, file)
             self._take_project_pairs(session, file)
             session.sync.set_position(file.device, file.last)
@@ -176,6 +178,36 @@ class Merge:
         self._report.taken += done.imported + done.updated
         self._report.rules += rules
         self._report.kept_pairs += kept
+
+    def _take_owners(self, session: SqliteSession, taken: Sequence[PreparedMemory]) -> list[PreparedMemory]:
+        """Let memories have the same project everywhere; return those that had no better one here.
+
+        Two devices may know a memory under two projects, as where one had imported an export of the other
+        before, with the other's path. All choose the same of their shared names; where that is the one here,
+        the others have to be told.
+        """
+        here: dict[str, Memory] = session.get([memory.id for memory in taken])
+        told: list[PreparedMemory] = []
+        moved: dict[str | None, list[Memory]] = defaultdict(list)
+        for memory in taken:
+            known, project = here.get(memory.id), memory.memory.project
+            order = 0 if known is None else self._compare_owners(project, known.project)
+            if order <= 0:
+                told.append(memory)
+            if known is not None and order < 0:
+                moved[project].append(known)
+        for project, memories in moved.items():
+            ids = [memory.id for memory in memories]
+            session.assign_project(ids, [memory.key for memory in memories], project)
+            session.sync.note_better(ids)
+        return told
+
+    def _compare_owners(self, one: str | None, other: str | None) -> int:
+        """Return -1 if the former of two projects here is the better one for a memory, 1 if the latter is."""
+        ranks = [
+            rank_owner(name and self._names.to_shared(self._names.to_local(name))) for name in (one, other)
+        ]
+        return (ranks[0] > ranks[1]) - (ranks[0] < ranks[1])
 
     def _take_project_pairs(self, session: SqliteSession, file: LogFile) -> None:
         """Join projects as on the other device, for what is in the files that follow too.
