@@ -203,7 +203,7 @@ class Merge:
         return told
 
     def _compare_owners(self, one: str | None, other: str | None) -> int:
-        """Return -1 if the former of two projects here is the better one for a memory, 1 if the latter is."""
+        """Return -1 if the first of two projects is better for a memory, 1 if the other is."""
         ranks = [
             rank_owner(name and self._names.to_shared(self._names.to_local(name))) for name in (one, other)
         ]

@@ -37,7 +37,7 @@ def rank_name(name: str) -> tuple[bool, str]:
 
 
 def rank_owner(name: str | None) -> tuple[bool, tuple[bool, str]]:
-    """Return what is smaller for the better of two projects of one memory, by their shared names."""
+    """Return what is smaller for the better of two projects of one memory."""
     return name is None, rank_name(name or "")
 
 
