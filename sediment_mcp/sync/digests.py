@@ -1,7 +1,7 @@
 """Compute digests of states, by which a device knows what the others have already.
 
 A digest is over what can change and means the same on every device: a project's name differs between them,
-and neither it nor the text of a memory ever changes.
+and the text of a memory never changes.
 """
 
 from __future__ import annotations

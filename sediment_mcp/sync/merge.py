@@ -8,6 +8,7 @@ ends the turn of its device and of no other.
 from __future__ import annotations
 
 import logging
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
@@ -25,7 +26,8 @@ from sediment_mcp.sync.digests import (
 )
 from sediment_mcp.sync.folder import LogPath
 from sediment_mcp.sync.log_file import LogFile, UnreadableFile, open_file
-from sediment_mcp.sync.project_pairs import adopt_project_pair
+from sediment_mcp.sync.project_identity import list_kept_names
+from sediment_mcp.sync.project_pairs import adopt_project_pair, rank_owner
 from sediment_mcp.transfer.import_report import ImportReport
 from sediment_mcp.transfer.importer import merge_repeated, take_over
 from sediment_mcp.transfer.prepare import PreparedMemory, prepare_exported
@@ -166,17 +168,58 @@ class Merge:
             erased = session.erased_ids()
             wanted = [memory for memory in prepared if memory.id not in erased]
             take_over(self._app, session, wanted, embedder, done)
-            session.sync.note(_list_agreed(session, wanted))
+            agreed = self._take_owners(session, wanted)
+            session.sync.note(_list_agreed(session, agreed))
             rules, kept = self._take_rules(session, file), self._take_kept_pairs(session, file)
-            for pair in file.extras.projects:
-                adopt_project_pair(session, pair)
-                session.sync.note([(name_project_pair(pair), digest_project_pair(pair))])
+            self._take_project_pairs(session, file)
             session.sync.set_position(file.device, file.last)
         for _, sentence in done.skipped:
             logger.warning("A memory of the device %s %s", file.device, sentence)
         self._report.taken += done.imported + done.updated
         self._report.rules += rules
         self._report.kept_pairs += kept
+
+    def _take_owners(self, session: SqliteSession, taken: Sequence[PreparedMemory]) -> list[PreparedMemory]:
+        """Let memories have the same project everywhere; return those that had no better one here.
+
+        Two devices may know a memory under two projects, as where one had imported an export of the other
+        before, with the other's path. All choose the same of their shared names; where that is the one here,
+        the others have to be told.
+        """
+        here: dict[str, Memory] = session.get([memory.id for memory in taken])
+        told: list[PreparedMemory] = []
+        moved: dict[str | None, list[Memory]] = defaultdict(list)
+        for memory in taken:
+            known, project = here.get(memory.id), memory.memory.project
+            order = 0 if known is None else self._compare_owners(project, known.project)
+            if order <= 0:
+                told.append(memory)
+            if known is not None and order < 0:
+                moved[project].append(known)
+        for project, memories in moved.items():
+            ids = [memory.id for memory in memories]
+            session.assign_project(ids, [memory.key for memory in memories], project)
+            session.sync.note_better(ids)
+        return told
+
+    def _compare_owners(self, one: str | None, other: str | None) -> int:
+        """Return -1 if the first of two projects is better for a memory, 1 if the other is."""
+        ranks = [
+            rank_owner(name and self._names.to_shared(self._names.to_local(name))) for name in (one, other)
+        ]
+        return (ranks[0] > ranks[1]) - (ranks[0] < ranks[1])
+
+    def _take_project_pairs(self, session: SqliteSession, file: LogFile) -> None:
+        """Join projects as on the other device, for what is in the files that follow too.
+
+        A log that was written anew tells of a pair before another log tells of what has the former name.
+        """
+        if not file.extras.projects:
+            return
+        for pair in file.extras.projects:
+            adopt_project_pair(session, pair)
+            session.sync.note([(name_project_pair(pair), digest_project_pair(pair))])
+        self._names.replace_known(list_kept_names(session))
 
     def _merge_repeated(self) -> None:
         """Merge memories that say the same, once all logs were taken over.

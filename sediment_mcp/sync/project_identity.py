@@ -25,6 +25,7 @@ from sediment_mcp.system.project_root import REMOTE_PREFIX, is_path, name_by_rem
 
 if TYPE_CHECKING:
     from sediment_mcp.app import Application
+    from sediment_mcp.storage.sqlite.session import SqliteSession
 
 
 class ProjectName(NamedTuple):
@@ -62,13 +63,17 @@ class ProjectNames:
         self.new: list[ProjectName] = []
         self._device = device
         self._find_remote_name = find_remote_name
-        self._by_shared: dict[str, ProjectName] = {}
-        self._by_local: dict[str, ProjectName] = {}
         self._in_use = [*in_use]
-        for name in known:
-            self._add(name)
+        self.replace_known(known)
         for project in self._in_use:
             self.to_shared(project)
+
+    def replace_known(self, known: Iterable[ProjectName]) -> None:
+        """Go on with these names, which are all that are kept now."""
+        self._by_shared: dict[str, ProjectName] = {}
+        self._by_local: dict[str, ProjectName] = {}
+        for name in known:
+            self._add(name)
 
     def to_shared(self, project: str) -> str:
         """Return what all devices call a project of this one."""
@@ -115,14 +120,19 @@ class ProjectNames:
             self._by_local[name.local] = name
 
 
+def list_kept_names(session: SqliteSession) -> list[ProjectName]:
+    """Return the names of this device's projects that are kept."""
+    return [ProjectName(*row) for row in session.sync.projects()]
+
+
 def load_project_names(app: Application, settings: SyncSettings) -> ProjectNames:
     """Return the names of this device's projects, and keep those that are new.
 
     What belongs to a shared name although a project here has it, is moved to that.
     """
     with app.file.read() as session:
-        known = [ProjectName(*row) for row in session.sync.projects()]
-        names = ProjectNames(settings.device, known, session.statistics.all_by_project())
+        in_use = session.statistics.all_by_project()
+        names = ProjectNames(settings.device, list_kept_names(session), in_use)
     strays = names.list_strays()
     if names.new or strays:
         with app.file.write() as session:

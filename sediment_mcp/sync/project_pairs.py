@@ -36,6 +36,11 @@ def rank_name(name: str) -> tuple[bool, str]:
     return name.startswith(FOLDER_PREFIX), name
 
 
+def rank_owner(name: str | None) -> tuple[bool, tuple[bool, str]]:
+    """Return what is smaller for the better of two projects of one memory."""
+    return name is None, rank_name(name or "")
+
+
 def list_project_pairs(session: SqliteSession) -> list[ProjectPair]:
     """Return the names that mean one project on this device."""
     names: dict[str, set[str]] = defaultdict(set)

@@ -38,7 +38,7 @@ from sediment_mcp.operations.retention_rules import clear_rules, run_retention, 
 from sediment_mcp.operations.trash import restore_memories
 from sediment_mcp.storage.sql import memories
 from sediment_mcp.sync.engine import SyncEngine, SyncReport
-from sediment_mcp.sync.project_identity import ProjectName, ProjectNames
+from sediment_mcp.sync.project_identity import ProjectNames, list_kept_names
 from sediment_mcp.sync.settings import SyncSettings, read_settings, write_settings
 from sediment_mcp.transfer.encryption import decrypt_with_identity, generate_identity
 from sediment_mcp.transfer.formats.sediment_jsonl import encode_memory
@@ -184,7 +184,7 @@ class Device:
         """All attributes of all memories, also of those in the trash."""
         with self.host.app.file.read() as session:
             memories = list(session.bulk.memories(ALL_MEMORIES, include_deleted=True))
-            known = [ProjectName(*row) for row in session.sync.projects()]
+            known = list_kept_names(session)
         names = ProjectNames(self.name, known, {memory.project for memory in memories if memory.project})
         found = {memory.id: encode_memory(memory) for memory in memories}
         for memory in found.values():

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from support.devices import pair, synchronize
 from support.host import Host
+from support.transferring import export, import_export
 
 from sediment_mcp.operations.projects import list_projects
 from sediment_mcp.sync.project_identity import map_project
@@ -112,3 +113,41 @@ def test_a_word_that_a_user_calls_a_project_by_is_joined_with_nothing(
     map_project(laptop.app, "shop", make_repository(tmp_path / "shop"))
     settle(devices)
     assert projects(desktop) == {"shop": 1}
+
+
+def test_what_is_read_after_a_pair_belongs_in_the_same_run_to_the_name_that_is_kept(
+    devices: list[Host], tmp_path: Path
+) -> None:
+    laptop, desktop, pad = devices
+    laptop.project = str(tmp_path / "shop")
+    (tmp_path / "shop").mkdir()
+    laptop.store("The till prints in blue")
+    synchronize(laptop)
+    make_repository(tmp_path / "shop")
+    synchronize(laptop)
+    desktop.store("The lamp is green")
+    spare = desktop.store("The door squeaks")["id"]
+    synchronize(desktop)
+    desktop.delete(spare, permanent=True)
+    synchronize(desktop)  # writes its log anew with the pair, and is read before the laptop
+    assert synchronize(pad).taken == 2
+    assert list_projects(pad.app) == [{"project": SHOP, "memories": 1, "exists": False}]
+
+
+@pytest.mark.parametrize("order", ["import first", "import last"])
+def test_a_memory_that_was_imported_with_the_path_of_another_device_has_one_project_everywhere(
+    devices: list[Host], tmp_path: Path, order: str
+) -> None:
+    laptop, desktop, pad = devices
+    laptop.project = make_repository(tmp_path / "there")
+    desktop.project = make_repository(tmp_path / "here")
+    laptop.store("The till prints in blue")
+    desktop.store("The lamp is green")
+    if order == "import last":
+        synchronize(laptop)
+    import_export(desktop, export(laptop))
+    settle([desktop, pad] if order == "import first" else devices)
+    settle(devices)
+    assert projects(laptop) == {laptop.project: 2}
+    assert projects(desktop) == {desktop.project: 2}
+    assert projects(pad) == {SHOP: 2}

@@ -288,13 +288,16 @@ class MemoryWriter(MemoryReader):
         that two machines agree on.
         """
         rows = self._database.rows("SELECT number, id FROM memories WHERE project = ? ORDER BY seq", (old,))
-        self.audit.record("move", [row[1] for row in rows])
-        keys = [row[0] for row in rows]
+        self.assign_project([row[1] for row in rows], [row[0] for row in rows], new)
+        return len(rows)
+
+    def assign_project(self, memory_ids: Sequence[str], keys: Sequence[int], project: str | None) -> None:
+        """Let single memories belong to a project, or to none; see `move_project`."""
+        self.audit.record("move", memory_ids)
         self._database.execute_many(
             f"UPDATE memories SET project = ?, seq = ? WHERE number = ? AND {self._own_rows}",
-            [(new, self._database.next_seq(), key) for key in keys],
+            [(project, self._database.next_seq(), key) for key in keys],
         )
-        return len(keys)
 
     def reassign_successor(self, old_id: str, new_id: str) -> None:
         """Make what ``old_id`` superseded superseded by ``new_id``, which is a change of each."""

@@ -79,6 +79,13 @@ class SyncTables:
             digests,
         )
 
+    def note_better(self, items: Sequence[str]) -> None:
+        """Note that the log of another device says more of these than the own log does."""
+        for batch in batched(items):
+            self._database.execute(
+                f"UPDATE sync_known SET is_taken = 1 WHERE item IN ({placeholders(batch)})", batch
+            )
+
     def note_given(self, states: Iterable[tuple[str, bytes, int]]) -> None:
         """Note (item, digest, number of the file) of states that the own log holds."""
         self._database.execute_many("INSERT OR REPLACE INTO sync_known VALUES (?,?,?,0)", states)
