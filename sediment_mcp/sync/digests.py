@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from sediment_mcp.sync.project_pairs import ProjectPair
 
 DIGEST_BYTES = 16
+State = tuple[str, bytes]  # the name of an item, and the digest of its state
 
 
 def digest_memory(memory: Memory | NewMemory) -> bytes:

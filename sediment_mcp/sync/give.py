@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from sediment_mcp.sync import compaction, digests
 from sediment_mcp.sync.compaction import MEMORIES_PER_FILE
+from sediment_mcp.sync.digests import State
 from sediment_mcp.sync.folder import is_complete
 from sediment_mcp.sync.log_file import Extras, format_head
 from sediment_mcp.sync.project_pairs import list_project_pairs
@@ -26,8 +27,6 @@ if TYPE_CHECKING:
     from sediment_mcp.sync.project_identity import ProjectNames
     from sediment_mcp.sync.report import SyncReport
     from sediment_mcp.system.progress import Progress
-
-State = tuple[str, bytes]  # the name of an item, and the digest of its state
 
 
 @dataclass(slots=True)

@@ -16,6 +16,7 @@ from sediment_mcp.background.audit import forget_queries_about
 from sediment_mcp.storage.sqlite.sync_tables import ERASED, MERGED_SEQ
 from sediment_mcp.sync import folder as folders
 from sediment_mcp.sync.digests import (
+    State,
     digest_kept_pair,
     digest_memory,
     digest_project_pair,
@@ -26,6 +27,7 @@ from sediment_mcp.sync.digests import (
 )
 from sediment_mcp.sync.folder import LogPath
 from sediment_mcp.sync.log_file import LogFile, UnreadableFile, open_file
+from sediment_mcp.sync.own_log import read_former_logs
 from sediment_mcp.sync.project_identity import list_kept_names
 from sediment_mcp.sync.project_pairs import adopt_project_pair, rank_owner
 from sediment_mcp.transfer.import_report import ImportReport
@@ -61,6 +63,7 @@ class Merge:
         self._report = report
         self._progress = progress
         self._done = self._total = 0  # files
+        self._former: dict[str, int] = {}
 
     def run(self) -> None:
         """Take over what is new.
@@ -75,6 +78,7 @@ class Merge:
         ]
         with self._app.file.read() as session:
             positions = session.sync.positions()
+            self._former = read_former_logs(session)
         self._total = 2 * sum(len(self._list_new(device, positions.get(device, 0))) for device in devices)
         self._take_erased(devices, positions)
         for device in devices:
@@ -90,15 +94,23 @@ class Merge:
         self._done += 1
         self._progress(min(self._done, self._total), self._total)
 
+    def _is_read_by_all(self, device: str, first: int) -> bool:
+        """Return True if whoever reads a log reads what it holds from this number on.
+
+        Of a log that was this device's own another file of this number may have been read, which this device
+        wrote itself. Then what is taken over is given again.
+        """
+        return first > self._former.get(device, 0)
+
     # --- what is erased ---------------------------------------------------------------------------
 
     def _take_erased(self, devices: Sequence[str], positions: dict[str, int]) -> None:
-        told = {
-            memory_id
-            for device in devices
-            for file in self._list_new(device, positions.get(device, 0))
-            for memory_id in self._read_erased(file, device)
-        }
+        told, held = set[str](), set[str]()
+        for device in devices:
+            for file in self._list_new(device, positions.get(device, 0)):
+                erased = set(self._read_erased(file, device))
+                told |= erased
+                held |= erased if self._is_read_by_all(device, file.first) else set()
         if not told:
             return
         with self._app.file.read() as session:
@@ -107,7 +119,7 @@ class Merge:
             unerased = told - session.erased_ids()
             are_here = bool(session.get(sorted(unerased)))
         if told:
-            self._erase(told, are_here=are_here)
+            self._erase(told, held, are_here=are_here)
 
     def _read_erased(self, file: LogPath, device: str) -> Iterator[str]:
         self._advance()
@@ -116,14 +128,14 @@ class Merge:
         except UnreadableFile:
             return  # the log's own turn says so
 
-    def _erase(self, told: set[str], *, are_here: bool) -> None:
+    def _erase(self, told: set[str], held: set[str], *, are_here: bool) -> None:
         with self._app.file.write(secure_erase=are_here) as session:
             new = sorted(told - session.erased_ids())
             memories = list(session.get(new).values())
             for memory in memories:
                 session.erase(memory)
             session.record_erased(new)
-            session.sync.note((memory_id, ERASED) for memory_id in sorted(told))
+            session.sync.note((memory_id, ERASED) for memory_id in sorted(told & held))
             forget_queries_about(session, memories)
         self._report.erased += len(memories)
         if memories:
@@ -168,10 +180,12 @@ class Merge:
             erased = session.erased_ids()
             wanted = [memory for memory in prepared if memory.id not in erased]
             take_over(self._app, session, wanted, embedder, done)
-            agreed = self._take_owners(session, wanted)
-            session.sync.note(_list_agreed(session, agreed))
-            rules, kept = self._take_rules(session, file), self._take_kept_pairs(session, file)
-            self._take_project_pairs(session, file)
+            states = _list_agreed(session, self._take_owners(session, wanted))
+            rules = self._take_rules(session, file, states)
+            kept = self._take_kept_pairs(session, file, states)
+            self._take_project_pairs(session, file, states)
+            if self._is_read_by_all(file.device, file.first):
+                session.sync.note(states)
             session.sync.set_position(file.device, file.last)
         for _, sentence in done.skipped:
             logger.warning("A memory of the device %s %s", file.device, sentence)
@@ -209,16 +223,17 @@ class Merge:
         ]
         return (ranks[0] > ranks[1]) - (ranks[0] < ranks[1])
 
-    def _take_project_pairs(self, session: SqliteSession, file: LogFile) -> None:
+    def _take_project_pairs(self, session: SqliteSession, file: LogFile, states: list[State]) -> None:
         """Join projects as on the other device, for what is in the files that follow too.
 
         A log that was written anew tells of a pair before another log tells of what has the former name.
+        What came is added to ``states``.
         """
         if not file.extras.projects:
             return
         for pair in file.extras.projects:
             adopt_project_pair(session, pair)
-            session.sync.note([(name_project_pair(pair), digest_project_pair(pair))])
+            states.append((name_project_pair(pair), digest_project_pair(pair)))
         self._names.replace_known(list_kept_names(session))
 
     def _merge_repeated(self) -> None:
@@ -238,8 +253,11 @@ class Merge:
             session.sync.set_settings({MERGED_SEQ: str(seq)})
         self._report.taken += done.merged
 
-    def _take_rules(self, session: SqliteSession, file: LogFile) -> int:
-        """Let the later change of each rule count; return how many were changed."""
+    def _take_rules(self, session: SqliteSession, file: LogFile, states: list[State]) -> int:
+        """Let the later change of each rule count; return how many were changed.
+
+        What is here as it came is added to ``states``.
+        """
         if not file.extras.rules:
             return 0
         session.retention.date_changes(self._app.now())
@@ -251,12 +269,12 @@ class Merge:
                 session.retention.adopt(change)
                 taken += 1
             if present is None or change.rank >= present.rank:
-                session.sync.note([(name_rule(change), digest_rule(change))])
+                states.append((name_rule(change), digest_rule(change)))
         return taken
 
     @staticmethod
-    def _take_kept_pairs(session: SqliteSession, file: LogFile) -> int:
-        """Keep the pairs of both devices; return how many are new."""
+    def _take_kept_pairs(session: SqliteSession, file: LogFile, states: list[State]) -> int:
+        """Keep the pairs of both devices; return how many are new, and add what came to ``states``."""
         if not file.extras.kept_pairs:
             return 0
         own = {(pair.first_id, pair.second_id): pair.kept_at for pair in session.kept_pairs.list_all()}
@@ -266,11 +284,11 @@ class Merge:
             if pair.kept_at > own.get((pair.first_id, pair.second_id), pair.kept_at - 1)
         ]
         session.kept_pairs.add(new)
-        session.sync.note((name_kept_pair(pair), digest_kept_pair(pair)) for pair in new)
+        states += [(name_kept_pair(pair), digest_kept_pair(pair)) for pair in new]
         return sum((pair.first_id, pair.second_id) not in own for pair in new)
 
 
-def _list_agreed(session: SqliteSession, taken: Sequence[PreparedMemory]) -> list[tuple[str, bytes]]:
+def _list_agreed(session: SqliteSession, taken: Sequence[PreparedMemory]) -> list[State]:
     """Return (id, digest) of what is here as the other device has it, and needs no answer."""
     here: dict[str, Memory] = session.get([memory.id for memory in taken])
     states = [(memory.id, digest_memory(memory.memory)) for memory in taken]

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 from sediment_mcp.storage.sqlite.sync_tables import (
     ERASED,
+    FORMER,
     GIVEN_SEQ,
     LOG_STATE,
     NEWEST,
@@ -148,11 +149,17 @@ class OwnLog:
             return bool(last) and newest not in [_digest_file(file.path) for file in last]
 
     def _take_new_name(self) -> None:
+        """Leave the log to the other one, and give anew what this one has written there.
+
+        Both may have written a number: of two such files one stays, and some device may have read the other.
+        """
         base = SUFFIX.sub("", self.settings.device)
         device = f"{base}-{secrets.token_hex(SUFFIX_BYTES)}"
         with self._app.file.write() as session:
-            session.sync.set_settings({**dict.fromkeys(LOG_STATE), DEVICE: device})
-            session.sync.leave_to_others()
+            former = read_former_logs(session) | {self.settings.device: self.number}
+            values = {**dict.fromkeys(LOG_STATE), FORMER: json.dumps(former), DEVICE: device}
+            session.sync.set_settings(values)
+            session.sync.forget_given()
         self.settings = replace(self.settings, device=device)
         self.number = self.given_seq = 0
         with writing(self.settings.folder):
@@ -251,6 +258,11 @@ class OwnLog:
 def read_number(session: SqliteSession) -> int:
     """Return the number of the last file of the own log."""
     return int(session.sync.settings().get(NUMBER, 0))
+
+
+def read_former_logs(session: SqliteSession) -> dict[str, int]:
+    """Return by former name of this device the number up to which it wrote that log."""
+    return json.loads(session.sync.settings().get(FORMER, "{}"))
 
 
 def _digest_file(path: Path) -> str:

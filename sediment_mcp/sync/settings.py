@@ -83,4 +83,5 @@ def write_settings(app: Application, settings: SyncSettings | None) -> None:
         new = {FOLDER: str(settings.folder), DEVICE: settings.device, IDENTITY: settings.identity}
         if any(old.get(name) != new[name] for name in (DEVICE, IDENTITY)):
             tables.clear()
+            tables.forget_returned()
         tables.set_settings(new | {AUTOMATIC: str(int(settings.is_automatic))})

@@ -23,11 +23,7 @@ from sediment_mcp.errors import BadArgument, SedimentError
 from sediment_mcp.operations.projects import open_project
 from sediment_mcp.operations.store_memory import find_duplicate, owner_of
 from sediment_mcp.system.progress import Progress, ignore_progress
-from sediment_mcp.transfer.formats.sediment_jsonl import (
-    ExportedMemory,
-    decode_embeddings,
-    decode_token_vectors,
-)
+from sediment_mcp.transfer.import_embeddings import add_embeddings
 from sediment_mcp.transfer.import_report import ImportReport
 from sediment_mcp.transfer.prepare import ImportOptions, PreparedMemory, prepare_memory, rename_erased
 from sediment_mcp.transfer.records import Item, MemoryRecord, Note, Problem, RuleRecord, split_into_batches
@@ -181,6 +177,8 @@ class _Importer:
         batch = _Batch(session, writer, known, embedder, report)
         for memory in prepared:
             self._import_memory(batch, memory)
+        if writer is not None and embedder is not None:
+            add_embeddings(writer, embedder, batch.known, prepared)
         return batch
 
     @contextmanager
@@ -282,10 +280,7 @@ class _Importer:
         batch.report.notes += [(incoming.location, note) for note in incoming.notes]
         if batch.writer is None:
             return
-        memory, chunk_ids = batch.writer.add(incoming.memory)
-        if incoming.exported is not None and batch.embedder is not None:
-            _add_embeddings(batch.writer, incoming.exported, batch.embedder, chunk_ids)
-        batch.known[incoming.id] = memory
+        batch.known[incoming.id] = batch.writer.add(incoming.memory).memory
 
     def _import_rules(self, batch: _Batch, rules: Sequence[Rule]) -> None:
         """Take over each rule whose kind or tag has none; what the user has set here stays.
@@ -369,16 +364,3 @@ def _group_by_text(memories: Iterable[Memory]) -> list[list[Memory]]:
     for memory in memories:
         groups[fold_text(memory.content)].append(memory)
     return list(groups.values())
-
-
-def _add_embeddings(
-    session: WriteSession, memory: ExportedMemory, embedder: Embedder, chunk_ids: Sequence[int]
-) -> None:
-    """Add what an export has of the model in use; the rest is left to the embedding queue."""
-    if vectors := decode_embeddings(memory, embedder.identity):
-        model_key = session.embeddings.register(embedder.identity)
-        session.embeddings.add(model_key, zip(chunk_ids, vectors, strict=True))
-    token_model = embedder.token_identity
-    if token_model and (tokens := decode_token_vectors(memory, token_model)):
-        model_key = session.token_vectors.register(token_model)
-        session.token_vectors.add(model_key, zip(chunk_ids, tokens, strict=True))

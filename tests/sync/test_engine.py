@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.embedding_double import EmbeddingDouble
 from support.host import Clock, Host
 from support.transferring import export, import_export, state
 
@@ -97,6 +98,24 @@ def test_a_memory_is_found_on_the_other_device_without_being_embedded_there(devi
     with two.app.storage.read() as session:
         assert [model.count for model in session.embeddings.models()] == [1]
     assert two.found_by_words("tea") == set(state(two))
+
+
+def test_embeddings_come_for_a_memory_that_was_given_before_it_was_embedded(devices: Devices) -> None:
+    one, two = devices["one"], devices["two"]
+    one.model = None
+    one.reopen()
+    memory_id = one.store("Tea is at four")["id"]
+    devices.sync("one", "two")
+    one.end()
+    one.model = EmbeddingDouble()
+    one.reopen()
+    one.run_jobs()
+    devices.clock.advance(minutes=1)
+    one.store("Tea is at four", tags=["tea"])
+    devices.sync("one", "two")
+    assert state(two)[memory_id]["tags"] == {"tea"}
+    with two.app.storage.read() as session:
+        assert [model.count for model in session.embeddings.models()] == [1]
 
 
 def test_nothing_is_readable_in_the_folder_and_nothing_is_written_twice(devices: Devices) -> None:
@@ -201,6 +220,20 @@ def test_an_import_brings_back_what_was_erased_under_another_id_on_every_device(
     assert state(one) == state(two)
     ((memory_id, memory),) = state(two).items()
     assert (memory["content"], memory_id != erased) == ("is erased", True)
+
+
+def test_what_was_erased_and_brought_back_before_a_device_joined_is_on_every_device(devices: Devices) -> None:
+    one, two = devices["one"], devices["two"]
+    settings = read_settings(one.app)
+    write_settings(one.app, None)
+    memory_id = one.store("is erased, and wanted again")["id"]
+    data = export(one)
+    one.delete(memory_id, permanent=True)
+    assert import_export(one, data).imported == 1
+    write_settings(one.app, settings)
+    devices.sync("one", "two", "one")
+    assert state(one) == state(two)
+    assert set(state(two)) == {memory_id}
 
 
 def test_a_restored_backup_leaves_erased_what_all_devices_have_erased(devices: Devices) -> None:
@@ -396,6 +429,34 @@ def test_an_older_database_that_comes_back_takes_over_what_it_had_written_since(
     assert report.new_name
     assert late in state(one)
     assert not any(report.has_changes for report in devices.sync("one", "one"))
+
+
+@pytest.mark.parametrize("is_read", [False, True])
+def test_of_two_databases_that_write_the_same_number_nothing_is_lost(devices: Devices, is_read: bool) -> None:
+    """A carrier keeps one of the two files, and another device may have read the other one."""
+    one, three = devices["one"], devices["three"]
+    one.end()
+    shutil.copytree(devices.directory / "one", devices.directory / "copy")
+    one.reopen()
+    copy = devices.hosts["copy"] = Host(devices.directory / "copy", devices.clock)
+    for host, text in ((one, "erased on one"), (copy, "erased on the copy")):
+        host.delete(host.store(text)["id"], permanent=True)
+        set_rule(host.app, Rule("tag", text, timedelta(days=9)))
+    one.store("of one")
+    devices.sync("one", *(["three"] if is_read else []))
+    shutil.move(devices.folder / "one", devices.directory / "conflict copy")
+    copy.store("of the copy")
+    devices.sync("copy")
+    renamed = devices.sync("one")[0].new_name
+    assert renamed is not None
+    devices.sync("three", "copy", "one", "three")
+    assert {m["content"] for m in state(three).values()} == {"of one", "of the copy"}
+    assert state(one) == state(copy) == state(three)
+    for host in (one, copy, three):
+        with host.app.storage.read() as session:
+            assert len(session.retention.rules()) == 2
+            assert len(session.erased_ids()) == 2
+    assert not any(report.has_changes for report in devices.sync("three", "copy", "one"))
 
 
 # --- few files ------------------------------------------------------------------------------------

@@ -16,7 +16,8 @@ GIVEN_SEQ = "given_seq"  # up to this change of the database all was given
 NEWEST = "newest"  # the digest of the last file
 WAITING = "waiting"  # files that are noted and have no name yet, in JSON
 MERGED_SEQ = "merged_seq"  # up to this change of the database memories that say the same were merged
-LOG_STATE = (NUMBER, GIVEN_SEQ, NEWEST, WAITING, MERGED_SEQ)
+FORMER = "former"  # by former name of the device the number up to which it wrote that log, in JSON
+LOG_STATE = (NUMBER, GIVEN_SEQ, NEWEST, WAITING, MERGED_SEQ, FORMER)
 """The settings that say how far the work has come; all others are the user's."""
 CLEARED_TABLES = ("sync_settings", "sync_positions", "sync_known")
 
@@ -99,9 +100,14 @@ class SyncTables:
         """Forget what the logs hold, so that everything is given anew."""
         self._database.execute("DELETE FROM sync_known")
 
-    def leave_to_others(self) -> None:
-        """Count what the own log holds as held by another device's, whose log it is from now on."""
-        self._database.execute("UPDATE sync_known SET number = 0 WHERE number > 0")
+    def forget_given(self) -> None:
+        """Forget what the own log may hold, so that it is given anew.
+
+        Which log holds it is not noted of what is erased, and of what is no memory, whose name has spaces.
+        """
+        self._database.execute(
+            "DELETE FROM sync_known WHERE number > 0 OR digest = ? OR item GLOB '* *'", (ERASED,)
+        )
 
     def given(self) -> Iterator[tuple[str, int]]:
         """Yield (item, number of the file) of what the own log holds, oldest file first."""
@@ -128,6 +134,10 @@ class SyncTables:
         self._database.execute_many(
             "UPDATE sync_known SET number = 0 WHERE item = ?", ((item,) for item in items)
         )
+
+    def forget_returned(self) -> None:
+        """Count nothing as erased that is here again, as by an import while nothing was synchronized."""
+        self._database.execute("DELETE FROM erased WHERE id IN (SELECT id FROM memories)")
 
     # --- projects -----------------------------------------------------------------------------
 
