@@ -11,12 +11,12 @@ from sediment_mcp.system.project_root import REMOTE_PREFIX, is_path
 
 UNKNOWN = b"?"  # the digest of an item whose state in the logs was forgotten
 ERASED = b""  # the digest of an item that is known to be erased
-NUMBER = "number"  # the setting that says the number of the last file of the own log
+NUMBER = "number"  # the setting that says the number of the last file of the own log, 0 before the first
 GIVEN_SEQ = "given_seq"  # up to this change of the database all was given
-NEWEST = "newest"  # the digest of the last file
+FILES = "files"  # the files of the own log and their digests, in JSON
 WAITING = "waiting"  # files that are noted and have no name yet, in JSON
 MERGED_SEQ = "merged_seq"  # up to this change of the database memories that say the same were merged
-LOG_STATE = (NUMBER, GIVEN_SEQ, NEWEST, WAITING, MERGED_SEQ)
+LOG_STATE = (NUMBER, GIVEN_SEQ, FILES, WAITING, MERGED_SEQ)
 """The settings that say how far the work has come; all others are the user's."""
 CLEARED_TABLES = ("sync_settings", "sync_positions", "sync_known")
 
@@ -93,7 +93,11 @@ class SyncTables:
         self._database.execute("DELETE FROM sync_known")
 
     def leave_to_others(self) -> None:
-        """Count what the own log holds as held by another device's, whose log it is from now on."""
+        """Forget what only the own log holds, which is another's from now on and may lack some of it.
+
+        What that log does hold is noted again when it is read; the rest is given anew.
+        """
+        self._database.execute("DELETE FROM sync_known WHERE NOT is_taken OR digest = ?", (ERASED,))
         self._database.execute("UPDATE sync_known SET number = 0 WHERE number > 0")
 
     def given(self) -> Iterator[tuple[str, int]]:
