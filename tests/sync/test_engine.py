@@ -360,14 +360,24 @@ def test_a_device_says_what_it_is_and_what_its_clock_says(devices: Devices) -> N
 # --- one name, two databases ----------------------------------------------------------------------
 
 
+def copy_data(devices: Devices) -> Host:
+    """Return a host with a copy of the data directory of "one"."""
+    keep_data(devices, "copy")
+    devices.hosts["copy"] = Host(devices.directory / "copy", devices.clock)
+    return devices.hosts["copy"]
+
+
+def keep_data(devices: Devices, name: str) -> None:
+    devices["one"].end()
+    shutil.copytree(devices.directory / "one", devices.directory / name)
+    devices["one"].reopen()
+
+
 def test_a_copied_data_directory_takes_another_name(devices: Devices) -> None:
     one = devices["one"]
     one.store("before the copy")
     devices.sync("one")
-    one.end()
-    shutil.copytree(devices.directory / "one", devices.directory / "copy")
-    one.reopen()
-    copy = devices.hosts["copy"] = Host(devices.directory / "copy", devices.clock)
+    copy = copy_data(devices)
     one.store("after the copy")
     devices.sync("one")
     copy.store("of the copy")
@@ -385,9 +395,7 @@ def test_an_older_database_that_comes_back_takes_over_what_it_had_written_since(
     one = devices["one"]
     one.store("early")
     devices.sync("one")
-    one.end()
-    shutil.copytree(devices.directory / "one", devices.directory / "kept")
-    one.reopen()
+    keep_data(devices, "kept")
     late = one.store("late")["id"]
     devices.sync("one")
     one.end()
@@ -424,9 +432,7 @@ def test_a_database_that_cannot_know_how_far_its_log_has_come_never_uses_a_numbe
     one, two = devices["one"], devices["two"]
     one.store("of the first file")
     devices.sync("one")
-    one.end()
-    shutil.copytree(devices.directory / "one", devices.directory / "kept")
-    one.reopen()
+    keep_data(devices, "kept")
     one.store("of the second file")
     devices.sync("one", "two")
     used = {"00000001-00000001.age", "00000002-00000002.age"}
@@ -444,11 +450,8 @@ def test_nothing_is_lost_where_two_databases_have_written_files_of_one_number(de
     one = devices["one"]
     one.store("before the copy")
     devices.sync("one")
-    one.end()
-    shutil.copytree(devices.directory / "one", devices.directory / "copy")
+    copy = copy_data(devices)
     shutil.copytree(devices.folder, devices.directory / "folder of the copy")
-    one.reopen()
-    copy = devices.hosts["copy"] = Host(devices.directory / "copy", devices.clock)
     settings = read_settings(copy.app)
     assert settings is not None
     write_settings(copy.app, replace(settings, folder=devices.directory / "folder of the copy"))

@@ -85,6 +85,16 @@ def test_a_run_that_is_killed_while_it_writes_is_gone_on_with(
     assert is_settled(one, two)
 
 
+def end_before_a_file_gets_its_name(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    def end(*_: Any) -> None:
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(own_log, "publish", end)
+        with pytest.raises(Killed):
+            SyncEngine(host.app).run()
+
+
 def remove_waiting(folder: Path) -> None:
     for file in folder.glob(".*.tmp"):
         file.unlink()
@@ -97,14 +107,7 @@ def test_files_that_were_noted_and_are_gone_before_they_got_their_names_are_writ
     one.store("is kept")
     sync(one, two)
     one.store("is new")
-
-    def end(*_: Any) -> None:
-        raise Killed
-
-    with monkeypatch.context() as patch:
-        patch.setattr(own_log, "publish", end)
-        with pytest.raises(Killed):
-            SyncEngine(one.app).run()
+    end_before_a_file_gets_its_name(one, monkeypatch)
     remove_waiting(two.directory.parent / "folder" / "one")
     sync(one, two)
     assert state(one) == state(two)
@@ -118,14 +121,7 @@ def test_a_file_that_waits_for_its_name_never_takes_the_place_of_another(
     one, two = pair
     folder = two.directory.parent / "folder"
     one.store("is kept")
-
-    def end(*_: Any) -> None:
-        raise Killed
-
-    with monkeypatch.context() as patch:
-        patch.setattr(own_log, "publish", end)
-        with pytest.raises(Killed):
-            SyncEngine(one.app).run()
+    end_before_a_file_gets_its_name(one, monkeypatch)
     other = folder / "one" / "00000001-00000001.age"  # of a copy of the data directory
     other.write_bytes(b"of the copy")
     assert SyncEngine(one.app).run().new_name
