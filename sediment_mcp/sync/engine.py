@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,7 @@ from sediment_mcp.storage.sqlite.sync_tables import GIVEN_SEQ
 from sediment_mcp.sync import folder as folders
 from sediment_mcp.sync.give import Giving
 from sediment_mcp.sync.merge import Merge
-from sediment_mcp.sync.own_log import OwnLog
+from sediment_mcp.sync.own_log import FolderTaken, OwnLog
 from sediment_mcp.sync.project_identity import load_project_names
 from sediment_mcp.sync.report import SyncReport
 from sediment_mcp.sync.settings import SyncSettings, read_settings, require_file
@@ -51,18 +52,25 @@ class SyncEngine:
         self._app.storage.open()
         self._app.file.assert_writable()
         with self.lock(timeout):
-            settings = read_settings(self._app)
-            if settings is None:
-                raise BadArgument(NOT_SET_UP)
-            return self._run(settings, progress)
+            return self._run(progress)
 
     def lock(self, timeout: float | None = None) -> AbstractContextManager[None]:
         """Let no other process synchronize this store; see `run`."""
         patience = self._app.config.tuning.lock_timeout if timeout is None else timeout
         return locked(self._app.config.store_dir / SYNC_LOCK, patience)
 
-    def _run(self, settings: SyncSettings, progress: Progress) -> SyncReport:
+    def _run(self, progress: Progress) -> SyncReport:
         report = SyncReport()
+        while True:
+            settings = read_settings(self._app)
+            if settings is None:
+                raise BadArgument(NOT_SET_UP)
+            with contextlib.suppress(FolderTaken):  # a new name is taken then
+                self._run_as(settings, report, progress)
+                return report
+
+    def _run_as(self, settings: SyncSettings, report: SyncReport, progress: Progress) -> None:
+        report.waiting.clear()
         folders.require_folder(settings.folder)
         adopt_former_file(self._app)
         log = OwnLog(self._app, settings)
@@ -73,7 +81,6 @@ class SyncEngine:
         names = load_project_names(self._app, log.settings)
         Merge(self._app, log.settings, names, report, progress).run()
         Giving(self._app, log, names, report, progress).run()
-        return report
 
     def _forget_missing_devices(self, log: OwnLog) -> None:
         """Give anew what only the log of a device had whose files are no longer in the folder."""

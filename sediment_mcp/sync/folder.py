@@ -2,7 +2,7 @@
 
     FOLDER/key.age                          the key of the person, encrypted by a passphrase
     FOLDER/<device>/<first>-<last>.age      the log of a device: what has changed, from number to number
-    FOLDER/<device>/about.age               its clock and its version, when it last wrote
+    FOLDER/<device>/about.age               its clock, version and last number, when it last wrote
 
 Each device writes in its own folder alone, whole files that never change, so that whatever carries them has
 nothing to merge. All other names, such as those of conflict copies, are ignored.
@@ -152,16 +152,17 @@ def is_complete(files: Iterable[LogPath], number: int) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class About:
-    """What a device says of itself: its clock when it last wrote, and the version that it runs."""
+    """What a device says of itself: its clock, version and last number when it last wrote."""
 
     device: str
     clock: datetime
     version: str
+    number: int = 0
 
 
-def encrypt_about(device: str, identity: str, now: datetime) -> bytes:
+def encrypt_about(device: str, identity: str, now: datetime, number: int) -> bytes:
     """Return what a device says of itself, encrypted."""
-    fields = {"device": device, "clock": isoformat(now), "version": __version__}
+    fields = {"device": device, "clock": isoformat(now), "version": __version__, "number": number}
     return encrypt_to_identity(json.dumps(fields).encode(), identity)
 
 
@@ -170,6 +171,7 @@ def read_about(folder: Path, device: str, identity: str) -> About | None:
     try:
         data = decrypt_with_identity((folder / device / ABOUT_FILE).read_bytes(), identity)
         fields: Any = json.loads(data or b"")
-        return About(str(fields["device"]), datetime.fromisoformat(fields["clock"]), str(fields["version"]))
+        clock = datetime.fromisoformat(fields["clock"])
+        return About(str(fields["device"]), clock, str(fields["version"]), int(fields["number"]))
     except (OSError, ValueError, TypeError, KeyError):
         return None

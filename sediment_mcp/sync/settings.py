@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sediment_mcp.errors import BadArgument
+from sediment_mcp.storage.sqlite.sync_tables import NUMBER
 
 if TYPE_CHECKING:
     from sediment_mcp.app import Application
@@ -84,4 +85,5 @@ def write_settings(app: Application, settings: SyncSettings | None) -> None:
         if any(old.get(name) != new[name] for name in (DEVICE, IDENTITY)):
             tables.clear()
             tables.forget_returned()
+            tables.set_settings({NUMBER: "0"})
         tables.set_settings(new | {AUTOMATIC: str(int(settings.is_automatic))})

@@ -13,7 +13,8 @@ from sediment_mcp.sync import merge
 from sediment_mcp.sync.give import Giving
 from sediment_mcp.sync.log_file import Extras, LogFile, UnreadableFile, open_file
 from sediment_mcp.sync.merge import Merge
-from sediment_mcp.sync.own_log import OwnLog
+from sediment_mcp.sync.own_log import OwnLog, WrittenFile
+from sediment_mcp.system.files import publish
 
 Mutation = Callable[[], AbstractContextManager[object]]
 
@@ -92,7 +93,14 @@ def leave_erased_in_the_log() -> AbstractContextManager[object]:
 
 def write_in_a_foreign_log() -> AbstractContextManager[object]:
     """A data directory that was copied or set back goes on in the sub-folder that it finds."""
-    return patch.object(OwnLog, "_is_foreign", lambda *_: False)
+
+    def replace(self: OwnLog, file: WrittenFile) -> bool:
+        publish(self.path / file.temporary, self.path / file.name)
+        return True
+
+    return patch.multiple(
+        OwnLog, _is_foreign=lambda *_: False, _require_free=lambda *_: None, _publish=replace
+    )
 
 
 def write_elsewhere() -> AbstractContextManager[object]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
@@ -20,9 +21,10 @@ from sediment_mcp.background.jobs import SYNC_LOCK
 from sediment_mcp.domain.retention import Rule
 from sediment_mcp.errors import BadArgument, SedimentError, Stopped, StorageError
 from sediment_mcp.maintenance.restore import preview_restore, restore_backup
+from sediment_mcp.maintenance.salvage import salvage
 from sediment_mcp.operations.kept_pairs import keep_pair, list_kept_pairs
 from sediment_mcp.operations.retention_rules import clear_rules, set_rule
-from sediment_mcp.sync import compaction, give
+from sediment_mcp.sync import compaction, give, own_log
 from sediment_mcp.sync.engine import SyncEngine
 from sediment_mcp.sync.folder import list_devices, list_log, read_about
 from sediment_mcp.sync.log_file import read_encrypted
@@ -391,14 +393,24 @@ def test_a_device_says_what_it_is_and_what_its_clock_says(devices: Devices) -> N
 # --- one name, two databases ----------------------------------------------------------------------
 
 
+def copy_data(devices: Devices) -> Host:
+    """Return a host with a copy of the data directory of "one"."""
+    keep_data(devices, "copy")
+    devices.hosts["copy"] = Host(devices.directory / "copy", devices.clock)
+    return devices.hosts["copy"]
+
+
+def keep_data(devices: Devices, name: str) -> None:
+    devices["one"].end()
+    shutil.copytree(devices.directory / "one", devices.directory / name)
+    devices["one"].reopen()
+
+
 def test_a_copied_data_directory_takes_another_name(devices: Devices) -> None:
     one = devices["one"]
     one.store("before the copy")
     devices.sync("one")
-    one.end()
-    shutil.copytree(devices.directory / "one", devices.directory / "copy")
-    one.reopen()
-    copy = devices.hosts["copy"] = Host(devices.directory / "copy", devices.clock)
+    copy = copy_data(devices)
     one.store("after the copy")
     devices.sync("one")
     copy.store("of the copy")
@@ -416,9 +428,7 @@ def test_an_older_database_that_comes_back_takes_over_what_it_had_written_since(
     one = devices["one"]
     one.store("early")
     devices.sync("one")
-    one.end()
-    shutil.copytree(devices.directory / "one", devices.directory / "kept")
-    one.reopen()
+    keep_data(devices, "kept")
     late = one.store("late")["id"]
     devices.sync("one")
     one.end()
@@ -457,6 +467,88 @@ def test_of_two_databases_that_write_the_same_number_nothing_is_lost(devices: De
             assert len(session.retention.rules()) == 2
             assert len(session.erased_ids()) == 2
     assert not any(report.has_changes for report in devices.sync("three", "copy", "one"))
+
+
+def lose_state(devices: Devices, how: str) -> None:
+    """Let the database of "one" forget how far its log has come, and the folder lose the end of it."""
+    one = devices["one"]
+    if how == "salvage":
+        salvage(one.app)
+    else:
+        one.end()
+        shutil.rmtree(devices.directory / "one")
+        shutil.copytree(devices.directory / "kept", devices.directory / "one")
+        one.reopen()
+    if how == "the folder is emptied":
+        shutil.rmtree(devices.folder / "one")
+    for file in list_log(devices.folder, "one"):
+        if how == "salvage" or file.last > 1:
+            file.path.unlink()
+
+
+@pytest.mark.parametrize("how", ["salvage", "the last file is lost", "the folder is emptied"])
+def test_a_database_that_cannot_know_how_far_its_log_has_come_never_uses_a_number_again(
+    devices: Devices, how: str
+) -> None:
+    one, two = devices["one"], devices["two"]
+    one.store("of the first file")
+    devices.sync("one")
+    keep_data(devices, "kept")
+    one.store("of the second file")
+    devices.sync("one", "two")
+    used = {"00000001-00000001.age", "00000002-00000002.age"}
+    lose_state(devices, how)
+    before = set(devices.files("one"))
+    one.store("of the time after it")
+    (report,) = devices.sync("one")
+    assert report.new_name
+    assert not used & (set(devices.files("one")) - before)
+    devices.sync("two", "one", "two")
+    assert len(state(two)) == 3
+
+
+def test_nothing_is_lost_where_two_databases_have_written_files_of_one_number(devices: Devices) -> None:
+    one = devices["one"]
+    one.store("before the copy")
+    devices.sync("one")
+    copy = copy_data(devices)
+    shutil.copytree(devices.folder, devices.directory / "folder of the copy")
+    settings = read_settings(copy.app)
+    assert settings is not None
+    write_settings(copy.app, replace(settings, folder=devices.directory / "folder of the copy"))
+    for number in range(2):
+        one.store(f"of one, {number}")
+        devices.sync("one")
+    erased = one.store("is erased")["id"]
+    one.delete(erased, permanent=True)
+    keep_pair(one.app, *sorted(state(one))[:2])
+    devices.sync("one")
+    copy.store("of the copy")
+    devices.sync("copy")
+    name = "00000002-00000002.age"
+    shutil.copy2(devices.directory / "folder of the copy" / "one" / name, devices.folder / "one" / name)
+    write_settings(copy.app, settings)
+    reports = devices.sync("one", "copy")
+    assert all(report.new_name for report in reports)
+    devices.sync("new", "one", "copy", "new")
+    assert state(devices["new"]) == state(one) == state(copy)
+    assert len(state(devices["new"])) == 4
+    assert len(list_kept_pairs(devices["new"].app)) == 1
+    assert not any(report.has_changes for report in devices.sync("one", "copy", "new"))
+
+
+def test_own_files_that_were_carried_to_another_disk_stay_those_of_the_device(
+    devices: Devices, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = devices["one"]
+    for number in range(2):
+        one.store(f"fact {number}")
+        devices.sync("one")
+    for file in list_log(devices.folder, "one"):
+        os.utime(file.path, (0, 0))
+    assert devices.sync("one")[0].new_name is None
+    monkeypatch.setattr(own_log, "_digest_file", pytest.fail)  # the new times are noted
+    assert devices.sync("one")[0].new_name is None
 
 
 # --- few files ------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ import errno
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import Any
 
 import pytest
@@ -84,6 +85,16 @@ def test_a_run_that_is_killed_while_it_writes_is_gone_on_with(
     assert is_settled(one, two)
 
 
+def end_before_a_file_gets_its_name(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    def end(*_: Any) -> None:
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(own_log, "publish", end)
+        with pytest.raises(Killed):
+            SyncEngine(host.app).run()
+
+
 def remove_waiting(folder: Path) -> None:
     for file in folder.glob(".*.tmp"):
         file.unlink()
@@ -96,19 +107,54 @@ def test_files_that_were_noted_and_are_gone_before_they_got_their_names_are_writ
     one.store("is kept")
     sync(one, two)
     one.store("is new")
-
-    def end(*_: Any) -> None:
-        raise Killed
-
-    with monkeypatch.context() as patch:
-        patch.setattr(own_log, "publish", end)
-        with pytest.raises(Killed):
-            SyncEngine(one.app).run()
+    end_before_a_file_gets_its_name(one, monkeypatch)
     remove_waiting(two.directory.parent / "folder" / "one")
     sync(one, two)
     assert state(one) == state(two)
     assert len(state(two)) == 2
     assert is_settled(one, two)
+
+
+def test_a_file_that_waits_for_its_name_never_takes_the_place_of_another(
+    pair: tuple[Host, Host], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, two = pair
+    folder = two.directory.parent / "folder"
+    one.store("is kept")
+    end_before_a_file_gets_its_name(one, monkeypatch)
+    other = folder / "one" / "00000001-00000001.age"  # of a copy of the data directory
+    other.write_bytes(b"of the copy")
+    assert SyncEngine(one.app).run().new_name
+    assert other.read_bytes() == b"of the copy"
+    sync(two)
+    assert state(one) == state(two) != {}
+
+
+@pytest.mark.parametrize(
+    "moment",
+    [
+        "sediment_mcp.sync.own_log.create_private",
+        "sediment_mcp.storage.sqlite.sync_tables.SyncTables.note_given",
+    ],
+)
+def test_a_file_that_comes_while_one_of_its_name_is_written_is_not_replaced(
+    pair: tuple[Host, Host], monkeypatch: pytest.MonkeyPatch, moment: str
+) -> None:
+    one, two = pair
+    other = two.directory.parent / "folder" / "one" / "00000001-00000001.age"
+    one.store("is kept")
+    call = resolve_name(moment)
+
+    def come(*arguments: Any) -> Any:
+        if not other.exists():
+            other.write_bytes(b"of the copy")
+        return call(*arguments)
+
+    monkeypatch.setattr(moment, come)
+    assert SyncEngine(one.app).run().new_name
+    assert other.read_bytes() == b"of the copy"
+    sync(two)
+    assert state(one) == state(two) != {}
 
 
 def fail_once(error: int, call: Callable[..., Any]) -> Callable[..., Any]:

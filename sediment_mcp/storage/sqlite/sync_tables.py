@@ -11,13 +11,13 @@ from sediment_mcp.system.project_root import REMOTE_PREFIX, is_path
 
 UNKNOWN = b"?"  # the digest of an item whose state in the logs was forgotten
 ERASED = b""  # the digest of an item that is known to be erased
-NUMBER = "number"  # the setting that says the number of the last file of the own log
+NUMBER = "number"  # the setting that says the number of the last file of the own log, 0 before the first
 GIVEN_SEQ = "given_seq"  # up to this change of the database all was given
-NEWEST = "newest"  # the digest of the last file
+FILES = "files"  # the files of the own log and their digests, in JSON
 WAITING = "waiting"  # files that are noted and have no name yet, in JSON
 MERGED_SEQ = "merged_seq"  # up to this change of the database memories that say the same were merged
 FORMER = "former"  # by former name of the device the number up to which it wrote that log, in JSON
-LOG_STATE = (NUMBER, GIVEN_SEQ, NEWEST, WAITING, MERGED_SEQ, FORMER)
+LOG_STATE = (NUMBER, GIVEN_SEQ, FILES, WAITING, MERGED_SEQ, FORMER)
 """The settings that say how far the work has come; all others are the user's."""
 CLEARED_TABLES = ("sync_settings", "sync_positions", "sync_known")
 
@@ -101,12 +101,13 @@ class SyncTables:
         self._database.execute("DELETE FROM sync_known")
 
     def forget_given(self) -> None:
-        """Forget what the own log may hold, so that it is given anew.
+        """Forget what the own log may hold, or only it, so that it is given anew.
 
         Which log holds it is not noted of what is erased, and of what is no memory, whose name has spaces.
         """
         self._database.execute(
-            "DELETE FROM sync_known WHERE number > 0 OR digest = ? OR item GLOB '* *'", (ERASED,)
+            "DELETE FROM sync_known WHERE number > 0 OR NOT is_taken OR digest = ? OR item GLOB '* *'",
+            (ERASED,),
         )
 
     def given(self) -> Iterator[tuple[str, int]]:
