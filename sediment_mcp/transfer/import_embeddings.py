@@ -23,8 +23,9 @@ if TYPE_CHECKING:
 def add_embeddings(
     session: WriteSession, embedder: Embedder, known: Mapping[str, Memory], prepared: Sequence[PreparedMemory]
 ) -> None:
-    """Add what comes of the model in use and is not here; the rest is left to the embedding queue.
+    """Add what comes of the model in use and is not here.
 
+    The rest is left to the embedding queue.
     ``known`` are the memories that are stored, by id: those that have come now, and those that were here.
     """
     brought = {

@@ -137,7 +137,10 @@ class SyncTables:
         )
 
     def forget_returned(self) -> None:
-        """Count nothing as erased that is here again, as by an import while nothing was synchronized."""
+        """Count nothing as erased that is here again.
+
+        While nothing is synchronized, an import or a backup brings it back under its own id.
+        """
         self._database.execute("DELETE FROM erased WHERE id IN (SELECT id FROM memories)")
 
     # --- projects -----------------------------------------------------------------------------
