@@ -47,7 +47,10 @@ def _add_missing(
     brought: Mapping[int, ExportedMemory],
     chunks: Sequence[Chunk],
 ) -> None:
-    """Add what a model has made of chunks of which nothing is kept; ``brought`` is by a memory's key."""
+    """Add what a model has made of chunks of which nothing is kept.
+
+    ``brought`` is by a memory's key.
+    """
     model_key = table.model_key(model.fingerprint)
     kept = table.get(model_key, [chunk.id for chunk in chunks]) if model_key is not None else {}
     lacking: dict[int, list[Chunk]] = defaultdict(list)
