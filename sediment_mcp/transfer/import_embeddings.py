@@ -15,8 +15,8 @@ from sediment_mcp.transfer.formats.sediment_jsonl import (
 if TYPE_CHECKING:
     from sediment_mcp.domain.memory import Chunk, Memory
     from sediment_mcp.embeddings.protocols import Embedder, ModelIdentity
+    from sediment_mcp.storage.model_protocols import ModelTable
     from sediment_mcp.storage.protocols import WriteSession
-    from sediment_mcp.storage.table_protocols import ModelTable
     from sediment_mcp.transfer.prepare import PreparedMemory
 
 
