@@ -155,7 +155,9 @@ class OwnLog:
             return False
 
     def _require_free(self, written: Iterable[WrittenFile]) -> None:
-        """Check that no file would take the place of another: the name of a file is never used again.
+        """Check that no file would take the place of another.
+
+        The name of a file is never used again.
 
         Raises:
             FolderTaken: it would.
