@@ -54,8 +54,8 @@ class Remains:
     ``memories``, ``chunks`` (memory key, start, end) and ``embeddings`` (model key, chunk id, vector) are by
     key; ``token_vectors`` are (model key, chunk id, token vectors). ``known_ids`` has, by key, the ids of all
     memories that an index of the database still lists, ``endings`` their (deleted_at, superseded_by).
-    ``is_complete`` says whether that list was read to its end, ``unread_tables`` are those of the small tables
-    that were not.
+    ``is_complete`` says whether that list was read to its end, ``unread_tables`` are those of the small
+    tables that were not.
     """
 
     memories: dict[int, RepairedRow] = field(default_factory=dict[int, RepairedRow])

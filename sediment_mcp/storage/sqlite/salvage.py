@@ -165,9 +165,10 @@ class SalvageReader:
         return self._read_readable("SELECT * FROM retention")
 
     def whole_tables(self) -> tuple[dict[str, list[Row]], set[str]]:
-        """Return the rows of the tables that are kept as they are, and which could not be read to the end.
+        """Return the rows of the tables that are kept as they are, and the names of unread ones.
 
-        A table that was read to its end lacks what was removed, as settings of what the user has ended.
+        Those could not be read to their end, or the page that names them is not this database's own. A table
+        that was read to its end lacks what the user has removed, such as the settings of a device that left.
         """
         tables = {table: self._read_to_end(f"SELECT * FROM {table}") for table in WHOLE_TABLES}
         found = {table: rows for table, (rows, _) in tables.items()}
@@ -352,7 +353,7 @@ class SalvageWriter:
                     self._database.execute(f"INSERT OR IGNORE INTO {table} VALUES ({placeholders(row)})", row)
 
     def adopt_whole_tables(self, unread: Iterable[str]) -> None:
-        """Copy the rows of the attached database that are not here, of tables that could not be read."""
+        """Copy what is not here of the attached database's tables that could not be read here."""
         for table in unread:
             rule = f" WHERE name NOT IN ({placeholders(LOG_STATE)})" if table == "sync_settings" else ""
             self._database.execute(
