@@ -30,7 +30,7 @@ from sediment_mcp.storage.sqlite.attached import add_missing
 from sediment_mcp.storage.sqlite.backup_file import copy_sound, read_contents
 from sediment_mcp.storage.sqlite.connection import SqliteDatabase
 from sediment_mcp.storage.sqlite.page_salvage import is_likely_encrypted, make_readable
-from sediment_mcp.storage.sqlite.salvage import SalvageReader, SalvageWriter, open_damaged
+from sediment_mcp.storage.sqlite.salvage import WHOLE_TABLES, SalvageReader, SalvageWriter, open_damaged
 from sediment_mcp.storage.sqlite.session import SqliteSession
 from sediment_mcp.system.progress import Progress, ignore_progress
 from sediment_mcp.system.timestamps import from_micros
@@ -54,7 +54,8 @@ class Remains:
     ``memories``, ``chunks`` (memory key, start, end) and ``embeddings`` (model key, chunk id, vector) are by
     key; ``token_vectors`` are (model key, chunk id, token vectors). ``known_ids`` has, by key, the ids of all
     memories that an index of the database still lists, ``endings`` their (deleted_at, superseded_by).
-    ``is_complete`` says whether that list was read to its end.
+    ``is_complete`` says whether that list was read to its end, ``unread_tables`` are those of the small
+    tables that were not.
     """
 
     memories: dict[int, RepairedRow] = field(default_factory=dict[int, RepairedRow])
@@ -66,6 +67,7 @@ class Remains:
     rules: list[tuple[Any, ...]] = field(default_factory=list[tuple[Any, ...]])
     audit: list[tuple[Any, ...]] = field(default_factory=list[tuple[Any, ...]])
     whole_tables: dict[str, list[tuple[Any, ...]]] = field(default_factory=dict[str, list[tuple[Any, ...]]])
+    unread_tables: set[str] = field(default_factory=lambda: set(WHOLE_TABLES))
     erased_ids: list[str] = field(default_factory=list[str])
     known_ids: dict[int, str] = field(default_factory=dict[int, str])
     endings: dict[int, tuple[int | None, str | None]] = field(
@@ -159,7 +161,7 @@ def _read(copy: Path, pattern: Path, key: bytes | None, progress: Progress) -> R
             remains.models, remains.token_models = reader.models(), reader.token_models()
             remains.rules = reader.rules()
             remains.audit = [entry for entry in reader.audit() if _is_sound_entry(entry)]
-            remains.whole_tables = reader.whole_tables()
+            remains.whole_tables, remains.unread_tables = reader.whole_tables()
             remains.erased_ids = reader.erased_ids()
             remains.known_ids, remains.is_complete = reader.ids()
             remains.endings = reader.endings()
@@ -216,7 +218,7 @@ def _write(session: SqliteSession, remains: Remains, app: Application, *, has_ba
     writer.add_audit(remains.audit)
     if has_backup:
         writer.adopt_audit()
-        writer.adopt_whole_tables()
+        writer.adopt_whole_tables(remains.unread_tables)
     return _Counts(
         read=sound + doubtful,
         from_backup=from_backup,

@@ -21,6 +21,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from itertools import count
 from pathlib import Path
 from random import Random
 from types import SimpleNamespace
@@ -77,6 +78,7 @@ MODELS: dict[int, Callable[[], EmbeddingDouble | CountingModel]] = {
     22: CountingModel,
 }
 """Of so many seeds those that have a model; the others, by words alone, are faster."""
+CHANGES = count(1)
 Action = Callable[["World", "Device", Random], object]
 
 
@@ -107,6 +109,8 @@ class Device:
     exports: list[bytes] = field(default_factory=list[bytes])
 
     names: list[str] = field(default_factory=list[str])
+    written: dict[str, int] = field(default_factory=dict[str, int])
+    """By sub-folder when it last changed something there, of all changes of all devices."""
     work: Path = field(init=False)
     """Where its projects are."""
 
@@ -170,6 +174,7 @@ class Device:
             found = after.get(path)
             if before.get(path) == found:
                 continue
+            self.written[place] = next(CHANGES)
             if place not in (old_name, self.name) and not place.startswith(f"{old_name}-"):
                 raise Broken(f"{self.label} has changed {path}, which another device wrote")
             if found and is_immutable(name) and self.given.setdefault(f"{place}/{name}", found) != found:
@@ -326,7 +331,10 @@ class World:
         owners = [device for device in self.members if device.name == name]
         if len(owners) > 1:
             merge_folders(*(device.folder / name for device in owners), [device.given for device in owners])
-        return (owners or [device for device in self.devices if name in device.names])[-1]
+        if owners:
+            return owners[-1]
+        former = [device for device in self.devices if name in device.names]
+        return max(former, key=lambda device: device.written.get(name, 0))
 
     def list_folders(self) -> list[str]:
         return sorted({name for device in self.devices for name in device.names})
@@ -633,6 +641,7 @@ def clone(world: World, device: Device, random: Random) -> None:
         device.open()
         copied = world.add_device("eve")
         copied.names, copied.given, copied.gone = list(device.names), dict(device.given), dict(device.gone)
+        copied.written = dict(device.written)
         copied.work = device.work  # two machines of one person, set up alike
         moved = SyncSettings(copied.folder, device.name, world.identity, False)
         write_settings(copied.host.app, moved)

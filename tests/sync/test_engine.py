@@ -507,6 +507,17 @@ def test_a_database_that_cannot_know_how_far_its_log_has_come_never_uses_a_numbe
     assert len(state(two)) == 3
 
 
+def test_a_device_that_has_left_is_no_member_again_after_a_salvage(devices: Devices) -> None:
+    one = devices["one"]
+    one.store("of the time before")
+    devices.sync("one")
+    one.app.backups.make()
+    write_settings(one.app, None)
+    salvage(one.app)
+    assert read_settings(one.app) is None
+    assert len(state(one)) == 1
+
+
 def test_nothing_is_lost_where_two_databases_have_written_files_of_one_number(devices: Devices) -> None:
     one = devices["one"]
     one.store("before the copy")

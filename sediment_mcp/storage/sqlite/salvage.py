@@ -66,7 +66,7 @@ def open_damaged(copy: Path, pattern: Path, key: bytes | None = None) -> Generat
         source = _open_if_readable(copy, key)
         if source is not None:
             with contextlib.closing(source):
-                yield SalvageReader(source)
+                yield SalvageReader(source, names_all_tables=repaired_bytes < PAGE_BYTES)
             return
     yield None
 
@@ -113,10 +113,14 @@ def _write_first_page(path: Path, page: bytes, key: bytes | None) -> None:
 
 
 class SalvageReader:
-    """Reads the tables of a damaged database, as far as SQLite can."""
+    """Reads the tables of a damaged database, as far as SQLite can.
 
-    def __init__(self, source: SqliteDatabase) -> None:
+    ``names_all_tables`` says whether the page that names the tables is the database's own.
+    """
+
+    def __init__(self, source: SqliteDatabase, *, names_all_tables: bool = True) -> None:
         self._source = source
+        self._names_all_tables = names_all_tables
         self._columns = _read_column_names(source)
         self.last_memory_key = self._find_last_key("memories")
 
@@ -160,11 +164,17 @@ class SalvageReader:
         """Return the rows of the retention rules."""
         return self._read_readable("SELECT * FROM retention")
 
-    def whole_tables(self) -> dict[str, list[Row]]:
-        """Return the rows of the tables that are kept as they are, by their names."""
-        tables = {table: self._read_readable(f"SELECT * FROM {table}") for table in WHOLE_TABLES}
-        tables["sync_settings"] = [row for row in tables["sync_settings"] if row[0] not in LOG_STATE]
-        return tables
+    def whole_tables(self) -> tuple[dict[str, list[Row]], set[str]]:
+        """Return the rows of the tables that are kept as they are, and the names of unread ones.
+
+        Those could not be read to their end, or the page that names them is not this database's own. A table
+        that was read to its end lacks what the user has removed, such as the settings of a device that left.
+        """
+        tables = {table: self._read_to_end(f"SELECT * FROM {table}") for table in WHOLE_TABLES}
+        found = {table: rows for table, (rows, _) in tables.items()}
+        found["sync_settings"] = [row for row in found["sync_settings"] if row[0] not in LOG_STATE]
+        ended = {table for table, (_, is_ended) in tables.items() if is_ended and self._names_all_tables}
+        return found, tables.keys() - ended
 
     def erased_ids(self) -> list[str]:
         """Return the ids of permanently erased memories."""
@@ -249,10 +259,15 @@ class SalvageReader:
 
     def _read_readable(self, sql: str, values: Sequence[object] = ()) -> list[Row]:
         """Return the rows of a statement up to the first that cannot be read."""
+        return self._read_to_end(sql, values)[0]
+
+    def _read_to_end(self, sql: str, values: Sequence[object] = ()) -> tuple[list[Row], bool]:
+        """Return the rows up to the first that cannot be read, and whether there is none such."""
         found: list[Row] = []
         with contextlib.suppress(*UNREADABLE):
             found.extend(self._source.iterate(sql, values))
-        return found
+            return found, True
+        return found, False
 
 
 # --- writing ------------------------------------------------------------------------------------
@@ -337,9 +352,9 @@ class SalvageWriter:
                 with contextlib.suppress(*UNSTORABLE):
                     self._database.execute(f"INSERT OR IGNORE INTO {table} VALUES ({placeholders(row)})", row)
 
-    def adopt_whole_tables(self) -> None:
-        """Copy the rows of the attached database that could not be read."""
-        for table in WHOLE_TABLES:
+    def adopt_whole_tables(self, unread: Iterable[str]) -> None:
+        """Copy what is not here of the attached database's tables that could not be read here."""
+        for table in unread:
             rule = f" WHERE name NOT IN ({placeholders(LOG_STATE)})" if table == "sync_settings" else ""
             self._database.execute(
                 f"INSERT OR IGNORE INTO main.{table} SELECT * FROM other.{table}{rule}",
