@@ -30,9 +30,11 @@ from sediment_mcp.sync.log_file import LogFile, UnreadableFile, open_file
 from sediment_mcp.sync.own_log import read_former_logs
 from sediment_mcp.sync.project_identity import list_kept_names
 from sediment_mcp.sync.project_pairs import adopt_project_pair, rank_owner
+from sediment_mcp.transfer.exporter import READ_AT_ONCE
 from sediment_mcp.transfer.import_report import ImportReport
 from sediment_mcp.transfer.importer import merge_repeated, take_over
 from sediment_mcp.transfer.prepare import PreparedMemory, prepare_exported
+from sediment_mcp.transfer.records import split_into_batches
 
 if TYPE_CHECKING:
     from sediment_mcp.app import Application
@@ -64,6 +66,8 @@ class Merge:
         self._progress = progress
         self._done = self._total = 0  # files
         self._former: dict[str, int] = {}
+        self._superseded: dict[tuple[str, str], bytes] = {}
+        """(Memory, device) -> digest of what the device's log says last of it, if that is superseded."""
 
     def run(self) -> None:
         """Take over what is new.
@@ -85,6 +89,7 @@ class Merge:
             self._take_log(device, positions.get(device, 0))
         if not self._report.waiting:
             self._merge_repeated()
+        self._note_superseded()
 
     def _list_new(self, device: str, position: int) -> list[LogPath]:
         files = folders.list_log(self._settings.folder, device)
@@ -180,13 +185,15 @@ class Merge:
             erased = session.erased_ids()
             wanted = [memory for memory in prepared if memory.id not in erased]
             take_over(self._app, session, wanted, embedder, done)
-            states = _list_agreed(session, self._take_owners(session, wanted))
+            told = self._take_owners(session, wanted)
+            states = _list_agreed(session, told)
             rules = self._take_rules(session, file, states)
             kept = self._take_kept_pairs(session, file, states)
             self._take_project_pairs(session, file, states)
-            if self._is_read_by_all(file.device, file.first):
+            if is_read_by_all := self._is_read_by_all(file.device, file.first):
                 session.sync.note(states)
             session.sync.set_position(file.device, file.last)
+        self._keep_superseded(file.device, wanted, told if is_read_by_all else ())
         for _, sentence in done.skipped:
             logger.warning("A memory of the device %s %s", file.device, sentence)
         self._report.taken += done.imported + done.updated
@@ -286,6 +293,41 @@ class Merge:
         session.kept_pairs.add(new)
         states += [(name_kept_pair(pair), digest_kept_pair(pair)) for pair in new]
         return sum((pair.first_id, pair.second_id) not in own for pair in new)
+
+    # --- what only a later file brings about --------------------------------------------------------
+
+    def _keep_superseded(
+        self, device: str, taken: Sequence[PreparedMemory], told: Sequence[PreparedMemory]
+    ) -> None:
+        """Keep what a log says of superseded memories, for `_note_superseded`."""
+        for memory in taken:
+            self._superseded.pop((memory.id, device), None)
+        for memory in told:
+            if memory.memory.superseded_by is not None:
+                self._superseded[memory.id, device] = digest_memory(memory.memory)
+
+    def _note_superseded(self) -> None:
+        """Note which superseded memories are now as the last line of some log has them.
+
+        By which of two memories another is superseded depends on which of the two are here. So after a later
+        file it may be as a log says that was read before, and need not be given again.
+        """
+        held: dict[str, set[bytes]] = defaultdict(set)
+        for (memory_id, _), digest in self._superseded.items():
+            held[memory_id].add(digest)
+        states: list[State] = []
+        with self._app.file.read() as session:
+            for ids in split_into_batches(sorted(held), READ_AT_ONCE):
+                known = session.sync.digests(ids)
+                here = {memory.id: digest_memory(memory) for memory in session.get(ids).values()}
+                states += [
+                    (memory_id, digest)
+                    for memory_id, digest in here.items()
+                    if digest != known.get(memory_id) and digest in held[memory_id]
+                ]
+        if states:
+            with self._app.file.write() as session:
+                session.sync.note(states)
 
 
 def _list_agreed(session: SqliteSession, taken: Sequence[PreparedMemory]) -> list[State]:

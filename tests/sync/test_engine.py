@@ -9,7 +9,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from support.embedding_double import EmbeddingDouble
@@ -24,6 +26,7 @@ from sediment_mcp.maintenance.restore import preview_restore, restore_backup
 from sediment_mcp.maintenance.salvage import salvage
 from sediment_mcp.operations.kept_pairs import keep_pair, list_kept_pairs
 from sediment_mcp.operations.retention_rules import clear_rules, set_rule
+from sediment_mcp.storage.sql import memories
 from sediment_mcp.sync import compaction, give, own_log
 from sediment_mcp.sync.engine import SyncEngine
 from sediment_mcp.sync.folder import list_devices, list_log, read_about
@@ -142,6 +145,24 @@ def test_corrections_replacements_and_deletions_carry_over_both_ways(devices: De
     assert state(one) == state(two)
     assert state(one)[old]["superseded_by"] == new
     assert state(two)[gone]["deleted_at"]
+
+
+def test_a_new_device_gives_no_state_that_a_log_holds_before_the_successor_is_read(devices: Devices) -> None:
+    anna, bert, cleo = devices["anna"], devices["bert"], devices["cleo"]
+    old = cleo.store("The port is 5432")["id"]
+    devices.sync("cleo", "bert", "anna")
+    devices.clock.advance(minutes=1)
+    anna.store("The port is 6000", replaces=[old])
+    with patch.object(memories, "secrets", SimpleNamespace(choice=max)):
+        greatest = cleo.store("The port is 7000", replaces=[old])["id"]
+    devices.sync("anna", "cleo", "bert")
+    devices.clock.advance(minutes=1)
+    bert.delete(old)
+    devices.sync("bert")
+    (report,) = devices.sync("dora")  # which reads the log of bert before it knows what cleo has stored
+    assert state(devices["dora"])[old]["superseded_by"] == greatest
+    assert state(devices["dora"]) == state(bert)
+    assert report.given == 0
 
 
 def test_the_same_text_stored_on_both_becomes_one_memory(devices: Devices) -> None:
