@@ -20,7 +20,7 @@ precedence "symmetric", so that no side's part is lost. So are two memories that
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from datetime import datetime
 from typing import Protocol
 
@@ -51,23 +51,26 @@ def is_restored_since(one: Restorable, other: Restorable) -> bool:
     return one.restored_at > other.changed_at
 
 
-def resolve_links(links: Mapping[str, str], incoming: Mapping[str, str]) -> dict[str, str | None]:
+def resolve_links(
+    links: Mapping[str, str], incoming: Mapping[str, str], known: Container[str]
+) -> dict[str, str | None]:
     """Return the links between versions that an import changes: memory id -> successor's id.
 
-    None for a successor says that the memory is current. Of two that superseded the same memory, the greater
-    id is chosen, also where it is not known here (yet): else machines that get to know them in another order
-    would not agree. It only decides in whose history the old one stands, both stay current. Where links lead
-    in a circle, as when each machine replaced the one by the other, the memory
+    None for a successor says that the memory is current. Of two that superseded the same memory, the one that
+    is ``known`` is chosen, else the greater id: it only decides in whose history the old one stands, both
+    stay current. Where links lead in a circle, as when each machine replaced the one by the other, the memory
     with the greatest id in it stays current.
 
     Args:
         links: memory id -> successor's id, as it is here.
         incoming: the same, as the import says.
+        known: ids of memories that exist here.
     """
     final: dict[str, str | None] = dict(links)
     for memory_id, new in incoming.items():
         old = links.get(memory_id)
-        final[memory_id] = new if old is None else max(old, new)
+        both = (new,) if old is None else (old, new)
+        final[memory_id] = max(both, key=lambda successor: (successor in known, successor))
     followed: set[str] = set()
     for memory_id in incoming:
         last = _find_greatest_of_circle(final, memory_id, followed)

@@ -309,7 +309,7 @@ class _Importer:
             if links.get(memory_id, new) != new
         }
         rival_ids = [memory_id for pair in rivals.values() for memory_id in pair]
-        changes = resolve_links(links, self.links)
+        changes = resolve_links(links, self.links, session.get(rival_ids))
         memories = session.get(list(changes))
         for memory_id, memory in memories.items():
             session.update(replace(memory, superseded_by=changes[memory_id]))

@@ -131,18 +131,23 @@ def test_a_later_restore_wins_over_a_deletion_and_a_later_deletion_over_a_restor
 
 
 def test_a_memory_that_one_side_replaced_is_replaced() -> None:
-    assert resolve_links({}, {"a": "b"}) == {"a": "b"}
-    assert resolve_links({"a": "b"}, {}) == {}
+    assert resolve_links({}, {"a": "b"}, {"b"}) == {"a": "b"}
+    assert resolve_links({"a": "b"}, {}, {"b"}) == {}
 
 
 def test_of_two_successors_every_machine_chooses_the_same() -> None:
-    assert resolve_links({"a": "b"}, {"a": "c"}) == {"a": "c"}
-    assert resolve_links({"a": "c"}, {"a": "b"}) == {}
+    assert resolve_links({"a": "b"}, {"a": "c"}, {"b", "c"}) == {"a": "c"}
+    assert resolve_links({"a": "c"}, {"a": "b"}, {"b", "c"}) == {}
+
+
+def test_a_successor_that_exists_is_chosen_before_one_that_does_not() -> None:
+    assert resolve_links({"a": "c"}, {"a": "b"}, {"b"}) == {"a": "b"}
+    assert resolve_links({"a": "b"}, {"a": "c"}, {"b"}) == {}
 
 
 def test_two_memories_that_replaced_each_other_do_not_both_vanish() -> None:
-    assert resolve_links({"a": "b"}, {"b": "a"}) == {}
-    assert resolve_links({"b": "a"}, {"a": "b"}) == {"a": "b", "b": None}
+    assert resolve_links({"a": "b"}, {"b": "a"}, {"a", "b"}) == {}
+    assert resolve_links({"b": "a"}, {"a": "b"}, {"a", "b"}) == {"a": "b", "b": None}
 
 
 links = st.dictionaries(st.sampled_from("abcdef"), st.sampled_from("abcdef"))
@@ -152,7 +157,7 @@ links = st.dictionaries(st.sampled_from("abcdef"), st.sampled_from("abcdef"))
 def test_no_chain_that_an_import_touches_leads_in_a_circle(
     here: dict[str, str], incoming: dict[str, str]
 ) -> None:
-    final = {**here, **resolve_links(here, incoming)}
+    final = {**here, **resolve_links(here, incoming, "abcdef")}
     for start in incoming:
         way = [start]
         while (following := final.get(way[-1])) is not None:
@@ -176,7 +181,7 @@ def test_three_machines_come_to_the_same_successors_whoever_replaced_what(
     machines: list[dict[str, str]] = [{}, {}, {}]
 
     def take_over(here: int, there: int) -> None:
-        changes = resolve_links(machines[here], dict(machines[there]))
+        changes = resolve_links(machines[here], dict(machines[there]), "abcde")
         both = machines[here] | changes
         machines[here] = {old: new for old, new in both.items() if new is not None}
 
@@ -197,6 +202,6 @@ def test_three_machines_come_to_the_same_successors_whoever_replaced_what(
 
 def test_a_long_chain_is_followed_once_and_a_circle_at_its_end_is_still_broken() -> None:
     chain = {f"v{number:04}": f"v{number + 1:04}" for number in range(8_000)}
-    assert resolve_links({}, chain) == chain
+    assert resolve_links({}, chain, set()) == chain
     circle = chain | {"v8000": "v7000"}
-    assert resolve_links({}, circle) == chain
+    assert resolve_links({}, circle, set()) == chain
