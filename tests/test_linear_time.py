@@ -139,6 +139,7 @@ ELSEWHERE = {
     "background.erasure": "passes on",
     "storage.sql.memories.MemoryWriter.move_project": "compared by the database",
     "storage.sqlite.salvage": "writes",
+    "storage.sqlite.session.SqliteSession.move_project": "passes on",
     "storage.sqlite.sync_tables.SyncTables.move_project": "compared by the database",
     "server.protocol.build_text": "wraps",
     "server.protocol_errors.refuse_cursor": "compares",
