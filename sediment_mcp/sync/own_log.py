@@ -317,11 +317,6 @@ class OwnLog:
         return (self.path / ABOUT_FILE).exists()
 
 
-def read_number(session: SqliteSession) -> int:
-    """Return the number of the last file of the own log."""
-    return int(session.sync.settings().get(NUMBER, 0))
-
-
 def read_former_logs(session: SqliteSession) -> dict[str, int]:
     """Return by former name of this device the number up to which it wrote that log."""
     return json.loads(session.sync.settings().get(FORMER, "{}"))

@@ -16,7 +16,6 @@ from sediment_mcp.system.database_files import is_open_here
 from sediment_mcp.system.files import touch_private
 
 HEADER_NUMBERS = ("user_version", "application_id")
-UNSYNCED = ("synchronous", "journal_mode")  # of a file that nobody knows yet
 
 
 def copy_database(

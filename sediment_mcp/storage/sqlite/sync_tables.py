@@ -156,10 +156,6 @@ class SyncTables:
             "INSERT OR REPLACE INTO sync_projects VALUES (?,?,?)", (shared, local, int(is_chosen))
         )
 
-    def remove_project(self, shared: str) -> None:
-        """Forget which project here has this shared name."""
-        self._database.execute("DELETE FROM sync_projects WHERE shared = ?", (shared,))
-
     def move_project(self, old: str, new: str) -> None:
         """Give the shared names of a project to the one that it has become.
 
