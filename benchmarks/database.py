@@ -35,6 +35,7 @@ from corpus import Vectors, fill  # noqa: E402
 from directories import Directories  # noqa: E402
 from hosts import SCRIPT, Remembered  # noqa: E402
 from machine import start_clock  # noqa: E402
+from options import numbers, parts_of  # noqa: E402
 from postgres_server import Database, Wire  # noqa: E402
 from report import TARGETS, Column, at_most, formatted, headed, shown  # noqa: E402
 from sentences import Writer  # noqa: E402
@@ -302,19 +303,15 @@ def report(measured: Measured, with_trips: bool) -> Iterator[str]:
         yield from (f"{number}. {trip}" for number, trip in enumerate(trips, 1))
 
 
-def _numbers(text: str) -> list[int]:
-    return sorted({int(number) for number in text.split(",")})
-
-
 def _read() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="database", description=(__doc__ or "").splitlines()[0])
     option: Callable[..., Any] = parser.add_argument
-    option("--sizes", type=_numbers, default=[10_000], help="memories; targets are for 10000 and 100000")
+    option("--sizes", type=numbers, default=[10_000], help="memories; targets are for 10000 and 100000")
     option("--calls", type=int, default=200, help="of each kind and server, in a run")
     option("--runs", type=int, default=3, help="new processes so many times")
     option("--tenants", type=int, default=1000, help=f"of {TENANT_MEMORIES} memories each")
     option("--opened", type=int, default=200, help="of them are opened and asked")
-    option("--parts", type=lambda text: text.split(","), default=list(PARTS), help=f"of {','.join(PARTS)}")
+    option("--parts", type=parts_of(PARTS), default=list(PARTS), help=f"of {','.join(PARTS)}")
     option("--trips", action="store_true", help="list the round trips of a call")
     option("--keep", type=Path, metavar="DIR", help="keep the filled directories of SQLite there")
     return parser.parse_args()

@@ -34,6 +34,7 @@ from cells import percentile  # noqa: E402
 from directories import Directories, disk  # noqa: E402
 from hosts import SCRIPT, Remembered  # noqa: E402
 from machine import start_clock  # noqa: E402
+from options import numbers, parts_of  # noqa: E402
 from report import TARGETS, Column, at_most, formatted, headed, shown  # noqa: E402
 from sentences import Writer  # noqa: E402
 from stdio_client import Server, close_input  # noqa: E402
@@ -278,18 +279,14 @@ def report(measured: Measured) -> Iterator[str]:
     yield from headed("What encryption at rest costs", parts)
 
 
-def _numbers(text: str) -> list[int]:
-    return sorted({int(number) for number in text.split(",")})
-
-
 def _read() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="encryption", description=(__doc__ or "").splitlines()[0])
     option: Callable[..., Any] = parser.add_argument
-    option("--sizes", type=_numbers, default=[10_000, 100_000], help="memories; targets are for 10000")
+    option("--sizes", type=numbers, default=[10_000, 100_000], help="memories; targets are for 10000")
     option("--calls", type=int, default=200, help="of each kind and server, in a run")
     option("--runs", type=int, default=3, help="new processes so many times, for calls")
     option("--starts", type=int, default=9, help="of each kind, of which medians are taken")
-    option("--parts", type=lambda text: text.split(","), default=list(PARTS), help=f"of {','.join(PARTS)}")
+    option("--parts", type=parts_of(PARTS), default=list(PARTS), help=f"of {','.join(PARTS)}")
     option(
         "--keep", type=Path, metavar="DIR", help="keep the filled directories there, and use those that are"
     )

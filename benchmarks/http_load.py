@@ -39,6 +39,7 @@ from http_servers import (
     start_servers,
 )
 from machine import start_clock
+from options import parts_of
 from postgres_server import Database
 from report import Column, formatted, headed, shown
 from sentences import TOPICS, Writer
@@ -307,7 +308,7 @@ def report(measured: Measured) -> Iterator[str]:
 def _read() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="http_load", description=(__doc__ or "").splitlines()[0])
     option: Callable[..., Any] = parser.add_argument
-    option("--parts", type=lambda text: text.split(","), default=list(PARTS), help=f"of {','.join(PARTS)}")
+    option("--parts", type=parts_of(PARTS), default=list(PARTS), help=f"of {','.join(PARTS)}")
     option("--clients", type=int, default=32, help="at the same time")
     option("--calls", type=int, default=20, help="of each kind by each client")
     option("--runs", type=int, default=3, help="with new servers")

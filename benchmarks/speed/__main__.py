@@ -29,6 +29,7 @@ from corpus import similarity  # noqa: E402
 from directories import Directories, reindex  # noqa: E402
 from hosts import Remembered  # noqa: E402
 from machine import machine, start_clock  # noqa: E402
+from options import numbers, parts_of  # noqa: E402
 from peers import compare  # noqa: E402
 from report import markdown, plot  # noqa: E402
 from targets import against_targets  # noqa: E402
@@ -115,28 +116,17 @@ class Benchmark:
         return max((size for size in self._chosen.sizes if size <= FILTERED), default=self._chosen.sizes[0])
 
 
-def _numbers(text: str) -> list[int]:
-    return sorted({int(number) for number in text.split(",")})
-
-
-def _parts(text: str) -> list[str]:
-    parts = text.split(",")
-    if unknown := set(parts) - set(PARTS):
-        raise argparse.ArgumentTypeError(f"there is no part {', '.join(unknown)}, only {', '.join(PARTS)}")
-    return parts
-
-
 def _read() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="speed", description=(__doc__ or "").split("\n")[0])
     option: Callable[..., Any] = parser.add_argument
-    option("--sizes", type=_numbers, default=_numbers("100,1000,10000,100000,300000"), help="memories")
-    option("--processes", type=_numbers, default=_numbers("1,4"), help="servers busy at once")
+    option("--sizes", type=numbers, default=numbers("100,1000,10000,100000,300000"), help="memories")
+    option("--processes", type=numbers, default=numbers("1,4"), help="servers busy at once")
     option("--runs", type=int, default=3, help="new processes so many times for each figure")
     option("--calls", type=int, default=100, help="of each kind, for each process of a run")
     option("--questions", type=int, default=200, help="of which recall is the mean")
-    option("--parts", type=_parts, default=list(PARTS), help=f"only these of {','.join(PARTS)}")
+    option("--parts", type=parts_of(PARTS), default=list(PARTS), help=f"only these of {','.join(PARTS)}")
     option("--peers", type=Path, metavar="DIR", help="compare with others, installed from PyPI below DIR")
-    option("--peer-sizes", type=_numbers, default=[1000], metavar="SIZES", help="memories for that")
+    option("--peer-sizes", type=numbers, default=[1000], metavar="SIZES", help="memories for that")
     option("--json", type=Path, metavar="FILE", help="the figures, too, as JSON")
     option("--out", type=Path, metavar="DIR", help="tables, JSON and plots into this folder")
     option(
