@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from sediment_mcp.background.audit import forget_queries_about
@@ -185,8 +185,9 @@ class Merge:
             erased = session.erased_ids()
             wanted = [memory for memory in prepared if memory.id not in erased]
             take_over(self._app, session, wanted, embedder, done)
-            told = self._take_owners(session, wanted)
-            states = _list_agreed(session, told)
+            here = session.get([memory.id for memory in wanted])
+            told = self._take_owners(session, wanted, here)
+            states = _list_agreed(told, here)
             rules = self._take_rules(session, file, states)
             kept = self._take_kept_pairs(session, file, states)
             self._take_project_pairs(session, file, states)
@@ -200,14 +201,15 @@ class Merge:
         self._report.rules += rules
         self._report.kept_pairs += kept
 
-    def _take_owners(self, session: SqliteSession, taken: Sequence[PreparedMemory]) -> list[PreparedMemory]:
+    def _take_owners(
+        self, session: SqliteSession, taken: Sequence[PreparedMemory], here: Mapping[str, Memory]
+    ) -> list[PreparedMemory]:
         """Let memories have the same project everywhere; return those that had no better one here.
 
         Two devices may know a memory under two projects, as where one had imported an export of the other
         before, with the other's path. All choose the same of their shared names; where that is the one here,
         the others have to be told.
         """
-        here: dict[str, Memory] = session.get([memory.id for memory in taken])
         told: list[PreparedMemory] = []
         moved: dict[str | None, list[Memory]] = defaultdict(list)
         for memory in taken:
@@ -330,9 +332,8 @@ class Merge:
                 session.sync.note(states)
 
 
-def _list_agreed(session: SqliteSession, taken: Sequence[PreparedMemory]) -> list[State]:
+def _list_agreed(taken: Sequence[PreparedMemory], here: Mapping[str, Memory]) -> list[State]:
     """Return (id, digest) of what is here as the other device has it, and needs no answer."""
-    here: dict[str, Memory] = session.get([memory.id for memory in taken])
     states = [(memory.id, digest_memory(memory.memory)) for memory in taken]
     return [
         (memory_id, digest)

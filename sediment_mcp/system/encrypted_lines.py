@@ -49,7 +49,8 @@ def needs_rewrite(path: Path, encryption: DirectoryEncryption) -> bool:
     Raises:
         OSError: it cannot be read.
     """
-    return any(line.startswith(BEGINNING) != encryption.encrypts for line in _read_lines(path))
+    encrypts = encryption.encrypts
+    return any(line.startswith(BEGINNING) != encrypts for line in _read_lines(path))
 
 
 def rewrite_lines(path: Path, encryption: DirectoryEncryption) -> None:
