@@ -7,19 +7,20 @@ import os
 import random
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from support.damages import (
     Damage,
+    Known,
     flipped_bits,
     garbage_pages,
     no_first_page,
     no_header,
+    opened,
     read_row_by_row,
     truncated,
+    without_backup,
     zeroed_pages,
 )
 from support.embedding_double import load_double
@@ -42,20 +43,6 @@ pytestmark = pytest.mark.encrypt
 COUNT, BACKED_UP = 120, 90
 PLANTED = "fernweh"
 """A word of every memory, which is in no file that is encrypted."""
-
-
-@dataclass
-class Known:
-    """An encrypted directory: all texts by id, those that its backup holds, and the key of its databases."""
-
-    directory: Path
-    texts: dict[str, str]
-    backed_up: dict[str, str]
-    key: bytes
-
-    @property
-    def path(self) -> Path:
-        return self.directory / DATABASE
 
 
 def text_of(number: int, choose: random.Random) -> str:
@@ -92,18 +79,6 @@ def known(pattern: Known, tmp_path: Path) -> Known:
     for companion in ("-wal", "-shm"):
         (tmp_path / "data" / f"{DATABASE}{companion}").unlink(missing_ok=True)
     return Known(tmp_path / "data", pattern.texts, pattern.backed_up, pattern.key)
-
-
-def without_backup(known: Known) -> Known:
-    shutil.rmtree(known.directory / "backups")
-    return Known(known.directory, known.texts, {}, known.key)
-
-
-@contextlib.contextmanager
-def opened(known: Known) -> Iterator[Host]:
-    host = Host(known.directory, Clock(Clock().time + timedelta(days=1)))
-    yield host
-    host.end()
 
 
 def contents(known: Known) -> dict[str, str]:

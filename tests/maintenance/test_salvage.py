@@ -9,22 +9,23 @@ import random
 import shutil
 import sqlite3
 import subprocess
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from datetime import timedelta
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from support.damages import (
     PAGE,
+    Known,
     flipped_bits,
     garbage_pages,
     header,
     no_first_page,
     no_header,
+    opened,
     read_row_by_row,
     truncated,
+    without_backup,
     zeroed_pages,
 )
 from support.embedding_double import EmbeddingDouble, load_double
@@ -52,15 +53,6 @@ from sediment_mcp.transfer.encryption import generate_identity
 
 ROOT = Path(__file__).resolve().parents[2]
 COUNT = 200
-
-
-@dataclass
-class Known:
-    """A data directory: all texts by id, and those that its backup holds."""
-
-    directory: Path
-    texts: dict[str, str]
-    backed_up: dict[str, str]
 
 
 def text_of(number: int, choose: random.Random) -> str:
@@ -111,18 +103,6 @@ def pattern(tmp_path_factory: pytest.TempPathFactory) -> Known:
 def known(pattern: Known, tmp_path: Path) -> Known:
     shutil.copytree(pattern.directory, tmp_path / "data")
     return Known(tmp_path / "data", pattern.texts, pattern.backed_up)
-
-
-def without_backup(known: Known) -> Known:
-    shutil.rmtree(known.directory / "backups")
-    return Known(known.directory, known.texts, {})
-
-
-@contextlib.contextmanager
-def opened(known: Known) -> Iterator[Host]:
-    host = Host(known.directory, Clock(Clock().time + timedelta(days=1)))
-    yield host
-    host.end()
 
 
 def readable(known: Known) -> dict[str, str]:

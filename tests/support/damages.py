@@ -1,4 +1,4 @@
-"""What may happen to a database file, and what SQLite still reads of it one row at a time.
+"""A data directory of known texts, what may happen to its database, and what SQLite still reads of it.
 
 A damage changes the bytes of a file, with a random generator that makes its choices.
 """
@@ -7,13 +7,46 @@ from __future__ import annotations
 
 import contextlib
 import random
+import shutil
 import sqlite3
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import timedelta
 from pathlib import Path
+
+from sediment_mcp.storage.sqlite.storage import DATABASE
+from support.host import Clock, Host
 
 Damage = Callable[[bytearray, random.Random], None]
 PAGE = 4096
 HEADER_BITS = 800
+
+
+@dataclass
+class Known:
+    """A data directory: all texts by id, those that its backup holds, and the key if it is encrypted."""
+
+    directory: Path
+    texts: dict[str, str]
+    backed_up: dict[str, str]
+    key: bytes | None = None
+
+    @property
+    def path(self) -> Path:
+        return self.directory / DATABASE
+
+
+def without_backup(known: Known) -> Known:
+    shutil.rmtree(known.directory / "backups")
+    return replace(known, backed_up={})
+
+
+@contextlib.contextmanager
+def opened(known: Known) -> Iterator[Host]:
+    """The directory, a day later."""
+    host = Host(known.directory, Clock(Clock().time + timedelta(days=1)))
+    yield host
+    host.end()
 
 
 def zeroed_pages(data: bytearray, choose: random.Random) -> None:

@@ -232,6 +232,16 @@ def test_a_fault_of_the_folder_stops_no_other_background_job(server: Host, folde
     server.app.run_jobs(ignore_progress)
 
 
+def assert_prints_the_smallest_part(program: str) -> None:
+    """Run a program that prints which modules were imported: those that ask whether there is more to do."""
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.stdout.strip() == str(
+        ["sediment_mcp.sync", "sediment_mcp.sync.automatic", "sediment_mcp.sync.settings"]
+    ), done.stderr
+
+
 @pytest.mark.process
 def test_who_does_not_synchronize_imports_nothing_for_it(tmp_path: Path) -> None:
     program = (
@@ -243,12 +253,7 @@ def test_who_does_not_synchronize_imports_nothing_for_it(tmp_path: Path) -> None
         "parts.app.run_jobs(lambda done, total: None); parts.close(); "
         "print(sorted(name for name in sys.modules if name.startswith(('sediment_mcp.sync', 'pyrage'))))"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, timeout=120, check=False
-    )
-    assert done.stdout.strip() == str(
-        ["sediment_mcp.sync", "sediment_mcp.sync.automatic", "sediment_mcp.sync.settings"]
-    ), done.stderr
+    assert_prints_the_smallest_part(program)
 
 
 @pytest.mark.process
@@ -257,9 +262,4 @@ def test_a_server_s_first_call_waits_for_no_import_of_numpy() -> None:
         "import sys, sediment_mcp.app; before = set(sys.modules); import sediment_mcp.sync.automatic; "
         "print(sorted(set(sys.modules) - before))"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, timeout=120, check=False
-    )
-    assert done.stdout.strip() == str(
-        ["sediment_mcp.sync", "sediment_mcp.sync.automatic", "sediment_mcp.sync.settings"]
-    ), done.stderr
+    assert_prints_the_smallest_part(program)
