@@ -14,13 +14,13 @@ from typing import Literal
 from sediment_mcp.background import backups
 from sediment_mcp.config import TENANTS
 from sediment_mcp.embeddings import file_hashes
-from sediment_mcp.operations import capture_state, project_history
+from sediment_mcp.operations import capture_state, kept_pairs, project_history
 from sediment_mcp.search import unanswered_queries
 from sediment_mcp.storage.sqlite.page_salvage import is_likely_encrypted
 from sediment_mcp.storage.sqlite.storage import DATABASE
 from sediment_mcp.storage.sqlite.swap import COMPANIONS
 from sediment_mcp.storage.sqlite.tokens import ACCESS_FILE
-from sediment_mcp.system.data_directory import SOCKET
+from sediment_mcp.system.data_directory import CACHE_ID, SOCKET
 from sediment_mcp.system.database_files import SQLITE_MAGIC, is_encrypted
 from sediment_mcp.system.directory_encryption import MAGIC, MARKER
 from sediment_mcp.system.encrypted_file import MAGIC as BLOCKS_MAGIC
@@ -52,9 +52,9 @@ WITHOUT_TEXT = (
     MARKER,
     SOCKET,
     file_hashes.RECORD_NAME,
-    "cache-id",
-    "kept-pairs.json",
-)  # the last has ids alone
+    CACHE_ID,
+    kept_pairs.FORMER_FILE,  # ids alone
+)
 _OF_DATABASES = tuple(name + companion for name in (DATABASE, ACCESS_FILE) for companion in COMPANIONS)
 
 

@@ -37,7 +37,7 @@ from sediment_mcp.operations.results import build_result
 from sediment_mcp.storage.protocols import ReadSession
 from sediment_mcp.storage.sqlite.read_only import open_unchanged
 from sediment_mcp.storage.sqlite.storage import DATABASE, WRITE_LOCK
-from sediment_mcp.system.data_directory import find_fault
+from sediment_mcp.system.data_directory import CACHE_ID, find_fault
 from sediment_mcp.system.directory_encryption import DirectoryEncryption
 from sediment_mcp.system.files import format_bytes, translate_os_errors
 from sediment_mcp.system.progress import Progress, ignore_progress
@@ -245,8 +245,6 @@ def _check_shared(
     yield from findings
     if not (is_readable and is_safe):
         return
-    from sediment_mcp.storage.postgres.storage import CACHE_ID
-
     with tempfile.TemporaryDirectory() as empty:  # of a machine without indexes, which nothing is to change
         has_cache = (config.store_dir / CACHE_ID).exists()
         place = config if has_cache else replace(config, data_dir=Path(empty))

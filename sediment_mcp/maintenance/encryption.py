@@ -29,7 +29,13 @@ from sediment_mcp.storage.sqlite.storage import DATABASE
 from sediment_mcp.system.data_directory import find_fault, prepare_directory
 from sediment_mcp.system.data_key import DataKey, generate_key
 from sediment_mcp.system.database_files import is_encrypted
-from sediment_mcp.system.directory_encryption import MARKER, DirectoryEncryption, Marker, State
+from sediment_mcp.system.directory_encryption import (
+    EXTRA_MODULES,
+    MARKER,
+    DirectoryEncryption,
+    Marker,
+    State,
+)
 from sediment_mcp.system.extras import check_module
 from sediment_mcp.system.files import translate_os_errors
 from sediment_mcp.system.key_sources import (
@@ -195,7 +201,7 @@ def _open_encryption(config: Config) -> DirectoryEncryption:
     """
     if config.database:
         raise BadArgument(ON_SERVER)
-    for module in ("sqlcipher3", "cryptography"):
+    for module in EXTRA_MODULES:
         check_module(module, ENCRYPT_EXTRA, "An encrypted data directory")
     return DirectoryEncryption(config.data_dir, config.key_command)
 

@@ -21,6 +21,8 @@ from sediment_mcp.system.files import PRIVATE_DIRECTORY
 
 SOCKET = "recall.socket"
 """The one entry that may be a socket: by it, hooks ask the server that listens."""
+CACHE_ID = "cache-id"
+"""The file that names the indexes of this machine, where the memories themselves are on a server."""
 USE_ANOTHER = "set SEDIMENT_DATA_DIR to a directory of your own"
 
 

@@ -27,6 +27,8 @@ State = Literal["encrypting", "encrypted", "decrypting"]
 MAGIC = b"sediment-mcp/aes-256-gcm/1\n"
 """What a file begins with that is encrypted here."""
 NONCE_BYTES, TAG_BYTES = 12, 16
+EXTRA_MODULES = ("sqlcipher3", "cryptography")
+"""Of the extra, what every encrypted directory needs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,7 +197,7 @@ def _assert_extra() -> None:
     Raises:
         KeyUnavailable: it is not.
     """
-    missing = [name for name in ("sqlcipher3", "cryptography") if find_spec(name) is None]
+    missing = [name for name in EXTRA_MODULES if find_spec(name) is None]
     if missing:
         raise KeyUnavailable(
             f"The memories are encrypted, and {' and '.join(missing)} cannot be found here: run pip install "

@@ -21,11 +21,10 @@ from sediment_mcp.storage.postgres.dialect import SCHEMA
 from sediment_mcp.storage.postgres.leases import give_lease_back, take_lease
 from sediment_mcp.storage.postgres.pool import ConnectionPool, Lease, leave_pool, open_pool
 from sediment_mcp.storage.postgres.session import PostgresSession
-from sediment_mcp.system.data_directory import prepare_directory
+from sediment_mcp.system.data_directory import CACHE_ID, prepare_directory
 from sediment_mcp.system.files import write_atomically
 from sediment_mcp.tuning import Tuning
 
-CACHE_ID = "cache-id"  # the file that names the indexes of this machine, in the directory that holds them
 FIND_TENANT = f"SELECT number FROM {SCHEMA}.tenants WHERE name = $1"
 
 
