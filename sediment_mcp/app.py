@@ -23,7 +23,7 @@ from sediment_mcp.embeddings.protocols import Embedder
 from sediment_mcp.errors import BadArgument
 from sediment_mcp.storage.protocols import MemoryStorage
 from sediment_mcp.storage.sqlite.storage import SqliteStorage
-from sediment_mcp.system.directory_encryption import DirectoryEncryption
+from sediment_mcp.system.directory_encryption import DirectoryEncryption, find_encryption
 from sediment_mcp.system.extras import check_module
 from sediment_mcp.system.garbage_collection import loading
 from sediment_mcp.system.progress import Progress, ignore_progress
@@ -86,7 +86,7 @@ class Application:
             self.reranker = Reranker(lambda: load_scorer(config), 0.0 if is_resident else model_timeout)
         on_change = self._worker.wake if is_resident else lambda: None
         policy = AuditPolicy(config, clock)
-        self.encryption = DirectoryEncryption(config.data_dir, config.key_command)
+        self.encryption = find_encryption(config)
         self.storage = build_storage(config, on_change, policy.change_time, self.encryption)
         self._file = self.storage if isinstance(self.storage, SqliteStorage) else None
         self._backups: Backups | None = None
@@ -284,7 +284,7 @@ def build_storage(
     """
     directory, tuning = config.store_dir, config.tuning
     if not config.database:
-        encryption = encryption or DirectoryEncryption(config.data_dir, config.key_command)
+        encryption = encryption or find_encryption(config)
         return SqliteStorage(
             directory, tuning, on_change=on_change, audit_time=audit_time, encryption=encryption
         )

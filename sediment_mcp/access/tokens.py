@@ -17,7 +17,7 @@ from sediment_mcp.domain.caller import LOCAL, Caller
 from sediment_mcp.errors import BadArgument, StorageError
 from sediment_mcp.storage.access_protocols import TokenStorage
 from sediment_mcp.storage.sqlite.tokens import SqliteTokens
-from sediment_mcp.system.directory_encryption import DirectoryEncryption
+from sediment_mcp.system.directory_encryption import find_encryption
 from sediment_mcp.system.extras import check_module
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9@._-]{0,62}")  # no colon: that is in the names of signed tokens
@@ -33,7 +33,7 @@ def open_tokens(config: Config) -> TokenStorage:
         BadArgument: it is in PostgreSQL, and the extra for that is not installed.
     """
     if not config.database:
-        return SqliteTokens(config.data_dir, DirectoryEncryption(config.data_dir, config.key_command))
+        return SqliteTokens(config.data_dir, find_encryption(config))
     check_module("psycopg", POSTGRES_EXTRA, DATABASE)
     from sediment_mcp.storage.postgres.tokens import PostgresTokens
 

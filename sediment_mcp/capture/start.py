@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sediment_mcp.operations.capture_state import read_state
-from sediment_mcp.system.directory_encryption import DirectoryEncryption
+from sediment_mcp.system.directory_encryption import find_encryption
 
 if TYPE_CHECKING:
     from sediment_mcp.recall.hook_call import HookCall
@@ -29,7 +29,7 @@ def start_capture(call: HookCall) -> str:
         OSError: the process cannot be started.
     """
     config, directory = call.config, call.config.store_dir
-    encryption = DirectoryEncryption(config.data_dir, config.key_command)
+    encryption = find_encryption(config)
     if read_state(directory, encryption).since is None or not is_transcript_path(call.transcript):
         return ""
     command = [sys.executable, "-P", "-m", "sediment_mcp", "hook", WORK_EVENT, "--host", call.host]

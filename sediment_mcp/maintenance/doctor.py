@@ -38,7 +38,7 @@ from sediment_mcp.storage.protocols import ReadSession
 from sediment_mcp.storage.sqlite.read_only import open_unchanged
 from sediment_mcp.storage.sqlite.storage import DATABASE, WRITE_LOCK
 from sediment_mcp.system.data_directory import CACHE_ID, find_fault
-from sediment_mcp.system.directory_encryption import DirectoryEncryption
+from sediment_mcp.system.directory_encryption import DirectoryEncryption, find_encryption
 from sediment_mcp.system.files import format_bytes, translate_os_errors
 from sediment_mcp.system.progress import Progress, ignore_progress
 from sediment_mcp.system.text import format_count
@@ -59,7 +59,7 @@ def examine(
     is_safe = find_fault(config.store_dir) is None  # otherwise nothing in the directory is opened
     yield from _check_environment(config.store_dir, is_safe=is_safe)
     yield check_disk_encryption(config.store_dir)
-    encryption = DirectoryEncryption(config.data_dir, config.key_command)
+    encryption = find_encryption(config)
     if is_safe:
         findings, is_safe = check_encryption(config, encryption)
         yield from findings

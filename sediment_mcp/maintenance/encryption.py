@@ -35,6 +35,7 @@ from sediment_mcp.system.directory_encryption import (
     DirectoryEncryption,
     Marker,
     State,
+    find_encryption,
 )
 from sediment_mcp.system.extras import check_module
 from sediment_mcp.system.files import translate_os_errors
@@ -203,7 +204,7 @@ def _open_encryption(config: Config) -> DirectoryEncryption:
         raise BadArgument(ON_SERVER)
     for module in EXTRA_MODULES:
         check_module(module, ENCRYPT_EXTRA, "An encrypted data directory")
-    return DirectoryEncryption(config.data_dir, config.key_command)
+    return find_encryption(config)
 
 
 def _assert_usable(config: Config) -> None:

@@ -21,7 +21,7 @@ from sediment_mcp.storage.sqlite.session import SqliteSession
 from sediment_mcp.storage.sqlite.storage import DATABASE, SqliteStorage
 from sediment_mcp.storage.sqlite.swap import replacement_path
 from sediment_mcp.system.data_directory import find_fault
-from sediment_mcp.system.directory_encryption import DirectoryEncryption
+from sediment_mcp.system.directory_encryption import DirectoryEncryption, find_encryption
 from sediment_mcp.system.extras import check_module
 
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ def open_unchanged(config: Config, encryption: DirectoryEncryption | None = None
             config.database, config.tenant, config.store_dir, config.tuning, may_create=False
         )
     else:
-        own = encryption or DirectoryEncryption(config.data_dir, config.key_command)
+        own = encryption or find_encryption(config)
         storage = UnchangedStorage(config.store_dir, config.tuning, encryption=own)
     storage.open()
     return storage
@@ -136,7 +136,7 @@ def _search_store(config: Config, *, is_team: bool) -> SearchedStore:
     from sediment_mcp.recall.finding import SearchedStore
     from sediment_mcp.search.retriever import Retriever
 
-    encryption = DirectoryEncryption(config.data_dir, config.key_command)
+    encryption = find_encryption(config)
     storage = open_unchanged(config, encryption)
     retriever = Retriever(
         config.store_dir,

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sediment_mcp.system.directory_encryption import DirectoryEncryption
+from sediment_mcp.system.directory_encryption import DirectoryEncryption, find_encryption
 from sediment_mcp.system.encrypted_lines import decrypt_line, encrypt_line
 from sediment_mcp.system.files import PRIVATE_FILE, translate_os_errors, write_atomically
 from sediment_mcp.system.locks import locked
@@ -38,7 +38,7 @@ def open_record(call: HookCall) -> ShownRecord:
     """
     own, team = call.config, call.config.of_team
     whose = own if team is None or own.store_dir.is_dir() else team
-    encryption = DirectoryEncryption(whose.data_dir, whose.key_command)
+    encryption = find_encryption(whose)
     return ShownRecord(whose.store_dir, call.session, encryption)
 
 

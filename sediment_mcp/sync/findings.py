@@ -12,7 +12,7 @@ from sediment_mcp.storage.sqlite.storage import DATABASE
 from sediment_mcp.sync.results import DeviceStatus, SyncStatus
 from sediment_mcp.sync.settings import parse_settings
 from sediment_mcp.sync.status import describe_status
-from sediment_mcp.system.directory_encryption import DirectoryEncryption
+from sediment_mcp.system.directory_encryption import find_encryption
 from sediment_mcp.system.files import format_bytes
 from sediment_mcp.system.text import format_count, format_subject
 
@@ -26,7 +26,7 @@ def examine_sync(config: Config, now: datetime) -> list[Finding]:
     if config.database or not path.is_file() or not path.stat().st_size:
         return []
     try:
-        with open_unchanged(path, DirectoryEncryption(config.data_dir, config.key_command)) as session:
+        with open_unchanged(path, find_encryption(config)) as session:
             schema, known = session.database.schema()
             if schema != known:
                 return []

@@ -15,7 +15,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal, cast, get_args
 
-from sediment_mcp.config import ENCRYPT_EXTRA
+from sediment_mcp.config import ENCRYPT_EXTRA, Config
 from sediment_mcp.errors import DamagedFile, KeyUnavailable, StorageError
 from sediment_mcp.system import database_files
 from sediment_mcp.system.data_key import DataKey
@@ -165,6 +165,11 @@ class DirectoryEncryption:
         from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
         return AESGCM(self.key().derive("files"))
+
+
+def find_encryption(config: Config) -> DirectoryEncryption:
+    """Return the encryption of the data directory of these settings; nothing is looked at yet."""
+    return DirectoryEncryption(config.data_dir, config.key_command)
 
 
 def is_encrypted(path: Path) -> bool:
